@@ -1,0 +1,1 @@
+"""Peaks and sites to evidence tables: sources, Parquet store, sampling and simulation."""

@@ -1,0 +1,1 @@
+"""What to run: one named function per experiment, and the command line."""

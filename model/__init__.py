@@ -1,0 +1,1 @@
+"""Networks, the training loop, transfer of weights and evaluation."""

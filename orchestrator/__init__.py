@@ -1,0 +1,1 @@
+"""How experiments run: run specs and keys, plans, backends, run store, MLflow and tables."""
