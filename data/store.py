@@ -1,0 +1,357 @@
+"""The dataset on disk: one folder of Parquet files, whole or absent.
+
+::
+
+    dataset/
+      manifest.json             schema version, sources with checksums, what was left out
+      regions.parquet           the region table, sequences packed
+      accessibility.parquet     a bool column per biosample (absent where it is not known)
+      evidence/<TF>.parquet     one uint8 column; counts and content hash in its footer
+
+Adding a TF writes one file; reading five TFs reads five. Every file is written beside its place
+and moved in, and a new dataset becomes visible in one rename. Columns: see `data.schema`.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from data import schema
+from data.errors import DataError
+from data.schema import Evidence
+
+_FOOTER_KEY = b"bindgrid"
+
+
+def chrom_sort_key(chrom: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key of natural order: chr2 before chr10, numbers before letters."""
+    parts = re.findall(r"\d+|\D+", chrom)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionTable:
+    """Regions, sorted by chromosome (natural order) and start; N rows."""
+
+    chrom: NDArray[np.object_]
+    """Chromosome names, shape (N,)."""
+    start: NDArray[np.int32]
+    """First bases, 0-based, shape (N,)."""
+    end: NDArray[np.int32]
+    """One past the last bases, shape (N,)."""
+    gc: NDArray[np.float32]
+    """Fractions of G and C, shape (N,)."""
+    sequences: NDArray[np.uint8]
+    """Packed sequences, shape (N, 50), see `data.sequence`."""
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the coordinates and sequences."""
+        digest = hashlib.blake2b(digest_size=16)
+        # chromosomes come in runs, so the names and lengths of the runs say all
+        breaks = np.flatnonzero(self.chrom[1:] != self.chrom[:-1]) + 1
+        for first in [0, *breaks.tolist()] if len(self) else []:
+            digest.update(f"{self.chrom[first]}:{first};".encode())
+        for column in (self.start, self.end, self.sequences):
+            digest.update(np.ascontiguousarray(column))
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TFSummary:
+    """What an evidence file holds, read from its footer."""
+
+    tf: str
+    counts: tuple[int, ...]
+    """Number of regions by evidence code."""
+    fingerprint: str
+    """Hash of the evidence."""
+
+    def count(self, code: Evidence) -> int:
+        """Number of regions with an evidence code."""
+        return self.counts[code]
+
+    @property
+    def num_resolved(self) -> int:
+        """Number of regions with a label in the less sparse view."""
+        return sum(self.counts) - self.count(Evidence.UNMATCHED)
+
+
+class Dataset:
+    """An opened dataset. Tables are read when first asked for."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, path: Path) -> "Dataset":
+        """Open the dataset in a folder.
+
+        Raises
+        ------
+        DataError
+            If there is none, it is not whole, or a newer bindgrid wrote it.
+        """
+        manifest_path = path / "manifest.json"
+        if not manifest_path.is_file():
+            raise DataError(
+                f"{path}: no dataset here; make one with `bindgrid data build`, "
+                "`bindgrid data import` or name another --workspace"
+            )
+        try:
+            manifest = json.loads(manifest_path.read_text())
+            version = manifest["schema_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{manifest_path}: damaged ({error}); build the dataset again"
+            ) from None
+        if version != schema.SCHEMA_VERSION:
+            raise DataError(
+                f"{manifest_path}: schema version {version}, this bindgrid reads "
+                f"{schema.SCHEMA_VERSION}; update bindgrid or build the dataset again"
+            )
+        return cls(path, manifest)
+
+    @property
+    def num_regions(self) -> int:
+        """Number of regions."""
+        return int(self.manifest["num_regions"])
+
+    @cached_property
+    def tfs(self) -> tuple[str, ...]:
+        """Names of all TFs, sorted."""
+        return tuple(sorted(unquote(p.stem) for p in (self.path / "evidence").glob("*.parquet")))
+
+    @cached_property
+    def biosamples(self) -> tuple[str, ...]:
+        """Names of the biosamples whose accessibility is known."""
+        path = self.path / "accessibility.parquet"
+        return tuple(pq.read_schema(path).names) if path.is_file() else ()
+
+    def regions(self) -> RegionTable:
+        """Read the region table."""
+        table = _read(self.path / "regions.parquet", self.num_regions)
+        packed = table.column(schema.SEQUENCE).combine_chunks()
+        sequences = np.frombuffer(packed.buffers()[1], dtype=np.uint8)
+        return RegionTable(
+            chrom=table.column(schema.CHROM).cast(pa.string()).to_numpy(),
+            start=table.column(schema.START).to_numpy(),
+            end=table.column(schema.END).to_numpy(),
+            gc=table.column(schema.GC).to_numpy(),
+            sequences=sequences.reshape(self.num_regions, schema.PACKED_BYTES),
+        )
+
+    def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
+        """Evidence codes of some TFs, shape (N, T), reading no other TF's file."""
+        codes = np.empty((self.num_regions, len(tfs)), dtype=np.uint8, order="F")
+        for column, tf in enumerate(tfs):
+            table = _read(self._evidence_path(tf), self.num_regions)
+            codes[:, column] = table.column(schema.EVIDENCE).to_numpy()
+        return codes
+
+    def accessibility(self, biosample: str) -> NDArray[np.bool_]:
+        """Whether each region is accessible in a biosample, shape (N,)."""
+        if biosample not in self.biosamples:
+            raise DataError(_unknown("biosample", biosample, self.biosamples, self.path))
+        table = _read(self.path / "accessibility.parquet", self.num_regions, [biosample])
+        return table.column(biosample).to_numpy()
+
+    def summary(self, tf: str) -> TFSummary:
+        """Counts and content hash of a TF's evidence, without reading it."""
+        path = self._evidence_path(tf)
+        try:
+            footer = json.loads(pq.read_metadata(path).metadata[_FOOTER_KEY])
+        except (OSError, KeyError, TypeError, pa.ArrowException) as error:
+            raise DataError(f"{path}: damaged ({error}); build the dataset again") from None
+        return TFSummary(tf=tf, counts=tuple(footer["counts"]), fingerprint=footer["fingerprint"])
+
+    def summaries(self) -> tuple[TFSummary, ...]:
+        """Summaries of all TFs, sorted by name."""
+        return tuple(self.summary(tf) for tf in self.tfs)
+
+    def fingerprint(self, tfs: Sequence[str]) -> str:
+        """Hash of the regions and of some TFs' evidence: what a run on them depends on.
+
+        Another TF that is added or removed does not change it.
+        """
+        digest = hashlib.blake2b(self.manifest["regions_fingerprint"].encode(), digest_size=16)
+        for tf in sorted(set(tfs)):
+            digest.update(f"{tf}={self.summary(tf).fingerprint};".encode())
+        return digest.hexdigest()
+
+    def _evidence_path(self, tf: str) -> Path:
+        if tf not in self.tfs:
+            raise DataError(_unknown("TF", tf, self.tfs, self.path))
+        return evidence_path(self.path, tf)
+
+
+def write_dataset(
+    path: Path,
+    *,
+    regions: RegionTable,
+    evidence: Mapping[str, NDArray[np.uint8]],
+    accessibility: Mapping[str, NDArray[np.bool_]] | None,
+    sources: Sequence[Mapping[str, Any]],
+    dropped: Mapping[str, int],
+    replace: bool = False,
+) -> Dataset:
+    """Write a dataset; it appears at `path` in one rename, or not at all.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes by TF, each of shape (N,).
+    accessibility
+        By biosample, each of shape (N,); None where it is not known.
+    sources
+        What the dataset was made from, see :func:`source_record`.
+    dropped
+        Numbers of rows left out or collapsed, by reason.
+    replace
+        Whether a dataset that is there already gives way.
+
+    Raises
+    ------
+    DataError
+        If a dataset is there and `replace` is false, or the disk is full.
+    """
+    refuse_existing(path, replace=replace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    partial = _partial_path(path)
+    try:
+        (partial / "evidence").mkdir(parents=True)
+        _write_regions(partial / "regions.parquet", regions)
+        for tf, codes in evidence.items():
+            write_evidence(evidence_path(partial, tf), codes)
+        if accessibility is not None:
+            pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
+        manifest = {
+            "schema_version": schema.SCHEMA_VERSION,
+            "num_regions": len(regions),
+            "regions_fingerprint": regions.fingerprint,
+            "sources": list(sources),
+            "dropped": dict(dropped),
+        }
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        retired = _partial_path(path, kind="retired")
+        if path.exists():
+            path.rename(retired)
+        partial.rename(path)
+        shutil.rmtree(retired, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write ({error.strerror}); free space or rights") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Dataset.open(path)
+
+
+def refuse_existing(path: Path, *, replace: bool) -> None:
+    """Refuse to write over a dataset unless asked to, before any work is done.
+
+    Raises
+    ------
+    DataError
+        If something is at `path` and `replace` is false, or it is no dataset.
+    """
+    if not path.exists():
+        return
+    if not replace:
+        raise DataError(f"{path}: a dataset is here already; pass --replace to build it anew")
+    if any(path.iterdir()) and not (path / "manifest.json").is_file():
+        raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
+
+
+def write_evidence(path: Path, codes: NDArray[np.uint8]) -> None:
+    """Write one TF's evidence, shape (N,), beside its place and move it in."""
+    counts = np.bincount(codes, minlength=len(Evidence)).tolist()
+    fingerprint = hashlib.blake2b(np.ascontiguousarray(codes), digest_size=16).hexdigest()
+    footer = json.dumps({"counts": counts, "fingerprint": fingerprint})
+    table = pa.table({schema.EVIDENCE: codes}).replace_schema_metadata({_FOOTER_KEY: footer})
+    partial = path.with_suffix(f".partial-{os.getpid()}")
+    pq.write_table(table, partial, compression="zstd")
+    os.replace(partial, path)
+
+
+def evidence_path(dataset: Path, tf: str) -> Path:
+    """Where the evidence of a TF lies in a dataset folder."""
+    return dataset / "evidence" / f"{quote(tf, safe='')}.parquet"
+
+
+def source_record(path: Path) -> dict[str, Any]:
+    """Name, size and SHA-256 of a source file, for the manifest."""
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": str(path.resolve()), "size": path.stat().st_size, "sha256": checksum}
+
+
+def _write_regions(path: Path, regions: RegionTable) -> None:
+    packed = np.ascontiguousarray(regions.sequences)
+    sequences = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(schema.PACKED_BYTES), len(regions), [None, pa.py_buffer(packed)]
+    )
+    table = pa.table(
+        {
+            schema.ID: np.arange(len(regions), dtype=np.int32),
+            schema.CHROM: pa.array(regions.chrom, type=pa.string()).dictionary_encode(),
+            schema.START: regions.start,
+            schema.END: regions.end,
+            schema.GC: regions.gc,
+            schema.SEQUENCE: sequences,
+        }
+    )
+    # sequences neither repeat nor compress: plain and uncompressed, they are read as they lie
+    others = [name for name in table.column_names if name != schema.SEQUENCE]
+    codecs = dict.fromkeys(others, "zstd") | {schema.SEQUENCE: "none"}
+    pq.write_table(table, path, compression=codecs, use_dictionary=[schema.CHROM, schema.GC])
+
+
+def _read(path: Path, num_rows: int, columns: list[str] | None = None) -> pa.Table:
+    try:
+        table = pq.read_table(path, columns=columns, memory_map=True)
+    except (OSError, pa.ArrowException) as error:
+        first_line = str(error).splitlines()[0]
+        raise DataError(f"{path}: cannot be read ({first_line}); build the dataset again") from None
+    if table.num_rows != num_rows:
+        raise DataError(
+            f"{path}: {table.num_rows:,} rows where the dataset has {num_rows:,} regions; "
+            "it belongs to another dataset, build this one again"
+        )
+    return table
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near += [other for other in known if other.upper() == name.upper() and other not in near]
+    hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
+    return f"{where}: no {kind} named {name}; {hint}"
+
+
+def _partial_path(path: Path, kind: str = "partial") -> Path:
+    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left half-written."""
+    for leftover in path.parent.glob(f".{path.name}.*-*"):
+        owner = leftover.name.rpartition("-")[2]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(leftover, ignore_errors=True)
