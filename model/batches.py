@@ -1,0 +1,163 @@
+"""Examples, packed, and the batches that a network is trained on.
+
+A label is 1 bound, 0 unbound, NaN unresolved; an unresolved cell has no weight. Batches are
+gathered from packed sequences by row number and one-hot encoded one at a time.
+
+Legend: B batch, L base pairs, n examples, T TFs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.encoding import OneHotEncoder, reverse_complement
+from model.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Sequences and their labels.
+
+    Raises
+    ------
+    ModelError
+        Shapes or types do not match, or a label is not 0, 1 or NaN.
+    """
+
+    sequences: NDArray[np.uint8]
+    """Packed bases, shape (n, L / 4)."""
+    labels: NDArray[np.float32]
+    """1 bound, 0 unbound, NaN unresolved, shape (n, T)."""
+
+    def __post_init__(self) -> None:
+        check_sequences(self.sequences)
+        if self.labels.ndim != 2 or len(self.labels) != len(self.sequences):
+            raise ModelError(
+                f"labels have shape {self.labels.shape}, sequences {self.sequences.shape}; give"
+                " a row of labels for each sequence"
+            )
+        if self.labels.dtype != np.float32:
+            raise ModelError(f"labels are {self.labels.dtype}; give float32")
+        known = (self.labels == 0) | (self.labels == 1) | np.isnan(self.labels)
+        if not known.all():
+            wrong = self.labels[~known]
+            raise ModelError(
+                f"{wrong.size} labels are not 0, 1 or NaN (first: {wrong[0]}); mark unresolved"
+                " cells NaN"
+            )
+
+
+def mean_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy over the resolved cells.
+
+    Parameters
+    ----------
+    logits, labels
+        Shape (B, T); a label is 1, 0, or NaN for a cell without weight.
+
+    Returns
+    -------
+    tuple of Tensor
+        Mean loss (0 if no cell is resolved) and number of resolved cells, both scalars.
+    """
+    resolved = ~torch.isnan(labels)
+    count = resolved.sum()
+    total = F.binary_cross_entropy_with_logits(
+        logits, torch.where(resolved, labels, 0.0), weight=resolved.float(), reduction="sum"
+    )
+    return total / count.clamp(min=1), count
+
+
+def batch_bounds(num_examples: int, batch_size: int) -> list[tuple[int, int]]:
+    """Bounds of the batches of an epoch; every example is in one.
+
+    A last batch of one example, for which batch norm has no variance, joins the batch before.
+    """
+    starts = list(range(0, num_examples, batch_size))
+    if len(starts) > 1 and num_examples - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], num_examples], strict=True))
+
+
+class Batches:
+    """Examples on a device, packed; encoded batch by batch.
+
+    Parameters
+    ----------
+    examples
+        Sequences and labels.
+    role
+        What they are for, named in errors.
+    batch_size
+        Examples a batch.
+    both_strands
+        Have every reverse complement as a further example.
+    device
+        Where the batches are wanted.
+
+    Raises
+    ------
+    ModelError
+        There are no examples, or none of their labels is resolved.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        role: str,
+        *,
+        batch_size: int,
+        both_strands: bool,
+        device: torch.device,
+    ) -> None:
+        if len(examples.sequences) == 0:
+            raise ModelError(f"there are no {role} examples; give more regions")
+        unresolved = bool(np.isnan(examples.labels).any())
+        if unresolved and bool(np.isnan(examples.labels).all()):
+            raise ModelError(f"no {role} label is resolved; give regions with labels")
+        forward = to_tensor(examples.sequences)
+        strands = [forward, reverse_complement(forward)] if both_strands else [forward]
+        self.device = device
+        self.bounds = batch_bounds(len(forward) * len(strands), batch_size)
+        self._sequences = torch.cat(strands).to(device)
+        self._labels = to_tensor(examples.labels).to(device)
+        self._masked = unresolved
+        self._encode = OneHotEncoder(device)
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    def inputs_and_labels(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """One-hot inputs (B, 4, L) and labels (B, T) of the rows, int64 (B,)."""
+        # both strands share one row of labels
+        return (
+            self._encode(self._sequences.index_select(0, rows)),
+            self._labels.index_select(0, rows % len(self._labels)),
+        )
+
+    def loss(self, network: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor | int]:
+        """Mean loss of a batch and the number of cells that it is the mean of."""
+        inputs, labels = self.inputs_and_labels(rows)
+        logits = network(inputs)
+        if self._masked:
+            return mean_loss(logits, labels)
+        return F.binary_cross_entropy_with_logits(logits, labels), labels.numel()
+
+
+def check_sequences(sequences: NDArray[np.uint8]) -> None:
+    """Raise `ModelError` unless these are packed sequences, uint8 (n, L / 4)."""
+    if sequences.ndim != 2 or sequences.dtype != np.uint8:
+        raise ModelError(
+            f"sequences are {sequences.dtype} of shape {sequences.shape}; give packed bases,"
+            " uint8 (n, L / 4)"
+        )
+
+
+def to_tensor(array: NDArray[np.generic]) -> Tensor:
+    """Tensor of the array's values; a read-only array (memory-mapped) is copied."""
+    contiguous = np.ascontiguousarray(array)
+    return torch.from_numpy(contiguous if contiguous.flags.writeable else contiguous.copy())

@@ -1,0 +1,94 @@
+"""A network on disk: a folder with its tensors and, beside them, its config.
+
+`weights.safetensors` holds the state dict, `network.json` the fields of
+:class:`model.network.NetworkConfig`. Nothing is pickled. Each file is written beside its place
+and moved in; the config goes first, so that weights never lie without one.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model.errors import ModelError
+from model.network import NetworkConfig, build_network
+
+WEIGHTS_FILE: Final = "weights.safetensors"
+CONFIG_FILE: Final = "network.json"
+
+
+def save(path: Path, network: nn.Module, config: NetworkConfig) -> None:
+    """Write a network's weights and config into the folder `path`, made if it is not there."""
+    path.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(asdict(config), indent=2) + "\n"
+    beside = path / f".{CONFIG_FILE}.{os.getpid()}"
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path / CONFIG_FILE)
+    # clones: safetensors refuses tensors that share or only view their memory
+    state = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    beside = path / f".{WEIGHTS_FILE}.{os.getpid()}"
+    save_file(state, beside)
+    os.replace(beside, path / WEIGHTS_FILE)
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """State dict, on the CPU, of the network in the folder `path`.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or is not a whole safetensors file.
+    """
+    file = path / WEIGHTS_FILE
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{file}: cannot be read ({error}); train this network again") from error
+
+
+def load_config(path: Path) -> NetworkConfig:
+    """Config of the network in the folder `path`.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or holds no network's config.
+    """
+    file = path / CONFIG_FILE
+    try:
+        return NetworkConfig(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{file}: is no network's config ({error}); train this network again"
+        ) from error
+
+
+def load(path: Path) -> nn.Module:
+    """Network in the folder `path`, on the CPU, in eval mode.
+
+    Raises
+    ------
+    ModelError
+        A file is missing or broken, or the weights do not fit the config; names the layer and
+        both shapes.
+    """
+    network = build_network(load_config(path), seed=0)
+    state = load_state(path)
+    expected = network.state_dict()
+    file = path / WEIGHTS_FILE
+    for name in [*expected, *(name for name in state if name not in expected)]:
+        if name not in state or name not in expected:
+            missing = "weights" if name in expected else "config's network"
+            raise ModelError(f"{file}: layer {name} is not in the {missing}; train it again")
+        if state[name].shape != expected[name].shape:
+            raise ModelError(
+                f"{file}: layer {name} has shape {tuple(state[name].shape)}, by {CONFIG_FILE} it"
+                f" should be {tuple(expected[name].shape)}; train it again"
+            )
+    network.load_state_dict(state)
+    return network.eval()
