@@ -5,17 +5,19 @@ built from. A region is `REGION_WIDTH_BP` wide, centred on a DNase I hypersensit
 
 Regions (`regions.parquet`), sorted by chromosome (natural order), start:
 
-========  =======================  =============================================
-column    type                     meaning
-========  =======================  =============================================
-id        int32                    row number, the index into every evidence file
-chrom     dictionary<string>       chromosome as the genome names it
-start     int32                    first base
-end       int32                    one past the last base
-gc        float32                  fraction of G and C
-sequence  fixed_size_binary[50]    2 bits a base: A 0, C 1, G 2, T 3; the first
-                                   base in the lowest bits of the first byte
-========  =======================  =============================================
+===========  =======================  =============================================
+column       type                     meaning
+===========  =======================  =============================================
+id           int32                    row number, the index into every evidence file
+chrom        dictionary<string>       chromosome as the genome names it
+start        int32                    first base
+end          int32                    one past the last base
+gc           float32                  fraction of G and C
+num_unknown  uint8                    bases other than A, C, G and T; a region with
+                                      any is never trained or tested on
+sequence     fixed_size_binary[50]    2 bits a base: A 0, C 1, G 2, T 3; the first
+                                      base in the lowest bits of the first byte
+===========  =======================  =============================================
 
 Evidence (`evidence/<TF>.parquet`): one uint8 column `evidence`, a row per region, see
 :class:`Evidence`. Labels are views of it, see :data:`VIEWS`; a null label is `NULL_LABEL`.
@@ -39,6 +41,7 @@ CHROM: Final = "chrom"
 START: Final = "start"
 END: Final = "end"
 GC: Final = "gc"
+NUM_UNKNOWN: Final = "num_unknown"
 SEQUENCE: Final = "sequence"
 EVIDENCE: Final = "evidence"
 

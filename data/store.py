@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from data import schema
 from data.errors import DataError
 from data.schema import Evidence
+from data.sequence import UNKNOWN, gc_fraction, pack
 
 _FOOTER_KEY = b"bindgrid"
 
@@ -57,6 +58,24 @@ class RegionTable:
     """Fractions of G and C, shape (N,)."""
     sequences: NDArray[np.uint8]
     """Packed sequences, shape (N, 50), see `data.sequence`."""
+    num_unknown: NDArray[np.uint8]
+    """Numbers of bases other than A, C, G and T, shape (N,). They are packed as A; a region
+    with any keeps its evidence and is left out of every selection."""
+
+    @classmethod
+    def from_bases(
+        cls, chrom: NDArray[np.object_], start: NDArray[np.int32], bases: NDArray[np.uint8]
+    ) -> "RegionTable":
+        """Make the table of sorted regions from their base codes, shape (N, 200)."""
+        unknown = bases == UNKNOWN
+        return cls(
+            chrom=chrom,
+            start=start,
+            end=start + np.int32(schema.REGION_WIDTH_BP),
+            gc=gc_fraction(bases),
+            sequences=pack(np.where(unknown, np.uint8(0), bases)),
+            num_unknown=unknown.sum(axis=1, dtype=np.uint8),
+        )
 
     def __len__(self) -> int:
         return len(self.start)
@@ -69,7 +88,7 @@ class RegionTable:
         breaks = np.flatnonzero(self.chrom[1:] != self.chrom[:-1]) + 1
         for first in [0, *breaks.tolist()] if len(self) else []:
             digest.update(f"{self.chrom[first]}:{first};".encode())
-        for column in (self.start, self.end, self.sequences):
+        for column in (self.start, self.sequences, self.num_unknown):
             digest.update(np.ascontiguousarray(column))
         return digest.hexdigest()
 
@@ -156,6 +175,7 @@ class Dataset:
             start=table.column(schema.START).to_numpy(),
             end=table.column(schema.END).to_numpy(),
             gc=table.column(schema.GC).to_numpy(),
+            num_unknown=table.column(schema.NUM_UNKNOWN).to_numpy(),
             sequences=sequences.reshape(self.num_regions, schema.PACKED_BYTES),
         )
 
@@ -315,13 +335,14 @@ def _write_regions(path: Path, regions: RegionTable) -> None:
             schema.START: regions.start,
             schema.END: regions.end,
             schema.GC: regions.gc,
+            schema.NUM_UNKNOWN: regions.num_unknown,
             schema.SEQUENCE: sequences,
         }
     )
     # sequences neither repeat nor compress: plain and uncompressed, they are read as they lie
     others = [name for name in table.column_names if name != schema.SEQUENCE]
     codecs = dict.fromkeys(others, "zstd") | {schema.SEQUENCE: "none"}
-    pq.write_table(table, path, compression=codecs, use_dictionary=[schema.CHROM, schema.GC])
+    pq.write_table(table, path, compression=codecs, use_dictionary=[schema.CHROM])
 
 
 def _read(path: Path, num_rows: int, columns: list[str] | None = None) -> pa.Table:
@@ -353,5 +374,15 @@ def _remove_leftovers(path: Path) -> None:
     """Remove what a killed process left half-written."""
     for leftover in path.parent.glob(f".{path.name}.*-*"):
         owner = leftover.name.rpartition("-")[2]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+        if owner.isdigit() and not _is_running(int(owner)):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,96 @@
+"""The rule that turns peaks and sites into evidence codes (Novakovsky et al. 2021, Methods).
+
+A peak counts by its summit, one base wide; a site by its whole interval; one shared base is an
+overlap. An overlap counts where the region is accessible in the biosample of the ChIP-seq
+experiment. Per region and pair (a TF in a biosample) the code is 1 plus 1 for a summit plus 2
+for a site, and per region and TF the maximum over biosamples. Legend: N regions, S biosamples,
+P pairs, T TFs.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pyranges as pr
+from numpy.typing import NDArray
+
+from data.schema import Evidence
+from data.sources import Profiled, Sites
+from data.store import RegionTable
+
+_QUERY, _REGION = "query", "region"
+
+
+def overlaps(regions: RegionTable, sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair up intervals and the regions that they overlap.
+
+    Returns
+    -------
+    tuple
+        Indices into `sites` and into `regions`, of equal length.
+    """
+    found_sites, found_regions = [], []
+    for code, chrom in enumerate(sites.chroms):
+        rows = np.flatnonzero(sites.chrom == code)
+        here = np.flatnonzero(regions.chrom == chrom)
+        if not len(rows) or not len(here):
+            continue
+        queries = _ranges(sites.start[rows], sites.end[rows], _QUERY)
+        targets = _ranges(regions.start[here], regions.end[here], _REGION)
+        with warnings.catch_warnings():
+            # pyranges 0.1.7 calls pandas 3 with arguments that pandas 4 will drop
+            warnings.simplefilter("ignore")
+            joined = queries.join(targets).as_df()
+        if joined.empty:
+            continue
+        found_sites.append(rows[joined[_QUERY].to_numpy()])
+        found_regions.append(here[joined[_REGION].to_numpy()])
+    if not found_sites:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    return np.concatenate(found_sites), np.concatenate(found_regions)
+
+
+def matched_hits(
+    regions: RegionTable, sites: Sites, profiled: Profiled, accessible: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Overlaps in accessible regions, each once, as sorted keys `pair * N + region`.
+
+    Parameters
+    ----------
+    accessible
+        Whether a region is accessible in a biosample, shape (N, S).
+    """
+    site, region = overlaps(regions, sites)
+    pair = sites.pair[site]
+    matched = accessible[region, profiled.pair_biosample[pair]]
+    return np.unique(pair[matched].astype(np.int64) * len(regions) + region[matched])
+
+
+def evidence_codes(
+    peak_hits: NDArray[np.int64],
+    site_hits: NDArray[np.int64],
+    profiled: Profiled,
+    accessible: NDArray[np.bool_],
+) -> NDArray[np.uint8]:
+    """Evidence of every TF, shape (T, N), from the hits of :func:`matched_hits`."""
+    num_regions = len(accessible)
+    codes = np.zeros((len(profiled.tfs), num_regions), dtype=np.uint8)
+    for tf, biosample in zip(profiled.pair_tf, profiled.pair_biosample, strict=True):
+        codes[tf] |= accessible[:, biosample]  # Evidence.UNBOUND is 1
+    both = np.intersect1d(peak_hits, site_hits, assume_unique=True)
+    # in rising order, so that what is written last is the maximum over biosamples
+    for code, hits in (
+        (Evidence.PEAK, peak_hits),
+        (Evidence.SITE, site_hits),
+        (Evidence.BOUND, both),
+    ):
+        pair, region = np.divmod(hits, num_regions)
+        codes[profiled.pair_tf[pair], region] = code
+    return codes
+
+
+def _ranges(start: NDArray[np.int32], end: NDArray[np.int32], index_name: str) -> pr.PyRanges:
+    """Make ranges on one (unnamed) chromosome that carry their own index."""
+    columns = {"Chromosome": pd.Categorical.from_codes(np.zeros(len(start), np.int8), ["c"])}
+    index = np.arange(len(start), dtype=np.int32)
+    return pr.PyRanges(pd.DataFrame({**columns, "Start": start, "End": end, index_name: index}))
