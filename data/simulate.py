@@ -161,7 +161,7 @@ def _sample_table(config: SimulationConfig) -> bytes:
 
 def _dhs(world: World, is_open: NDArray[np.bool_], rng: np.random.Generator) -> list[_Row]:
     """DHSs of various widths around the centres of the regions."""
-    num, num_samples = is_open.shape
+    num, num_samples = len(is_open), is_open.shape[1]
     sources = [_source_id(i) for i in range(num_samples - 1)] + [_UNPROFILED_SOURCE]
     # multiples of 20 bp, so that the centre is a whole base
     half_widths: list[int] = (10 * rng.integers(6, 21, size=num)).tolist()
