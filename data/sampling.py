@@ -1,0 +1,301 @@
+"""Which regions a run trains, validates and tests on: pure functions of arrays and a seed.
+
+Rules of Novakovsky et al. 2021 (Methods, "Model training"):
+
+- a multi-model takes the regions resolved for all its TFs in the less sparse view, split
+  80/10/10;
+- an individual model takes the regions resolved in the sparse view, less those that its
+  multi-model trained or validated on; unbound regions are sampled to the GC distribution of the
+  bound ones in ten bins; split 80/10/10;
+- a downsampled individual model takes `num_bound` bound regions and as many unbound ones, split
+  in the same way, and is tested on further regions held back, at most 5,000 of a class.
+
+Departures: individual splits are stratified by label, since ten validation regions of one class
+decide nothing; regions with N are left out here and not before. Legend: N regions of the
+dataset, n selected ones, T TFs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import schema
+from data.errors import DataError
+from data.schema import NULL_LABEL, view_labels
+from data.store import RegionTable
+
+MIN_PER_CLASS: Final = 10
+"""Fewest bound (and unbound) regions that can be split in three at all."""
+
+
+class Part(IntEnum):
+    """What a selected region serves for."""
+
+    TRAIN = 0
+    VAL = 1
+    TEST = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How regions are drawn and split."""
+
+    seed: int = 0
+    """Decides every draw; replicates differ in it."""
+    num_bound: int | None = None
+    """Bound regions to sample, and as many unbound; None takes all (the paper: 1,000 and 500)."""
+    split: Literal["random", "chromosome"] = "random"
+    """The paper splits at random; by chromosome, no test region is near a training region."""
+    val_fraction: float = 0.1
+    """Of the regions (random split only); the paper's is 0.1."""
+    test_fraction: float = 0.1
+    """Of the regions (random split only); the paper's is 0.1."""
+    val_chroms: tuple[str, ...] = ()
+    """Chromosomes to validate on (chromosome split only)."""
+    test_chroms: tuple[str, ...] = ()
+    """Chromosomes to test on (chromosome split only)."""
+    gc_bins: int = 10
+    """Bins of equal width in which unbound regions match the GC of bound ones; paper: 10."""
+    max_test_per_class: int = 5000
+    """Most regions of a class that a downsampled run is tested on; the authors' scripts: 5,000."""
+
+    def __post_init__(self) -> None:
+        if self.num_bound is not None and self.num_bound < MIN_PER_CLASS:
+            raise ValueError(f"num_bound is {self.num_bound}, at least {MIN_PER_CLASS} are needed")
+        if not (self.val_fraction > 0 and 0 < self.test_fraction < 1 - self.val_fraction):
+            raise ValueError("val_fraction and test_fraction must be positive and sum below 1")
+        if self.gc_bins < 1 or self.max_test_per_class < 1:
+            raise ValueError("gc_bins and max_test_per_class must be positive")
+        if self.split == "chromosome" and not (self.val_chroms and self.test_chroms):
+            raise ValueError("a chromosome split needs val_chroms and test_chroms")
+        if set(self.val_chroms) & set(self.test_chroms):
+            raise ValueError("a chromosome cannot be for validation and for testing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Regions of one run, sorted by id."""
+
+    region_ids: NDArray[np.int64]
+    """Rows of the region table, shape (n,)."""
+    labels: NDArray[np.float32]
+    """1 bound, 0 unbound, shape (n, T)."""
+    part: NDArray[np.uint8]
+    """A :class:`Part` for each, shape (n,)."""
+
+    def rows(self, part: Part) -> NDArray[np.int64]:
+        """Indices, into the arrays here, of the regions of a part."""
+        return np.flatnonzero(self.part == part)
+
+    def seen_in_training(self) -> NDArray[np.int64]:
+        """Ids of the regions trained or validated on."""
+        return self.region_ids[self.part != Part.TEST]
+
+
+def select_multi(
+    regions: RegionTable, evidence: NDArray[np.uint8], sampling: Sampling
+) -> Selection:
+    """Select the regions that are resolved for all TFs in the less sparse view.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes, shape (N, T).
+
+    Raises
+    ------
+    DataError
+        If there are too few such regions, or a part is left empty.
+    """
+    complete = (evidence != schema.Evidence.UNMATCHED).all(axis=1)
+    ids = np.flatnonzero(complete & (regions.num_unknown == 0))
+    if len(ids) < MIN_PER_CLASS:
+        raise DataError(
+            f"only {len(ids)} regions are resolved for all {evidence.shape[1]} TFs; "
+            "pre-train on fewer TFs, or TFs profiled in the same biosamples"
+        )
+    rng = np.random.default_rng([sampling.seed, 0])
+    part = _split(rng, regions.chrom[ids], sampling)
+    labels = view_labels(evidence[ids], "less-sparse").astype(np.float32)
+    return _checked(Selection(region_ids=ids, labels=labels, part=part))
+
+
+def select_individual(
+    regions: RegionTable,
+    evidence: NDArray[np.uint8],
+    sampling: Sampling,
+    *,
+    excluded: NDArray[np.int64] | None = None,
+    name: str = "the TF",
+) -> Selection:
+    """Select bound regions and GC-matched unbound ones for one TF, in the sparse view.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes of the TF, shape (N,).
+    excluded
+        Ids of regions that may not be used: those that the multi-model has seen.
+    name
+        The TF's name, for messages.
+
+    Raises
+    ------
+    DataError
+        If there are fewer bound or unbound regions than asked for, or a part is left empty.
+    """
+    labels = view_labels(evidence, "sparse")
+    allowed = (labels != NULL_LABEL) & (regions.num_unknown == 0)
+    if excluded is not None:
+        allowed[excluded] = False
+    bound_pool, unbound_pool = (np.flatnonzero(allowed & (labels == x)) for x in (1, 0))
+    rng = np.random.default_rng([sampling.seed, 1])
+
+    num_bound = len(bound_pool) if sampling.num_bound is None else sampling.num_bound
+    if len(bound_pool) < max(num_bound, MIN_PER_CLASS):
+        raise DataError(
+            f"{name} has {len(bound_pool)} bound regions"
+            f"{' outside its multi-model' if excluded is not None else ''}, "
+            f"{max(num_bound, MIN_PER_CLASS)} are needed; sample fewer or choose another TF"
+        )
+    bound = np.sort(rng.choice(bound_pool, num_bound, replace=False))
+    unbound = gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)
+    if len(unbound) < MIN_PER_CLASS:
+        raise DataError(
+            f"{name} has {len(unbound)} unbound regions of matching GC, {MIN_PER_CLASS} are "
+            "needed; choose another TF"
+        )
+    part_bound = _split(rng, regions.chrom[bound], sampling)
+    part_unbound = _split(rng, regions.chrom[unbound], sampling)
+
+    if sampling.num_bound is not None:
+        more_bound, more_unbound = _held_back(
+            rng,
+            regions,
+            (np.setdiff1d(bound_pool, bound), np.setdiff1d(unbound_pool, unbound)),
+            sampling,
+            num_wanted=sampling.max_test_per_class - int((part_bound == Part.TEST).sum()),
+        )
+        bound, part_bound = _extend(bound, part_bound, more_bound)
+        unbound, part_unbound = _extend(unbound, part_unbound, more_unbound)
+
+    ids = np.concatenate([bound, unbound])
+    order = np.argsort(ids)
+    return _checked(
+        Selection(
+            region_ids=ids[order],
+            labels=labels[ids[order], None].astype(np.float32),
+            part=np.concatenate([part_bound, part_unbound])[order],
+        ),
+        name,
+    )
+
+
+def gc_matched(
+    rng: np.random.Generator,
+    gc: NDArray[np.float32],
+    bound: NDArray[np.int64],
+    unbound_pool: NDArray[np.int64],
+    num_bins: int = 10,
+) -> NDArray[np.int64]:
+    """Draw unbound regions, as many per GC bin as there are bound ones.
+
+    Bins are closed on the right. A bin with fewer unbound than bound regions gives all it has,
+    as in the authors' scripts.
+
+    Parameters
+    ----------
+    gc
+        GC fractions of all regions, shape (N,).
+    bound, unbound_pool
+        Region ids.
+
+    Returns
+    -------
+    NDArray
+        Sorted ids of unbound regions.
+    """
+    bound_bin, pool_bin = (_gc_bin(gc[ids], num_bins) for ids in (bound, unbound_pool))
+    drawn = []
+    for index, wanted in enumerate(np.bincount(bound_bin, minlength=num_bins)):
+        candidates = unbound_pool[pool_bin == index]
+        drawn.append(rng.choice(candidates, min(wanted, len(candidates)), replace=False))
+    return np.sort(np.concatenate(drawn))
+
+
+def default_chromosomes(chroms: Sequence[str], counts: Sequence[int]) -> tuple[str, str]:
+    """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three chromosomes.
+    """
+    if len(chroms) < 3:
+        raise DataError(
+            f"a chromosome split needs three chromosomes, there are {len(chroms)}; split at random"
+        )
+    tenth = sum(counts) / 10
+    ranked = sorted(zip(chroms, counts, strict=True), key=lambda item: abs(item[1] - tenth))
+    return ranked[1][0], ranked[0][0]
+
+
+def _gc_bin(gc: NDArray[np.float32], num_bins: int) -> NDArray[np.int64]:
+    # rounding first, since 0.3 * 10 is a little over 3
+    return np.maximum(np.ceil(np.round(gc * num_bins, 4)).astype(np.int64) - 1, 0)
+
+
+def _split(
+    rng: np.random.Generator, chrom: NDArray[np.object_], sampling: Sampling
+) -> NDArray[np.uint8]:
+    part = np.full(len(chrom), Part.TRAIN, dtype=np.uint8)
+    if sampling.split == "chromosome":
+        part[np.isin(chrom, sampling.val_chroms)] = Part.VAL
+        part[np.isin(chrom, sampling.test_chroms)] = Part.TEST
+        return part
+    order = rng.permutation(len(chrom))
+    num_val, num_test = (
+        round(fraction * len(chrom)) for fraction in (sampling.val_fraction, sampling.test_fraction)
+    )
+    part[order[:num_val]] = Part.VAL
+    part[order[num_val : num_val + num_test]] = Part.TEST
+    return part
+
+
+def _held_back(
+    rng: np.random.Generator,
+    regions: RegionTable,
+    pools: tuple[NDArray[np.int64], NDArray[np.int64]],
+    sampling: Sampling,
+    num_wanted: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw further test regions, bound and GC-matched unbound, from what was not sampled."""
+    bound_pool, unbound_pool = pools
+    if sampling.split == "chromosome":
+        bound_pool, unbound_pool = (
+            pool[np.isin(regions.chrom[pool], sampling.test_chroms)] for pool in pools
+        )
+    num_wanted = max(0, min(num_wanted, len(bound_pool)))
+    bound = np.sort(rng.choice(bound_pool, num_wanted, replace=False))
+    return bound, gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)
+
+
+def _extend(
+    ids: NDArray[np.int64], part: NDArray[np.uint8], more: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    test = np.full(len(more), Part.TEST, dtype=np.uint8)
+    return np.concatenate([ids, more]), np.concatenate([part, test])
+
+
+def _checked(selection: Selection, name: str = "the multi-model") -> Selection:
+    for part in Part:
+        if not len(selection.rows(part)):
+            raise DataError(
+                f"{name}: no region is left to {part.name.lower()} on; "
+                "name other chromosomes or use more regions"
+            )
+    return selection
