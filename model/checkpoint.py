@@ -29,8 +29,10 @@ def save(path: Path, network: nn.Module, config: NetworkConfig) -> None:
     beside = path / f".{CONFIG_FILE}.{os.getpid()}"
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, path / CONFIG_FILE)
-    # clones: safetensors refuses tensors that share or only view their memory
-    state = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    # safetensors takes only tensors that are contiguous; filters lie channels last
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     beside = path / f".{WEIGHTS_FILE}.{os.getpid()}"
     save_file(state, beside)
     os.replace(beside, path / WEIGHTS_FILE)

@@ -2,7 +2,9 @@
 
 A packed sequence has 4 bases a byte: A 0, C 1, G 2, T 3, base i in bits 2*(i%4) and
 2*(i%4)+1 of byte i//4. With this code the complement of a base is 3 minus it, so that of a
-byte of four bases is its bitwise inverse. One-hot: channels A, C, G, T, shape (B, 4, L).
+byte of four bases is its bitwise inverse. One-hot: channels A, C, G, T, shape (B, 4, L); in
+memory the four channels of a position lie together (strides 4L, 1, 4), so that encoding is one
+gather and the convolutions read it as it is.
 
 Examples stay packed, 50 bytes for 200 bp, until their batch is trained on: one-hot in float32
 they would take 3,200.
@@ -18,12 +20,12 @@ NUM_CHANNELS: Final = 4
 
 
 def one_hot_table() -> Tensor:
-    """One-hot codes of the 256 bytes, float32, shape (256, 4 channels * 4 positions)."""
-    table = torch.zeros(256, NUM_CHANNELS, BASES_PER_BYTE)
+    """One-hot codes of the 256 bytes, float32, shape (256, 4 positions * 4 channels)."""
+    table = torch.zeros(256, BASES_PER_BYTE, NUM_CHANNELS)
     byte = torch.arange(256)
     for position in range(BASES_PER_BYTE):
-        table[byte, (byte >> (2 * position)) & 3, position] = 1.0
-    return table.reshape(256, NUM_CHANNELS * BASES_PER_BYTE)
+        table[byte, position, (byte >> (2 * position)) & 3] = 1.0
+    return table.reshape(256, BASES_PER_BYTE * NUM_CHANNELS)
 
 
 def _reversal_table() -> Tensor:
@@ -56,8 +58,7 @@ class OneHotEncoder:
         """One-hot codes, float32 (B, 4, 4 * bytes), of `packed`, uint8 (B, bytes)."""
         batch, num_bytes = packed.shape
         rows = self._table.index_select(0, packed.reshape(-1).to(torch.int32))
-        by_byte = rows.view(batch, num_bytes, NUM_CHANNELS, BASES_PER_BYTE)
-        return by_byte.transpose(1, 2).reshape(batch, NUM_CHANNELS, num_bytes * BASES_PER_BYTE)
+        return rows.view(batch, num_bytes * BASES_PER_BYTE, NUM_CHANNELS).transpose(1, 2)
 
 
 def encode_one_hot(packed: Tensor) -> Tensor:
