@@ -1,0 +1,17 @@
+"""Run a plan in this process, one run after the other."""
+
+from orchestrator.execute import attempt
+from orchestrator.plan import OnDone, Plan
+from orchestrator.store import RunStore
+from orchestrator.workspace import Workspace
+
+
+def run_plan(plan: Plan, workspace: Workspace, *, on_done: OnDone) -> None:
+    """Run what of a plan is not complete; `on_done` hears of each run that ends here."""
+    store = RunStore(workspace)
+    remaining = plan.without(run.key for run in plan if store.is_complete(run.key))
+    while (planned := remaining.next_ready()) is not None:
+        outcome = attempt(planned, workspace)
+        on_done(outcome)
+        for blocked in remaining.settle(outcome):
+            on_done(blocked)

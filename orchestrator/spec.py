@@ -1,0 +1,107 @@
+"""What decides the result of a run, and nothing else: specs and their keys.
+
+A spec's key is the hash of its canonical JSON. Same key, same result (to float tolerance across
+machines and numbers of threads), so a finished key is never run again.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from data.sampling import Sampling
+from data.schema import VIEWS, ViewName
+from model.network import NetworkConfig
+from model.training import TrainingConfig
+
+SPEC_VERSION: Final = 1
+"""Raised when the same spec comes to mean another computation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionSpec:
+    """Which regions and labels a run works on."""
+
+    tfs: tuple[str, ...]
+    """TFs, in the order of the network's outputs."""
+    view: ViewName
+    """`less-sparse` takes the regions resolved for all TFs (multi-models), `sparse` bound and
+    GC-matched unbound regions of one TF (individual models)."""
+    sampling: Sampling
+    dataset: str
+    """Fingerprint of the dataset's regions and of these TFs' evidence."""
+    excluded: "RegionSpec | None" = None
+    """The multi-model's regions, of which those it trains or validates on are left out."""
+
+    def __post_init__(self) -> None:
+        if not self.tfs:
+            raise ValueError("a run needs a TF")
+        if len(set(self.tfs)) != len(self.tfs):
+            raise ValueError(f"a TF stands twice in {self.tfs}")
+        if self.view not in VIEWS:
+            raise ValueError(f"no view is named {self.view!r}; there are: {', '.join(VIEWS)}")
+        if self.view == "sparse" and len(self.tfs) > 1:
+            raise ValueError("an individual model has one TF")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One training, or with `training=None` one scoring of a trained network."""
+
+    regions: RegionSpec
+    network: NetworkConfig
+    training: TrainingConfig | None
+    """None: the start's weights are scored as they are."""
+    seed: int
+    """Of initialization, shuffling and dropout."""
+    start: "RunSpec | None" = None
+    """The pre-training run whose weights this one starts from; None: from scratch."""
+    layers: Literal["hidden", "all"] = "hidden"
+    """Which layers come from the start; the paper copies all but the output (`hidden`)."""
+
+    def __post_init__(self) -> None:
+        if self.training is None and (self.start is None or self.layers != "all"):
+            raise ValueError("scoring needs a start and all of its layers")
+        if self.layers == "hidden" and self.network.num_tfs != len(self.regions.tfs):
+            raise ValueError(
+                f"the network has {self.network.num_tfs} outputs for {len(self.regions.tfs)} TFs"
+            )
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the canonical JSON, 16 hexadecimal digits."""
+        canonical = json.dumps(
+            {"version": SPEC_VERSION, **self.to_dict()}, sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types, nested specs in full."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "RunSpec":
+        """Undo :meth:`to_dict`."""
+        values = dict(values)
+        start, training = values.pop("start"), values.pop("training")
+        return cls(
+            regions=_region_spec(values.pop("regions")),
+            network=NetworkConfig(**values.pop("network")),
+            training=None if training is None else TrainingConfig(**training),
+            start=None if start is None else cls.from_dict(start),
+            **values,
+        )
+
+
+def _region_spec(values: dict[str, Any]) -> RegionSpec:
+    values = dict(values)
+    excluded, sampling = values.pop("excluded"), dict(values.pop("sampling"))
+    for chroms in ("val_chroms", "test_chroms"):
+        sampling[chroms] = tuple(sampling[chroms])
+    return RegionSpec(
+        tfs=tuple(values.pop("tfs")),
+        sampling=Sampling(**sampling),
+        excluded=None if excluded is None else _region_spec(excluded),
+        **values,
+    )
