@@ -1,0 +1,322 @@
+"""The training loop: seeds, best weights, stopping, unresolved labels, both strands."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.batches import Batches, batch_bounds, mean_loss
+from model.encoding import encode_one_hot
+from model.errors import ModelError
+from model.network import NetworkConfig, build_network
+from model.training import Epoch, Examples, TrainingConfig, predict, train
+
+CONFIG = TrainingConfig(lr=0.01, batch_size=16, max_epochs=3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def small(num_tfs: int = 1, seed: int = 0) -> Any:
+    config = NetworkConfig(num_tfs=num_tfs, conv_filters=(8, 8, 8), dense_units=(16, 16))
+    return build_network(config, seed=seed)
+
+
+def random_examples(num: int, num_tfs: int = 1, seed: int = 0) -> Examples:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, (num, num_tfs)).astype(np.float32)
+    return Examples(rng.integers(0, 256, (num, 50), dtype=np.uint8), labels)
+
+
+def copies(network: Any) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def trained(seed: int, config: TrainingConfig = CONFIG) -> dict[str, Tensor]:
+    network = small()
+    train(network, random_examples(40), random_examples(10, seed=1), config, seed=seed)
+    return copies(network)
+
+
+# seeds
+
+
+def test_same_seed_bitwise_same_weights_and_another_seed_others() -> None:
+    assert same(trained(seed=0), trained(seed=0))
+    assert not same(trained(seed=0), trained(seed=1))
+
+
+def test_the_random_state_of_the_caller_neither_matters_nor_moves() -> None:
+    torch.manual_seed(1)
+    first = trained(seed=0)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    assert same(first, trained(seed=0))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# best weights and stopping
+
+
+def contrary_examples() -> tuple[Examples, Examples]:
+    """Validation examples with the opposite labels: learning makes their loss rise."""
+    train_set = random_examples(60)
+    return train_set, Examples(train_set.sequences, 1 - train_set.labels)
+
+
+def test_ends_with_the_weights_of_the_best_epoch() -> None:
+    network = small()
+    states: list[dict[str, Tensor]] = []
+    epochs: list[Epoch] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        states.append(copies(network))
+
+    config = replace(CONFIG, max_epochs=8)
+    result = train(network, *contrary_examples(), config, seed=0, on_epoch=on_epoch)
+    losses = [epoch.val_loss for epoch in result.history]
+    assert tuple(epochs) == result.history
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 9))
+    assert result.best_epoch == 1 + int(np.argmin(losses)) < 8
+    assert losses[-1] > result.best_val_loss == min(losses)
+    assert same(copies(network), states[result.best_epoch - 1])
+    assert not same(copies(network), states[-1])
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_stops_when_patience_is_over(patience: int) -> None:
+    config = replace(CONFIG, max_epochs=40, patience=patience)
+    result = train(small(), *contrary_examples(), config, seed=0)
+    assert len(result.history) == result.best_epoch + patience < 40
+
+
+def test_no_epochs_train_nothing() -> None:
+    network = small()
+    before = copies(network)
+    examples = random_examples(20)
+    result = train(network, examples, examples, replace(CONFIG, max_epochs=0), seed=0)
+    assert same(copies(network), before)
+    assert (result.history, result.best_epoch) == ((), 0)
+    # both strands, in eval mode
+    inputs = encode_one_hot(torch.from_numpy(examples.sequences))
+    logits = network.eval()(torch.cat([inputs, inputs.flip(1, 2)]))
+    labels = torch.from_numpy(examples.labels).repeat(2, 1)
+    expected = F.binary_cross_entropy_with_logits(logits, labels).item()
+    assert result.best_val_loss == pytest.approx(expected, rel=1e-5)
+
+
+# batches
+
+
+def test_batches_cover_every_example_and_none_is_of_one() -> None:
+    assert batch_bounds(200, 100) == [(0, 100), (100, 200)]
+    assert batch_bounds(202, 100) == [(0, 100), (100, 200), (200, 202)]
+    assert batch_bounds(201, 100) == [(0, 100), (100, 201)]
+    assert batch_bounds(3, 100) == [(0, 3)]
+    assert batch_bounds(1, 100) == [(0, 1)]
+
+
+def test_a_last_batch_of_one_is_trained() -> None:
+    config = replace(CONFIG, batch_size=2, both_strands=False, max_epochs=1)
+    result = train(small(), random_examples(5), random_examples(1), config, seed=0)
+    assert result.best_epoch == 1
+
+
+def test_both_strands_are_examples_with_the_same_labels() -> None:
+    examples = random_examples(6, num_tfs=2)
+    device = torch.device("cpu")
+    both = Batches(examples, "training", batch_size=4, both_strands=True, device=device)
+    assert len(both) == 12
+    assert both.bounds == [(0, 4), (4, 8), (8, 12)]
+    inputs, labels = both.inputs_and_labels(torch.arange(12))
+    forward = encode_one_hot(torch.from_numpy(examples.sequences))
+    assert torch.equal(inputs, torch.cat([forward, forward.flip(1, 2)]))
+    assert torch.equal(labels, torch.from_numpy(examples.labels).repeat(2, 1))
+    one = Batches(examples, "training", batch_size=4, both_strands=False, device=device)
+    assert len(one) == 6
+
+
+# unresolved labels
+
+
+def test_loss_is_the_mean_over_resolved_cells_and_the_others_have_no_gradient() -> None:
+    logits = torch.tensor([[0.0, 1.0], [-2.0, 3.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, math.nan], [0.0, 1.0]])
+    loss, count = mean_loss(logits, labels)
+    by_hand = (math.log(2) + math.log1p(math.exp(-2)) + math.log1p(math.exp(-3))) / 3
+    assert count == 3
+    assert loss.item() == pytest.approx(by_hand, rel=1e-6)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0
+    assert torch.count_nonzero(logits.grad) == 3
+
+
+def test_a_batch_without_resolved_cells_has_loss_and_gradient_zero() -> None:
+    logits = torch.ones(2, 1, requires_grad=True)
+    loss, count = mean_loss(logits, torch.full((2, 1), math.nan))
+    loss.backward()
+    assert (loss.item(), count.item()) == (0.0, 0)
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_a_resolved_batch_has_the_plain_mean() -> None:
+    logits, labels = torch.randn(5, 3), torch.randint(0, 2, (5, 3)).float()
+    loss, _ = mean_loss(logits, labels)
+    expected = F.binary_cross_entropy_with_logits(logits, labels)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_epoch_loss_is_the_mean_over_all_resolved_cells() -> None:
+    network = small(num_tfs=3).eval()
+    examples = random_examples(33, num_tfs=3)
+    examples.labels[::2, 1] = np.nan
+    config = replace(CONFIG, max_epochs=0, both_strands=False)
+    result = train(network, examples, examples, config, seed=0)
+    probability = predict(network, examples.sequences)
+    resolved = ~np.isnan(examples.labels)
+    hit = np.where(examples.labels == 1, probability, 1 - probability)[resolved]
+    assert result.best_val_loss == pytest.approx(-np.log(hit).mean(), rel=1e-4)
+
+
+def test_a_tf_without_resolved_labels_is_not_learnt() -> None:
+    examples = random_examples(40, num_tfs=2)
+    examples.labels[:, 1] = np.nan
+    network = small(num_tfs=2)
+    before = copies(network)["output.weight"]
+    train(network, examples, examples, CONFIG, seed=0)
+    after = copies(network)["output.weight"]
+    assert torch.equal(after[1], before[1])
+    assert not torch.equal(after[0], before[0])
+
+
+# what is given back, and what is refused
+
+
+def test_modes_are_given_back_as_found() -> None:
+    network = small()
+    network.conv1.eval()
+    modes = [module.training for module in network.modules()]
+    assert len(set(modes)) == 2
+    train(network, random_examples(20), random_examples(5), CONFIG, seed=0)
+    assert [module.training for module in network.modules()] == modes
+    predict(network, random_examples(5).sequences)
+    assert [module.training for module in network.modules()] == modes
+
+
+def test_frozen_weights_stay() -> None:
+    network = small()
+    frozen = network.conv1.conv.weight
+    frozen.requires_grad_(False)
+    before = frozen.clone()
+    train(network, random_examples(20), random_examples(5), CONFIG, seed=0)
+    assert torch.equal(frozen, before)
+    network.requires_grad_(False)
+    with pytest.raises(ModelError, match="frozen"):
+        train(network, random_examples(20), random_examples(5), CONFIG, seed=0)
+
+
+def test_a_loss_that_is_not_finite_names_the_epoch_and_the_remedy() -> None:
+    network = small()
+    nn.init.constant_(network.output.weight, math.inf)
+    with pytest.raises(ModelError, match=r"epoch 1: the training loss is .* lower lr"):
+        train(network, random_examples(20), random_examples(5), CONFIG, seed=0)
+    assert network.training
+
+
+def test_too_few_examples_are_refused() -> None:
+    some, none = random_examples(5), random_examples(0)
+    with pytest.raises(ModelError, match="no training examples"):
+        train(small(), none, some, CONFIG, seed=0)
+    with pytest.raises(ModelError, match="no validation examples"):
+        train(small(), some, none, CONFIG, seed=0)
+    with pytest.raises(ModelError, match="2 or more"):
+        config = replace(CONFIG, both_strands=False)
+        train(small(), random_examples(1), some, config, seed=0)
+    some.labels[:] = np.nan
+    with pytest.raises(ModelError, match="no validation label is resolved"):
+        train(small(), random_examples(5), some, CONFIG, seed=0)
+
+
+def test_examples_that_do_not_match_are_refused() -> None:
+    sequences = np.zeros((3, 50), dtype=np.uint8)
+    with pytest.raises(ModelError, match="row of labels"):
+        Examples(sequences, np.zeros((2, 1), dtype=np.float32))
+    with pytest.raises(ModelError, match=r"not 0, 1 or NaN \(first: -1.0\)"):
+        Examples(sequences, np.array([[0], [-1], [1]], dtype=np.float32))
+    with pytest.raises(ModelError, match="packed"):
+        Examples(sequences.astype(np.float32), np.zeros((3, 1), dtype=np.float32))
+    with pytest.raises(ModelError, match="float32"):
+        Examples(sequences, np.zeros((3, 1)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lr": 0.0},
+        {"lr": math.nan},
+        {"batch_size": 1},
+        {"max_epochs": -1},
+        {"patience": 0},
+        {"weight_decay": -0.1},
+    ],
+)
+def test_a_config_out_of_range_is_refused(fields: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        replace(CONFIG, **fields)
+
+
+# prediction and learning
+
+
+def test_prediction_is_of_the_forward_strand_in_eval_mode() -> None:
+    network = small(num_tfs=2)
+    sequences = random_examples(7).sequences
+    sequences.setflags(write=False)
+    expected = torch.sigmoid(network.eval()(encode_one_hot(torch.tensor(sequences))))
+    network.train()
+    predicted = predict(network, sequences, batch_size=3)
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted, expected.detach().numpy(), rtol=1e-5)
+    assert predict(network, sequences[:0]).shape == (0, 2)
+
+
+def planted(num: int, seed: int) -> Examples:
+    """Random sequences; the bound half has GGAAGTGAAACC somewhere, on a byte's start."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (num, 200))
+    motif = ["ACGT".index(base) for base in "GGAAGTGAAACC"]
+    bound = np.arange(num) % 2
+    for row in np.flatnonzero(bound):
+        start = rng.integers(0, 189)
+        codes[row, start : start + 12] = motif
+    packed = (codes.reshape(num, 50, 4) << np.array([0, 2, 4, 6])).sum(axis=2)
+    return Examples(packed.astype(np.uint8), bound[:, None].astype(np.float32))
+
+
+def test_a_planted_motif_is_learnt() -> None:
+    sizes = NetworkConfig(num_tfs=1, conv_filters=(16, 16, 16), dense_units=(16,))
+    network = build_network(sizes, seed=0)
+    config = TrainingConfig(lr=0.01, batch_size=50, max_epochs=4)
+    result = train(network, planted(2000, 0), planted(100, 1), config, seed=0)
+    assert result.best_val_loss < 0.35  # log 2 = 0.69 knows nothing
+    test = planted(200, 2)
+    called = predict(network, test.sequences) >= 0.5
+    assert np.mean(called == (test.labels == 1)) > 0.85
