@@ -1,0 +1,378 @@
+"""MLflow as a view of the run store.
+
+The run store is the truth; what is logged here can be deleted and written again by
+`Tracker.sync`. Only `MlflowClient` is used, each run is written once, at its end, by one batch:
+the fluent API and a call per epoch are ten times slower and leave runs half written.
+
+What MLflow shows:
+
+- one MLflow experiment per experiment name of ours ("transfer"); in it a parent run, and one
+  child run per run key, named like ``SPI1 transfer r1`` or ``multi-model 50 TFs r1``
+- tags ``tf arm pretraining_set group replicate experiment num_bound key``, by which one arm is
+  set beside another; ``run_folder`` says where weights and predictions lie
+- parameters: the run's spec, nested names joined by dots; a pre-training run by its key
+- metrics: ``train_loss`` and ``val_loss`` with the epoch as step, and once ``mcc auroc
+  average_precision aucpr_trapezoid precision recall best_epoch seconds``
+- artifacts: ``run.json``, ``metrics.json``, ``history.json``
+- a run that failed has the status FAILED and the tag ``error``; it makes way for the same key's
+  success
+
+The tracking URI is `MLFLOW_TRACKING_URI`, and the workspace's own SQLite file without one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import RunError
+from orchestrator.plan import PlannedRun
+from orchestrator.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+# Read when mlflow is imported, which is put off (it takes seconds). What the user set stands.
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+    # MLflow would knock seven times, for minutes, at a server that is not there
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)
+
+SUMMARY_METRICS = (
+    "mcc",
+    "auroc",
+    "average_precision",
+    "aucpr_trapezoid",
+    "precision",
+    "recall",
+    "best_epoch",
+    "seconds",
+)
+"""Metrics that a run has once, in the order in which they are logged."""
+
+ARTIFACTS = (RUN_FILE, METRICS_FILE, HISTORY_FILE)
+"""Files of a run folder that go into MLflow; weights and predictions stay in the run store."""
+
+MAX_METRICS_PER_BATCH = 1000
+MAX_PARAMS_PER_BATCH = 100
+MAX_PARAM_CHARACTERS = 6000
+MAX_TAG_CHARACTERS = 5000
+
+
+class TrackingError(RunError):
+    """MLflow cannot be reached, or refused what was logged."""
+
+
+def tracking_uri(workspace: Workspace) -> str:
+    """Return `MLFLOW_TRACKING_URI`, or the workspace's SQLite file as a URI."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlflow_db.resolve()}"
+
+
+def create_database(workspace: Workspace) -> None:
+    """Make the workspace's SQLite file, in the mode in which readers do not stop the writer.
+
+    MLflow fills it with tables at its first use; an existing file keeps what it has.
+    """
+    workspace.mlflow_db.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(workspace.mlflow_db)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parent:
+    """The MLflow experiment of an experiment of ours, and the parent run in it."""
+
+    experiment_id: str
+    run_id: str
+
+
+class Tracker:
+    """Writes runs to MLflow.
+
+    Nothing is opened before the first run is logged. Not for use from two threads at once.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose runs are logged, and where the SQLite file is unless `MLFLOW_TRACKING_URI` is set.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.uri = tracking_uri(workspace)
+        self._mlflow: MlflowClient | None = None
+        self._parents: dict[str, _Parent] = {}
+
+    def log_run(self, run: StoredRun) -> None:
+        """Log a complete run, unless it is there already.
+
+        Parameters
+        ----------
+        run : StoredRun
+            A run of the run store.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses the run.
+        """
+        with self._translated():
+            planned = run.planned
+            parent = self._parent(planned.experiment)
+            if self._make_way(parent, run.key):
+                self._log(run, planned, parent)
+
+    def log_failure(self, planned: PlannedRun, error: str) -> None:
+        """Log that a run failed, unless it succeeded before.
+
+        Parameters
+        ----------
+        planned : PlannedRun
+            The run.
+        error : str
+            What went wrong; the tag takes its first `MAX_TAG_CHARACTERS`.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses the run.
+        """
+        with self._translated():
+            parent = self._parent(planned.experiment)
+            if not self._make_way(parent, planned.key):
+                return
+            tags = {**_tags(planned, parent), "error": error[:MAX_TAG_CHARACTERS]}
+            created = self._client.create_run(
+                parent.experiment_id, tags=tags, run_name=planned.name
+            )
+            self._log_params(created.info.run_id, planned)
+            self._client.set_terminated(created.info.run_id, status="FAILED")
+
+    def sync(self, store: RunStore) -> int:
+        """Log every complete run of a run store that MLflow does not have.
+
+        Parameters
+        ----------
+        store : RunStore
+            The run store.
+
+        Returns
+        -------
+        int
+            Number of runs logged now.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses a run.
+        """
+        known: dict[str, set[str]] = {}
+        num_logged = 0
+        with self._translated():
+            for run in store.completed():
+                planned = run.planned
+                parent = self._parent(planned.experiment)
+                if planned.experiment not in known:
+                    known[planned.experiment] = self._finished_keys(parent)
+                if run.key not in known[planned.experiment]:
+                    self._make_way(parent, run.key)
+                    self._log(run, planned, parent)
+                    num_logged += 1
+        return num_logged
+
+    def close(self) -> None:
+        """Give the parent runs that this tracker used an end."""
+        if self._mlflow is None:
+            return
+        with self._translated():
+            for parent in self._parents.values():
+                self._client.set_terminated(parent.run_id)
+        self._parents.clear()
+
+    @property
+    def _client(self) -> MlflowClient:
+        if self._mlflow is None:
+            from mlflow import MlflowClient
+
+            # alembic and MLflow tell of each table that they make
+            for name in ("alembic", "mlflow"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+            if self._is_own_database:
+                create_database(self.workspace)
+            self._mlflow = MlflowClient(self.uri)
+        return self._mlflow
+
+    @property
+    def _is_own_database(self) -> bool:
+        return not os.environ.get("MLFLOW_TRACKING_URI")
+
+    def _parent(self, experiment: str) -> _Parent:
+        if experiment not in self._parents:
+            experiment_id = self._experiment_id(experiment)
+            key = f"study {experiment}"
+            found = self._client.search_runs(
+                [experiment_id], f"tags.key = {_quoted(key)}", max_results=1
+            )
+            if found:
+                run_id = found[0].info.run_id
+            else:
+                run_id = self._client.create_run(
+                    experiment_id,
+                    tags={"key": key, "experiment": experiment},
+                    run_name=f"{experiment} study",
+                ).info.run_id
+            self._parents[experiment] = _Parent(experiment_id=experiment_id, run_id=run_id)
+        return self._parents[experiment]
+
+    def _experiment_id(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self._client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+        location = None
+        if self._is_own_database:
+            location = self.workspace.mlflow_artifacts.resolve().as_uri()
+        return str(self._client.create_experiment(name, artifact_location=location))
+
+    def _make_way(self, parent: _Parent, key: str) -> bool:
+        """Delete what is unfinished under a key; return False where it is finished already."""
+        found = self._client.search_runs([parent.experiment_id], f"tags.key = {_quoted(key)}")
+        if any(run.info.status == "FINISHED" for run in found):
+            return False
+        for run in found:
+            self._client.delete_run(run.info.run_id)
+        return True
+
+    def _finished_keys(self, parent: _Parent) -> set[str]:
+        return {
+            run.data.tags.get("key", "")
+            for run in self._all_runs(parent.experiment_id)
+            if run.info.status == "FINISHED"
+        }
+
+    def _all_runs(self, experiment_id: str) -> Iterator[Run]:
+        token = None
+        while True:
+            page = self._client.search_runs([experiment_id], max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _log(self, run: StoredRun, planned: PlannedRun, parent: _Parent) -> None:
+        summary = run.metrics
+        end = int(1000 * run.finished_at)
+        start = end - int(1000 * float(summary["seconds"]))
+        tags = _tags(planned, parent)
+        tags["num_bound"] = str(summary["num_bound"])
+        tags["run_folder"] = str(run.path)
+        created = self._client.create_run(
+            parent.experiment_id, start_time=start, tags=tags, run_name=planned.name
+        )
+        run_id = created.info.run_id
+        metrics = [*_epoch_metrics(run.history, start, end), *_summary_metrics(summary, end)]
+        for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+            self._client.log_batch(run_id, metrics[first : first + MAX_METRICS_PER_BATCH])
+        self._log_params(run_id, planned)
+        for name in ARTIFACTS:
+            self._client.log_artifact(run_id, str(run.path / name))
+        self._client.set_terminated(run_id, end_time=end)
+
+    def _log_params(self, run_id: str, planned: PlannedRun) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(name, text) for name, text in _params(planned)]
+        for first in range(0, len(params), MAX_PARAMS_PER_BATCH):
+            self._client.log_batch(run_id, params=params[first : first + MAX_PARAMS_PER_BATCH])
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what MLflow, the database and the network raise into one line with a remedy."""
+        try:
+            yield
+        except (RunError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            lines = str(error).strip().splitlines()
+            reason = lines[0] if lines else type(error).__name__
+            raise TrackingError(
+                f"MLflow at {self.uri} does not take the runs ({reason[:200]}): check that it is "
+                "up and MLFLOW_TRACKING_URI is right; nothing is lost, the next `bindgrid run` "
+                "logs what is missing"
+            ) from error
+
+
+def _tags(planned: PlannedRun, parent: _Parent) -> dict[str, str]:
+    return {
+        "mlflow.parentRunId": parent.run_id,
+        "key": planned.key,
+        "experiment": planned.experiment,
+        "arm": planned.arm,
+        "tf": planned.tf,
+        "pretraining_set": planned.pretraining_set,
+        "group": planned.group,
+        "replicate": str(planned.replicate),
+    }
+
+
+def _epoch_metrics(
+    history: Sequence[Mapping[str, float]], start: int, end: int
+) -> Iterator[Metric]:
+    """Yield each epoch's losses, at the time of its end; `start` and `end` in milliseconds."""
+    from mlflow.entities import Metric
+
+    now = float(start)
+    for epoch in history:
+        now = min(now + 1000 * epoch["seconds"], end)
+        for name in ("train_loss", "val_loss"):
+            yield Metric(name, epoch[name], int(now), int(epoch["epoch"]))
+
+
+def _summary_metrics(summary: Mapping[str, float], end: int) -> Iterator[Metric]:
+    from mlflow.entities import Metric
+
+    for name in SUMMARY_METRICS:
+        yield Metric(name, float(summary[name]), end, 0)
+
+
+def _params(planned: PlannedRun) -> list[tuple[str, str]]:
+    """Return the spec as names and texts; another run in it is named by its key alone."""
+    values = planned.spec.to_dict()
+    if planned.spec.start is not None:
+        values["start"] = planned.spec.start.key
+    excluded = planned.spec.regions.excluded
+    if excluded is not None:
+        values["regions"]["excluded"] = f"of a multi-model of {len(excluded.tfs)} TFs"
+    return _flat(values)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return a nested mapping as (dotted name, text) pairs, short enough for MLflow."""
+    pairs = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{prefix}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            pairs.append((f"{prefix}{name}", text[:MAX_PARAM_CHARACTERS]))
+    return pairs
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
