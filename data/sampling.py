@@ -15,7 +15,7 @@ decide nothing; regions with N are left out here and not before. Legend: N regio
 dataset, n selected ones, T TFs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
@@ -227,21 +227,26 @@ def gc_matched(
     return np.sort(np.concatenate(drawn))
 
 
-def default_chromosomes(chroms: Sequence[str], counts: Sequence[int]) -> tuple[str, str]:
+def default_chromosomes(counts: Mapping[str, int]) -> tuple[str, str]:
     """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
+
+    Parameters
+    ----------
+    counts
+        Number of regions by chromosome.
 
     Raises
     ------
     DataError
         If there are fewer than three chromosomes.
     """
-    if len(chroms) < 3:
+    if len(counts) < 3:
         raise DataError(
-            f"a chromosome split needs three chromosomes, there are {len(chroms)}; split at random"
+            f"a chromosome split needs three chromosomes, there are {len(counts)}; split at random"
         )
-    tenth = sum(counts) / 10
-    ranked = sorted(zip(chroms, counts, strict=True), key=lambda item: abs(item[1] - tenth))
-    return ranked[1][0], ranked[0][0]
+    tenth = sum(counts.values()) / 10
+    test, val = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))[:2]
+    return val, test
 
 
 def _gc_bin(gc: NDArray[np.float32], num_bins: int) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ _GAP_GC = 0.41
 _GC_SD = 0.07
 _OVERLAP_FRACTION = 0.01
 """Regions that begin before the one before ends."""
-_POSITION_SD_BP = 35
+_POSITION_SD_BP = 25
 """Spread of planted instances around the middle of their region."""
 _LOWER_BLOCK_BP = 300
 """The genome is soft-masked, or not, in blocks of this size."""

@@ -80,14 +80,20 @@ class RegionTable:
     def __len__(self) -> int:
         return len(self.start)
 
+    def chromosomes(self) -> dict[str, int]:
+        """Number of regions by chromosome, in the table's order."""
+        if not len(self):
+            return {}
+        breaks = np.flatnonzero(self.chrom[1:] != self.chrom[:-1]) + 1
+        firsts = [0, *breaks.tolist()]
+        counts = np.diff([*firsts, len(self)]).tolist()
+        return {self.chrom[first]: count for first, count in zip(firsts, counts, strict=True)}
+
     @property
     def fingerprint(self) -> str:
         """Hash of the coordinates and sequences."""
         digest = hashlib.blake2b(digest_size=16)
-        # chromosomes come in runs, so the names and lengths of the runs say all
-        breaks = np.flatnonzero(self.chrom[1:] != self.chrom[:-1]) + 1
-        for first in [0, *breaks.tolist()] if len(self) else []:
-            digest.update(f"{self.chrom[first]}:{first};".encode())
+        digest.update(json.dumps(self.chromosomes()).encode())
         for column in (self.start, self.sequences, self.num_unknown):
             digest.update(np.ascontiguousarray(column))
         return digest.hexdigest()

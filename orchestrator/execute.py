@@ -2,7 +2,8 @@
 
 import json
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -121,9 +123,10 @@ def execute(planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None 
     spec = planned.spec
     loaded = load_dataset(workspace)
     selection = loaded.select(spec.regions)
-    network = _starting_network(spec, store)
-    result = _train(spec, network, loaded.regions, selection, on_epoch)
-    probabilities = _test_predictions(spec, network, loaded.regions, selection)
+    with _one_thread():
+        network = _starting_network(spec, store)
+        result = _train(spec, network, loaded.regions, selection, on_epoch)
+        probabilities = _test_predictions(spec, network, loaded.regions, selection)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
 
@@ -135,6 +138,17 @@ def execute(planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None 
             save(folder, network, spec.network)
         counts = _counts(spec, selection, loaded)
         _write_json(folder / METRICS_FILE, _metrics_record(result, per_tf, counts))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: same bits on every backend, and two such runs beat one on two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _starting_network(spec: RunSpec, store: RunStore) -> nn.Module:

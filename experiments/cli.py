@@ -1,0 +1,61 @@
+"""The command line: `bindgrid`. Errors that the user can mend are one line and exit code 2."""
+
+import os
+import sys
+from importlib.metadata import version
+
+import typer
+
+from data.errors import DataError
+from experiments import cli_data, cli_run
+from experiments.console import complain
+from orchestrator.errors import RunError
+
+# before either library is imported: what we start reports to nobody
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+app = typer.Typer(
+    name="bindgrid",
+    help="Learn where transcription factors bind DNA, by transfer learning.\n\n"
+    "Example: bindgrid data simulate demo/sources, then bindgrid data build ..., then "
+    "bindgrid run transfer, bindgrid results, bindgrid ui.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    add_completion=False,
+)
+app.add_typer(cli_data.app, name="data")
+cli_run.register(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"bindgrid {version('bindgrid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    from model.errors import ModelError
+
+    try:
+        app()
+    except (DataError, ModelError, RunError, ValueError) as error:
+        # ValueError: a setting that a spec's dataclass refuses
+        complain(str(error))
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

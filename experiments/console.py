@@ -1,0 +1,49 @@
+"""What the commands share: the workspace option, the terminal, progress and plain errors."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace",
+        "-w",
+        envvar="BINDGRID_WORKSPACE",
+        help="Folder of the dataset, the runs and their MLflow store.",
+        show_default=True,
+    ),
+]
+DEFAULT_WORKSPACE = Path("workspace")
+
+_FILE_WIDTH = 120  # of tables that go to a file or a pipe, which have no width of their own
+
+out = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+"""Results go to standard output."""
+err = Console(stderr=True, soft_wrap=True)
+"""Progress and complaints go to standard error."""
+
+
+def complain(message: str) -> None:
+    """Print an error as one line."""
+    one_line = " ".join(message.split())
+    err.print(f"bindgrid: {one_line}", style="red", markup=False, highlight=False)
+
+
+@contextmanager
+def steps(title: str) -> Iterator[Callable[[str], None]]:
+    """Show what is being done; gives a function to tell the next step."""
+    with err.status(f"{title} …") as status:
+
+        def tell(step: str) -> None:
+            if err.is_terminal:
+                status.update(f"{title}: {step} …")
+            else:
+                err.print(f"{title}: {step}", markup=False, highlight=False)
+
+        yield tell
