@@ -5,6 +5,7 @@ regions are kept, as int8: 0, 1 or `NULL_LABEL`.
 """
 
 import lzma
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def _read_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], bool, np
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, is_fortran, dtype = read(file)
-    except Exception as error:  # numpy parses the header as Python: damage shows in many ways
+    except (ValueError, KeyError, SyntaxError, TypeError, tokenize.TokenError) as error:
         raise DataError(f"{path}: {_MEMBER} has no readable header ({error}); {_REMEDY}") from None
     if dtype.kind not in "fiub":
         raise DataError(f"{path}: holds {dtype.name}, not numbers; refused, {_REMEDY}")
