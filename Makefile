@@ -18,3 +18,31 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# The main job on simulated data: the same commands as on real data.
+demo: $(READY)
+	$(BIN)/bindgrid data simulate $(DEMO)/sources --replace
+	$(BIN)/bindgrid data build --workspace $(DEMO) --replace \
+		--dhs $(DEMO)/sources/dhs.bed.gz --peaks $(DEMO)/sources/remap_peaks.bed.gz \
+		--sites $(DEMO)/sources/unibind_tfbs.bed.gz --genome $(DEMO)/sources/genome.fa \
+		--experiments $(DEMO)/sources/experiments.tsv --samples $(DEMO)/sources/samples.tsv
+	$(BIN)/bindgrid run transfer --workspace $(DEMO) --pretrain-tfs 8 --pretrain-epochs 6 \
+		--tfs MNT,KLF9,GATA3 --sample 100 --replicates 2
+	@echo "See transfer beside scratch: $(BIN)/bindgrid ui --workspace $(DEMO)"
+
+# The one gate, the same by hand and in CI: style, types, tests.
+test: lint
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests benchmarks
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

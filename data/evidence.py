@@ -91,6 +91,6 @@ def evidence_codes(
 
 def _ranges(start: NDArray[np.int32], end: NDArray[np.int32], index_name: str) -> pr.PyRanges:
     """Make ranges on one (unnamed) chromosome that carry their own index."""
-    columns = {"Chromosome": pd.Categorical.from_codes(np.zeros(len(start), np.int8), ["c"])}
     index = np.arange(len(start), dtype=np.int32)
-    return pr.PyRanges(pd.DataFrame({**columns, "Start": start, "End": end, index_name: index}))
+    table = pd.DataFrame({"Chromosome": "c", "Start": start, "End": end, index_name: index})
+    return pr.PyRanges(table.astype({"Chromosome": "category"}))

@@ -21,7 +21,7 @@ for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
         _CODE_OF_ASCII[ord(_letter)] = _code
 
 _BYTES: Final = np.arange(256, dtype=np.uint8)
-_CODES_OF_BYTE: Final = (_BYTES[:, None] >> _SHIFTS) & 3
+_CODES_OF_BYTE: Final = ((_BYTES[:, None] >> _SHIFTS) & 3).astype(np.uint8)
 _REVERSE_COMPLEMENT_OF_BYTE: Final = (
     ((3 - _CODES_OF_BYTE[:, ::-1]) << _SHIFTS).sum(axis=1).astype(np.uint8)
 )
@@ -48,13 +48,14 @@ def pack(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     quads = codes.reshape(num_regions, length_bp // BASES_PER_BYTE, BASES_PER_BYTE)
     packed = quads[:, :, 0].copy()
     for position in range(1, BASES_PER_BYTE):
-        packed |= quads[:, :, position] << _SHIFTS[position]
+        packed |= np.left_shift(quads[:, :, position], _SHIFTS[position])
     return packed
 
 
 def unpack(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Codes, shape (N, 4 B), of packed regions of shape (N, B)."""
-    return _CODES_OF_BYTE[packed].reshape(len(packed), -1)
+    codes: NDArray[np.uint8] = _CODES_OF_BYTE[packed].reshape(len(packed), -1)
+    return codes
 
 
 def reverse_complement(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -95,7 +95,7 @@ class RegionTable:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.chromosomes()).encode())
         for column in (self.start, self.sequences, self.num_unknown):
-            digest.update(np.ascontiguousarray(column))
+            digest.update(column.tobytes())
         return digest.hexdigest()
 
 
@@ -309,7 +309,7 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
 def write_evidence(path: Path, codes: NDArray[np.uint8]) -> None:
     """Write one TF's evidence, shape (N,), beside its place and move it in."""
     counts = np.bincount(codes, minlength=len(Evidence)).tolist()
-    fingerprint = hashlib.blake2b(np.ascontiguousarray(codes), digest_size=16).hexdigest()
+    fingerprint = hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest()
     footer = json.dumps({"counts": counts, "fingerprint": fingerprint})
     table = pa.table({schema.EVIDENCE: codes}).replace_schema_metadata({_FOOTER_KEY: footer})
     partial = path.with_suffix(f".partial-{os.getpid()}")

@@ -145,7 +145,8 @@ def print_comparison(table: "pd.DataFrame") -> None:
     for title in ("runs", "MCC", "sd", "AUROC", "avg. precision", "seconds"):
         shown.add_column(title, justify="right")
     groups = table.groupby(["experiment", "tf", "group", "arm"], sort=True)
-    for (experiment, tf, group, arm), rows in groups:
+    for names, rows in groups:
+        experiment, tf, group, arm = map(str, names)
         spread = f"{rows.mcc.std():.3f}" if len(rows) > 1 else ""
         shown.add_row(
             experiment,
@@ -163,9 +164,10 @@ def print_comparison(table: "pd.DataFrame") -> None:
 
 
 def _run_plan(plan: "Plan", workspace: Workspace, backend: Backend) -> None:
+    from orchestrator.background import BackgroundTracker
     from orchestrator.results import results_table
     from orchestrator.store import RunStore
-    from orchestrator.tracking import BackgroundTracker, Tracker
+    from orchestrator.tracking import Tracker
 
     store = RunStore(workspace)
     num_complete = sum(store.is_complete(run.key) for run in plan)

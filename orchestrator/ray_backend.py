@@ -31,7 +31,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,8 @@ class _PlanSearcher(Searcher):
         self._remaining = remaining
         self._num_workers = num_workers
         self._on_done = on_done
-        self._next: PlannedRun | None = None
+        self._ready: deque[PlannedRun] = deque()
+        self._deaths: Counter[str] = Counter()
         self._trials: dict[str, PlannedRun | None] = {}
         self._up: set[tuple[str, int]] = set()
         self._first_up = math.inf
@@ -116,7 +117,7 @@ class _PlanSearcher(Searcher):
             return None
         planned = None
         if self._warm() and self._is_ready():
-            planned, self._next = self._next, None
+            planned = self._ready.popleft()
         self._trials[trial_id] = planned
         idle_seconds = min(max(0.05 * self._num_workers, 0.1), 2.0)
         return {"planned": planned, "idle_seconds": idle_seconds}
@@ -132,9 +133,17 @@ class _PlanSearcher(Searcher):
     ) -> None:
         """Record a trial's end; `error` means that its worker died once too often."""
         planned = self._trials.pop(trial_id)
+        if error:
+            # one of the workers is new, and it is not told which
+            self._up.clear()
+            self._first_up = math.inf
         if planned is None:
             return
         if error or result is None or "status" not in result:
+            self._deaths[planned.key] += 1
+            if self._deaths[planned.key] <= MAX_WORKER_DEATHS:
+                self._ready.append(planned)
+                return
             outcome = self._lost(planned)
         else:
             outcome = RunOutcome(
@@ -148,16 +157,17 @@ class _PlanSearcher(Searcher):
                 self.callback_error = self.callback_error or callback_error
 
     def _finished(self) -> bool:
-        return self.callback_error is not None or (self._next is None and not self._remaining)
+        return self.callback_error is not None or not (self._ready or self._remaining)
 
     def _is_ready(self) -> bool:
-        if self._next is None:
-            self._next = self._remaining.next_ready()
-        return self._next is not None
+        if not self._ready and (planned := self._remaining.next_ready()) is not None:
+            self._ready.append(planned)
+        return bool(self._ready)
 
     def _warm(self) -> bool:
+        num_training = sum(planned is not None for planned in self._trials.values())
         waited = time.monotonic() - self._first_up
-        return len(self._up) >= self._num_workers or waited > MAX_WARM_UP_SECONDS
+        return len(self._up) + num_training >= self._num_workers or waited > MAX_WARM_UP_SECONDS
 
     def _lost(self, planned: PlannedRun) -> RunOutcome:
         error = (
@@ -303,7 +313,8 @@ def _tune(searcher: _PlanSearcher, num_workers: int, workspace: Workspace) -> No
         run_config=tune.RunConfig(
             name=name,
             storage_path=str(workspace.ray_results),
-            failure_config=tune.FailureConfig(max_failures=MAX_WORKER_DEATHS),
+            # Tune would not try again where a worker dies between two runs; `_PlanSearcher` does
+            failure_config=tune.FailureConfig(max_failures=0),
             stop=_IdleStopper(searcher),
             verbose=0,
         ),
