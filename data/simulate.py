@@ -96,8 +96,8 @@ def simulate(
     )
     motifs = [jaspar_motifs()[tf.name][0] for tf in config.tfs]
     world = lay_out(config, layout_rng)
-    plant(world, motifs, config, plant_rng)
     is_open = open_biosamples(config, open_rng)
+    plant(world, motifs, is_open, config, plant_rng)
     bindings = [
         bind(world, motif, tf, is_open, config, bind_rng)
         for motif, tf in zip(motifs, config.tfs, strict=True)

@@ -88,7 +88,7 @@ class SimulationConfig:
     num_biosamples: int = 4
     """Biosamples with ChIP-seq; one more, without, is always added."""
     tfs: tuple[SimulatedTF, ...] = DEFAULT_TFS
-    """TFs, in the order in which their motifs are planted: later ones overwrite."""
+    """TFs, in the order in which their motifs are planted: earlier ones find more room."""
     shared_fraction: float = 0.5
     """Fraction of regions open in two biosamples or more; the others are open in one."""
     promoter_fraction: float = 0.35
@@ -99,11 +99,11 @@ class SimulationConfig:
     """Mean GC of the other regions."""
     gap_bp: int = 220
     """Mean distance between neighbouring regions, bp."""
-    sharpness: float = 2.5
+    sharpness: float = 2.0
     """Exponent on the motif's probabilities; 1 plants instances as variable as the motif."""
-    noise_bits: float = 0.7
+    noise_bits: float = 1.0
     """Standard deviation of what decides on binding beside the motif's score, in bits."""
-    decoy_fraction: float = 0.05
+    decoy_fraction: float = 0.1
     """Fraction of regions that a TF cannot bind, whatever their sequence."""
     one_source_fraction: float = 0.15
     """Regions with a peak only, and as many with a site only, per bound region of a TF."""

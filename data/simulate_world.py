@@ -23,6 +23,8 @@ _OVERLAP_FRACTION = 0.01
 """Regions that begin before the one before ends."""
 _POSITION_SD_BP = 25
 """Spread of planted instances around the middle of their region."""
+_ATTEMPTS = 5
+"""Tries to find a free place for an instance, each further from the middle."""
 _LOWER_BLOCK_BP = 300
 """The genome is soft-masked, or not, in blocks of this size."""
 _SHOWN_FRACTION = 0.8
@@ -107,13 +109,24 @@ def lay_out(config: SimulationConfig, rng: np.random.Generator) -> World:
 
 
 def plant(
-    world: World, motifs: list[Motif], config: SimulationConfig, rng: np.random.Generator
+    world: World,
+    motifs: list[Motif],
+    is_open: NDArray[np.bool_],
+    config: SimulationConfig,
+    rng: np.random.Generator,
 ) -> None:
-    """Write motif instances into the regions of `world.genome`, in place."""
+    """Write motif instances into the regions of `world.genome`, in place.
+
+    An instance that finds no free place in its region is left out.
+    """
     num = config.num_regions
+    is_taken = np.zeros(len(world.genome), dtype=np.bool_)
     regions_of: dict[str, NDArray[np.int64]] = {}
     for motif, tf in zip(motifs, config.tfs, strict=True):
-        count = max(1, round(tf.bound_fraction * num))
+        # enough that those a TF can bind are as many as it is to bind
+        bindable = is_open[:, tf.biosamples].any(axis=1).mean() * (1 - config.decoy_fraction)
+        wanted = tf.bound_fraction * (1 + config.one_source_fraction)
+        count = min(num, max(1, round(num * wanted / max(bindable, wanted))))
         weights = np.where(
             world.is_promoter,
             tf.promoter_fraction / max(1, world.is_promoter.sum()),
@@ -127,13 +140,33 @@ def plant(
             keys[shared[: round(config.cofactor_fraction * count)]] = np.inf
         regions = np.argsort(-keys, kind="stable")[:count]
         regions_of[tf.name] = regions
-        room = REGION_WIDTH_BP - motif.length_bp
-        offsets = np.clip(rng.normal(room / 2, _POSITION_SD_BP, count).round(), 0, room)
+        at = _free_places(world, regions, motif.length_bp, is_taken, rng)
         codes = sample_instances(motif, count, config.sharpness, rng)
         is_reverse = rng.random(count) < 0.5
         codes[is_reverse] = 3 - codes[is_reverse, ::-1]
-        at = (world.starts[regions] + offsets.astype(np.int64))[:, None]
-        world.genome[at + np.arange(motif.length_bp)] = codes
+        found = at >= 0
+        bases = at[found, None] + np.arange(motif.length_bp)
+        world.genome[bases] = codes[found]
+        is_taken[bases] = True
+
+
+def _free_places(
+    world: World,
+    regions: NDArray[np.int64],
+    length_bp: int,
+    is_taken: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Global start of a free place near the middle of each region, -1 where none was found."""
+    room = REGION_WIDTH_BP - length_bp
+    places = np.full(len(regions), -1, dtype=np.int64)
+    for attempt in range(_ATTEMPTS):
+        spread = _POSITION_SD_BP * (1 + attempt / 2)
+        offsets = np.clip(rng.normal(room / 2, spread, len(regions)).round(), 0, room)
+        tried = world.starts[regions] + offsets.astype(np.int64)
+        is_free = ~is_taken[tried[:, None] + np.arange(length_bp)].any(axis=1)
+        places = np.where((places < 0) & is_free, tried, places)
+    return places
 
 
 def open_biosamples(config: SimulationConfig, rng: np.random.Generator) -> NDArray[np.bool_]:
