@@ -369,7 +369,7 @@ def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     near += [other for other in known if other.upper() == name.upper() and other not in near]
     hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
-    return f"{where}: no {kind} named {name}; {hint}"
+    return f"{where}: no {kind} named {name!r}; {hint}"
 
 
 def _partial_path(path: Path, kind: str = "partial") -> Path:
