@@ -48,7 +48,7 @@ _DEFAULTS = {
     # MLflow would knock seven times, for minutes, at a server that is not there
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)

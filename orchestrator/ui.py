@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from orchestrator.errors import RunError
 from orchestrator.store import RunStore
@@ -30,6 +32,15 @@ _SERVER_ENVIRONMENT = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """An MLflow server that runs and answers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 def serve_ui(
     workspace: Workspace,
     host: str = "127.0.0.1",
@@ -37,7 +48,7 @@ def serve_ui(
     *,
     announce: Callable[[str], None] = print,
 ) -> None:
-    """Serve the MLflow UI until Ctrl-C.
+    """Serve the MLflow UI until Ctrl-C or SIGTERM. To be called from the main thread.
 
     What the run store has and MLflow does not is logged before.
 
@@ -54,7 +65,7 @@ def serve_ui(
     ------
     RunError
         If the port is taken, `MLFLOW_TRACKING_URI` is a server (which has a UI of its own), or
-        the UI does not start.
+        the UI does not start or ends by itself.
     """
     uri = tracking_uri(workspace)
     if uri.startswith(("http://", "https://")):
@@ -63,13 +74,20 @@ def serve_ui(
     tracker = Tracker(workspace)
     tracker.sync(RunStore(workspace))
     tracker.close()
-    with mlflow_server(workspace, uri, host, port) as url, contextlib.suppress(KeyboardInterrupt):
-        announce(url)
-        signal.pause()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with mlflow_server(workspace, uri, host, port) as server:
+            announce(server.url)
+            status = server.process.wait()
+            raise RunError(f"the MLflow UI ended with status {status}: see {server.log}")
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
-def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Iterator[str]:
+def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Iterator[Server]:
     """Run an MLflow server with its UI for the length of a block.
 
     Parameters
@@ -83,8 +101,8 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
 
     Yields
     ------
-    str
-        The address, which answers.
+    Server
+        The server, which answers.
 
     Raises
     ------
@@ -111,8 +129,8 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         )
     try:
         url = f"http://{host}:{port}"
-        _wait(process, url, str(log))
-        yield url
+        _wait(process, url, log)
+        yield Server(url=url, process=process, log=log)
     finally:
         _stop(process)
 
@@ -128,7 +146,7 @@ def _check_free(host: str, port: int) -> None:
             ) from error
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: str) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -1,0 +1,271 @@
+"""The Ray backend: what the feeder gives out, and one real plan on real actors."""
+
+import os
+import subprocess
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.sampling import Sampling
+from data.schema import Evidence
+from data.store import RegionTable, write_dataset
+from model.network import NetworkConfig
+from model.training import TrainingConfig
+from orchestrator import ray_backend
+from orchestrator.errors import RunError
+from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
+from orchestrator.ray_backend import _first_needed, _PlanSearcher, run_plan
+from orchestrator.spec import RegionSpec, RunSpec
+from orchestrator.store import RunStore
+from orchestrator.workspace import Workspace
+
+NUM_REGIONS = 400
+TRAINING = TrainingConfig(lr=0.003, max_epochs=1)
+
+
+def multi_spec(dataset: str = "none") -> RunSpec:
+    tfs = ("A", "B")
+    regions = RegionSpec(tfs=tfs, view="less-sparse", sampling=Sampling(), dataset=dataset)
+    return RunSpec(regions=regions, network=NetworkConfig(num_tfs=2), training=TRAINING, seed=0)
+
+
+def individual_spec(seed: int, dataset: str = "none", start: RunSpec | None = None) -> RunSpec:
+    sampling = Sampling(seed=seed, num_bound=20)
+    regions = RegionSpec(tfs=("A",), view="sparse", sampling=sampling, dataset=dataset)
+    return RunSpec(
+        regions=regions, network=NetworkConfig(num_tfs=1), training=TRAINING, seed=seed, start=start
+    )
+
+
+def planned(spec: RunSpec, arm: Arm = "scratch", replicate: int = 1) -> PlannedRun:
+    tf = "" if arm == "multi" else "A"
+    return PlannedRun(spec=spec, experiment="transfer", arm=arm, tf=tf, replicate=replicate)
+
+
+def make_dataset(workspace: Workspace) -> tuple[str, str]:
+    """Write a dataset of two TFs; the fingerprints of both and of the first."""
+    rng = np.random.default_rng(0)
+    codes = np.array([Evidence.UNBOUND, Evidence.BOUND], dtype=np.uint8)
+    dataset = write_dataset(
+        workspace.dataset,
+        regions=RegionTable.from_bases(
+            np.array(["chr1"] * NUM_REGIONS, dtype=object),
+            (1000 * np.arange(NUM_REGIONS)).astype(np.int32),
+            rng.integers(0, 4, (NUM_REGIONS, 200)).astype(np.uint8),
+        ),
+        evidence={tf: rng.choice(codes, NUM_REGIONS) for tf in ("A", "B")},
+        accessibility=None,
+        sources=[],
+        dropped={},
+    )
+    return dataset.fingerprint(["A", "B"]), dataset.fingerprint(["A"])
+
+
+class Feeder:
+    """A searcher without Tune: trials are started and ended by hand."""
+
+    def __init__(self, tmp_path: Path, runs: list[PlannedRun], num_workers: int) -> None:
+        self.ended: list[RunOutcome] = []
+        store = RunStore(Workspace(tmp_path))
+        remaining = Plan(runs).without([])
+        self.searcher = _PlanSearcher(store, remaining, num_workers, self.ended.append)
+        self._num_trials = 0
+
+    def start(self) -> tuple[str, object]:
+        self._num_trials += 1
+        trial = str(self._num_trials)
+        config = self.searcher.suggest(trial)
+        return trial, config["planned"] if isinstance(config, dict) else config
+
+    def warm_up(self, num_workers: int) -> None:
+        trials = [self.start()[0] for _ in range(num_workers)]
+        for number in range(num_workers):
+            self.searcher.may_end_idling(("node", number))
+        for trial in trials:
+            self.searcher.on_trial_complete(trial, {"idle": True})
+
+    def end(self, trial: str, status: str = "completed") -> None:
+        self.searcher.on_trial_complete(trial, {"status": status, "error": status})
+
+
+def test_no_run_starts_before_all_workers_are_up(tmp_path: Path) -> None:
+    feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 2)
+    assert feeder.start()[1] is None
+    assert not feeder.searcher.may_end_idling(("node", 1))
+    assert feeder.start()[1] is None
+    assert feeder.searcher.may_end_idling(("node", 2))
+
+
+def test_a_run_starts_when_what_it_needs_is_complete_and_a_worker_idles_till_then(
+    tmp_path: Path,
+) -> None:
+    multi = multi_spec()
+    runs = [planned(multi, "multi"), planned(individual_spec(1, start=multi), "transfer")]
+    feeder = Feeder(tmp_path, runs, 2)
+    feeder.warm_up(2)
+    first, run = feeder.start()
+    assert run == runs[0]
+    assert feeder.start()[1] is None
+    assert not feeder.searcher.may_end_idling(("node", 1))
+    feeder.end(first)
+    assert feeder.searcher.may_end_idling(("node", 1))
+    assert feeder.start()[1] == runs[1]
+    # nothing is left to give out, so the idle trial may end and its worker go
+    assert feeder.searcher.may_end_idling(("node", 1))
+    assert feeder.start()[1] == "FINISHED"
+
+
+def test_no_more_trials_than_workers(tmp_path: Path) -> None:
+    feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 1)
+    feeder.warm_up(1)
+    trial, run = feeder.start()
+    assert isinstance(run, PlannedRun)
+    assert feeder.searcher.suggest("too many") is None
+    feeder.end(trial)
+    assert isinstance(feeder.start()[1], PlannedRun)
+
+
+def test_a_run_whose_worker_dies_is_tried_again_once_all_workers_are_up(tmp_path: Path) -> None:
+    feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(2)], 2)
+    feeder.warm_up(2)
+    first, run = feeder.start()
+    feeder.start()
+    feeder.searcher.on_trial_complete(first, None, error=True)
+    assert not feeder.ended
+    idle, nothing = feeder.start()
+    assert nothing is None
+    assert feeder.searcher.may_end_idling(("node", 3))
+    feeder.searcher.on_trial_complete(idle, {"idle": True})
+    assert feeder.start()[1] == run
+
+
+def test_a_run_whose_worker_dies_too_often_fails_and_blocks_what_needs_it(tmp_path: Path) -> None:
+    multi = multi_spec()
+    runs = [planned(multi, "multi"), planned(individual_spec(1, start=multi), "transfer")]
+    feeder = Feeder(tmp_path, runs, 1)
+    for _ in range(3):
+        feeder.warm_up(1)
+        trial, run = feeder.start()
+        assert run == runs[0]
+        feeder.searcher.on_trial_complete(trial, None, error=True)
+    assert [(o.planned.key, o.status) for o in feeder.ended] == [
+        (runs[0].key, "failed"),
+        (runs[1].key, "blocked"),
+    ]
+    assert "the worker process died 3 times" in str(feeder.ended[0].error)
+    assert Workspace(tmp_path).failure(runs[0].key).exists()
+    assert feeder.start()[1] == "FINISHED"
+
+
+def test_an_error_of_the_callback_ends_the_plan(tmp_path: Path) -> None:
+    feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 1)
+    feeder.warm_up(1)
+
+    def broken(outcome: RunOutcome) -> None:
+        raise KeyError("mine")
+
+    feeder.searcher._on_done = broken
+    feeder.end(feeder.start()[0])
+    assert isinstance(feeder.searcher.callback_error, KeyError)
+    assert feeder.start()[1] == "FINISHED"
+
+
+def test_runs_that_others_wait_for_go_first() -> None:
+    multi = multi_spec()
+    alone = [planned(individual_spec(seed)) for seed in (1, 2)]
+    tuned = planned(individual_spec(3, start=multi), "transfer")
+    order = _first_needed(Plan([*alone, planned(multi, "multi"), tuned])).runs
+    assert order[0].spec == multi
+    assert order[1:3] == tuple(alone)
+
+
+def test_a_plan_that_is_complete_starts_no_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path)
+    run = planned(individual_spec(1))
+    workspace.run(run.key).mkdir(parents=True)
+    monkeypatch.setattr(ray_backend.ray, "init", lambda **_: pytest.fail("Ray was started"))
+    run_plan(Plan([run]), workspace, on_done=lambda _: pytest.fail("a run was run"))
+
+
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"the Ray cluster at 127\.0\.0\.1:1: .*--backend local"):
+        run_plan(
+            Plan([planned(individual_spec(1))]),
+            Workspace(tmp_path),
+            on_done=lambda _: None,
+            address="127.0.0.1:1",
+        )
+
+
+@pytest.mark.parametrize("num_workers", [0, -1])
+def test_workers_are_counted_from_one(tmp_path: Path, num_workers: int) -> None:
+    with pytest.raises(RunError, match="give 1 or more"):
+        run_plan(
+            Plan([planned(individual_spec(1))]),
+            Workspace(tmp_path),
+            on_done=lambda _: None,
+            num_workers=num_workers,
+        )
+
+
+def worker_pids() -> set[int]:
+    """Processes of the actors that this process' Ray has started."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
+    return {
+        int(line.split()[0]) for line in listing.stdout.splitlines() if "ray::_RunTrainable" in line
+    }
+
+
+def test_a_real_plan_with_a_failure_and_a_killed_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.chdir(home)  # workers must find the packages wherever the command was typed
+    workspace = Workspace(tmp_path / "workspace")
+    both, one = make_dataset(workspace)
+    multi = multi_spec(both)
+    broken = replace(multi, seed=1, regions=replace(multi.regions, dataset="another"))
+    runs = [
+        planned(multi, "multi"),
+        planned(broken, "multi", replicate=2),
+        planned(individual_spec(9, one, start=broken), "transfer", replicate=2),
+        planned(individual_spec(1, one, start=multi), "transfer"),
+        *(planned(individual_spec(seed, one), replicate=seed) for seed in range(1, 5)),
+    ]
+    outcomes: list[RunOutcome] = []
+    lock = threading.Lock()  # a callback may hold what cannot be pickled
+
+    def on_done(outcome: RunOutcome) -> None:
+        with lock:
+            outcomes.append(outcome)
+            if len(outcomes) == 4:
+                os.kill(min(worker_pids()), 9)
+
+    run_plan(Plan(runs), workspace, on_done=on_done, num_workers=2)
+
+    status = {o.planned.key: o.status for o in outcomes}
+    assert status[runs[1].key] == "failed"
+    assert status[runs[2].key] == "blocked"
+    completed = [run for run in runs if run not in runs[1:3]]
+    assert {key for key, end in status.items() if end == "completed"} == {r.key for r in completed}
+    assert len(outcomes) == len(runs)
+    keys = [o.planned.key for o in outcomes]
+    assert keys.index(multi.key) < keys.index(runs[3].key)
+    assert {r.key for r in RunStore(workspace).completed()} == {r.key for r in completed}
+    [failure] = [o for o in outcomes if o.status == "failed"]
+    assert failure.error is not None
+    assert "has changed since this run was planned" in failure.error
+    # nothing of Ray's stays behind: no results, no token in the home folder, no process
+    assert not workspace.ray_results.exists()
+    assert not list(home.iterdir())
+    assert not worker_pids()
+
+    run_plan(Plan(completed), workspace, on_done=lambda _: pytest.fail("a run was run again"))
