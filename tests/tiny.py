@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data.schema import Evidence
+from data.sequence import encode
 from data.sources import SourceFiles
+from data.store import Dataset, RegionTable, write_dataset
 
 CHROM_LENGTH_BP = 3000
 
@@ -81,3 +84,30 @@ def build_arguments(sources: SourceFiles) -> list[str]:
     """Options of `bindgrid data build`."""
     pairs = [(f"--{f.name}", str(getattr(sources, f.name))) for f in fields(sources)]
     return [word for pair in pairs for word in pair]
+
+
+TFS = ("ELF1", "GABPA", "SPI1")
+MOTIF = "AAAGCGGAAGTG"
+
+
+def tiny_dataset(path: Path, num_regions: int = 400) -> Dataset:
+    """Write a dataset in which a motif in the middle of a region decides the binding.
+
+    ELF1 and GABPA are resolved in the first half of the regions, SPI1 in all.
+    """
+    rng = np.random.default_rng(5)
+    bases = rng.integers(0, 4, (num_regions, 200)).astype(np.uint8)
+    bound = rng.random(num_regions) < 0.4
+    motif = encode(np.frombuffer(MOTIF.encode(), dtype=np.uint8))
+    bases[bound, 94 : 94 + len(motif)] = motif
+    chrom = np.array([f"chr{1 + 4 * i // num_regions}" for i in range(num_regions)], dtype=object)
+    codes = np.where(bound, Evidence.BOUND, Evidence.UNBOUND).astype(np.uint8)
+    half = np.where(np.arange(num_regions) < num_regions // 2, codes, Evidence.UNMATCHED)
+    return write_dataset(
+        path,
+        regions=RegionTable.from_bases(chrom, np.arange(num_regions, dtype=np.int32) * 300, bases),
+        evidence={"ELF1": half.astype(np.uint8), "GABPA": half.astype(np.uint8), "SPI1": codes},
+        accessibility=None,
+        sources=[],
+        dropped={},
+    )
