@@ -11,7 +11,7 @@ import torch
 
 
 def describe() -> str:
-    """One line: date, CPU, logical cores, Python, torch, commit, and what else ran."""
+    """Date, CPU, logical cores, Python, torch, commit, load; a note where it is high."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         capture_output=True,
@@ -27,7 +27,12 @@ def describe() -> str:
         f"commit {commit.stdout.strip() or 'unknown'}",
         f"load before {os.getloadavg()[0]:.1f}",
     ]
-    return ", ".join(parts)
+    line = ", ".join(parts)
+    if os.getloadavg()[0] > 0.5:
+        line += (
+            "\nNOTE: other work was running; of these numbers only ratios on one thread mean much"
+        )
+    return line
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
