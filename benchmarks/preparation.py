@@ -42,6 +42,7 @@ DIGITS = str.maketrans("ACGT", "0123")
 
 def main() -> None:
     options = _options()
+    machine = describe()  # before there is load of our own
     torch.set_num_threads(1)
     regions, evidence, told = load_tables(options.workspace, options.tf)
     # the authors' files hold letters; unresolved cells are NaN
@@ -66,7 +67,7 @@ def main() -> None:
             if number:  # the first round warms up
                 seconds[name].append(time.perf_counter() - began)
 
-    print(describe())
+    print(machine)
     print(f"{told}; one thread; {options.rounds} rounds in turn\n")
     slowest = statistics.median(seconds["authors' way"])
     rows = [
