@@ -81,24 +81,29 @@ def import_release(
 
 @app.command()
 def simulate(
-    directory: Annotated[Path, typer.Argument(help="Folder to write the source files to.")],
+    directory: Annotated[
+        Path | None,
+        typer.Argument(help="Folder to write to; `sources` in the workspace if not given."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides every file, to the byte.")] = 0,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     replace: Replace = False,
 ) -> None:
     """Simulate source files: a small genome with real JASPAR motifs planted.
 
-    Example: bindgrid data simulate demo/sources --seed 1
+    Example: bindgrid data simulate --workspace demo --seed 1
     """
     from data.simulate import SimulationConfig
     from data.simulate import simulate as write_simulation
 
+    folder = workspace / "sources" if directory is None else directory
     with steps("Simulating"):
-        sources = write_simulation(directory, SimulationConfig(seed=seed), replace=replace)
+        sources = write_simulation(folder, SimulationConfig(seed=seed), replace=replace)
     options = " ".join(
         f"--{name} {getattr(sources, name)}"
         for name in ("dhs", "peaks", "sites", "experiments", "samples", "genome")
     )
-    out.print(f"Wrote {directory}. Next:\n  bindgrid data build {options}", highlight=False)
+    out.print(f"Wrote {folder}. Next:\n  bindgrid data build {options}", highlight=False)
 
 
 @app.command()

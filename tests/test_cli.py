@@ -1,0 +1,180 @@
+import json
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from data.store import Dataset
+from experiments.cli import main
+from experiments.console import complain
+from tests.tiny import TinySources, build_arguments
+
+
+@pytest.fixture
+def bindgrid(monkeypatch, capsys):
+    """Run the command line; gives (exit code, standard output, standard error)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bindgrid", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        code = caught.value.code
+        return (code if isinstance(code, int) else 0), out, err
+
+    return call
+
+
+TRANSFER = ["run", "transfer", "--backend", "local", "--pretrain-tfs", "ELF1,GABPA"]
+SHORT = ["--pretrain-epochs", "1", "--epochs", "1", "--tfs", "SPI1"]
+
+
+def test_build_show_export(bindgrid, tmp_path):
+    sources, place = TinySources().write(tmp_path / "sources"), tmp_path / "w"
+    code, out, _ = bindgrid("data", "build", *build_arguments(sources), "-w", place)
+    assert code == 0
+    assert "4 regions, 2 TFs" in out
+    code, out, _ = bindgrid("data", "show", "-w", place)
+    assert code == 0
+    assert all(word in out for word in ("SPI1", "MAX", "chr1 3", "chr2 1", "dhs.bed", "GC"))
+    code, out, _ = bindgrid("data", "show", "--tf", "SPI1", "-w", place)
+    assert "SPI1" in out
+    assert "MAX" not in out
+    code, _, _ = bindgrid("data", "export", tmp_path / "e.parquet", "-w", place)
+    table = pq.read_table(tmp_path / "e.parquet")
+    assert table.column_names == ["chrom", "start", "end", "MAX", "SPI1"]
+    assert str(table.schema.field("SPI1").type) == "uint8"
+    assert table["SPI1"].to_pylist() == [4, 1, 1, 2]
+
+
+def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.peaks[1] = "chr2\t650\t550\tE2.SPI1.HepG2\t9\t.\t600\t601\t0"
+    sources, place = tiny.write(tmp_path / "sources"), tmp_path / "w"
+    code, out, err = bindgrid("data", "build", *build_arguments(sources), "-w", place)
+    assert code == 2
+    assert out == ""
+    complaint = err.splitlines()[-1]
+    assert complaint.startswith("bindgrid: ")
+    assert "peaks.bed: row 2: " in complaint
+    assert not place.exists()
+
+
+def test_the_workspace_comes_from_the_environment(bindgrid, workspace, monkeypatch):
+    monkeypatch.setenv("BINDGRID_WORKSPACE", str(workspace.root))
+    code, out, _ = bindgrid("data", "show")
+    assert code == 0
+    assert "400 regions" in out
+
+
+def test_run_results_and_rerun(bindgrid, workspace, tmp_path):
+    arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
+    code, out, err = bindgrid(*arguments)
+    assert code == 0, err
+    assert "SPI1" in out
+    assert "3 runs, 0 complete already" in err
+    code, _, err = bindgrid(*arguments)
+    assert code == 0
+    assert "3 runs, 3 complete already" in err
+    code, _, _ = bindgrid("results", tmp_path / "r.csv", "-w", workspace.root)
+    assert code == 0
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 4
+    code, out, _ = bindgrid("results", "-w", workspace.root)
+    assert all(arm in out for arm in ("scratch", "transfer", "multi"))
+    assert workspace.mlflow_db.is_file()
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace):
+    code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "--json", "-w", workspace.root)
+    assert code == 0
+    runs = json.loads(out)["runs"]
+    assert [(r["arm"], r["tf"]) for r in runs] == [
+        ("multi", ""),
+        ("scratch", "SPI1"),
+        ("transfer", "SPI1"),
+    ]
+    assert runs[2]["needs"] == [runs[0]["key"]]
+    assert not workspace.runs.exists()
+    code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
+    assert "3 runs, of which 1 multi-models" in out
+
+
+def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_regions(
+    bindgrid, workspace
+):
+    code, out, err = bindgrid(*TRANSFER, "--dry-run", "--json", "-w", workspace.root)
+    assert code == 0
+    # the multi-model has seen nearly all the regions that are resolved for ELF1 and GABPA
+    assert [r["arm"] for r in json.loads(out)["runs"]] == ["multi"]
+    assert "left out ELF1: ELF1 has" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--tfs", "SPI"], ["no TF named 'SPI'", "near: SPI1"]),
+        (["--pretrain-tfs", "9"], ["has 3 TFs, 9 are to be pre-trained on"]),
+        (["--pretrain-tfs", "ELF1,YY1"], ["no TF named 'YY1'"]),
+        (["--sample", "5000", "--tfs", "SPI1"], ["SPI1 has", "5000 are needed"]),
+        (["--sample", "3"], ["at least 10"]),
+        (["--replicates", "0"], ["replicates is 0"]),
+        (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
+        (["--test-chroms", "chr1"], ["--split chromosome"]),
+        (["--epochs", "-1"], ["max_epochs"]),
+    ],
+)
+def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, arguments, words):
+    command = [*TRANSFER, *arguments, "-w", workspace.root]
+    code, _, err = bindgrid(*command)
+    assert code == 2
+    complaint = err.splitlines()[-1]
+    assert all(word in complaint for word in words), complaint
+    assert not workspace.runs.exists()
+
+
+def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):
+    code, _, err = bindgrid("run", "transfers", "-w", workspace.root)
+    assert (code, "no experiment is named 'transfers'" in err) == (2, True)
+    code, _, err = bindgrid("run", "transfer", "-w", tmp_path / "none")
+    assert (code, "no dataset here" in err) == (2, True)
+    code, _, err = bindgrid("results", "-w", workspace.root)
+    assert (code, "no finished runs" in err) == (2, True)
+
+
+def test_simulate_builds_with_the_very_same_command(bindgrid, tmp_path):
+    code, out, _ = bindgrid("data", "simulate", tmp_path / "sources", "--seed", "3")
+    assert code == 0
+    options = " ".join(out.split("bindgrid data build")[1].split()).split()
+    code, _, err = bindgrid("data", "build", *options, "-w", tmp_path / "w")
+    assert code == 0, err
+    dataset = Dataset.open(tmp_path / "w" / "dataset")
+    assert len(dataset.tfs) >= 12
+    assert (np.bincount(dataset.evidence(dataset.tfs).ravel(), minlength=5) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "data build",
+        "data import",
+        "data simulate",
+        "data show",
+        "data export",
+        "run",
+        "results",
+        "ui",
+    ],
+)
+def test_every_command_has_help_with_an_example(bindgrid, command):
+    code, out, _ = bindgrid(*command.split(), "--help")
+    assert code == 0
+    assert "Example:" in out
+    assert "--workspace" in out
+
+
+def test_an_error_is_one_line(capsys):
+    complain("first\nsecond")
+    assert capsys.readouterr().err == "bindgrid: first second\n"
