@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
+from experiments.plan_progress import PlanProgress
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -174,19 +174,14 @@ def _run_plan(plan: "Plan", workspace: Workspace, backend: Backend) -> None:
     err.print(f"{len(plan)} runs, {num_complete} complete already", highlight=False)
     failures: list[RunOutcome] = []
     tracker = BackgroundTracker(Tracker(workspace), warn=complain)
-    with tracker, _progress() as progress:
+    with tracker, PlanProgress(workspace, len(plan), num_complete) as progress:
         tracker.sync(store)
-        task = progress.add_task("", total=len(plan), completed=num_complete)
 
         def on_done(outcome: "RunOutcome") -> None:
-            progress.advance(task)
-            progress.update(task, description=outcome.planned.name)
+            progress.done(outcome)
             tracker.log(outcome)
             if outcome.status != "completed":
                 failures.append(outcome)
-            if not err.is_terminal or outcome.error:
-                line = f"{outcome.planned.name}: {outcome.status}"
-                err.print(line + (f": {outcome.error}" if outcome.error else ""), markup=False)
 
         try:
             _backend(backend)(plan, workspace, on_done=on_done)
@@ -212,17 +207,6 @@ def _backend(backend: Backend) -> Callable[..., None]:
     from orchestrator import local_backend
 
     return local_backend.run_plan
-
-
-def _progress() -> Progress:
-    return Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-        console=err,
-        disable=not err.is_terminal,
-    )
 
 
 def _print_plan(plan: "Plan", workspace: Workspace, *, as_json: bool) -> None:

@@ -27,6 +27,7 @@ from model.training import Epoch, Examples, TrainingResult, predict, train
 from model.transfer import transfer
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.progress import EpochNotes
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.store import (
     HISTORY_FILE,
@@ -123,9 +124,9 @@ def execute(planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None 
     spec = planned.spec
     loaded = load_dataset(workspace)
     selection = loaded.select(spec.regions)
-    with _one_thread():
+    with _one_thread(), _noting_epochs(planned, workspace, on_epoch) as tell:
         network = _starting_network(spec, store)
-        result = _train(spec, network, loaded.regions, selection, on_epoch)
+        result = _train(spec, network, loaded.regions, selection, tell)
         probabilities = _test_predictions(spec, network, loaded.regions, selection)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
@@ -151,6 +152,24 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def _noting_epochs(
+    planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None
+) -> Iterator[OnEpoch]:
+    """Give a function that notes an epoch where others can read it, and passes it on."""
+    notes = EpochNotes(workspace)
+
+    def tell(epoch: Epoch) -> None:
+        notes.leave(planned, epoch)
+        if on_epoch is not None:
+            on_epoch(epoch)
+
+    try:
+        yield tell
+    finally:
+        notes.clear(planned)
+
+
 def _starting_network(spec: RunSpec, store: RunStore) -> nn.Module:
     if spec.start is None:
         return build_network(spec.network, seed=spec.seed)
@@ -167,7 +186,7 @@ def _train(
     network: nn.Module,
     regions: RegionTable,
     selection: Selection,
-    on_epoch: OnEpoch | None,
+    on_epoch: OnEpoch,
 ) -> TrainingResult:
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)

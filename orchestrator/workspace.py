@@ -7,6 +7,7 @@
       runs/<key>/     one finished run each, see `orchestrator.store`
       failed/         why runs failed, one file a key
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
+      progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
 """
 
@@ -41,6 +42,11 @@ class Workspace:
     def failure(self, key: str) -> Path:
         """File that says why the run with a key failed."""
         return self.root / "failed" / f"{key}.json"
+
+    @property
+    def progress(self) -> Path:
+        """Folder of the notes on running trainings."""
+        return self.root / "progress"
 
     @property
     def mlflow_db(self) -> Path:

@@ -21,6 +21,7 @@ from orchestrator.errors import RunError
 from orchestrator.execute import execute, load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
+from orchestrator.progress import EpochNotes
 from orchestrator.results import COLUMNS, results_table, write_results
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
@@ -225,3 +226,14 @@ def test_results_have_a_row_per_run(workspace, tmp_path):
     assert (tmp_path / "t.csv").read_text().startswith("key,experiment,tf,arm")
     with pytest.raises(RunError, match="name one of these"):
         write_results(table, tmp_path / "t.xlsx")
+
+
+def test_each_epoch_is_noted_while_a_run_trains_and_the_note_goes_with_it(workspace):
+    plan = tiny_plan(workspace)
+    notes, read = EpochNotes(workspace), []
+    execute(plan.runs[0], workspace, on_epoch=lambda epoch: read.append(notes.read()))
+    assert [[(n.name, n.epoch, n.max_epochs) for n in moment] for moment in read] == [
+        [("multi-model 2 TFs r1", 1, 2)],
+        [("multi-model 2 TFs r1", 2, 2)],
+    ]
+    assert notes.read() == []

@@ -1,0 +1,65 @@
+"""What is being trained right now: workers leave a note per epoch, whoever started them reads it.
+
+A file per run in the workspace, since that is what every backend and node shares. The notes are
+for eyes only: nothing depends on them.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+
+from model.training import Epoch
+from orchestrator.plan import PlannedRun
+from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningNote:
+    """How far a run is."""
+
+    name: str
+    epoch: int
+    max_epochs: int
+    val_loss: float
+
+    def __str__(self) -> str:
+        return f"{self.name}: epoch {self.epoch}/{self.max_epochs}, val. loss {self.val_loss:.4f}"
+
+
+class EpochNotes:
+    """The notes of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._folder = workspace.progress
+        self._since = time.time()
+
+    def leave(self, planned: PlannedRun, epoch: Epoch) -> None:
+        """Note that an epoch of a run is over."""
+        training = planned.spec.training
+        note = {
+            "name": planned.name,
+            "epoch": epoch.epoch,
+            "max_epochs": 0 if training is None else training.max_epochs,
+            "val_loss": epoch.val_loss,
+        }
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{planned.key}.json"
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(note))
+        os.replace(partial, path)
+
+    def clear(self, planned: PlannedRun) -> None:
+        """Take the note of a run away."""
+        (self._folder / f"{planned.key}.json").unlink(missing_ok=True)
+
+    def read(self) -> list[RunningNote]:
+        """Notes left since this object was made, the furthest run first."""
+        notes = []
+        for path in self._folder.glob("*.json"):
+            try:
+                if path.stat().st_mtime >= self._since:
+                    notes.append(RunningNote(**json.loads(path.read_text())))
+            except FileNotFoundError:
+                continue  # the run has just ended
+        return sorted(notes, key=lambda note: (-note.epoch, note.name))
