@@ -14,7 +14,7 @@ What is modelled
   cofactors put theirs into the same regions.
 - *Binding*: a TF binds where the best hit of its motif anywhere in the region, planted or not,
   scores highest, up to a noise in bits; some regions with a hit stay unbound (decoys).
-- *Biosamples*: half of the regions are open in several biosamples, the others in one; a TF is
+- *Biosamples*: about half of the regions are open in several biosamples, the others in one; a TF is
   profiled in some biosamples; a bound region shows in most of the biosamples in which it is open.
 - *Evidence*: peaks without a site, sites without a peak, peaks anywhere in the genome, a second
   experiment for some TF-biosample pairs, rows given twice, a DHS sample without ChIP-seq.

@@ -89,7 +89,7 @@ class SimulationConfig:
     """Biosamples with ChIP-seq; one more, without, is always added."""
     tfs: tuple[SimulatedTF, ...] = DEFAULT_TFS
     """TFs, in the order in which their motifs are planted: earlier ones find more room."""
-    shared_fraction: float = 0.5
+    shared_fraction: float = 0.55
     """Fraction of regions open in two biosamples or more; the others are open in one."""
     promoter_fraction: float = 0.35
     """Fraction of regions that are promoter-like, rich in GC."""
@@ -99,7 +99,7 @@ class SimulationConfig:
     """Mean GC of the other regions."""
     gap_bp: int = 220
     """Mean distance between neighbouring regions, bp."""
-    sharpness: float = 2.0
+    sharpness: float = 2.5
     """Exponent on the motif's probabilities; 1 plants instances as variable as the motif."""
     noise_bits: float = 1.0
     """Standard deviation of what decides on binding beside the motif's score, in bits."""
