@@ -24,58 +24,31 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
-import secrets
 import shutil
-import socket
-import tempfile
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Ray and Tune read these at import or at start. Values that the user has set stand.
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    # relative paths mean the same in a worker and in the command that was typed
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    # Ctrl-C is ours: Tune's own handler waits for trials that take minutes
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
-    # Tune's state is never read back, so it is written once and not every ten seconds
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-}
-for _name, _value in _QUIET.items():
-    os.environ.setdefault(_name, _value)
+from ray import train, tune
+from ray.train.torch import TorchTrainer
+from ray.tune.search import Searcher
 
-import ray  # noqa: E402
-from ray import train, tune  # noqa: E402
-from ray.train.torch import TorchTrainer  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
-
-from model.training import Epoch  # noqa: E402
-from orchestrator.errors import RunError  # noqa: E402
-from orchestrator.execute import attempt  # noqa: E402
-from orchestrator.plan import OnDone, Plan, PlannedRun, Remaining, RunOutcome  # noqa: E402
-from orchestrator.store import RunStore  # noqa: E402
-from orchestrator.workspace import Workspace  # noqa: E402
+from model.training import Epoch
+from orchestrator.errors import RunError
+from orchestrator.execute import attempt
+from orchestrator.plan import OnDone, Plan, PlannedRun, Remaining, RunOutcome
+from orchestrator.ray_session import environment, session, silenced
+from orchestrator.store import RunStore
+from orchestrator.workspace import Workspace
 
 MAX_WORKER_DEATHS = 2
 """How often a run is tried again after the process that trained it died."""
 
 MAX_WARM_UP_SECONDS = 30.0
 """How long the first worker that is up waits for the others before the first run starts."""
-
-_MAX_SOCKET_DIR = 40
-"""Longest folder (characters) that Ray may put its sockets under; Unix allows 107 in all."""
 
 
 class _PlanSearcher(Searcher):
@@ -91,13 +64,19 @@ class _PlanSearcher(Searcher):
     """
 
     def __init__(
-        self, store: RunStore, remaining: Remaining, num_workers: int, on_done: OnDone
+        self,
+        store: RunStore,
+        remaining: Remaining,
+        num_workers: int,
+        on_done: OnDone,
+        on_warm: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__()
         self._store = store
         self._remaining = remaining
         self._num_workers = num_workers
         self._on_done = on_done
+        self._on_warm = on_warm
         self._ready: deque[PlannedRun] = deque()
         self._deaths: Counter[str] = Counter()
         self._trials: dict[str, PlannedRun | None] = {}
@@ -118,6 +97,9 @@ class _PlanSearcher(Searcher):
         planned = None
         if self._warm() and self._is_ready():
             planned = self._ready.popleft()
+            if self._on_warm is not None:
+                self._call(self._on_warm, len(self._up))
+                self._on_warm = None
         self._trials[trial_id] = planned
         idle_seconds = min(max(0.05 * self._num_workers, 0.1), 2.0)
         return {"planned": planned, "idle_seconds": idle_seconds}
@@ -131,7 +113,7 @@ class _PlanSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Record a trial's end; `error` means that its worker died once too often."""
+        """Record a trial's end; `error` means that its worker died."""
         planned = self._trials.pop(trial_id)
         if error:
             # one of the workers is new, and it is not told which
@@ -150,14 +132,22 @@ class _PlanSearcher(Searcher):
                 planned=planned, status=result["status"], error=result["error"] or None
             )
         for ended in (outcome, *self._remaining.settle(outcome)):
-            # Tune would take an exception of the caller's for a failure of the trial.
-            try:
-                self._on_done(ended)
-            except Exception as callback_error:
-                self.callback_error = self.callback_error or callback_error
+            self._call(self._on_done, ended)
+
+    def _call(self, callback: Callable[[Any], None], argument: Any) -> None:
+        # Tune would take an exception of the caller's for a failure of the trial.
+        try:
+            callback(argument)
+        except Exception as error:
+            self.callback_error = self.callback_error or error
 
     def _finished(self) -> bool:
-        return self.callback_error is not None or not (self._ready or self._remaining)
+        # while a run trains its worker may die, and then it must be given out again
+        num_left = len(self._ready) + len(self._remaining) + self._num_training()
+        return self.callback_error is not None or num_left == 0
+
+    def _num_training(self) -> int:
+        return sum(planned is not None for planned in self._trials.values())
 
     def _is_ready(self) -> bool:
         if not self._ready and (planned := self._remaining.next_ready()) is not None:
@@ -165,9 +155,9 @@ class _PlanSearcher(Searcher):
         return bool(self._ready)
 
     def _warm(self) -> bool:
-        num_training = sum(planned is not None for planned in self._trials.values())
+        num_up = len(self._up) + self._num_training()
         waited = time.monotonic() - self._first_up
-        return len(self._up) + num_training >= self._num_workers or waited > MAX_WARM_UP_SECONDS
+        return num_up >= self._num_workers or waited > MAX_WARM_UP_SECONDS
 
     def _lost(self, planned: PlannedRun) -> RunOutcome:
         error = (
@@ -253,6 +243,7 @@ def run_plan(
     on_done: OnDone,
     num_workers: int | None = None,
     address: str | None = None,
+    on_ready: Callable[[int, float], None] | None = None,
 ) -> None:
     """Run what is not complete of a plan, on Ray.
 
@@ -270,6 +261,9 @@ def run_plan(
     address : str, optional
         Address of a Ray cluster. The environment's `RAY_ADDRESS` by default, and without one a
         Ray of its own on this machine.
+    on_ready : callable, optional
+        Called once, before the first run starts, with the number of workers and the seconds that
+        it took until they were up.
 
     Raises
     ------
@@ -282,9 +276,15 @@ def run_plan(
     remaining = _first_needed(plan).without(run.key for run in plan if store.is_complete(run.key))
     if not remaining:
         return
-    with _session(num_workers, address or os.environ.get("RAY_ADDRESS")) as num_cpus:
+    began = time.monotonic()
+
+    def ready(num_up: int) -> None:
+        if on_ready is not None:
+            on_ready(num_up, time.monotonic() - began)
+
+    with session(num_workers, address) as num_cpus:
         limit = min(num_workers or num_cpus, len(remaining))
-        searcher = _PlanSearcher(store, remaining, limit, on_done)
+        searcher = _PlanSearcher(store, remaining, limit, on_done, ready)
         _tune(searcher, limit, workspace)
     if searcher.callback_error is not None:
         raise searcher.callback_error
@@ -299,7 +299,6 @@ def _first_needed(plan: Plan) -> Plan:
 def _tune(searcher: _PlanSearcher, num_workers: int, workspace: Workspace) -> None:
     name = f"plan-{uuid.uuid4().hex[:12]}"
     workspace.ray_results.mkdir(parents=True, exist_ok=True)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_workers)
     tuner = tune.Tuner(
         _RunTrainable,  # one CPU each, the default
         param_space={"workspace": str(workspace.root.resolve())},
@@ -320,7 +319,10 @@ def _tune(searcher: _PlanSearcher, num_workers: int, workspace: Workspace) -> No
         ),
     )
     try:
-        with _silenced("ray.tune", "ray.train", "ray.air"):
+        with (
+            environment({"TUNE_MAX_PENDING_TRIALS_PG": str(num_workers)}),
+            silenced("ray.tune", "ray.train", "ray.air"),
+        ):
             tuner.fit()
     finally:
         # Tune's own files say nothing that the run store does not say.
@@ -332,73 +334,3 @@ def _tune(searcher: _PlanSearcher, num_workers: int, workspace: Workspace) -> No
 def _trial_name(trial: Any) -> str:
     planned = trial.config["planned"]
     return f"idle-{trial.trial_id}" if planned is None else str(planned.key)
-
-
-@contextlib.contextmanager
-def _silenced(*names: str) -> Iterator[None]:
-    """Let only critical records of some loggers through: their news reach `on_done`."""
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
-
-
-@contextlib.contextmanager
-def _session(num_workers: int | None, address: str | None) -> Iterator[int]:
-    """Connect to a cluster, or start a Ray for this block; yields its number of CPUs."""
-    if ray.is_initialized():
-        yield int(ray.cluster_resources().get("CPU", 1))
-        return
-    scratch: Path | None = None
-    options: dict[str, Any] = {}
-    if address:
-        options["address"] = address
-    else:
-        scratch = _socket_dir()
-        # A token of its own keeps Ray from writing one into the home folder, where it would
-        # change how every other Ray of this user authenticates.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        options = {
-            "address": "local",
-            "num_cpus": num_workers,
-            "include_dashboard": False,
-            "object_store_memory": 128 * 2**20,
-            "_node_ip_address": "127.0.0.1",
-            "_temp_dir": str(scratch),
-        }
-    try:
-        with _silenced("ray._private"):
-            try:
-                if address:
-                    _knock(address)
-                ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-            except (OSError, RuntimeError, ValueError) as error:
-                where = f"the Ray cluster at {address}" if address else "Ray on this machine"
-                reason = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-                raise RunError(
-                    f"cannot reach or start {where}: {reason}; --backend local needs no Ray"
-                ) from error
-        yield int(ray.cluster_resources().get("CPU", 1))
-    finally:
-        ray.shutdown()
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens there; Ray itself would try for two minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=5.0):
-            pass
-
-
-def _socket_dir() -> Path:
-    root = tempfile.gettempdir()
-    return Path(
-        tempfile.mkdtemp(prefix="bg-ray-", dir=root if len(root) <= _MAX_SOCKET_DIR else "/tmp")
-    )

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,6 @@ from data.schema import Evidence
 from data.store import RegionTable, write_dataset
 from model.network import NetworkConfig
 from model.training import TrainingConfig
-from orchestrator import ray_backend
 from orchestrator.errors import RunError
 from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
 from orchestrator.ray_backend import _first_needed, _PlanSearcher, run_plan
@@ -108,12 +108,18 @@ def test_a_run_starts_when_what_it_needs_is_complete_and_a_worker_idles_till_the
     feeder.warm_up(2)
     first, run = feeder.start()
     assert run == runs[0]
-    assert feeder.start()[1] is None
+    idle, run = feeder.start()
+    assert run is None
     assert not feeder.searcher.may_end_idling(("node", 1))
     feeder.end(first)
     assert feeder.searcher.may_end_idling(("node", 1))
-    assert feeder.start()[1] == runs[1]
-    # nothing is left to give out, so the idle trial may end and its worker go
+    second, run = feeder.start()
+    assert run == runs[1]
+    feeder.searcher.on_trial_complete(idle, {"idle": True})
+    # as long as a run trains, its worker may die and the run be given out again
+    assert feeder.start()[1] is None
+    assert not feeder.searcher.may_end_idling(("node", 1))
+    feeder.end(second)
     assert feeder.searcher.may_end_idling(("node", 1))
     assert feeder.start()[1] == "FINISHED"
 
@@ -188,12 +194,12 @@ def test_a_plan_that_is_complete_starts_no_ray(
     workspace = Workspace(tmp_path)
     run = planned(individual_spec(1))
     workspace.run(run.key).mkdir(parents=True)
-    monkeypatch.setattr(ray_backend.ray, "init", lambda **_: pytest.fail("Ray was started"))
+    monkeypatch.setattr("ray.init", lambda **_: pytest.fail("Ray was started"))
     run_plan(Plan([run]), workspace, on_done=lambda _: pytest.fail("a run was run"))
 
 
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"the Ray cluster at 127\.0\.0\.1:1: .*--backend local"):
+    with pytest.raises(RunError, match=r"the Ray cluster at 127\.0\.0\.1:1 .*--backend local"):
         run_plan(
             Plan([planned(individual_spec(1))]),
             Workspace(tmp_path),
@@ -227,6 +233,8 @@ def test_a_real_plan_with_a_failure_and_a_killed_worker(
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    scratch = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.chdir(home)  # workers must find the packages wherever the command was typed
     workspace = Workspace(tmp_path / "workspace")
@@ -249,7 +257,17 @@ def test_a_real_plan_with_a_failure_and_a_killed_worker(
             if len(outcomes) == 4:
                 os.kill(min(worker_pids()), 9)
 
-    run_plan(Plan(runs), workspace, on_done=on_done, num_workers=2)
+    up: list[int] = []
+    environment = dict(os.environ)
+    run_plan(
+        Plan(runs),
+        workspace,
+        on_done=on_done,
+        num_workers=2,
+        on_ready=lambda num_workers, _: up.append(num_workers),
+    )
+    assert up == [2]
+    assert dict(os.environ) == environment
 
     status = {o.planned.key: o.status for o in outcomes}
     assert status[runs[1].key] == "failed"
@@ -267,5 +285,7 @@ def test_a_real_plan_with_a_failure_and_a_killed_worker(
     assert not workspace.ray_results.exists()
     assert not list(home.iterdir())
     assert not worker_pids()
+    assert not list(scratch.iterdir())
 
     run_plan(Plan(completed), workspace, on_done=lambda _: pytest.fail("a run was run again"))
+    scratch.rmdir()
