@@ -26,8 +26,8 @@ demo: $(READY)
 		--dhs $(DEMO)/sources/dhs.bed.gz --peaks $(DEMO)/sources/remap_peaks.bed.gz \
 		--sites $(DEMO)/sources/unibind_tfbs.bed.gz --genome $(DEMO)/sources/genome.fa \
 		--experiments $(DEMO)/sources/experiments.tsv --samples $(DEMO)/sources/samples.tsv
-	$(BIN)/bindgrid run transfer --workspace $(DEMO) --pretrain-tfs 8 --pretrain-epochs 6 \
-		--tfs MNT,KLF9,GATA3 --sample 100 --replicates 2
+	$(BIN)/bindgrid run transfer --workspace $(DEMO) --pretrain-tfs 8 --pretrain-epochs 4 \
+		--tfs ELF1,MNT,NR2C2,GATA1 --sample 250 --replicates 2
 	@echo "See transfer beside scratch: $(BIN)/bindgrid ui --workspace $(DEMO)"
 
 # The one gate, the same by hand and in CI: style, types, tests.

@@ -1,0 +1,118 @@
+"""Time and peak memory of `bindgrid data build` beside bedtools doing one of its joins.
+
+    python -m benchmarks.build SOURCES [--scales 1,4,16] [--rounds 3]
+
+SOURCES is a folder laid out as the paper's data (dhs.bed.gz, remap_peaks.bed.gz, ...). The
+build does both joins, labels, sequences, checksums and Parquet; bedtools only
+`intersect -sorted` of regions and peaks, from gzipped files that were sorted for it beforehand.
+At 4x and 16x the peaks are repeated, each time moved by some bases. Every figure is of a whole
+process; rounds alternate.
+"""
+
+import argparse
+import gzip
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.machine import describe, table
+
+SHIFT_BP = 7
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took."""
+
+    seconds: float
+    peak_mib: float
+
+
+def measure(command: list[str]) -> Cost:
+    """Run a command, its output thrown away; wall seconds and peak resident memory."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return Cost(time.perf_counter() - began, usage.ru_maxrss / 1024)
+
+
+def write_peaks(source: Path, path: Path, scale: int) -> int:
+    """Write the peaks `scale` times, moved, sorted as bedtools wants them; number of rows."""
+    peaks = pd.read_csv(source, sep="\t", header=None)
+    copies = []
+    for copy in range(scale):
+        moved = peaks.copy()
+        moved[[1, 2, 6, 7]] -= copy * SHIFT_BP
+        copies.append(moved[moved[1] >= 0])
+    rows = pd.concat(copies).sort_values([0, 1], kind="stable")
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        rows.to_csv(file, sep="\t", header=False, index=False)
+    return len(rows)
+
+
+def build_command(sources: Path, peaks: Path, workspace: Path) -> list[str]:
+    """Make the build's command line."""
+    options = {
+        "--dhs": sources / "dhs.bed.gz",
+        "--peaks": peaks,
+        "--sites": sources / "unibind_tfbs.bed.gz",
+        "--experiments": sources / "experiments.tsv",
+        "--samples": sources / "samples.tsv",
+        "--genome": sources / "genome" / "hg38.dhs.fa.gz",
+        "--workspace": workspace,
+    }
+    words = [str(word) for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "experiments.cli", "data", "build", "--replace", *words]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sources", type=Path)
+    parser.add_argument("--scales", default="1,4,16")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    print(describe())
+    bedtools = shutil.which("bedtools")
+    if bedtools is None:
+        print("bedtools is not installed (Debian's package bedtools): its column is left out")
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for scale in map(int, arguments.scales.split(",")):
+            peaks = Path(scratch) / f"peaks{scale}.bed.gz"
+            num_peaks = write_peaks(arguments.sources / "remap_peaks.bed.gz", peaks, scale)
+            ours, theirs = [], []
+            for _ in range(arguments.rounds):
+                ours.append(measure(build_command(arguments.sources, peaks, Path(scratch) / "ws")))
+                if bedtools is not None:
+                    dhs = str(arguments.sources / "dhs.bed.gz")
+                    join = [bedtools, "intersect", "-sorted", "-wa", "-wb", "-a", dhs]
+                    theirs.append(measure([*join, "-b", str(peaks)]))
+            seconds = statistics.median(cost.seconds for cost in ours)
+            row = [
+                f"{scale}x",
+                f"{num_peaks:,}",
+                f"{seconds:.2f}",
+                f"{max(cost.peak_mib for cost in ours):,.0f}",
+            ]
+            if theirs:
+                join_seconds = statistics.median(cost.seconds for cost in theirs)
+                ratios = [a.seconds / b.seconds for a, b in zip(ours, theirs, strict=True)]
+                row += [f"{join_seconds:.2f}", f"{statistics.median(ratios):.1f}"]
+            rows.append(row)
+            peaks.unlink()
+    header = ["peaks", "rows", "build s", "peak MiB"]
+    print(table(header + (["bedtools join s", "build / join"] if bedtools else []), rows))
+
+
+if __name__ == "__main__":
+    main()
