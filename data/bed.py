@@ -67,16 +67,46 @@ def open_binary(path: Path) -> IO[bytes]:
         raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
 
 
-def row_error(path: Path, index: int, reason: str, remedy: str) -> DataError:
-    """Make the error for the data row with an index (from 0, header lines not counted)."""
-    for data_index, (row, _) in enumerate(data_lines(path)):
-        if data_index == index:
-            return DataError(f"{path}: row {row}: {reason}; {remedy}")
-    return DataError(f"{path}: {reason}; {remedy}")
+@dataclass(frozen=True)
+class BedBatch:
+    """Some consecutive rows of a BED-like file."""
+
+    path: Path
+    first_index: int
+    """Index of the first row among the file's data rows, from 0."""
+    rows: pa.RecordBatch
+    """The used columns: text as dictionaries, integers as int32."""
+
+    def integers(self, name: str) -> NDArray[np.int32]:
+        """Values of an integer column, shape (M,)."""
+        return self.rows.column(name).to_numpy()
+
+    def text(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
+        """Codes, shape (M,), and distinct values of a text column."""
+        column = self.rows.column(name)
+        return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+    def error(self, index: int, reason: str, remedy: str) -> DataError:
+        """Make the error for a row of this batch, by its index here."""
+        wanted = self.first_index + index
+        row = next(row for i, (row, _) in enumerate(data_lines(self.path)) if i == wanted)
+        return DataError(f"{self.path}: row {row}: {reason}; {remedy}")
 
 
-def read_bed(path: Path, file_format: BedFormat) -> pa.Table:
-    """Read the used columns of a BED-like file; text comes as dictionaries, integers as int32.
+def first_true(mask: NDArray[np.bool_]) -> int | None:
+    """Index of the first true element, None where there is none."""
+    return int(mask.argmax()) if mask.any() else None
+
+
+def read_bed(path: Path, file_format: BedFormat) -> BedBatch:
+    """Read the used columns of a BED-like file at once; see :func:`iterate_bed`."""
+    batches = [batch.rows for batch in iterate_bed(path, file_format)]
+    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    return BedBatch(path, 0, table.to_batches()[0])
+
+
+def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
+    """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
     Raises
     ------
@@ -101,15 +131,17 @@ def read_bed(path: Path, file_format: BedFormat) -> pa.Table:
         use_threads=False,
         block_size=_BLOCK_BYTES,
     )
+    num_rows = 0
     try:
         with pa.OSFile(str(path)) as file:
             stream = pa.CompressedInputStream(file, "gzip") if is_gzip(path) else file
-            table = pacsv.read_csv(stream, read, parse, convert)
+            for rows in pacsv.open_csv(stream, read, parse, convert):
+                batch = BedBatch(path, num_rows, rows)
+                _check_intervals(batch)
+                yield batch
+                num_rows += rows.num_rows
     except (OSError, pa.ArrowException) as error:
         _explain(path, file_format, num_columns, error)
-    table = table.unify_dictionaries().combine_chunks()
-    _check_intervals(path, table)
-    return table
 
 
 def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
@@ -147,29 +179,16 @@ def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[s
     return records
 
 
-def text_column(table: pa.Table, name: str) -> tuple[NDArray[np.int32], list[str]]:
-    """Codes, shape (N,), and distinct values of a text column."""
-    column = table.column(name).combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0)
-    return column.indices.to_numpy(), column.dictionary.to_pylist()
-
-
-def _check_intervals(path: Path, table: pa.Table) -> None:
-    start, end = table.column(START).to_numpy(), table.column(END).to_numpy()
-    negative = np.flatnonzero(start < 0)
-    if len(negative):
-        first = int(negative[0])
-        raise row_error(
-            path, first, f"start {start[first]} is negative", "BED counts from 0; mend the row"
+def _check_intervals(batch: BedBatch) -> None:
+    start, end = batch.integers(START), batch.integers(END)
+    if (index := first_true(start < 0)) is not None:
+        raise batch.error(
+            index, f"start {start[index]} is negative", "BED counts from 0; mend the row"
         )
-    empty = np.flatnonzero(start >= end)
-    if len(empty):
-        first = int(empty[0])
-        raise row_error(
-            path,
-            first,
-            f"start {start[first]} is not before end {end[first]}",
+    if (index := first_true(start >= end)) is not None:
+        raise batch.error(
+            index,
+            f"start {start[index]} is not before end {end[index]}",
             "BED intervals are half-open, start < end; mend the row",
         )
 

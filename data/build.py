@@ -5,15 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from data import schema
-from data.bed import text_column
+from data.bed import BedBatch, first_true
 from data.errors import DataError
 from data.evidence import evidence_codes, matched_hits
 from data.genome import Genome
-from data.sources import SourceFiles, read_dhs, read_peaks, read_profiled, read_sites
+from data.sites import read_peaks, read_sites
+from data.sources import SourceFiles, read_dhs, read_profiled
 from data.store import (
     Dataset,
     RegionTable,
@@ -57,15 +57,15 @@ def build_dataset(
         genome = Genome(sources.genome)
         profiled = read_profiled(sources.experiments, sources.samples)
         progress("reading DHSs and their sequences")
-        table, accessible = read_dhs(sources.dhs, profiled, sources.samples)
-        if genome.check(sources.dhs, table).any():
-            _, chroms = text_column(table, schema.CHROM)
-            lacking = [chrom for chrom in chroms if chrom not in genome.lengths_bp]
-            raise DataError(
-                f"{sources.dhs} has DHSs on {lacking[0]!r}, which {sources.genome} lacks; "
-                "give the whole genome or drop those DHSs"
+        dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
+        if (index := first_true(genome.lacks(dhs))) is not None:
+            codes, chroms = dhs.text(schema.CHROM)
+            raise dhs.error(
+                index,
+                f"{sources.genome} has no {chroms[codes[index]]!r}",
+                "give the whole genome or drop the DHSs there",
             )
-        regions, accessible, dropped = make_regions(table, accessible, genome)
+        regions, accessible, dropped = make_regions(dhs, accessible, genome)
 
         hits = []
         for kind, file, read in (
@@ -91,14 +91,14 @@ def build_dataset(
 
 
 def make_regions(
-    table: pa.Table, accessible: NDArray[np.bool_], genome: Genome
+    dhs: BedBatch, accessible: NDArray[np.bool_], genome: Genome
 ) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
     """Turn DHSs into the region table: their centres +/- 100 bp, sorted, each once.
 
     Parameters
     ----------
-    table
-        DHSs: chrom, start, end.
+    dhs
+        The DHSs: chrom, start, end.
     accessible
         Shape (DHSs, S).
 
@@ -112,10 +112,10 @@ def make_regions(
     DataError
         If every region holds an N.
     """
-    codes, chroms = text_column(table, schema.CHROM)
+    codes, chroms = dhs.text(schema.CHROM)
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = (table.column(schema.START).to_numpy() + table.column(schema.END).to_numpy()) // 2
+    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
     start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
     lengths = np.array([genome.lengths_bp[chrom] for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)

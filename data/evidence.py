@@ -8,6 +8,7 @@ P pairs, T TFs.
 """
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,39 +16,37 @@ import pyranges as pr
 from numpy.typing import NDArray
 
 from data.schema import Evidence
-from data.sources import Profiled, Sites
+from data.sites import Sites
+from data.sources import Profiled
 from data.store import RegionTable
 
 _QUERY, _REGION = "query", "region"
+_QUERIES_AT_ONCE = 500_000  # bounds the memory of a join
 
 
-def overlaps(regions: RegionTable, sites: Sites) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair up intervals and the regions that they overlap.
+def overlaps(
+    regions: RegionTable, sites: Sites
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pair up intervals and the regions that they overlap, part by part.
 
-    Returns
-    -------
+    Yields
+    ------
     tuple
         Indices into `sites` and into `regions`, of equal length.
     """
-    found_sites, found_regions = [], []
     for code, chrom in enumerate(sites.chroms):
-        rows = np.flatnonzero(sites.chrom == code)
         here = np.flatnonzero(regions.chrom == chrom)
-        if not len(rows) or not len(here):
-            continue
-        queries = _ranges(sites.start[rows], sites.end[rows], _QUERY)
         targets = _ranges(regions.start[here], regions.end[here], _REGION)
-        with warnings.catch_warnings():
-            # pyranges 0.1.7 calls pandas 3 with arguments that pandas 4 will drop
-            warnings.simplefilter("ignore")
-            joined = queries.join(targets).as_df()
-        if joined.empty:
-            continue
-        found_sites.append(rows[joined[_QUERY].to_numpy()])
-        found_regions.append(here[joined[_REGION].to_numpy()])
-    if not found_sites:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    return np.concatenate(found_sites), np.concatenate(found_regions)
+        all_rows = np.flatnonzero(sites.chrom == code)
+        for first in range(0, len(all_rows) if len(here) else 0, _QUERIES_AT_ONCE):
+            rows = all_rows[first : first + _QUERIES_AT_ONCE]
+            queries = _ranges(sites.start[rows], sites.end[rows], _QUERY)
+            with warnings.catch_warnings():
+                # pyranges 0.1.7 calls pandas 3 with arguments that pandas 4 will drop
+                warnings.simplefilter("ignore")
+                joined = queries.join(targets).as_df()
+            if not joined.empty:
+                yield rows[joined[_QUERY].to_numpy()], here[joined[_REGION].to_numpy()]
 
 
 def matched_hits(
@@ -60,12 +59,14 @@ def matched_hits(
     accessible
         Whether a region is accessible in a biosample, shape (N, S).
     """
-    site, region = overlaps(regions, sites)
-    pair = sites.pair[site]
-    matched = accessible[region, profiled.pair_biosample[pair]]
-    keys = np.sort(pair[matched].astype(np.int64) * len(regions) + region[matched])
-    # sorting and comparing is ten times as fast as np.unique, which hashes
-    return keys[np.diff(keys, prepend=-1) != 0]
+    hits = [np.empty(0, dtype=np.int64)]
+    for site, region in overlaps(regions, sites):
+        pair = sites.pair[site]
+        matched = accessible[region, profiled.pair_biosample[pair]]
+        keys = np.sort(pair[matched].astype(np.int64) * len(regions) + region[matched])
+        # sorting and comparing is ten times as fast as np.unique, which hashes
+        hits.append(keys[np.diff(keys, prepend=-1) != 0])
+    return np.sort(np.concatenate(hits))
 
 
 def evidence_codes(

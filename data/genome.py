@@ -6,15 +6,15 @@ says where in it a region's lines lie.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pyarrow as pa
 import pyfaidx
 from numpy.typing import NDArray
 
-from data.bed import is_gzip, open_binary, row_error, text_column
+from data.bed import BedBatch, first_true, is_gzip, open_binary
 from data.errors import DataError
 from data.schema import CHROM, END
 from data.sequence import encode
@@ -58,18 +58,18 @@ class Genome:
         }
         faidx.close()
 
-    @property
+    @cached_property
     def lengths_bp(self) -> dict[str, int]:
         """Length of every chromosome, by name."""
         return {name: entry.length_bp for name, entry in self._index.items()}
 
-    def check(self, path: Path, table: pa.Table) -> NDArray[np.bool_]:
-        """Check a source's intervals against the chromosomes.
+    def lacks(self, batch: BedBatch) -> NDArray[np.bool_]:
+        """Tell which rows lie on a chromosome that the genome lacks, and check the others.
 
         Returns
         -------
         NDArray
-            Whether a row lies on a chromosome that the genome lacks, shape (M,).
+            Shape (M,).
 
         Raises
         ------
@@ -77,29 +77,21 @@ class Genome:
             If a row reaches past its chromosome's end, or the two files name chromosomes
             differently (`1` and `chr1`).
         """
-        codes, chroms = text_column(table, CHROM)
-        lengths = np.array([self.lengths_bp.get(chrom, -1) for chrom in chroms], dtype=np.int64)
+        codes, chroms = batch.text(CHROM)
         for chrom in chroms:
             other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
             if chrom not in self._index and other in self._index:
                 raise DataError(
-                    f"{path} names chromosomes like {chrom!r}, {self.path} like {other!r}; "
+                    f"{batch.path} names chromosomes like {chrom!r}, {self.path} like {other!r}; "
                     "rename them in one of the two files"
                 )
-        if not (lengths >= 0).any():
-            raise DataError(
-                f"{path} and {self.path} have no chromosome in common ({chroms[0]!r} against "
-                f"{next(iter(self._index))!r}); give files of the same assembly"
-            )
-        end, limit = table.column(END).to_numpy(), lengths[codes]
-        past_end = np.flatnonzero((limit >= 0) & (end > limit))
-        if len(past_end):
-            first = int(past_end[0])
-            raise row_error(
-                path,
-                first,
-                f"{chroms[codes[first]]} ends at {limit[first]} in {self.path}, "
-                f"the interval at {end[first]}",
+        lengths = np.array([self.lengths_bp.get(chrom, -1) for chrom in chroms], dtype=np.int64)
+        end, limit = batch.integers(END), lengths[codes]
+        if (index := first_true((limit >= 0) & (end > limit))) is not None:
+            raise batch.error(
+                index,
+                f"{chroms[codes[index]]} ends at {limit[index]} in {self.path}, "
+                f"the interval at {end[index]}",
                 "give files of the same assembly",
             )
         return limit < 0

@@ -12,7 +12,7 @@ from data.build import build_dataset
 from data.errors import DataError
 from data.schema import Evidence
 from data.sequence import encode, unpack
-from data.sources import PEAKS_FORMAT
+from data.sites import PEAKS_FORMAT
 from data.store import Dataset
 from tests.tiny import TinySources, random_bases
 
