@@ -50,13 +50,13 @@ def measure(command: list[str]) -> Cost:
 
 def write_peaks(source: Path, path: Path, scale: int) -> int:
     """Write the peaks `scale` times, moved, sorted as bedtools wants them; number of rows."""
-    peaks = pd.read_csv(source, sep="\t", header=None)
+    peaks = pd.read_csv(source, sep="\t", header=None, names=[*"abcdefghi"])
     copies = []
     for copy in range(scale):
         moved = peaks.copy()
-        moved[[1, 2, 6, 7]] -= copy * SHIFT_BP
-        copies.append(moved[moved[1] >= 0])
-    rows = pd.concat(copies).sort_values([0, 1], kind="stable")
+        moved[["b", "c", "g", "h"]] -= copy * SHIFT_BP
+        copies.append(moved[moved["b"] >= 0])
+    rows = pd.concat(copies).sort_values(["a", "b"], kind="stable")
     with gzip.open(path, "wt", compresslevel=1) as file:
         rows.to_csv(file, sep="\t", header=False, index=False)
     return len(rows)

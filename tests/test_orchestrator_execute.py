@@ -29,19 +29,22 @@ from orchestrator.workspace import Workspace
 ROOT = Path(__file__).parents[1]
 
 
-def tiny_plan(workspace: Workspace, **options) -> Plan:
-    """One multi-model on ELF1 and GABPA, and SPI1 in both arms."""
-    settings = {
-        "tfs": ("SPI1",),
-        "pretrain_tfs": ("ELF1", "GABPA"),
-        "trainings": Trainings().with_epochs(multi=2, individual=1),
-    }
-    study = TransferStudy(**settings | options)
+def tiny_plan(
+    workspace: Workspace,
+    pretrain_tfs: tuple[str, ...] = ("ELF1", "GABPA"),
+    epochs: tuple[int, int] = (2, 1),
+) -> Plan:
+    """One multi-model, and SPI1 in both arms; epochs of the multi- and the individual models."""
+    study = TransferStudy(
+        tfs=("SPI1",),
+        pretrain_tfs=pretrain_tfs,
+        trainings=Trainings().with_epochs(multi=epochs[0], individual=epochs[1]),
+    )
     return Plan(transfer(load_dataset(workspace), study).runs)
 
 
 def run(plan: Plan, workspace: Workspace) -> list[tuple[str, str]]:
-    ended = []
+    ended: list[tuple[str, str]] = []
     run_plan(plan, workspace, on_done=lambda o: ended.append((o.planned.name, o.status)))
     return ended
 
@@ -118,7 +121,7 @@ def test_what_is_stored_agrees_with_itself(workspace):
 
 
 def test_a_transfer_starts_from_the_multi_models_hidden_layers(workspace):
-    plan = tiny_plan(workspace, trainings=Trainings().with_epochs(multi=1, individual=0))
+    plan = tiny_plan(workspace, epochs=(1, 0))
     run(plan, workspace)
     multi, scratch, transferred = (
         load_file(workspace.run(r.key) / "weights.safetensors") for r in plan

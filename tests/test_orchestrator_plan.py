@@ -7,7 +7,7 @@ from data.sampling import Sampling
 from model.network import NetworkConfig
 from model.training import TrainingConfig
 from orchestrator.errors import RunError
-from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.plan import Arm, Plan, PlannedRun, Remaining, RunOutcome
 from orchestrator.spec import RegionSpec, RunSpec
 
 MULTI = RunSpec(
@@ -36,12 +36,16 @@ def individual(seed: int = 0, *, start: RunSpec | None = None) -> RunSpec:
     )
 
 
-def planned(spec: RunSpec, **options) -> PlannedRun:
-    arm = "multi" if spec is MULTI else "transfer" if spec.start else "scratch"
+def planned(spec: RunSpec, experiment: str = "transfer", replicate: int = 1) -> PlannedRun:
+    arm: Arm = "multi" if spec is MULTI else "transfer" if spec.start else "scratch"
     tf = "" if spec is MULTI else "SPI1"
-    return PlannedRun(
-        **{"spec": spec, "experiment": "transfer", "arm": arm, "tf": tf, "replicate": 1} | options
-    )
+    return PlannedRun(spec=spec, experiment=experiment, arm=arm, tf=tf, replicate=replicate)
+
+
+def give_out(remaining: Remaining) -> PlannedRun:
+    run = remaining.next_ready()
+    assert run is not None
+    return run
 
 
 def test_a_key_is_the_same_in_another_process_and_survives_json():
@@ -57,7 +61,7 @@ def test_every_setting_that_decides_the_result_changes_the_key():
     variants = [
         individual(1, start=MULTI),
         individual(),
-        replace(spec, training=replace(spec.training, lr=0.001)),
+        replace(spec, training=TrainingConfig(lr=0.001)),
         replace(spec, network=replace(spec.network, dropout=0.1)),
         replace(spec, seed=2),
         replace(spec, start=replace(MULTI, seed=9)),
@@ -74,13 +78,13 @@ def test_what_the_study_calls_a_run_does_not_change_its_key():
 
 
 def test_scratch_does_not_depend_on_how_the_multi_model_is_trained():
-    longer = replace(MULTI, training=replace(MULTI.training, max_epochs=99))
+    longer = replace(MULTI, training=TrainingConfig(lr=0.003, max_epochs=99))
     assert longer.regions == MULTI.regions
     assert planned(individual()).needs == ()
 
 
 def test_planned_runs_survive_json():
-    run = planned(individual(start=MULTI), pretraining_set="2 TFs", group="all")
+    run = replace(planned(individual(start=MULTI)), pretraining_set="2 TFs", group="all")
     assert PlannedRun.from_dict(json.loads(json.dumps(run.to_dict()))) == run
     assert run.name == "SPI1 transfer r1"
     assert planned(MULTI).name == "multi-model 2 TFs r1"
@@ -101,29 +105,29 @@ def test_a_plan_has_each_run_once_and_what_is_needed_first():
 def test_what_waits_becomes_ready_when_what_it_needs_is_complete():
     plan = Plan([planned(MULTI), planned(individual(start=MULTI)), planned(individual())])
     remaining = plan.without([])
-    first, second = remaining.next_ready(), remaining.next_ready()
+    first, second = give_out(remaining), give_out(remaining)
     assert (first.name, second.name) == ("multi-model 2 TFs r1", "SPI1 scratch r1")
     assert remaining.next_ready() is None
     assert len(remaining) == 1
     assert remaining.settle(RunOutcome(planned=first, status="completed")) == []
-    assert remaining.next_ready().name == "SPI1 transfer r1"
+    assert give_out(remaining).name == "SPI1 transfer r1"
 
 
 def test_a_failure_blocks_what_needs_it_and_nothing_else():
     plan = Plan([planned(MULTI), planned(individual(start=MULTI)), planned(individual())])
     remaining = plan.without([])
-    failed = RunOutcome(planned=remaining.next_ready(), status="failed", error="x")
+    failed = RunOutcome(planned=give_out(remaining), status="failed", error="x")
     blocked = remaining.settle(failed)
     assert [(o.planned.name, o.status) for o in blocked] == [("SPI1 transfer r1", "blocked")]
     assert blocked[0].error == "needs multi-model 2 TFs r1, which failed"
-    assert remaining.next_ready().name == "SPI1 scratch r1"
+    assert give_out(remaining).name == "SPI1 scratch r1"
     assert remaining.next_ready() is None
 
 
 def test_what_is_complete_already_is_not_given_out():
     plan = Plan([planned(MULTI), planned(individual(start=MULTI))])
     remaining = plan.without([MULTI.key])
-    assert remaining.next_ready().name == "SPI1 transfer r1"
+    assert give_out(remaining).name == "SPI1 transfer r1"
     assert remaining.next_ready() is None
 
 

@@ -220,11 +220,15 @@ def test_workers_are_counted_from_one(tmp_path: Path, num_workers: int) -> None:
 
 
 def worker_pids() -> set[int]:
-    """Processes of the actors that this process' Ray has started."""
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
-    return {
-        int(line.split()[0]) for line in listing.stdout.splitlines() if "ray::_RunTrainable" in line
-    }
+    """Processes of the actors that this process' Ray has started, and of no other Ray."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split(None, 2) for line in listing.splitlines()[1:]]
+    below = {os.getpid()}
+    while more := {int(pid) for pid, parent, _ in rows if int(parent) in below} - below:
+        below |= more
+    return {int(pid) for pid, _, args in rows if int(pid) in below and "ray::_RunTrain" in args}
 
 
 def test_a_real_plan_with_a_failure_and_a_killed_worker(
