@@ -17,6 +17,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import (
+    auc,
+    average_precision_score,
+    matthews_corrcoef,
+    precision_recall_curve,
+    roc_auc_score,
+)
 
 from model.errors import ModelError
 
@@ -76,19 +83,21 @@ def evaluate(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) ->
     num_bound = int(bound.sum())
     num_unbound = int(bound.size) - num_bound
     called = scores >= THRESHOLD
-    true_bound = int(np.sum(called & bound))
-    num_called = int(called.sum())
+    num_right = int(np.sum(called & bound))
     mcc = auroc = average_precision = trapezoid = math.nan
     if num_bound and num_unbound:
-        mcc = _mcc(true_bound, num_called - true_bound, num_bound, num_unbound)
-        auroc, average_precision, trapezoid = _areas(bound, scores)
+        mcc = float(matthews_corrcoef(bound, called))
+        auroc = float(roc_auc_score(bound, scores))
+        average_precision = float(average_precision_score(bound, scores))
+        precisions, recalls, _ = precision_recall_curve(bound, scores)
+        trapezoid = float(auc(recalls, precisions))
     return Metrics(
         mcc=mcc,
         auroc=auroc,
         average_precision=average_precision,
         aucpr_trapezoid=trapezoid,
-        precision=true_bound / num_called if num_called else math.nan,
-        recall=true_bound / num_bound if num_bound else math.nan,
+        precision=num_right / int(called.sum()) if called.any() else math.nan,
+        recall=num_right / num_bound if num_bound else math.nan,
         num_bound=num_bound,
         num_unbound=num_unbound,
     )
@@ -117,30 +126,3 @@ def mean_metrics(per_tf: Mapping[str, Metrics]) -> Metrics:
             defined = [value for value in column if not math.isnan(value)]
             values[field.name] = math.fsum(defined) / len(defined) if defined else math.nan
     return Metrics(**values)  # type: ignore[arg-type]
-
-
-def _mcc(true_bound: int, false_bound: int, num_bound: int, num_unbound: int) -> float:
-    """Matthews correlation coefficient; 0, its limit, if all calls are one class."""
-    called, rest = true_bound + false_bound, num_bound + num_unbound - true_bound - false_bound
-    if not called or not rest:
-        return 0.0
-    true_unbound, false_unbound = num_unbound - false_bound, num_bound - true_bound
-    covariance = true_bound * true_unbound - false_bound * false_unbound
-    # Python's integers: the product overflows 64 bits from some 60,000 regions on
-    return covariance / math.sqrt(called * rest * num_bound * num_unbound)
-
-
-def _areas(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[float, float, float]:
-    """AUROC, average precision and trapezoidal AUCPR, where both classes are there."""
-    order = np.argsort(-scores, kind="stable")
-    last_of_tie = np.append(np.flatnonzero(np.diff(scores[order])), scores.size - 1)
-    true_bound = np.cumsum(bound[order])[last_of_tie].astype(np.float64)
-    called = (last_of_tie + 1).astype(np.float64)
-    recall = true_bound / true_bound[-1]
-    fall_out = (called - true_bound) / (called[-1] - true_bound[-1])
-    precision = true_bound / called
-    from_none = np.insert(recall, 0, 0.0)
-    auroc = np.trapezoid(from_none, np.insert(fall_out, 0, 0.0))
-    average_precision = np.sum(np.diff(from_none) * precision)
-    trapezoid = np.trapezoid(np.insert(precision, 0, 1.0), from_none)
-    return float(auroc), float(average_precision), float(trapezoid)

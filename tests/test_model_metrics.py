@@ -1,11 +1,10 @@
-"""Measures against values by hand, and against scikit-learn where it has the same one."""
+"""Measures against values by hand."""
 
 import math
 from dataclasses import asdict
 
 import numpy as np
 import pytest
-from sklearn import metrics as sk
 
 from model.errors import ModelError
 from model.metrics import Metrics, evaluate, evaluate_per_tf, mean_metrics
@@ -73,21 +72,6 @@ def test_unresolved_labels_are_left_out() -> None:
     assert (nothing.num_bound, nothing.num_unbound) == (0, 0)
     assert math.isnan(nothing.mcc)
     assert math.isnan(nothing.precision)
-
-
-def test_agrees_with_scikit_learn_with_ties() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 500).astype(np.float32)
-    scores = np.round(rng.random(500) * 0.7 + labels * 0.3, 2).astype(np.float32)
-    measured = evaluate(labels, scores)
-    called = scores >= 0.5
-    precision, recall, _ = sk.precision_recall_curve(labels, scores)
-    assert measured.auroc == pytest.approx(sk.roc_auc_score(labels, scores))
-    assert measured.average_precision == pytest.approx(sk.average_precision_score(labels, scores))
-    assert measured.aucpr_trapezoid == pytest.approx(sk.auc(recall, precision))
-    assert measured.mcc == pytest.approx(sk.matthews_corrcoef(labels, called))
-    assert measured.precision == pytest.approx(sk.precision_score(labels, called))
-    assert measured.recall == pytest.approx(sk.recall_score(labels, called))
 
 
 def test_per_tf_and_their_mean() -> None:
