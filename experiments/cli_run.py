@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,6 +67,12 @@ def run(
     val_chroms: Annotated[str, typer.Option(help="Chromosomes to validate on.")] = "",
     test_chroms: Annotated[str, typer.Option(help="Chromosomes to test on.")] = "",
     backend: Annotated[Backend, typer.Option(help="What runs the plan.")] = Backend.RAY,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs that train at once on Ray; one per CPU if not given.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster to use; none starts one here.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -99,7 +106,7 @@ def run(
     if dry_run:
         _print_plan(plan, place, as_json=as_json)
         return
-    _run_plan(plan, place, backend)
+    _run_plan(plan, place, _runner(backend, workers, address))
 
 
 def results(
@@ -163,7 +170,7 @@ def print_comparison(table: "pd.DataFrame") -> None:
     out.print(shown)
 
 
-def _run_plan(plan: "Plan", workspace: Workspace, backend: Backend) -> None:
+def _run_plan(plan: "Plan", workspace: Workspace, runner: Callable[..., None]) -> None:
     from orchestrator.background import BackgroundTracker
     from orchestrator.results import results_table
     from orchestrator.store import RunStore
@@ -184,7 +191,7 @@ def _run_plan(plan: "Plan", workspace: Workspace, backend: Backend) -> None:
                 failures.append(outcome)
 
         try:
-            _backend(backend)(plan, workspace, on_done=on_done)
+            runner(plan, workspace, on_done=on_done)
         except KeyboardInterrupt:
             complain("interrupted; what is complete is kept, the same command goes on from there")
             raise typer.Exit(130) from None
@@ -199,14 +206,20 @@ def _run_plan(plan: "Plan", workspace: Workspace, backend: Backend) -> None:
         raise typer.Exit(1)
 
 
-def _backend(backend: Backend) -> Callable[..., None]:
-    if backend is Backend.RAY:
-        from orchestrator import ray_backend
+def _runner(backend: Backend, workers: int | None, address: str) -> Callable[..., None]:
+    """Give the backend's `run_plan`, its own options filled in."""
+    if backend is Backend.LOCAL:
+        from orchestrator import local_backend
 
-        return ray_backend.run_plan
-    from orchestrator import local_backend
+        return local_backend.run_plan
+    from orchestrator import ray_backend
 
-    return local_backend.run_plan
+    def tell_ready(num_workers: int, seconds: float) -> None:
+        err.print(f"{num_workers} Ray workers up after {seconds:.0f} s", highlight=False)
+
+    return partial(
+        ray_backend.run_plan, num_workers=workers, address=address or None, on_ready=tell_ready
+    )
 
 
 def _print_plan(plan: "Plan", workspace: Workspace, *, as_json: bool) -> None:

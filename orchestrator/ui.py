@@ -115,7 +115,7 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         *("--artifacts-destination", workspace.mlflow_artifacts.resolve().as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
-    log = workspace.root / "mlflow-server.log"
+    log = workspace.mlflow_log
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -59,6 +59,11 @@ class Workspace:
         return self.root / "mlartifacts"
 
     @property
+    def mlflow_log(self) -> Path:
+        """What MLflow's server said when it last ran."""
+        return self.root / "mlflow-server.log"
+
+    @property
     def ray_results(self) -> Path:
         """Folder that Ray Tune writes to."""
         return self.root / "ray"

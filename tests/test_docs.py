@@ -1,0 +1,57 @@
+"""The documentation says what is there: links, commands and the tree of files."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from experiments.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+README = (ROOT / "README.md").read_text()
+
+
+def shell_commands(text: str) -> list[list[str]]:
+    """Words of the `bindgrid` commands in a page's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines]
+    return [words[1:] for words in commands if words[:1] == ["bindgrid"]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_command_in_the_readme_is_understood():
+    commands = shell_commands(README)
+    assert len(commands) >= 5
+    for words in commands:
+        context: Any = None
+        command: Any = typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            context = command.context_class(command, info_name="bindgrid", parent=context)
+            command = command.commands[words.pop(0)]
+        # raises on an option that does not exist or a value of the wrong type
+        command.make_context("bindgrid", words, parent=context)
+
+
+def test_the_readmes_make_targets_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"make ([a-z]+)", README))
+    assert {"demo", "test", "setup"} <= named <= targets
+
+
+def test_the_readmes_tree_names_every_file_and_no_other():
+    tree = README.split("## The house")[1]
+    for part in ("data", "model", "orchestrator", "experiments"):
+        there = {path.name for path in (ROOT / part).glob("*.py")} - {"__init__.py", "errors.py"}
+        section = re.search(rf"^{part}/.*?(?=^\S)", tree, re.MULTILINE | re.DOTALL)
+        assert section is not None
+        assert set(re.findall(r"\b(\w+\.py)\b", section[0])) == there
