@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -172,16 +173,19 @@ def print_comparison(table: "pd.DataFrame") -> None:
 
 def _run_plan(plan: "Plan", workspace: Workspace, runner: Callable[..., None]) -> None:
     from orchestrator.background import BackgroundTracker
+    from orchestrator.lock import sole_driver
     from orchestrator.results import results_table
     from orchestrator.store import RunStore
     from orchestrator.tracking import Tracker
 
     store = RunStore(workspace)
-    num_complete = sum(store.is_complete(run.key) for run in plan)
-    err.print(f"{len(plan)} runs, {num_complete} complete already", highlight=False)
     failures: list[RunOutcome] = []
-    tracker = BackgroundTracker(Tracker(workspace), warn=complain)
-    with tracker, PlanProgress(workspace, len(plan), num_complete) as progress:
+    with ExitStack() as stack:
+        stack.enter_context(sole_driver(workspace))
+        num_complete = sum(store.is_complete(run.key) for run in plan)
+        err.print(f"{len(plan)} runs, {num_complete} complete already", highlight=False)
+        tracker = stack.enter_context(BackgroundTracker(Tracker(workspace), warn=complain))
+        progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
         tracker.sync(store)
 
         def on_done(outcome: "RunOutcome") -> None:

@@ -44,6 +44,11 @@ class Workspace:
         return self.root / "failed" / f"{key}.json"
 
     @property
+    def lock(self) -> Path:
+        """File that the process holds which runs a plan here."""
+        return self.root / ".lock"
+
+    @property
     def progress(self) -> Path:
         """Folder of the notes on running trainings."""
         return self.root / "progress"
