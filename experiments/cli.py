@@ -7,7 +7,7 @@ from importlib.metadata import version
 import typer
 
 from data.errors import DataError
-from experiments import cli_data, cli_run
+from experiments import cli_data, cli_run, cli_tf
 from experiments.console import complain
 from orchestrator.errors import RunError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_tf.app, name="tf")
 cli_run.register(app)
 
 
