@@ -61,9 +61,9 @@ class GroupRule:
 
     size: int = 5
     """TFs in a group; the paper's is 5."""
-    min_bound: int = 500
+    min_bound: int = 100
     """Fewest bound regions of a TF in a group, of all of the dataset; the target is not held to
-    it. The paper names no number."""
+    it. The paper names no number; with a handful of bound regions, a TF is unlike every other."""
     seed: int = 0
     """Decides random groups, together with the target's name."""
 
@@ -114,8 +114,19 @@ class Relations:
 def read_relations(
     dataset: Dataset, modes: BindingModes, links: StringLinks | None = None
 ) -> Relations:
-    """Read all TFs' evidence and compare their labels: seconds for the paper's matrix."""
+    """Read all TFs' evidence and compare their labels: seconds for the paper's matrix.
+
+    Raises
+    ------
+    DataError
+        If none of the TFs has a binding mode.
+    """
     tfs = dataset.tfs
+    if len(modes.without(tfs)) == len(tfs):
+        raise DataError(
+            f"{modes.source}: none of the dataset's {len(tfs)} TFs has a mode; give a table of "
+            "their modes, with names as the dataset has them, by --modes FILE"
+        )
     return Relations(
         tfs=tfs,
         num_bound=np.array(

@@ -9,8 +9,9 @@ list            no header, `TF partner`, separated by tabs or spaces; no scores
 ==============  ===============================================================================
 
 Which one a file is, its first line tells; each may be gzipped. Only links between TFs that are
-asked for are kept, so that the download of a whole species costs no memory. An association goes
-both ways; of one that stands twice, the higher score counts. Scores are 0 to 1, NaN in a list.
+asked for are kept, and a download, which has millions of rows, is read in blocks. An association
+goes both ways; of one that stands twice, the higher score counts. Scores are 0 to 1, NaN in a
+list.
 """
 
 import math
@@ -31,7 +32,7 @@ _SCORE: Final = "combined_score"
 _MAX_DOWNLOADED: Final = 1000
 _ID: Final = "string_protein_id"
 _NAME: Final = "preferred_name"
-_BLOCK_BYTES: Final = 16 << 20
+_BLOCK_BYTES: Final = 1 << 20
 _REMEDY: Final = (
     "give STRING's web export (#node1 node2 combined_score), its protein.links with protein.info "
     "beside it, or a list of `TF partner`"

@@ -87,7 +87,7 @@ def test_the_shipped_table_says_how_it_was_made():
 
 def test_distance_is_one_minus_a_tenth_of_log10_p():
     p_values = np.array([[0.0, 1e-4, 1.0], [1e-4, 1e-30, 1e-10], [1.0, 1e-10, 0.5]])
-    expected = [[0, 0.6, 1], [0.6, 0, 0], [1, 0, 0]]
+    expected = np.array([[0.0, 0.6, 1.0], [0.6, 0.0, 0.0], [1.0, 0.0, 0.0]])
     np.testing.assert_allclose(mode_distance(p_values), expected, atol=1e-12)
 
 
