@@ -103,7 +103,9 @@ def simulate(
         f"--{name} {getattr(sources, name)}"
         for name in ("dhs", "peaks", "sites", "experiments", "samples", "genome")
     )
-    out.print(f"Wrote {folder}. Next:\n  bindgrid data build {options}", highlight=False)
+    out.print(
+        f"Wrote {folder}. Next:\n  bindgrid data build {options}", highlight=False, soft_wrap=True
+    )
 
 
 @app.command()
