@@ -64,6 +64,8 @@ class Sampling:
     """Most regions of a class that a downsampled run is tested on; the authors' scripts: 5,000."""
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; give 0 or more")
         if self.num_bound is not None and self.num_bound < MIN_PER_CLASS:
             raise ValueError(f"num_bound is {self.num_bound}, at least {MIN_PER_CLASS} are needed")
         if not (self.val_fraction > 0 and 0 < self.test_fraction < 1 - self.val_fraction):

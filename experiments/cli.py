@@ -52,8 +52,7 @@ def main() -> None:
 
     try:
         app()
-    except (DataError, ModelError, RunError, ValueError) as error:
-        # ValueError: a setting that a spec's dataclass refuses
+    except (DataError, ModelError, RunError) as error:
         complain(str(error))
         sys.exit(2)
 

@@ -13,7 +13,13 @@ from data import schema
 from data.errors import DataError
 from data.schema import Evidence
 from data.store import Dataset, TFSummary
-from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, out, steps
+from experiments.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    out,
+    steps,
+)
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)
@@ -97,8 +103,10 @@ def simulate(
     from data.simulate import simulate as write_simulation
 
     folder = workspace / "sources" if directory is None else directory
+    with checked_settings():
+        config = SimulationConfig(seed=seed)
     with steps("Simulating"):
-        sources = write_simulation(folder, SimulationConfig(seed=seed), replace=replace)
+        sources = write_simulation(folder, config, replace=replace)
     options = " ".join(
         f"--{name} {getattr(sources, name)}"
         for name in ("dhs", "peaks", "sites", "experiments", "samples", "genome")

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
+from experiments.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    complain,
+    err,
+    out,
+    steps,
+)
 from experiments.plan_progress import PlanProgress
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -92,14 +100,15 @@ def run(
     place = Workspace(workspace)
     with steps("Planning"):
         loaded = load_dataset(place)
-        study = TransferStudy(
-            tfs=_names(tfs),
-            pretrain_tfs=int(pretrain_tfs) if pretrain_tfs.isdigit() else _names(pretrain_tfs),
-            replicates=replicates,
-            seed=seed,
-            sampling=_sampling(loaded, sample, split, _names(val_chroms), _names(test_chroms)),
-            trainings=Trainings().with_epochs(multi=pretrain_epochs, individual=epochs),
-        )
+        with checked_settings():
+            study = TransferStudy(
+                tfs=_names(tfs),
+                pretrain_tfs=int(pretrain_tfs) if pretrain_tfs.isdigit() else _names(pretrain_tfs),
+                replicates=replicates,
+                seed=seed,
+                sampling=_sampling(loaded, sample, split, _names(val_chroms), _names(test_chroms)),
+                trainings=Trainings().with_epochs(multi=pretrain_epochs, individual=epochs),
+            )
         planned = transfer(loaded, study)
         plan = Plan(planned.runs)
     for tf, reason in planned.left_out.items():

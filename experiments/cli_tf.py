@@ -13,7 +13,14 @@ from data.groups import Group, GroupKind, GroupRule, Relations, choose_group, re
 from data.schema import Evidence
 from data.store import Dataset
 from data.string_links import read_string_links
-from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, err, out, steps
+from experiments.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    err,
+    out,
+    steps,
+)
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Look at what relates TFs to each other.", no_args_is_help=True)
@@ -61,7 +68,8 @@ def groups(
 
     Example: bindgrid tf groups --tf SPI1 --string string_links.tsv
     """
-    rule = GroupRule(size=size, min_bound=min_bound, seed=seed)
+    with checked_settings():
+        rule = GroupRule(size=size, min_bound=min_bound, seed=seed)
     dataset = Dataset.open(Workspace(workspace).dataset)
     for name in tf or ():
         dataset.summary(name)  # an unknown TF is told before anything is read

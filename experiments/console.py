@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.errors import RunError
+
 WorkspaceOption = Annotated[
     Path,
     typer.Option(
@@ -33,6 +35,21 @@ def complain(message: str) -> None:
     """Print an error as one line."""
     one_line = " ".join(message.split())
     err.print(f"bindgrid: {one_line}", style="red", markup=False, highlight=False)
+
+
+@contextmanager
+def checked_settings() -> Iterator[None]:
+    """Tell the user of a setting that a dataclass refuses; only settings are made in the block.
+
+    Raises
+    ------
+    RunError
+        In place of the `ValueError`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise RunError(str(error)) from None
 
 
 @contextmanager

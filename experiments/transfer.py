@@ -38,6 +38,8 @@ class TransferStudy:
     def __post_init__(self) -> None:
         if self.replicates < 1:
             raise ValueError(f"replicates is {self.replicates}; give 1 or more")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; give 0 or more")
         if isinstance(self.pretrain_tfs, int) and self.pretrain_tfs < 1:
             raise ValueError(f"pretrain_tfs is {self.pretrain_tfs}; give 1 or more")
 

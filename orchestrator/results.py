@@ -6,7 +6,7 @@ from typing import Final
 import pandas as pd
 
 from orchestrator.errors import RunError
-from orchestrator.store import RunStore
+from orchestrator.store import SUMMARY_METRICS, RunStore
 
 COLUMNS: Final = (
     "key",
@@ -19,14 +19,7 @@ COLUMNS: Final = (
     "num_bound",
     "num_unbound",
     "num_test_regions",
-    "mcc",
-    "auroc",
-    "average_precision",
-    "aucpr_trapezoid",
-    "precision",
-    "recall",
-    "best_epoch",
-    "seconds",
+    *SUMMARY_METRICS,
 )
 """`num_bound` and `num_unbound` count the labels trained and validated on."""
 

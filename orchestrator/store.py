@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
@@ -30,6 +30,18 @@ RUN_FILE = "run.json"
 METRICS_FILE = "metrics.json"
 HISTORY_FILE = "history.json"
 PREDICTIONS_FILE = "predictions.parquet"
+
+SUMMARY_METRICS: Final = (
+    "mcc",
+    "auroc",
+    "average_precision",
+    "aucpr_trapezoid",
+    "precision",
+    "recall",
+    "best_epoch",
+    "seconds",
+)
+"""What metrics.json says of a run as a whole, in the order in which tables show it."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,14 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
-from orchestrator.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
+from orchestrator.store import (
+    HISTORY_FILE,
+    METRICS_FILE,
+    RUN_FILE,
+    SUMMARY_METRICS,
+    RunStore,
+    StoredRun,
+)
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,18 +59,6 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
-
-SUMMARY_METRICS = (
-    "mcc",
-    "auroc",
-    "average_precision",
-    "aucpr_trapezoid",
-    "precision",
-    "recall",
-    "best_epoch",
-    "seconds",
-)
-"""Metrics that a run has once, in the order in which they are logged."""
 
 ARTIFACTS = (RUN_FILE, METRICS_FILE, HISTORY_FILE)
 """Files of a run folder that go into MLflow; weights and predictions stay in the run store."""

@@ -124,6 +124,7 @@ def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_region
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
         (["--test-chroms", "chr1"], ["--split chromosome"]),
         (["--epochs", "-1"], ["max_epochs"]),
+        (["--seed", "-1"], ["seed is -1"]),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, arguments, words):

@@ -179,6 +179,7 @@ def test_held_out_chromosomes_are_those_nearest_a_tenth():
         {"val_fraction": 0.0},
         {"val_fraction": 0.5, "test_fraction": 0.5},
         {"gc_bins": 0},
+        {"seed": -1},
         {"split": "chromosome"},
         {"split": "chromosome", "val_chroms": ("a",), "test_chroms": ("a",)},
     ],
