@@ -61,7 +61,6 @@ class BackgroundTracker:
 
     def close(self, timeout_seconds: float = FLUSH_SECONDS) -> None:
         """Wait until all is logged, at most `timeout_seconds`."""
-        self._jobs.put(self._tracker.close)
         self._jobs.put(None)
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():

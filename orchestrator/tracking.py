@@ -6,8 +6,9 @@ the fluent API and a call per epoch are ten times slower and leave runs half wri
 
 What MLflow shows:
 
-- one MLflow experiment per experiment name of ours ("transfer"); in it a parent run, and one
-  child run per run key, named like ``SPI1 transfer r1`` or ``multi-model 50 TFs r1``
+- one MLflow experiment per experiment name of ours ("transfer"); in it one run per run key, named
+  like ``SPI1 transfer r1`` or ``multi-model 50 TFs r1``. They are not nested under a parent run:
+  the UI shows nested runs folded, and transfer would not stand beside scratch at first sight
 - tags ``tf arm pretraining_set group replicate experiment num_bound key``, by which one arm is
   set beside another; ``run_folder`` says where weights and predictions lie
 - parameters: the run's spec, nested names joined by dots; a pre-training run by its key
@@ -28,7 +29,6 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RunError
@@ -88,14 +88,6 @@ def create_database(workspace: Workspace) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Parent:
-    """The MLflow experiment of an experiment of ours, and the parent run in it."""
-
-    experiment_id: str
-    run_id: str
-
-
 class Tracker:
     """Writes runs to MLflow.
 
@@ -111,7 +103,7 @@ class Tracker:
         self.workspace = workspace
         self.uri = tracking_uri(workspace)
         self._mlflow: MlflowClient | None = None
-        self._parents: dict[str, _Parent] = {}
+        self._experiment_ids: dict[str, str] = {}
 
     def log_run(self, run: StoredRun) -> None:
         """Log a complete run, unless it is there already.
@@ -128,9 +120,9 @@ class Tracker:
         """
         with self._translated():
             planned = run.planned
-            parent = self._parent(planned.experiment)
-            if self._make_way(parent, run.key):
-                self._log(run, planned, parent)
+            experiment_id = self._experiment_id(planned.experiment)
+            if self._make_way(experiment_id, run.key):
+                self._log(run, planned, experiment_id)
 
     def log_failure(self, planned: PlannedRun, error: str) -> None:
         """Log that a run failed, unless it succeeded before.
@@ -148,13 +140,11 @@ class Tracker:
             If MLflow cannot be reached or refuses the run.
         """
         with self._translated():
-            parent = self._parent(planned.experiment)
-            if not self._make_way(parent, planned.key):
+            experiment_id = self._experiment_id(planned.experiment)
+            if not self._make_way(experiment_id, planned.key):
                 return
-            tags = {**_tags(planned, parent), "error": error[:MAX_TAG_CHARACTERS]}
-            created = self._client.create_run(
-                parent.experiment_id, tags=tags, run_name=planned.name
-            )
+            tags = {**_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
+            created = self._client.create_run(experiment_id, tags=tags, run_name=planned.name)
             self._log_params(created.info.run_id, planned)
             self._client.set_terminated(created.info.run_id, status="FAILED")
 
@@ -181,23 +171,14 @@ class Tracker:
         with self._translated():
             for run in store.completed():
                 planned = run.planned
-                parent = self._parent(planned.experiment)
+                experiment_id = self._experiment_id(planned.experiment)
                 if planned.experiment not in known:
-                    known[planned.experiment] = self._finished_keys(parent)
+                    known[planned.experiment] = self._finished_keys(experiment_id)
                 if run.key not in known[planned.experiment]:
-                    self._make_way(parent, run.key)
-                    self._log(run, planned, parent)
+                    self._make_way(experiment_id, run.key)
+                    self._log(run, planned, experiment_id)
                     num_logged += 1
         return num_logged
-
-    def close(self) -> None:
-        """Give the parent runs that this tracker used an end."""
-        if self._mlflow is None:
-            return
-        with self._translated():
-            for parent in self._parents.values():
-                self._client.set_terminated(parent.run_id)
-        self._parents.clear()
 
     @property
     def _client(self) -> MlflowClient:
@@ -216,25 +197,12 @@ class Tracker:
     def _is_own_database(self) -> bool:
         return not os.environ.get("MLFLOW_TRACKING_URI")
 
-    def _parent(self, experiment: str) -> _Parent:
-        if experiment not in self._parents:
-            experiment_id = self._experiment_id(experiment)
-            key = f"study {experiment}"
-            found = self._client.search_runs(
-                [experiment_id], f"tags.key = {_quoted(key)}", max_results=1
-            )
-            if found:
-                run_id = found[0].info.run_id
-            else:
-                run_id = self._client.create_run(
-                    experiment_id,
-                    tags={"key": key, "experiment": experiment},
-                    run_name=f"{experiment} study",
-                ).info.run_id
-            self._parents[experiment] = _Parent(experiment_id=experiment_id, run_id=run_id)
-        return self._parents[experiment]
-
     def _experiment_id(self, name: str) -> str:
+        if name not in self._experiment_ids:
+            self._experiment_ids[name] = self._find_or_make_experiment(name)
+        return self._experiment_ids[name]
+
+    def _find_or_make_experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             if found.lifecycle_stage == "deleted":
@@ -245,19 +213,19 @@ class Tracker:
             location = self.workspace.mlflow_artifacts.resolve().as_uri()
         return str(self._client.create_experiment(name, artifact_location=location))
 
-    def _make_way(self, parent: _Parent, key: str) -> bool:
+    def _make_way(self, experiment_id: str, key: str) -> bool:
         """Delete what is unfinished under a key; return False where it is finished already."""
-        found = self._client.search_runs([parent.experiment_id], f"tags.key = {_quoted(key)}")
+        found = self._client.search_runs([experiment_id], f"tags.key = {_quoted(key)}")
         if any(run.info.status == "FINISHED" for run in found):
             return False
         for run in found:
             self._client.delete_run(run.info.run_id)
         return True
 
-    def _finished_keys(self, parent: _Parent) -> set[str]:
+    def _finished_keys(self, experiment_id: str) -> set[str]:
         return {
             run.data.tags.get("key", "")
-            for run in self._all_runs(parent.experiment_id)
+            for run in self._all_runs(experiment_id)
             if run.info.status == "FINISHED"
         }
 
@@ -270,15 +238,15 @@ class Tracker:
             if not token:
                 return
 
-    def _log(self, run: StoredRun, planned: PlannedRun, parent: _Parent) -> None:
+    def _log(self, run: StoredRun, planned: PlannedRun, experiment_id: str) -> None:
         summary = run.metrics
         end = int(1000 * run.finished_at)
         start = end - int(1000 * float(summary["seconds"]))
-        tags = _tags(planned, parent)
+        tags = _tags(planned)
         tags["num_bound"] = str(summary["num_bound"])
         tags["run_folder"] = str(run.path)
         created = self._client.create_run(
-            parent.experiment_id, start_time=start, tags=tags, run_name=planned.name
+            experiment_id, start_time=start, tags=tags, run_name=planned.name
         )
         run_id = created.info.run_id
         metrics = [*_epoch_metrics(run.history, start, end), *_summary_metrics(summary, end)]
@@ -313,9 +281,8 @@ class Tracker:
             ) from error
 
 
-def _tags(planned: PlannedRun, parent: _Parent) -> dict[str, str]:
+def _tags(planned: PlannedRun) -> dict[str, str]:
     return {
-        "mlflow.parentRunId": parent.run_id,
         "key": planned.key,
         "experiment": planned.experiment,
         "arm": planned.arm,

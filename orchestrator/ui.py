@@ -71,9 +71,7 @@ def serve_ui(
     if uri.startswith(("http://", "https://")):
         raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
     _check_free(host, port)
-    tracker = Tracker(workspace)
-    tracker.sync(RunStore(workspace))
-    tracker.close()
+    Tracker(workspace).sync(RunStore(workspace))
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with mlflow_server(workspace, uri, host, port) as server:

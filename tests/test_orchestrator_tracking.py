@@ -132,15 +132,13 @@ def free_port() -> int:
 
 def test_a_run_is_logged_with_name_tags_params_metrics_and_files(workspace: Workspace) -> None:
     run = store_run(workspace, planned())
-    tracker = Tracker(workspace)
-    tracker.log_run(run)
-    tracker.close()
+    Tracker(workspace).log_run(run)
 
     runs = logged(workspace)
-    assert set(runs) == {"transfer study", "A transfer r1"}
-    child, parent = runs["A transfer r1"], runs["transfer study"]
-    assert parent.info.status == child.info.status == "FINISHED"
-    tags = {name: value for name, value in child.data.tags.items() if "mlflow." not in name}
+    assert set(runs) == {"A transfer r1"}
+    logged_run = runs["A transfer r1"]
+    assert logged_run.info.status == "FINISHED"
+    tags = {name: value for name, value in logged_run.data.tags.items() if "mlflow." not in name}
     assert tags == {
         "key": run.key,
         "experiment": "transfer",
@@ -152,16 +150,17 @@ def test_a_run_is_logged_with_name_tags_params_metrics_and_files(workspace: Work
         "num_bound": "450",
         "run_folder": str(run.path),
     }
-    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert child.info.end_time - child.info.start_time == 3000
-    assert child.info.end_time == int(1000 * run.finished_at)
-    assert child.data.params["start"] == MULTI.key
-    assert child.data.params["training.lr"] == "0.003"
-    assert child.data.params["regions.tfs"] == '["A"]'
-    assert child.data.params["regions.excluded"] == "of a multi-model of 2 TFs"
-    assert child.data.metrics["mcc"] == 0.25
-    assert child.data.metrics["best_epoch"] == 2
-    assert set(METRICS) - set(child.data.metrics) == {"num_bound", "num_unbound"}
+    # nested runs are folded in the UI
+    assert "mlflow.parentRunId" not in logged_run.data.tags
+    assert logged_run.info.end_time - logged_run.info.start_time == 3000
+    assert logged_run.info.end_time == int(1000 * run.finished_at)
+    assert logged_run.data.params["start"] == MULTI.key
+    assert logged_run.data.params["training.lr"] == "0.003"
+    assert logged_run.data.params["regions.tfs"] == '["A"]'
+    assert logged_run.data.params["regions.excluded"] == "of a multi-model of 2 TFs"
+    assert logged_run.data.metrics["mcc"] == 0.25
+    assert logged_run.data.metrics["best_epoch"] == 2
+    assert set(METRICS) - set(logged_run.data.metrics) == {"num_bound", "num_unbound"}
     for name in (RUN_FILE, METRICS_FILE, HISTORY_FILE):
         [copy] = workspace.mlflow_artifacts.rglob(name)
         assert copy.read_bytes() == (run.path / name).read_bytes()
@@ -187,7 +186,6 @@ def test_a_run_is_logged_once(workspace: Workspace) -> None:
     assert tracker.sync(RunStore(workspace)) == 2
     assert tracker.sync(RunStore(workspace)) == 0
     assert set(logged(workspace)) == {
-        "transfer study",
         "multi-model 2 TFs r1",
         "A transfer r1",
         "A scratch r1",
@@ -237,7 +235,6 @@ def test_the_thread_logs_what_ended_and_leaves_out_what_was_blocked(workspace: W
         background.log(RunOutcome(planned=runs[2], status="blocked", error="needs r2"))
     status = {name: run.info.status for name, run in logged(workspace).items()}
     assert status == {
-        "transfer study": "FINISHED",
         "A transfer r1": "FINISHED",
         "A transfer r2": "FAILED",
     }
@@ -278,10 +275,9 @@ def test_the_ui_shows_the_store_and_as_a_server_takes_runs(
         tracker = Tracker(workspace)
         assert tracker.uri == url
         tracker.log_run(store_run(workspace, planned("scratch")))
-        tracker.close()
         assert tracker.sync(RunStore(workspace)) == 0
-        child = logged(workspace, url)["A scratch r1"]
-        files = tracker._client.list_artifacts(child.info.run_id)
+        logged_run = logged(workspace, url)["A scratch r1"]
+        files = tracker._client.list_artifacts(logged_run.info.run_id)
         assert {file.path for file in files} == {RUN_FILE, METRICS_FILE, HISTORY_FILE}
         raise KeyboardInterrupt
 
@@ -290,6 +286,6 @@ def test_the_ui_shows_the_store_and_as_a_server_takes_runs(
     assert addresses == [f"http://127.0.0.1:{free_port}"]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free_port), timeout=1)
-    child = logged(workspace)["A scratch r1"]
-    assert child.info.status == "FINISHED"
-    assert child.data.metrics["mcc"] == 0.25
+    logged_run = logged(workspace)["A scratch r1"]
+    assert logged_run.info.status == "FINISHED"
+    assert logged_run.data.metrics["mcc"] == 0.25
