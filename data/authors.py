@@ -42,6 +42,7 @@ from data.pickles import read_index
 from data.schema import NULL_LABEL, REGION_WIDTH_BP, VIEWS, Evidence, ViewName
 from data.sequence import encode
 from data.store import (
+    DROPPED_WITH_N,
     Dataset,
     RegionTable,
     chrom_sort_key,
@@ -136,8 +137,7 @@ def import_authors(
     table = RegionTable.from_bases(
         fasta.chrom[first_of], fasta.start[first_of], fasta.codes[first_of]
     )
-    num_with_n = int((table.num_unknown > 0).sum())
-    if num_with_n == len(table):
+    if table.num_with_n == len(table):
         raise DataError(f"{directory}: every region holds an N; give unmasked sequences")
     return write_dataset(
         path,
@@ -147,7 +147,7 @@ def import_authors(
         sources=[source_record(file) for file in release.files()],
         dropped={
             "sequences: duplicates": len(fasta.ids) - len(first_of),
-            "regions: with N, left out of every training and test": num_with_n,
+            DROPPED_WITH_N: table.num_with_n,
         },
         replace=replace,
     )

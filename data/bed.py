@@ -230,7 +230,7 @@ def data_lines(path: Path) -> Iterator[tuple[int, str]]:
                 if text.strip() and not text.startswith(_HEADERS):
                     yield row, text
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _damaged(path, error) from None
+            raise damaged_gzip(path, error) from None
 
 
 def _explain(path: Path, file_format: BedFormat, num_columns: int, error: Exception) -> NoReturn:
@@ -262,7 +262,8 @@ def _is_int32(value: str) -> bool:
         return False
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def damaged_gzip(path: Path, error: Exception) -> DataError:
+    """Make the error for a compressed file that ends early or does not decompress."""
     return DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again")
 
 
@@ -270,6 +271,6 @@ def _decoded(path: Path, file: IO[bytes]) -> str:
     try:
         return file.read().decode("utf-8-sig")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _damaged(path, error) from None
+        raise damaged_gzip(path, error) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file ({error.reason}); check the path") from None

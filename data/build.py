@@ -15,6 +15,7 @@ from data.genome import Genome
 from data.sites import read_peaks, read_sites
 from data.sources import SourceFiles, read_dhs, read_profiled
 from data.store import (
+    DROPPED_WITH_N,
     Dataset,
     RegionTable,
     chrom_sort_key,
@@ -130,12 +131,11 @@ def make_regions(
     regions = RegionTable.from_bases(
         chrom, start, genome.sequences(chrom, start, schema.REGION_WIDTH_BP)
     )
-    num_with_n = int((regions.num_unknown > 0).sum())
-    if num_with_n == len(regions):
+    if regions.num_with_n == len(regions):
         raise DataError(f"{genome.path}: every region holds an N; give the genome unmasked")
     dropped = {
         "DHSs: window past the end of its chromosome": int((~inside).sum()),
         "DHSs: duplicates": int(inside.sum()) - len(unique),
-        "regions: with N, left out of every training and test": num_with_n,
+        DROPPED_WITH_N: regions.num_with_n,
     }
     return regions, merged, dropped

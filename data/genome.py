@@ -14,7 +14,7 @@ import numpy as np
 import pyfaidx
 from numpy.typing import NDArray
 
-from data.bed import BedBatch, first_true, is_gzip, open_binary
+from data.bed import BedBatch, damaged_gzip, first_true, is_gzip, open_binary
 from data.errors import DataError
 from data.schema import CHROM, END
 from data.sequence import encode
@@ -143,6 +143,4 @@ def _read(path: Path, file: IO[bytes], num_bytes: int) -> bytes:
     try:
         return file.read(num_bytes)
     except (EOFError, OSError) as error:
-        raise DataError(
-            f"{path}: truncated or damaged gzip ({error}); fetch the file again"
-        ) from None
+        raise damaged_gzip(path, error) from None

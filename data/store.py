@@ -36,6 +36,8 @@ from data.schema import Evidence
 from data.sequence import UNKNOWN, gc_fraction, pack
 
 _FOOTER_KEY = b"bindgrid"
+DROPPED_WITH_N = "regions: with N, left out of every training and test"
+"""The reason under which a manifest counts regions with N."""
 
 
 def chrom_sort_key(chrom: str) -> tuple[tuple[int, int, str], ...]:
@@ -88,6 +90,11 @@ class RegionTable:
         firsts = [0, *breaks.tolist()]
         counts = np.diff([*firsts, len(self)]).tolist()
         return {self.chrom[first]: count for first, count in zip(firsts, counts, strict=True)}
+
+    @property
+    def num_with_n(self) -> int:
+        """Number of regions with a base other than A, C, G and T."""
+        return int((self.num_unknown > 0).sum())
 
     @property
     def fingerprint(self) -> str:
