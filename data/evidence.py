@@ -35,7 +35,7 @@ def overlaps(
         Indices into `sites` and into `regions`, of equal length.
     """
     for code, chrom in enumerate(sites.chroms):
-        here = np.flatnonzero(regions.chrom == chrom)
+        here = np.flatnonzero(regions.lies_on([chrom]))
         targets = _ranges(regions.start[here], regions.end[here], _REGION)
         all_rows = np.flatnonzero(sites.chrom == code)
         for first in range(0, len(all_rows) if len(here) else 0, _QUERIES_AT_ONCE):

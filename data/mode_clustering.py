@@ -29,7 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.binding_modes import SHIPPED
-from data.motifs import PSEUDOCOUNT, RELEASE, Motif, jaspar_motifs
+from data.motif_database import PSEUDOCOUNT, RELEASE
+from data.motifs import Motif, jaspar_motifs
+from data.tomtom import align
 
 CUT: Final = 0.72
 """Distance at which the tree of profiles is cut."""
@@ -49,10 +51,7 @@ def tomtom_p_values(profiles: Sequence[NDArray[np.float64]]) -> NDArray[np.float
     -------
     P-values, shape (M, M), symmetric.
     """
-    # here, since it loads a compiler, and compiles for most of a minute on its first call
-    from memelite import tomtom
-
-    p_values = np.asarray(tomtom(list(profiles), list(profiles))[0], dtype=np.float64)
+    p_values = align(profiles, profiles).p_values
     return np.minimum(p_values, p_values.T)
 
 

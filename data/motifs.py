@@ -1,26 +1,20 @@
 """Motifs of TFs from JASPAR, and the scan of sequences for their best hit.
 
-Profiles come from the JASPAR 2020 CORE collection, vertebrates, which `pyjaspar` ships offline.
-Names are upper-cased, variants (`JUND(var.2)`) and halves of dimers (`MAX::MYC`) are filed under
-the TF's own name, after the TF's plain monomer. JASPAR 2020 is asked for by name because later
-releases lack a human SPI1, ERG, YY1 and GATA3.
+Profiles come from JASPAR 2020 (`data.motif_database`). Variants (`JUND(var.2)`) and halves of
+dimers (`MAX::MYC`) are filed under the TF's own name, after the TF's plain monomer.
 
 Sequences are base codes: A 0, C 1, G 2, T 3. Scores are in bits over a uniform background.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
-import pyjaspar
 from numpy.typing import NDArray
 
-RELEASE: Final = "JASPAR2020"
-PSEUDOCOUNT: Final = 0.25
-"""Added to every count, so that no base is impossible."""
+from data.motif_database import jaspar_profiles
 
 _KMER: Final = 6
 """Bases scored by one table look-up: 4,096 entries stay in the first-level cache."""
@@ -70,15 +64,11 @@ class BestHits(NamedTuple):
 def jaspar_motifs() -> MappingProxyType[str, tuple[Motif, ...]]:
     """Every vertebrate motif by TF name, a TF's plain monomer first, then variants, then dimers."""
     ranked: dict[str, list[tuple[tuple[bool, bool, str], Motif]]] = {}
-    database = pyjaspar.jaspardb(release=RELEASE)
-    for entry in database.fetch_motifs(collection="CORE", tax_group=["vertebrates"]):
-        counts = np.array([entry.counts[base] for base in "ACGT"], dtype=np.float64) + PSEUDOCOUNT
-        is_variant = "(VAR." in entry.name.upper()
-        parts = re.sub(r"\(VAR\.\d+\)", "", entry.name.upper()).split("::")
-        for part in parts:
-            motif = Motif(part, entry.matrix_id, counts / counts.sum(axis=0))
-            rank = (len(parts) > 1, is_variant, entry.matrix_id)
-            ranked.setdefault(part, []).append((rank, motif))
+    for profile in jaspar_profiles():
+        for tf in profile.tfs:
+            motif = Motif(tf, profile.matrix_id, profile.probabilities)
+            rank = (len(profile.tfs) > 1, profile.is_variant, profile.matrix_id)
+            ranked.setdefault(tf, []).append((rank, motif))
     return MappingProxyType(
         {
             tf: tuple(motif for _, motif in sorted(found, key=lambda pair: pair[0]))

@@ -15,8 +15,8 @@ decide nothing; regions with N are left out here and not before. Legend: N regio
 dataset, n selected ones, T TFs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal
 
@@ -62,6 +62,9 @@ class Sampling:
     """Bins of equal width in which unbound regions match the GC of bound ones; paper: 10."""
     max_test_per_class: int = 5000
     """Most regions of a class that a downsampled run is tested on; the authors' scripts: 5,000."""
+    max_multi_regions: int | None = field(default=None, metadata={"late": True})
+    """Most regions of a multi-model, drawn at random; None takes all. The authors' scripts give
+    each multi-model of five TFs 70,000, so that sets of TFs differ in the TFs alone."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -72,6 +75,11 @@ class Sampling:
             raise ValueError("val_fraction and test_fraction must be positive and sum below 1")
         if self.gc_bins < 1 or self.max_test_per_class < 1:
             raise ValueError("gc_bins and max_test_per_class must be positive")
+        if self.max_multi_regions is not None and self.max_multi_regions < MIN_PER_CLASS:
+            raise ValueError(
+                f"max_multi_regions is {self.max_multi_regions}, at least {MIN_PER_CLASS} are "
+                "needed"
+            )
         if self.split == "chromosome" and not (self.val_chroms and self.test_chroms):
             raise ValueError("a chromosome split needs val_chroms and test_chroms")
         if set(self.val_chroms) & set(self.test_chroms):
@@ -99,31 +107,65 @@ class Selection:
 
 
 def select_multi(
-    regions: RegionTable, evidence: NDArray[np.uint8], sampling: Sampling
+    regions: RegionTable,
+    evidence: Sequence[NDArray[np.uint8]],
+    sampling: Sampling,
+    *,
+    excluded: NDArray[np.int64] | None = None,
 ) -> Selection:
     """Select the regions that are resolved for all TFs in the less sparse view.
 
     Parameters
     ----------
     evidence
-        Evidence codes, shape (N, T).
+        Evidence codes of each TF, T arrays of shape (N,). They are never put together: only the
+        rows selected are copied.
+    excluded
+        Ids of regions that may not be used: those of the individual model that it is made for.
 
     Raises
     ------
     DataError
         If there are too few such regions, or a part is left empty.
     """
-    complete = (evidence != schema.Evidence.UNMATCHED).all(axis=1)
-    ids = np.flatnonzero(complete & (regions.num_unknown == 0))
+    allowed = regions.num_unknown == 0
+    for codes in evidence:
+        allowed &= codes != schema.Evidence.UNMATCHED
+    if excluded is not None:
+        allowed[excluded] = False
+    ids = np.flatnonzero(allowed)
     if len(ids) < MIN_PER_CLASS:
         raise DataError(
-            f"only {len(ids)} regions are resolved for all {evidence.shape[1]} TFs; "
+            f"only {len(ids)} regions are resolved for all {len(evidence)} TFs; "
             "pre-train on fewer TFs, or TFs profiled in the same biosamples"
         )
     rng = np.random.default_rng([sampling.seed, 0])
-    part = _split(rng, regions.chrom[ids], sampling)
-    labels = view_labels(evidence[ids], "less-sparse").astype(np.float32)
+    if sampling.max_multi_regions is not None and len(ids) > sampling.max_multi_regions:
+        ids = np.sort(rng.choice(ids, sampling.max_multi_regions, replace=False))
+    part = _split(rng, regions, ids, sampling)
+    selected = np.stack([codes[ids] for codes in evidence], axis=1)
+    labels = view_labels(selected, "less-sparse").astype(np.float32)
     return _checked(Selection(region_ids=ids, labels=labels, part=part))
+
+
+def individual_pools(
+    regions: RegionTable,
+    evidence: NDArray[np.uint8],
+    *,
+    excluded: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids of the bound and of the unbound regions that an individual model may draw from.
+
+    Parameters
+    ----------
+    evidence, excluded
+        As for :func:`select_individual`.
+    """
+    labels = view_labels(evidence, "sparse")
+    allowed = (labels != NULL_LABEL) & (regions.num_unknown == 0)
+    if excluded is not None:
+        allowed[excluded] = False
+    return np.flatnonzero(allowed & (labels == 1)), np.flatnonzero(allowed & (labels == 0))
 
 
 def select_individual(
@@ -151,10 +193,7 @@ def select_individual(
         If there are fewer bound or unbound regions than asked for, or a part is left empty.
     """
     labels = view_labels(evidence, "sparse")
-    allowed = (labels != NULL_LABEL) & (regions.num_unknown == 0)
-    if excluded is not None:
-        allowed[excluded] = False
-    bound_pool, unbound_pool = (np.flatnonzero(allowed & (labels == x)) for x in (1, 0))
+    bound_pool, unbound_pool = individual_pools(regions, evidence, excluded=excluded)
     rng = np.random.default_rng([sampling.seed, 1])
 
     num_bound = len(bound_pool) if sampling.num_bound is None else sampling.num_bound
@@ -171,8 +210,8 @@ def select_individual(
             f"{name} has {len(unbound)} unbound regions of matching GC, {MIN_PER_CLASS} are "
             "needed; choose another TF"
         )
-    part_bound = _split(rng, regions.chrom[bound], sampling)
-    part_unbound = _split(rng, regions.chrom[unbound], sampling)
+    part_bound = _split(rng, regions, bound, sampling)
+    part_unbound = _split(rng, regions, unbound, sampling)
 
     if sampling.num_bound is not None:
         more_bound, more_unbound = _held_back(
@@ -257,16 +296,16 @@ def _gc_bin(gc: NDArray[np.float32], num_bins: int) -> NDArray[np.int64]:
 
 
 def _split(
-    rng: np.random.Generator, chrom: NDArray[np.object_], sampling: Sampling
+    rng: np.random.Generator, regions: RegionTable, ids: NDArray[np.int64], sampling: Sampling
 ) -> NDArray[np.uint8]:
-    part = np.full(len(chrom), Part.TRAIN, dtype=np.uint8)
+    part = np.full(len(ids), Part.TRAIN, dtype=np.uint8)
     if sampling.split == "chromosome":
-        part[np.isin(chrom, sampling.val_chroms)] = Part.VAL
-        part[np.isin(chrom, sampling.test_chroms)] = Part.TEST
+        part[regions.lies_on(sampling.val_chroms, ids)] = Part.VAL
+        part[regions.lies_on(sampling.test_chroms, ids)] = Part.TEST
         return part
-    order = rng.permutation(len(chrom))
+    order = rng.permutation(len(ids))
     num_val, num_test = (
-        round(fraction * len(chrom)) for fraction in (sampling.val_fraction, sampling.test_fraction)
+        round(fraction * len(ids)) for fraction in (sampling.val_fraction, sampling.test_fraction)
     )
     part[order[:num_val]] = Part.VAL
     part[order[num_val : num_val + num_test]] = Part.TEST
@@ -284,7 +323,7 @@ def _held_back(
     bound_pool, unbound_pool = pools
     if sampling.split == "chromosome":
         bound_pool, unbound_pool = (
-            pool[np.isin(regions.chrom[pool], sampling.test_chroms)] for pool in pools
+            pool[regions.lies_on(sampling.test_chroms, pool)] for pool in pools
         )
     num_wanted = max(0, min(num_wanted, len(bound_pool)))
     bound = np.sort(rng.choice(bound_pool, num_wanted, replace=False))

@@ -18,7 +18,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,10 +48,15 @@ def chrom_sort_key(chrom: str) -> tuple[tuple[int, int, str], ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionTable:
-    """Regions, sorted by chromosome (natural order) and start; N rows."""
+    """Regions, sorted by chromosome (natural order) and start; N rows.
 
-    chrom: NDArray[np.object_]
-    """Chromosome names, shape (N,)."""
+    All columns are plain arrays of numbers, which processes can share without copies.
+    """
+
+    chroms: tuple[str, ...]
+    """Names of the chromosomes, in the table's order."""
+    chrom: NDArray[np.uint16]
+    """Indices into `chroms`, shape (N,)."""
     start: NDArray[np.int32]
     """First bases, 0-based, shape (N,)."""
     end: NDArray[np.int32]
@@ -68,10 +73,20 @@ class RegionTable:
     def from_bases(
         cls, chrom: NDArray[np.object_], start: NDArray[np.int32], bases: NDArray[np.uint8]
     ) -> "RegionTable":
-        """Make the table of sorted regions from their base codes, shape (N, 200)."""
+        """Make the table of sorted regions.
+
+        Parameters
+        ----------
+        chrom
+            Names of chromosomes, shape (N,).
+        bases
+            Base codes, shape (N, 200).
+        """
         unknown = bases == UNKNOWN
+        chroms, codes = _coded(pa.array(chrom, type=pa.string()).dictionary_encode())
         return cls(
-            chrom=chrom,
+            chroms=chroms,
+            chrom=codes,
             start=start,
             end=start + np.int32(schema.REGION_WIDTH_BP),
             gc=gc_fraction(bases),
@@ -84,12 +99,26 @@ class RegionTable:
 
     def chromosomes(self) -> dict[str, int]:
         """Number of regions by chromosome, in the table's order."""
-        if not len(self):
-            return {}
-        breaks = np.flatnonzero(self.chrom[1:] != self.chrom[:-1]) + 1
-        firsts = [0, *breaks.tolist()]
-        counts = np.diff([*firsts, len(self)]).tolist()
-        return {self.chrom[first]: count for first, count in zip(firsts, counts, strict=True)}
+        counts = np.bincount(self.chrom, minlength=len(self.chroms)).tolist()
+        return {name: num for name, num in zip(self.chroms, counts, strict=True) if num}
+
+    @property
+    def chrom_names(self) -> NDArray[np.object_]:
+        """Name of each region's chromosome, shape (N,)."""
+        return np.array(self.chroms, dtype=object)[self.chrom]
+
+    def lies_on(
+        self, chroms: Collection[str], ids: NDArray[np.int64] | None = None
+    ) -> NDArray[np.bool_]:
+        """Say of regions, all or those of some rows, whether they lie on one of some chromosomes.
+
+        Returns
+        -------
+        NDArray
+            Shape (N,), or that of `ids`.
+        """
+        codes = [code for code, name in enumerate(self.chroms) if name in chroms]
+        return np.isin(self.chrom if ids is None else self.chrom[ids], codes)
 
     @property
     def num_with_n(self) -> int:
@@ -183,8 +212,10 @@ class Dataset:
         table = _read(self.path / "regions.parquet", self.num_regions)
         packed = table.column(schema.SEQUENCE).combine_chunks()
         sequences = np.frombuffer(packed.buffers()[1], dtype=np.uint8)
+        chroms, codes = _coded(table.column(schema.CHROM).unify_dictionaries().combine_chunks())
         return RegionTable(
-            chrom=table.column(schema.CHROM).cast(pa.string()).to_numpy(),
+            chroms=chroms,
+            chrom=codes,
             start=table.column(schema.START).to_numpy(),
             end=table.column(schema.END).to_numpy(),
             gc=table.column(schema.GC).to_numpy(),
@@ -344,7 +375,9 @@ def _write_regions(path: Path, regions: RegionTable) -> None:
     table = pa.table(
         {
             schema.ID: np.arange(len(regions), dtype=np.int32),
-            schema.CHROM: pa.array(regions.chrom, type=pa.string()).dictionary_encode(),
+            schema.CHROM: pa.DictionaryArray.from_arrays(
+                pa.array(regions.chrom, type=pa.int32()), list(regions.chroms)
+            ),
             schema.START: regions.start,
             schema.END: regions.end,
             schema.GC: regions.gc,
@@ -356,6 +389,11 @@ def _write_regions(path: Path, regions: RegionTable) -> None:
     others = [name for name in table.column_names if name != schema.SEQUENCE]
     codecs = dict.fromkeys(others, "zstd") | {schema.SEQUENCE: "none"}
     pq.write_table(table, path, compression=codecs, use_dictionary=[schema.CHROM])
+
+
+def _coded(names: pa.DictionaryArray) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
+    """Distinct names, and each one's index."""
+    return tuple(names.dictionary.to_pylist()), names.indices.to_numpy().astype(np.uint16)
 
 
 def _read(path: Path, num_rows: int, columns: list[str] | None = None) -> pa.Table:

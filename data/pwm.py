@@ -1,0 +1,67 @@
+"""What position weight matrices tell: information, consensus, distance.
+
+A PWM is base frequencies, shape (4, W), rows A C G T; columns sum to one. Columns of zeros (of a
+filter that never fires) count as unknown and carry no information.
+"""
+
+from typing import Final
+
+import numpy as np
+from Bio.motifs import Motif
+from numpy.typing import NDArray
+
+BASES: Final = "ACGT"
+_UNIFORM: Final = 1 / len(BASES)
+
+
+def information_bits(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Information of each position over a uniform background, in bits.
+
+    Parameters
+    ----------
+    frequencies
+        Shape (..., 4, W).
+
+    Returns
+    -------
+    Shape (..., W), from 0 to 2.
+    """
+    known = np.where(frequencies > 0, frequencies, 1.0)
+    bits = np.log2(len(BASES)) + (frequencies * np.log2(known)).sum(axis=-2)
+    return np.where(frequencies.sum(axis=-2) > 0, np.maximum(bits, 0.0), 0.0)
+
+
+def consensus(frequencies: NDArray[np.float64]) -> str:
+    """Consensus of a PWM in IUPAC letters, by the rules of Cavener (1987); N where unknown.
+
+    A base that more than half of the sites have, and twice as many as have the next; else two
+    bases that more than three quarters have; else three, where one base never occurs.
+    """
+    rows = {base: row.tolist() for base, row in zip(BASES, frequencies, strict=True)}
+    letters = str(Motif(counts=rows).degenerate_consensus)
+    known = frequencies.sum(axis=0) > 0
+    return "".join(letter if k else "N" for letter, k in zip(letters, known, strict=True))
+
+
+def pwm_distance(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
+    """Distance of two PWMs: 1 less their Pearson correlation at the offset where it is highest.
+
+    Both are read in the same orientation. Positions beyond the other's ends count as uniform, so
+    that a short overlap is no advantage; for identical PWMs the distance is 0, and 1 means that
+    they have nothing in common.
+
+    Parameters
+    ----------
+    one, two
+        Shapes (4, V) and (4, W).
+
+    Returns
+    -------
+    From 0 to 2; NaN if either is unknown or uniform throughout.
+    """
+    a, b = (np.where(pwm.sum(axis=0) > 0, pwm - _UNIFORM, 0.0) for pwm in (one, two))
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if norms == 0.0:
+        return float("nan")
+    by_offset = sum(np.correlate(x, y, mode="full") for x, y in zip(a, b, strict=True))
+    return 1.0 - float(np.max(by_offset)) / norms

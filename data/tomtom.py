@@ -1,0 +1,76 @@
+"""TOMTOM (Gupta et al. 2007) by `memelite`, the one place that calls it.
+
+It is compiled by numba: most of a minute at the first call on a machine, kept on disk from then on
+(beside the package, or in the user's cache where that cannot be written to).
+
+P-values are of the best alignment of a pair, both strands of the target considered, and depend on
+which targets there are. A wide and vague target is near to any vague query: a near-uniform query's
+best match in JASPAR 2020 is GMEB1, at p below 1e-4. Leaving out vague ends of queries or targets
+makes it worse, since chance is measured by the targets' columns: filters with their columns
+shuffled then match by dozens.
+
+Legend: M queries, K targets.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEW_TARGETS: Final = 50
+"""With fewer targets p-values say little, as MEME's own TOMTOM warns."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alignments:
+    """The best alignment of each pair, all of shape (M, K)."""
+
+    p_values: NDArray[np.float64]
+    """Of the alignment, corrected for the number of offsets and strands."""
+    scores: NDArray[np.float64]
+    """Binned score; the higher the better."""
+    offsets: NDArray[np.int64]
+    """Where in the target, as oriented, the query's first position lies; may be negative."""
+    overlaps: NDArray[np.int64]
+    """Positions that overlap."""
+    reverse: NDArray[np.bool_]
+    """The target's reverse complement fits better."""
+
+
+def align(
+    queries: Sequence[NDArray[np.float64]], targets: Sequence[NDArray[np.float64]]
+) -> Alignments:
+    """Compare motifs with targets, on both strands.
+
+    Parameters
+    ----------
+    queries, targets
+        Base probabilities, each of shape (4, L).
+    """
+    if not queries or not targets:
+        shape = (len(queries), len(targets))
+        return Alignments(
+            p_values=np.ones(shape),
+            scores=np.zeros(shape),
+            offsets=np.zeros(shape, dtype=np.int64),
+            overlaps=np.zeros(shape, dtype=np.int64),
+            reverse=np.zeros(shape, dtype=np.bool_),
+        )
+    # here, since it loads a compiler, and compiles for most of a minute on its first call
+    from memelite import tomtom
+
+    with warnings.catch_warnings():
+        # few targets are the caller's to tell; others are of numba
+        warnings.simplefilter("ignore")
+        found = np.asarray(tomtom(list(queries), list(targets)), dtype=np.float64)
+    p_values, scores, offsets, overlaps, strands = found
+    return Alignments(
+        p_values=np.clip(p_values, 0.0, 1.0),
+        scores=scores,
+        offsets=offsets.astype(np.int64),
+        overlaps=overlaps.astype(np.int64),
+        reverse=strands == 1,
+    )
