@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.data_parallel import ALONE, OneProcess
 from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
 
@@ -98,6 +99,8 @@ class Batches:
         Have every reverse complement as a further example.
     device
         Where the batches are wanted.
+    parallel
+        This process' part where several compute the losses together.
 
     Raises
     ------
@@ -113,6 +116,7 @@ class Batches:
         batch_size: int,
         both_strands: bool,
         device: torch.device,
+        parallel: OneProcess = ALONE,
     ) -> None:
         if len(examples.sequences) == 0:
             raise ModelError(f"there are no {role} examples; give more regions")
@@ -122,6 +126,7 @@ class Batches:
         forward = to_tensor(examples.sequences)
         strands = [forward, reverse_complement(forward)] if both_strands else [forward]
         self.device = device
+        self.parallel = parallel
         self.bounds = batch_bounds(len(forward) * len(strands), batch_size)
         self._sequences = torch.cat(strands).to(device)
         self._labels = to_tensor(examples.labels).to(device)
@@ -140,12 +145,24 @@ class Batches:
         )
 
     def loss(self, network: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor | int]:
-        """Mean loss of a batch and the number of cells that it is the mean of."""
-        inputs, labels = self.inputs_and_labels(rows)
-        logits = network(inputs)
+        """Mean loss of a batch and the number of cells that it is the mean of.
+
+        Where several processes compute it, this one's part of the mean: the parts add up to it.
+        """
+        mine = self.parallel.slice_of(rows)
+        inputs, labels = self.inputs_and_labels(mine)
+        logits = network(inputs).float()  # products may be of less precision, sums are not
+        if len(mine) < len(rows):
+            loss, count = mean_loss(logits, labels)
+            cells = self._num_cells(rows)
+            return loss * (count / cells.clamp(min=1)), cells
         if self._masked:
             return mean_loss(logits, labels)
         return F.binary_cross_entropy_with_logits(logits, labels), labels.numel()
+
+    def _num_cells(self, rows: Tensor) -> Tensor:
+        labels = self._labels.index_select(0, rows % len(self._labels))
+        return (~torch.isnan(labels)).sum()
 
 
 def check_sequences(sequences: NDArray[np.uint8]) -> None:

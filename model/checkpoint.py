@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from model.errors import ModelError
@@ -23,7 +24,13 @@ CONFIG_FILE: Final = "network.json"
 
 
 def save(path: Path, network: nn.Module, config: NetworkConfig) -> None:
-    """Write a network's weights and config into the folder `path`, made if it is not there."""
+    """Write a network's weights and config into the folder `path`, made if it is not there.
+
+    Raises
+    ------
+    OSError
+        They cannot be written: no space, no rights.
+    """
     path.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(config), indent=2) + "\n"
     beside = path / f".{CONFIG_FILE}.{os.getpid()}"
@@ -34,7 +41,8 @@ def save(path: Path, network: nn.Module, config: NetworkConfig) -> None:
         name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
     }
     beside = path / f".{WEIGHTS_FILE}.{os.getpid()}"
-    save_file(state, beside)
+    # `save_file` would tell of a full disk in an error of its own
+    beside.write_bytes(to_bytes(state))
     os.replace(beside, path / WEIGHTS_FILE)
 
 

@@ -1,4 +1,4 @@
-"""The one error of this part: a network, its examples or its file cannot be used."""
+"""The errors of this part: something cannot be used, or a process that was needed is gone."""
 
 
 class ModelError(Exception):
@@ -6,3 +6,7 @@ class ModelError(Exception):
 
     The message names what is wrong, where (layer, epoch or file), and the remedy.
     """
+
+
+class ProcessLostError(Exception):
+    """Another process of the same training is gone; the training can be tried again."""
