@@ -1,0 +1,253 @@
+"""Search fine-tuning settings by Optuna, on Ray Tune.
+
+One Tune trial judges one setting, on one thread, in an actor that takes one setting after the
+other (see `orchestrator.ray_backend` for what starting one costs). Only the driver writes the
+trials down, when they end: a trial that a kill or Ctrl-C cut short is not counted, and is in line
+again for the next search (`orchestrator.tuning.study`).
+
+- A trial that raises, such as for a loss that is not finite, is a failed one; it is not counted,
+  and another setting takes its place.
+- A worker process that dies is replaced, and its setting tried again.
+- After `MAX_FAILURES` of both the search ends with the last one's reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final
+
+from ray import tune
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from data.errors import DataError
+from model.errors import ModelError
+from orchestrator.errors import RunError
+from orchestrator.ray_session import environment, is_cluster, session, silenced
+from orchestrator.shared_storage import check_shared
+from orchestrator.tuning.folds import Tuning, judge
+from orchestrator.tuning.study import LOSSES, REASON, SECONDS, TuningStudy
+from orchestrator.workspace import Workspace
+
+MAX_FAILURES: Final = 3
+"""Failed trials and dead workers that a search puts up with."""
+
+
+class _SettingSearcher(OptunaSearch):
+    """Gives Tune settings until enough of them are judged, and writes down what they are worth."""
+
+    def __init__(
+        self,
+        study: TuningStudy,
+        num_trials: int,
+        num_workers: int,
+        on_trial: Callable[[float], None],
+    ) -> None:
+        super().__init__(
+            space=study.distributions(),
+            metric="loss",
+            mode="min",
+            sampler=study.sampler(),
+            storage=study.storage,
+            study_name=study.tuning.key,
+        )
+        self._study = study
+        self._num_trials = num_trials
+        self._num_workers = num_workers
+        self._on_trial = on_trial
+        self._running: set[str] = set()
+        self._num_failures = 0
+        self.error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep the study and the caller's objects out of the file that Tune writes of itself."""
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the configuration of the next trial, None to wait, or FINISHED."""
+        num_left = self._num_trials - self._study.num_complete()
+        if self.error is not None or num_left <= 0:
+            return Searcher.FINISHED
+        # what runs may fail, and then another must take its place
+        if len(self._running) >= min(num_left, self._num_workers):
+            return None
+        try:
+            parameters = super().suggest(trial_id)
+        except OSError as error:
+            self.error = RunError(f"the trials cannot be written down ({error.strerror})")
+            return Searcher.FINISHED
+        self._running.add(trial_id)
+        return {"parameters": parameters}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Write down how a trial ended; `error` means that its worker died."""
+        self._running.discard(trial_id)
+        try:
+            self._settle(trial_id, result or {})
+        except Exception as unexpected:
+            # Tune would take it for a failure of the trial.
+            self.error = self.error or unexpected
+
+    def _settle(self, trial_id: str, result: dict[str, Any]) -> None:
+        trial = self._ot_trials[trial_id]
+        if "loss" not in result:
+            died = "the worker process died (out of memory, or killed): try fewer workers"
+            self._fail(trial_id, result.get("reason", died), again="reason" not in result)
+            return
+        trial.set_user_attr(LOSSES, result["losses"])
+        trial.set_user_attr(SECONDS, result["seconds"])
+        num_before = self._study.num_complete()
+        super().on_trial_complete(trial_id, {"loss": result["loss"]})
+        if self._study.num_complete() == num_before:
+            raise RunError("a trial could not be written down; is there room on the disk?")
+        self._on_trial(result["loss"])
+
+    def _fail(self, trial_id: str, reason: str, *, again: bool) -> None:
+        trial = self._ot_trials[trial_id]
+        trial.set_user_attr(REASON, reason)
+        super().on_trial_complete(trial_id, None, error=True)
+        if again:
+            self._study.try_again(trial)
+        self._num_failures += 1
+        if self._num_failures >= MAX_FAILURES:
+            self.error = RunError(
+                f"{MAX_FAILURES} trials failed; what is complete is kept. The last one: {reason}"
+            )
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing: the study is on disk."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing is kept."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Keep nothing."""
+
+
+class _SettingTrainable(tune.Trainable):
+    """The actor: judges one setting per `step`, and is given the next by `reset_config`."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Take the first setting."""
+        logging.getLogger("ray").setLevel(logging.WARNING)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next setting."""
+        self._tuning: Tuning = new_config["tuning"]
+        self._parameters: dict[str, Any] = new_config["parameters"]
+        self._workspace = Workspace(Path(new_config["workspace"]))
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Judge the setting; that it failed is a result too, so that the actor lives on."""
+        began = time.perf_counter()
+        tuning = self._tuning
+        try:
+            training = tuning.space.training(tuning.first, self._parameters)
+            losses = judge(tuning, training, self._workspace)
+        except (DataError, ModelError, RunError) as error:
+            return {"reason": str(error), "done": True}
+        except Exception as error:
+            logging.getLogger(__name__).exception("a trial failed")
+            return {"reason": f"{type(error).__name__}: {error}", "done": True}
+        seconds = time.perf_counter() - began
+        return {"loss": fmean(losses), "losses": list(losses), "seconds": seconds, "done": True}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Keep nothing: the driver writes down what a setting is worth."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing is kept."""
+
+
+def search(
+    study: TuningStudy,
+    num_trials: int,
+    *,
+    on_trial: Callable[[float], None],
+    num_workers: int | None = None,
+    address: str | None = None,
+) -> None:
+    """Judge settings on Ray until so many are complete in all.
+
+    Parameters
+    ----------
+    study : TuningStudy
+        Where trials are written down; its workspace has the multi-model, complete.
+    num_trials : int
+        Complete trials wanted, those of earlier searches included.
+    on_trial : callable
+        Called in this process with the loss of each trial that is complete.
+    num_workers : int, optional
+        Trials at once, one CPU each. All CPUs of the machine or cluster by default.
+    address : str, optional
+        Address of a Ray cluster. The environment's `RAY_ADDRESS` by default, and without one a
+        Ray of its own on this machine.
+
+    Raises
+    ------
+    RunError
+        If Ray cannot be started or reached, `num_workers` is not positive, or too many trials
+        failed.
+    """
+    if num_workers is not None and num_workers < 1:
+        raise RunError(f"{num_workers} workers cannot train anything: give 1 or more")
+    num_left = num_trials - study.num_complete()
+    if num_left <= 0:
+        return
+    with session(num_workers, address) as num_cpus:
+        if is_cluster(address):
+            check_shared(study.workspace)
+        limit = min(num_workers or num_cpus, num_left)
+        searcher = _SettingSearcher(study, num_trials, limit, on_trial)
+        _tune(searcher, limit, study)
+    if searcher.error is not None:
+        raise searcher.error
+
+
+def _tune(searcher: _SettingSearcher, num_workers: int, study: TuningStudy) -> None:
+    workspace = study.workspace
+    name = f"tuning-{uuid.uuid4().hex[:12]}"
+    workspace.ray_results.mkdir(parents=True, exist_ok=True)
+    tuner = tune.Tuner(
+        _SettingTrainable,  # one CPU each, the default
+        param_space={"tuning": study.tuning, "workspace": str(workspace.root.resolve())},
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            reuse_actors=True,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name=name,
+            storage_path=str(workspace.ray_results),
+            failure_config=tune.FailureConfig(max_failures=0),
+            verbose=0,
+        ),
+    )
+    try:
+        with (
+            environment({"TUNE_MAX_PENDING_TRIALS_PG": str(num_workers)}),
+            silenced("ray.tune", "ray.train", "ray.air"),
+        ):
+            tuner.fit()
+    finally:
+        # Tune's own files say nothing that the study does not say.
+        shutil.rmtree(workspace.ray_results / name, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            workspace.ray_results.rmdir()
+
+
+def _trial_name(trial: Any) -> str:
+    # without it the folder's name has the whole of the configuration
+    return str(trial.trial_id)
