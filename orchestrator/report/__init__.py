@@ -1,0 +1,1 @@
+"""What came out, as the paper shows it: a page, figures, tables, statistics."""

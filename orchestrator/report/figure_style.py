@@ -1,0 +1,157 @@
+"""How the report's figures look: colours, fonts, files, and the parts that several of them have.
+
+Colours are those of Okabe and Ito, told apart by all kinds of colour vision.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, ParamSpec
+
+import numpy as np
+import pandas as pd
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+Parameters = ParamSpec("Parameters")
+
+PNG_DPI: Final = 200
+ORANGE: Final = "#E69F00"
+SKY_BLUE: Final = "#56B4E9"
+GREEN: Final = "#009E73"
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+PURPLE: Final = "#CC79A7"
+GREY: Final = "#6b6b6b"
+PALE: Final = "#f2f2f2"
+
+STYLE: Final[dict[str, Any]] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "lines.markersize": 4,
+    "text.parse_math": False,  # a name with two dollar signs is no formula
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "none",  # text stays text: it can be found and read aloud
+    "svg.hashsalt": "bindgrid",  # the same file from the same numbers
+}
+
+
+def report_style() -> AbstractContextManager[None]:
+    """Set matplotlib's style for a block, whatever the user's matplotlibrc says."""
+    return style.context(STYLE, after_reset=True)
+
+
+def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Draw in the report's style."""
+
+    @wraps(draw)
+    def styled(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+        with report_style():
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write a figure as `stem`.svg and `stem`.png."""
+    with report_style():
+        figure.savefig(stem.with_name(f"{stem.name}.svg"), metadata={"Date": None})
+        figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=PNG_DPI, metadata={"Software": None})
+
+
+def error(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    """Lengths of the error bars, shape (2, rows); a mean outside its interval has none there."""
+    value = rows[name].to_numpy(dtype=float)
+    ends = [value - rows[f"{name}_low"], rows[f"{name}_high"] - value]
+    return np.clip(np.array(ends, dtype=float), 0, None)
+
+
+def box(axes: Axes, values: NDArray[np.float64], x: float, width: float, colour: str) -> None:
+    """Draw a pale box of quartiles with its median, whiskers to the extremes."""
+    axes.boxplot(
+        values,
+        positions=[x],
+        widths=width,
+        whis=(0, 100),
+        patch_artist=True,
+        manage_ticks=False,
+        showcaps=False,
+        showfliers=False,
+        boxprops={"facecolor": colour, "alpha": 0.18, "linewidth": 0},
+        medianprops={"color": colour, "linewidth": 1.6},
+        whiskerprops={"color": colour, "linewidth": 0.8},
+    )
+
+
+def spread(count: int, half_width: float) -> NDArray[np.float64]:
+    """Places beside each other for some points, shape (count,)."""
+    return np.linspace(-half_width, half_width, count) if count > 1 else np.zeros(count)
+
+
+def swarm(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64]:
+    """Move points that are near in value apart, the same way each time, shape (n,)."""
+    moved = np.zeros(len(values))
+    height = max(float(np.ptp(values)), 1e-9) / 25 if len(values) else 1.0
+    bins = np.round(values / height)
+    largest = max((int((bins == level).sum()) for level in np.unique(bins)), default=1)
+    step = min(2 * half_width / max(largest - 1, 1), 0.07)
+    for level in np.unique(bins):
+        rows = np.flatnonzero(bins == level)
+        moved[rows] = (np.arange(len(rows)) - (len(rows) - 1) / 2) * step
+    return moved
+
+
+def shade_every_other(axes: Axes, num_rows: int) -> None:
+    """Shade rows of height 1, so that the eye keeps to its row."""
+    for row in range(0, num_rows, 2):
+        axes.axhspan(row - 0.5, row + 0.5, color=PALE, linewidth=0, zorder=0)
+
+
+def size_axis(
+    axes: Axes, which: str, sizes: NDArray[np.float64], *, from_zero: bool = False
+) -> None:
+    """Logarithmic where sizes differ by more than five times; thousands as `10k`."""
+    axis = getattr(axes, f"{which}axis")
+    if sizes.min() > 0 and sizes.max() > 5 * sizes.min():
+        getattr(axes, f"set_{which}scale")("log")
+        axis.set_major_locator(LogLocator(numticks=5))
+        axis.set_minor_formatter(NullFormatter())
+        if from_zero:
+            getattr(axes, f"set_{which}lim")(10 ** np.floor(np.log10(sizes.min())) * 0.8, None)
+    else:
+        axis.set_major_locator(MaxNLocator(4, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+
+
+def _short(value: float) -> str:
+    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+
+
+def legend(figure: Figure, axes: Axes, handles: Sequence[Line2D] | None = None) -> None:
+    """Put a legend above the figure; of what the axes show, if not of given handles."""
+    given = list(handles) if handles is not None else axes.get_legend_handles_labels()[0]
+    figure.legend(
+        handles=given,
+        loc="outside upper left",
+        ncols=len(given),
+        columnspacing=1.5,
+        handletextpad=0.5,
+    )

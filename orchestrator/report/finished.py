@@ -1,0 +1,54 @@
+"""All finished runs as the report reads them: their table, their calls, their specs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from orchestrator.report.predictions import Calls, read_calls
+from orchestrator.results import results_table
+from orchestrator.spec import RunSpec
+from orchestrator.store import RunStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRuns:
+    """Finished runs of a workspace."""
+
+    table: pd.DataFrame
+    """The results table (a row per run and role), and for each row test_regions and finished_at
+    (see `orchestrator.report.pairs`); pretraining_tfs, the names of the TFs pre-trained on,
+    separated by blanks; and num_seen, how many test regions the multi-model had trained or
+    validated on."""
+    calls: Mapping[str, Calls]
+    """By key, of the runs on one TF."""
+    specs: Mapping[str, RunSpec]
+    """By key."""
+
+
+def read_finished(store: RunStore) -> FinishedRuns:
+    """Read the finished runs.
+
+    Raises
+    ------
+    RunError
+        If a run is damaged.
+    """
+    table = results_table(store)
+    specs, finished_at, num_seen = {}, {}, {}
+    for run in store.completed():
+        specs[run.key] = run.planned.spec
+        finished_at[run.key] = run.finished_at
+        num_seen[run.key] = run.metrics["num_test_regions_seen_in_pretraining"]
+    calls = read_calls(store, table.loc[table["tf"] != "", "key"].unique())
+    table = table.assign(
+        test_regions=[calls[key].regions if key in calls else "" for key in table["key"]],
+        finished_at=table["key"].map(finished_at),
+        num_seen=table["key"].map(num_seen),
+        pretraining_tfs=[_names(specs[key].start) for key in table["key"]],
+    )
+    return FinishedRuns(table=table, calls=calls, specs=specs)
+
+
+def _names(multi_model: RunSpec | None) -> str:
+    return "" if multi_model is None else " ".join(multi_model.regions.tfs)

@@ -1,0 +1,171 @@
+"""What the report says: a section per experiment, made from the finished runs of a workspace.
+
+All numbers come from the run store, and making a report changes no run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import pandas as pd
+
+from orchestrator.errors import RunError
+from orchestrator.report.findings import (
+    Finding,
+    downsampling_findings,
+    mode_findings,
+    transfer_findings,
+)
+from orchestrator.report.finished import FinishedRuns, read_finished
+from orchestrator.report.missing import (
+    missing_pairs,
+    missing_runs,
+    missing_sets,
+    missing_table,
+    seen_before,
+    single_replicates,
+    undefined_scores,
+    without_models,
+)
+from orchestrator.report.pairs import Pairs, pair
+from orchestrator.report.run_settings import Facts, dataset_facts, settings_facts
+from orchestrator.report.set_findings import KINDS, set_findings
+from orchestrator.report.statistics import Bootstrap
+from orchestrator.report.words import counted, listed
+from orchestrator.store import RunStore
+from orchestrator.workspace import Workspace
+
+TITLES: Final = {
+    "transfer": "Transfer beside scratch, TF by TF (Fig. 1A)",
+    "downsampling": "How few regions are enough (Fig. 1B)",
+    "binding-modes": "A shared binding mode (Fig. 2A)",
+    "pretraining-sets": "Which TFs to pre-train on (Fig. 2B)",
+}
+"""Of the experiments that have a section, in their order; the figures are the paper's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """What the report says of an experiment."""
+
+    experiment: str
+    title: str
+    num_runs: int
+    findings: tuple[Finding, ...]
+    missing: tuple[str, ...]
+    remarks: tuple[str, ...]
+    """What planning left out or made smaller, and why."""
+    settings: Facts
+
+    @property
+    def headline(self) -> str:
+        """The results in a sentence each, or why there is none."""
+        if not self.findings:
+            return (
+                f"Nothing to compare yet: {counted(self.num_runs, 'run')} complete, no two arms "
+                "on the same test regions."
+            )
+        return " ".join(finding.sentence for finding in self.findings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the report says."""
+
+    sections: tuple[Section, ...]
+    num_runs: int
+    dataset: Facts
+    missing: pd.DataFrame
+    """Runs that were asked for and are not complete, see `orchestrator.missing`."""
+    notes: tuple[str, ...] = field(default=())
+    """What concerns no section."""
+
+
+def make_report(workspace: Workspace, *, seed: int = 0) -> Report:
+    """Work out what the finished runs of a workspace say.
+
+    Parameters
+    ----------
+    seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    RunError
+        If no run is finished, or one is damaged.
+    """
+    store = RunStore(workspace)
+    runs = read_finished(store)
+    if runs.table.empty:
+        raise RunError(f"{workspace.runs}: no finished runs; start with `bindgrid run`")
+    missing = missing_table(store.unfinished())
+    remarks = store.remarks()
+    there = set(runs.table["experiment"]) | set(missing["experiment"])
+    others = sorted(set(runs.table["experiment"]) - set(TITLES))
+    return Report(
+        sections=tuple(
+            _section(
+                name,
+                runs,
+                missing[missing["experiment"] == name],
+                remarks.get(name, []),
+                Bootstrap(seed),
+            )
+            for name in TITLES
+            if name in there
+        ),
+        num_runs=runs.table["key"].nunique(),
+        dataset=dataset_facts(workspace.dataset, runs.specs.values()),
+        missing=missing,
+        notes=(f"The report has no section for {listed(others)}.",) if others else (),
+    )
+
+
+def _section(
+    name: str,
+    runs: FinishedRuns,
+    unfinished: pd.DataFrame,
+    remarks: Sequence[str],
+    boot: Bootstrap,
+) -> Section:
+    rows = runs.table[runs.table["experiment"] == name]
+    lines = [
+        *missing_runs(unfinished),
+        *undefined_scores(rows),
+        *seen_before(rows),
+        *single_replicates(rows),
+    ]
+    findings: Sequence[Finding]
+    if name == "pretraining-sets":
+        findings = set_findings(rows, runs.calls, boot)
+        lines += missing_sets(rows, KINDS)
+    else:
+        pairs = pair(rows)
+        findings = _pair_findings(name, pairs, runs, boot)
+        lines += missing_pairs(pairs)
+        if name == "transfer":
+            trained = rows.loc[(rows["arm"] == "multi") & (rows["tf"] == ""), "key"]
+            lines += without_models(pairs, (runs.specs[key].regions.tfs for key in trained))
+    return Section(
+        experiment=name,
+        title=TITLES[name],
+        num_runs=rows["key"].nunique(),
+        findings=tuple(findings),
+        missing=tuple(lines),
+        remarks=tuple(remarks),
+        settings=settings_facts(rows, runs.specs),
+    )
+
+
+def _pair_findings(
+    name: str, pairs: Pairs, runs: FinishedRuns, boot: Bootstrap
+) -> Sequence[Finding]:
+    if pairs.table.empty:
+        return []
+    if name == "transfer":
+        return transfer_findings(pairs, runs.calls, boot)
+    if name == "downsampling":
+        return downsampling_findings(pairs, runs.calls, boot)
+    of_transfer = runs.table[runs.table["experiment"] == "transfer"]
+    transfer = None if of_transfer.empty else pair(of_transfer)
+    return mode_findings(pairs, transfer, runs.calls, boot)
