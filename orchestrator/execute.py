@@ -2,9 +2,9 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,15 @@ from data.errors import DataError
 from data.sampling import Part, Selection, select_individual, select_multi
 from data.store import Dataset, RegionTable
 from model.checkpoint import load, load_state, save
-from model.errors import ModelError
+from model.data_parallel import ALONE, OneProcess
+from model.errors import ModelError, ProcessLostError
+from model.filters import FilterMotifs, correctly_predicted, count_sites
 from model.metrics import Metrics, evaluate_per_tf, mean_metrics
 from model.network import build_network
 from model.training import Epoch, Examples, TrainingResult, predict, train
 from model.transfer import transfer
 from orchestrator.errors import RunError
+from orchestrator.filter_files import write_filters
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.progress import EpochNotes
 from orchestrator.spec import RegionSpec, RunSpec
@@ -34,6 +37,7 @@ from orchestrator.store import (
     METRICS_FILE,
     PREDICTIONS_FILE,
     RUN_FILE,
+    STORE_VERSION,
     RunStore,
 )
 from orchestrator.workspace import Workspace
@@ -41,21 +45,74 @@ from orchestrator.workspace import Workspace
 OnEpoch = Callable[[Epoch], None]
 
 
-class LoadedDataset:
-    """A dataset whose tables are read once per process and kept."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedTables:
+    """Tables of a dataset, for other processes to use instead of reading their own.
 
-    def __init__(self, path: Path) -> None:
+    All arrays are contiguous, so that a store of shared memory, such as Ray's, can give them
+    to many processes as they lie, read-only and without a copy.
+    """
+
+    regions_fingerprint: str
+    """The manifest's, of `regions`."""
+    regions: RegionTable
+    evidence: Mapping[tuple[str, str], NDArray[np.uint8]]
+    """Evidence codes, shape (N,), by TF and the content's hash."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all arrays."""
+        columns = [getattr(self.regions, column.name) for column in fields(self.regions)]
+        arrays = [*columns, *self.evidence.values()]
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
+class LoadedDataset:
+    """A dataset whose tables are read once per process and kept.
+
+    Parameters
+    ----------
+    path
+        The dataset.
+    tables
+        Taken in place of what they hold, if it is still the dataset's content; the rest is read.
+    """
+
+    def __init__(self, path: Path, tables: SharedTables | None = None) -> None:
         self.dataset = Dataset.open(path)
-        self.regions: RegionTable = self.dataset.regions()
-        self._evidence = lru_cache(maxsize=256)(self._read_evidence)
+        self._regions_fingerprint: str = self.dataset.manifest["regions_fingerprint"]
+        same = tables is not None and tables.regions_fingerprint == self._regions_fingerprint
+        self._tables = tables if same else None
+        self.regions = self._tables.regions if self._tables else self.dataset.regions()
+        self._column = lru_cache(maxsize=256)(self._read_column)
         self.select = lru_cache(maxsize=8)(self._select)
 
-    def _read_evidence(self, tf: str) -> NDArray[np.uint8]:
+    def _read_column(self, tf: str, fingerprint: str) -> NDArray[np.uint8]:
+        if self._tables is not None and (tf, fingerprint) in self._tables.evidence:
+            return self._tables.evidence[tf, fingerprint]
         return self.dataset.evidence([tf])[:, 0]
 
+    def column(self, tf: str) -> NDArray[np.uint8]:
+        """Evidence codes of a TF, shape (N,)."""
+        return self._column(tf, self.dataset.summary(tf).fingerprint)
+
     def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
-        """Evidence codes, shape (N, T)."""
-        return np.stack([self._evidence(tf) for tf in tfs], axis=1)
+        """Evidence codes, shape (N, T), a copy."""
+        return np.stack([self.column(tf) for tf in tfs], axis=1)
+
+    def share(self, tfs: Iterable[str]) -> SharedTables:
+        """Give what is needed of the dataset for some TFs.
+
+        A TF that cannot be read is left out: the run that needs it says why.
+        """
+        evidence = {}
+        for tf in sorted(set(tfs)):
+            with suppress(DataError):
+                fingerprint = self.dataset.summary(tf).fingerprint
+                evidence[tf, fingerprint] = self._column(tf, fingerprint)
+        return SharedTables(
+            regions_fingerprint=self._regions_fingerprint, regions=self.regions, evidence=evidence
+        )
 
     def _select(self, spec: RegionSpec) -> Selection:
         """Draw the regions of a spec.
@@ -72,77 +129,144 @@ class LoadedDataset:
                 f"{self.dataset.path} has changed since this run was planned; plan it again"
             )
         if spec.view == "less-sparse":
-            return select_multi(self.regions, self.evidence(spec.tfs), spec.sampling)
-        excluded = None if spec.excluded is None else self.select(spec.excluded).seen_in_training()
+            return select_multi(
+                self.regions,
+                [self.column(tf) for tf in spec.tfs],
+                spec.sampling,
+                excluded=self.excluded(spec),
+            )
         return select_individual(
             self.regions,
-            self._evidence(spec.tfs[0]),
+            self.column(spec.tfs[0]),
             spec.sampling,
-            excluded=excluded,
+            excluded=self.excluded(spec),
             name=spec.tfs[0],
         )
 
+    def excluded(self, spec: RegionSpec) -> NDArray[np.int64] | None:
+        """Ids of the regions that a spec leaves out for another model's sake."""
+        if spec.excluded is None:
+            return None
+        other = self.select(spec.excluded)
+        return other.region_ids if spec.view == "less-sparse" else other.seen_in_training()
+
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, _manifest_mtime_ns: int) -> LoadedDataset:
-    return LoadedDataset(path)
+def _loaded(path: Path, tables: SharedTables | None, _manifest_mtime_ns: int) -> LoadedDataset:
+    return LoadedDataset(path, tables)
 
 
-def load_dataset(workspace: Workspace) -> LoadedDataset:
-    """Load the workspace's dataset, once per process as long as it stays the same."""
+def load_dataset(workspace: Workspace, tables: SharedTables | None = None) -> LoadedDataset:
+    """Load the workspace's dataset, once per process as long as it stays the same.
+
+    With `tables` what they hold is not read again.
+    """
     manifest = workspace.dataset / "manifest.json"
     mtime_ns = manifest.stat().st_mtime_ns if manifest.exists() else 0
-    return _loaded(workspace.dataset, mtime_ns)
+    return _loaded(workspace.dataset, tables, mtime_ns)
+
+
+def tfs_of(spec: RunSpec) -> set[str]:
+    """TFs whose evidence decides the regions and labels of a run."""
+    tfs: set[str] = set()
+    regions: RegionSpec | None = spec.regions
+    while regions is not None:
+        tfs.update(regions.tfs)
+        regions = regions.excluded
+    return tfs if spec.start is None else tfs | tfs_of(spec.start)
 
 
 def attempt(
-    planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None = None
+    planned: PlannedRun,
+    workspace: Workspace,
+    on_epoch: OnEpoch | None = None,
+    tables: SharedTables | None = None,
+    parallel: OneProcess = ALONE,
 ) -> RunOutcome:
-    """Execute a run; a failure is written down and told, not raised."""
+    """Execute a run; a failure is written down and told, not raised.
+
+    Raises
+    ------
+    ProcessLostError
+        If another process that trains with this one is gone.
+    """
     try:
-        execute(planned, workspace, on_epoch)
+        execute(planned, workspace, on_epoch, tables, parallel)
+    except ProcessLostError:
+        raise
     except Exception as error:  # one run's failure, of whatever kind, must not end the others
-        expected = isinstance(error, DataError | ModelError | RunError)
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
-        reason = reason.splitlines()[0] if reason else type(error).__name__
-        RunStore(workspace).record_failure(planned, reason, traceback.format_exc())
-        return RunOutcome(planned=planned, status="failed", error=reason)
+        return failed(planned, workspace, error)
     return RunOutcome(planned=planned, status="completed")
 
 
-def execute(planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None = None) -> None:
+def failed(planned: PlannedRun, workspace: Workspace, error: Exception) -> RunOutcome:
+    """Write down why a run failed, with the traceback, and tell it in one line."""
+    expected = isinstance(error, DataError | ModelError | RunError)
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    reason = reason.splitlines()[0] if reason else type(error).__name__
+    text = "".join(traceback.format_exception(error))
+    RunStore(workspace).record_failure(planned, reason, text)
+    return RunOutcome(planned=planned, status="failed", error=reason)
+
+
+def execute(
+    planned: PlannedRun,
+    workspace: Workspace,
+    on_epoch: OnEpoch | None = None,
+    tables: SharedTables | None = None,
+    parallel: OneProcess = ALONE,
+) -> None:
     """Execute a run and store it; a finished one is left as it is.
+
+    Parameters
+    ----------
+    on_epoch
+        Called after each epoch of training.
+    tables
+        Tables of the dataset, if they need not be read.
+    parallel
+        This process' part where several train; all execute the run, the first one stores it.
 
     Raises
     ------
     DataError, ModelError, RunError
         If the run cannot be done; nothing is stored then.
+    ProcessLostError
+        If another process that trains with this one is gone.
     """
     store = RunStore(workspace)
     if store.is_complete(planned.key):
         return
     spec = planned.spec
-    loaded = load_dataset(workspace)
+    loaded = load_dataset(workspace, tables)
     selection = loaded.select(spec.regions)
-    with _one_thread(), _noting_epochs(planned, workspace, on_epoch) as tell:
-        network = _starting_network(spec, store)
-        result = _train(spec, network, loaded.regions, selection, tell)
+    first = parallel.rank == 0
+    noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
+    with one_thread(), noting as tell:
+        network = starting_network(spec, store)
+        examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
+        result = _train(spec, network, examples, tell, parallel)
+        if not first:
+            return
         probabilities = _test_predictions(spec, network, loaded.regions, selection)
+        filters = _filters(spec, network, loaded.regions, selection, probabilities)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
 
     with store.writing(planned.key) as folder:
-        _write_json(folder / RUN_FILE, planned.to_dict())
+        _write_json(folder / RUN_FILE, {"version": STORE_VERSION, **planned.to_dict()})
         _write_json(folder / HISTORY_FILE, [asdict(epoch) for epoch in result.history])
         _write_predictions(folder / PREDICTIONS_FILE, spec, selection, probabilities)
         if spec.training is not None:
             save(folder, network, spec.network)
+        if filters is not None:
+            write_filters(folder, filters, {"tfs": spec.regions.tfs})
         counts = _counts(spec, selection, loaded)
         _write_json(folder / METRICS_FILE, _metrics_record(result, per_tf, counts))
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute on one thread: same bits on every backend, and two such runs beat one on two."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -170,7 +294,8 @@ def _noting_epochs(
         notes.clear(planned)
 
 
-def _starting_network(spec: RunSpec, store: RunStore) -> nn.Module:
+def starting_network(spec: RunSpec, store: RunStore) -> nn.Module:
+    """Build a run's network with the weights that its training starts from."""
     if spec.start is None:
         return build_network(spec.network, seed=spec.seed)
     path = store.open(spec.start.key).path
@@ -184,20 +309,29 @@ def _starting_network(spec: RunSpec, store: RunStore) -> nn.Module:
 def _train(
     spec: RunSpec,
     network: nn.Module,
-    regions: RegionTable,
-    selection: Selection,
-    on_epoch: OnEpoch,
+    examples: Sequence[Examples],
+    on_epoch: OnEpoch | None,
+    parallel: OneProcess,
 ) -> TrainingResult:
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
-    train_set, val_set = (
-        Examples(
-            sequences=regions.sequences[selection.region_ids[selection.rows(part)]],
-            labels=selection.labels[selection.rows(part)],
-        )
-        for part in (Part.TRAIN, Part.VAL)
+    train_set, val_set = examples
+    return train(
+        network,
+        train_set,
+        val_set,
+        spec.training,
+        seed=spec.seed,
+        on_epoch=on_epoch,
+        parallel=parallel,
     )
-    return train(network, train_set, val_set, spec.training, seed=spec.seed, on_epoch=on_epoch)
+
+
+def _examples(regions: RegionTable, selection: Selection, part: Part) -> Examples:
+    rows = selection.rows(part)
+    return Examples(
+        sequences=regions.sequences[selection.region_ids[rows]], labels=selection.labels[rows]
+    )
 
 
 def _test_predictions(
@@ -211,6 +345,21 @@ def _test_predictions(
         outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
         probabilities = probabilities[:, outputs]
     return probabilities
+
+
+def _filters(
+    spec: RunSpec,
+    network: nn.Module,
+    regions: RegionTable,
+    selection: Selection,
+    probabilities: NDArray[np.float32],
+) -> FilterMotifs | None:
+    """What activates the first layer on the test regions; None if none is predicted right."""
+    test = selection.rows(Part.TEST)
+    right = correctly_predicted(probabilities, selection.labels[test])
+    if spec.training is None or not right.any():
+        return None
+    return count_sites(network, regions.sequences[selection.region_ids[test[right]]])
 
 
 def _counts(spec: RunSpec, selection: Selection, loaded: LoadedDataset) -> dict[str, int]:

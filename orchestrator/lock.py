@@ -7,8 +7,9 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from io import FileIO
 
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -21,28 +22,37 @@ def sole_driver(workspace: Workspace) -> Iterator[None]:
     Raises
     ------
     RunError
-        If another process holds it; names that process.
+        If another process holds it, which is named, or the workspace cannot be written to.
     """
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    with workspace.lock.open("a+") as file:
+    with ExitStack() as stack:
         try:
+            workspace.root.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(workspace.lock.open("ab", buffering=0))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            _sign(file)
+        except BlockingIOError:
             raise RunError(
                 f"{workspace.root} is in use by {_holder(workspace)}; wait for it, or stop it"
             ) from None
-        file.truncate(0)
-        holder = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": datetime.now().isoformat(" ", timespec="seconds"),
-            "command": " ".join(sys.argv)[:200],
-        }
-        file.write(json.dumps(holder))
-        file.flush()
-        for leftover in workspace.runs.glob(".*"):
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {workspace.root} ({error.strerror}): free space or check rights, "
+                "or name another --workspace"
+            ) from error
+        for leftover in workspace.leftovers():
             shutil.rmtree(leftover, ignore_errors=True)
         yield
+
+
+def _sign(file: FileIO) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now().isoformat(" ", timespec="seconds"),
+        "command": " ".join(sys.argv)[:200],
+    }
+    file.truncate(0)
+    file.write(json.dumps(holder).encode())
 
 
 def _holder(workspace: Workspace) -> str:

@@ -1,7 +1,7 @@
 """The runs of a study, each once, what they need before what needs them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from orchestrator.errors import RunError
@@ -28,6 +28,10 @@ class PlannedRun:
     """Name of the multi-model's set of TFs; empty where none has to do with the run."""
     group: str = ""
     """What the experiment groups its runs by, such as the number of regions."""
+    target: str = ""
+    """The TF that the experiment or the pre-training set is for; empty where it is for many."""
+    with_target: bool = False
+    """Whether the target is one of the TFs that the multi-model was made for it of."""
 
     def __post_init__(self) -> None:
         if self.arm not in get_args(Arm):
@@ -46,22 +50,22 @@ class PlannedRun:
     @property
     def name(self) -> str:
         """Name for people, such as `SPI1 transfer r1`."""
-        num_tfs = len(self.spec.regions.tfs)
-        subject = f"{self.tf} {self.arm}" if self.tf else f"multi-model {num_tfs} TFs"
-        return f"{subject} r{self.replicate}"
+        words = [self.tf, self.arm] if self.tf else ["multi-model"]
+        if self.target:
+            words += [self.group] if self.tf else [self.target, self.group]
+            words += ["with target"] if self.with_target else []
+        elif not self.tf:
+            words.append(f"{len(self.spec.regions.tfs)} TFs")
+        return " ".join([*filter(None, words), f"r{self.replicate}"])
+
+    @property
+    def role(self) -> dict[str, Any]:
+        """What the study calls the run: all but the spec, as JSON types."""
+        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
 
     def tags(self) -> dict[str, Any]:
-        """What the study calls the run, without its spec."""
-        return {
-            "key": self.key,
-            "experiment": self.experiment,
-            "arm": self.arm,
-            "tf": self.tf,
-            "pretraining_set": self.pretraining_set,
-            "group": self.group,
-            "replicate": self.replicate,
-            "needs": list(self.needs),
-        }
+        """Key, role and what it needs, without the spec."""
+        return {"key": self.key, **self.role, "needs": list(self.needs)}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -90,6 +94,9 @@ OnDone = Callable[[RunOutcome], None]
 class Plan:
     """Planned runs, each key once, in an order in which they can run.
 
+    A run that several experiments ask for is run once, by the name that came first; `roles` has
+    them all.
+
     Raises
     ------
     RunError
@@ -98,8 +105,13 @@ class Plan:
 
     def __init__(self, runs: Iterable[PlannedRun]) -> None:
         self._by_key: dict[str, PlannedRun] = {}
+        self.roles: dict[str, list[PlannedRun]] = {}
+        """All that the study calls a run, by key; the first is the one in `runs`."""
         for run in runs:
             self._by_key.setdefault(run.key, run)
+            known = self.roles.setdefault(run.key, [])
+            if run not in known:
+                known.append(run)
         self.runs: tuple[PlannedRun, ...] = tuple(self._ordered())
 
     def __len__(self) -> int:
@@ -111,9 +123,11 @@ class Plan:
     def __getitem__(self, key: str) -> PlannedRun:
         return self._by_key[key]
 
-    def without(self, keys: Iterable[str]) -> "Remaining":
+    def without(
+        self, keys: Iterable[str], *, may_start: Callable[[], bool] = lambda: True
+    ) -> "Remaining":
         """Follow what is left to do when some runs are complete."""
-        return Remaining(self, keys)
+        return Remaining(self, keys, may_start)
 
     def _ordered(self) -> Iterator[PlannedRun]:
         """Runs with what they need before them, otherwise as given."""
@@ -134,27 +148,53 @@ class Plan:
 
 
 class Remaining:
-    """What of a plan is still to do: which runs are ready, and what a failure blocks."""
+    """What of a plan is still to do: which runs are ready, and what a failure blocks.
 
-    def __init__(self, plan: Plan, complete: Iterable[str]) -> None:
+    Parameters
+    ----------
+    plan
+        The runs.
+    complete
+        Keys of those that are complete.
+    may_start
+        Asked before a run is given out; once it says no, nothing is left to do.
+    """
+
+    def __init__(
+        self, plan: Plan, complete: Iterable[str], may_start: Callable[[], bool] = lambda: True
+    ) -> None:
         self._complete = set(complete)
+        self._may_start = may_start
         self._waiting = {run.key: run for run in plan if run.key not in self._complete}
 
     def __len__(self) -> int:
-        """Number of runs not yet given out."""
+        """Number of runs yet to be given out."""
+        if not self._may_start():
+            self._waiting.clear()
         return len(self._waiting)
 
-    def next_ready(self) -> PlannedRun | None:
-        """Give out the next run whose needs are complete; None if all wait or none is left."""
+    def next_ready(
+        self, has_room: Callable[[PlannedRun], bool] = lambda run: True
+    ) -> PlannedRun | None:
+        """Give out the next run whose needs are complete; None if all wait or none is left.
+
+        A run that there is no room for lets those after it go first.
+        """
+        if not len(self):
+            return None
         for key, run in self._waiting.items():
-            if all(need in self._complete for need in run.needs):
+            if all(need in self._complete for need in run.needs) and has_room(run):
                 return self._waiting.pop(key)
         return None
+
+    def complete(self, key: str) -> None:
+        """Take note that a run is complete."""
+        self._complete.add(key)
 
     def settle(self, outcome: RunOutcome) -> list[RunOutcome]:
         """Take note of how a run ended; the outcomes of the runs that it blocks."""
         if outcome.status == "completed":
-            self._complete.add(outcome.planned.key)
+            self.complete(outcome.planned.key)
             return []
         blocked = []
         for key, run in list(self._waiting.items()):

@@ -1,12 +1,13 @@
 """What is being trained right now: workers leave a note per epoch, whoever started them reads it.
 
 A file per run in the workspace, since that is what every backend and node shares. The notes are
-for eyes only: nothing depends on them.
+for eyes only: nothing depends on them, and one that cannot be written is left out.
 """
 
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from model.training import Epoch
@@ -43,15 +44,20 @@ class EpochNotes:
             "max_epochs": 0 if training is None else training.max_epochs,
             "val_loss": epoch.val_loss,
         }
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{planned.key}.json"
         partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(note))
-        os.replace(partial, path)
+        with suppress(OSError):
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                partial.write_text(json.dumps(note))
+                os.replace(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def clear(self, planned: PlannedRun) -> None:
         """Take the note of a run away."""
-        (self._folder / f"{planned.key}.json").unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._folder / f"{planned.key}.json").unlink(missing_ok=True)
 
     def read(self) -> list[RunningNote]:
         """Notes left since this object was made, the furthest run first."""

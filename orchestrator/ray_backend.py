@@ -7,40 +7,49 @@ and calls Ray Train in place (`ScalingConfig(num_workers=0)`), which starts noth
 
 The contract of this backend:
 
-- A run starts as soon as all that it `needs` is complete, whatever else is still training. Runs
-  that others wait for go first.
-- A run that raises is a failed run. It is not tried again, what needs it is blocked, the rest
-  goes on, and the actor lives on too.
-- A worker *process* that dies (killed, out of memory) is replaced and its run is tried again,
-  `MAX_WORKER_DEATHS` times.
+- A run starts as soon as all that it `needs` is complete, whatever else is still training; of
+  those that can start, the first in the plan's order.
+- A run that raises is a failed run. It is not tried again (the same spec would raise the same),
+  what needs it is blocked, the rest goes on, and the actor lives on too.
+- A worker *process* that dies (killed, out of memory, its node lost) is replaced and its run is
+  tried again, `MAX_WORKER_DEATHS` times. With a node lost, the plan goes on with the CPUs left.
+- The dataset's tables are read once, in the driver, and put into Ray's object store: all workers
+  of a node map the same memory, read-only, and another node fetches it once. A worker reads
+  for itself only what is not there, or has changed on disk since.
 - What is complete in the run store is not run again; where nothing is left to do, Ray is not
   started. The run store is the only memory: no state of Tune's is kept or restored.
+- With `pretrain_workers` above 1 a pre-training is trained by a group of so many Ray Train
+  workers (`orchestrator.ray_group`), one pre-training at a time, while other runs go on beside
+  it; to float tolerance it comes to what one worker comes to. A group that loses a process is
+  a worker that died.
 - With an `address` (or `RAY_ADDRESS`) the runs go to that cluster, which must see the workspace
-  under the same path. Otherwise a private Ray is started on 127.0.0.1 and stopped at the end.
+  under the same path; each node is asked whether it does. Otherwise a private Ray is started
+  on 127.0.0.1 and stopped at the end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import shutil
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ray import train, tune
-from ray.train.torch import TorchTrainer
+import ray
+from ray import tune
 from ray.tune.search import Searcher
 
-from model.training import Epoch
 from orchestrator.errors import RunError
-from orchestrator.execute import attempt
+from orchestrator.execute import load_dataset, tfs_of
 from orchestrator.plan import OnDone, Plan, PlannedRun, Remaining, RunOutcome
-from orchestrator.ray_session import environment, session, silenced
+from orchestrator.ray_group import make_group, pretrainings
+from orchestrator.ray_session import count_cpus, environment, is_cluster, session, silenced
+from orchestrator.ray_worker import DIED, RunTrainable
+from orchestrator.shared_storage import check_shared
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
 
@@ -70,6 +79,8 @@ class _PlanSearcher(Searcher):
         num_workers: int,
         on_done: OnDone,
         on_warm: Callable[[int], None] | None = None,
+        num_cpus: Callable[[], int] | None = None,
+        by_group: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self._store = store
@@ -77,6 +88,8 @@ class _PlanSearcher(Searcher):
         self._num_workers = num_workers
         self._on_done = on_done
         self._on_warm = on_warm
+        self._num_cpus = num_cpus
+        self._by_group = by_group
         self._ready: deque[PlannedRun] = deque()
         self._deaths: Counter[str] = Counter()
         self._trials: dict[str, PlannedRun | None] = {}
@@ -92,23 +105,24 @@ class _PlanSearcher(Searcher):
         """Return the configuration of the next trial, None to wait, or FINISHED."""
         if self._finished():
             return Searcher.FINISHED
-        if len(self._trials) >= self._num_workers:
+        if len(self._trials) >= self._num_possible():
             return None
-        planned = None
-        if self._warm() and self._is_ready():
-            planned = self._ready.popleft()
+        planned = self._next_ready() if self._warm() else None
+        if planned is not None:
+            self._ready.remove(planned)
             if self._on_warm is not None:
                 self._call(self._on_warm, len(self._up))
                 self._on_warm = None
         self._trials[trial_id] = planned
         idle_seconds = min(max(0.05 * self._num_workers, 0.1), 2.0)
-        return {"planned": planned, "idle_seconds": idle_seconds}
+        by_group = planned is not None and planned.key in self._by_group
+        return {"planned": planned, "idle_seconds": idle_seconds, "by_group": by_group}
 
     def may_end_idling(self, worker: tuple[str, int]) -> bool:
         """Say whether there is something better to do for a worker, given by node and process."""
         self._up.add(worker)
         self._first_up = min(self._first_up, time.monotonic())
-        return self._finished() or (self._warm() and self._is_ready())
+        return self._finished() or (self._warm() and self._next_ready() is not None)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -121,7 +135,7 @@ class _PlanSearcher(Searcher):
             self._first_up = math.inf
         if planned is None:
             return
-        if error or result is None or "status" not in result:
+        if error or result is None or result.get("status", DIED) == DIED:
             self._deaths[planned.key] += 1
             if self._deaths[planned.key] <= MAX_WORKER_DEATHS:
                 self._ready.append(planned)
@@ -149,15 +163,28 @@ class _PlanSearcher(Searcher):
     def _num_training(self) -> int:
         return sum(planned is not None for planned in self._trials.values())
 
-    def _is_ready(self) -> bool:
-        if not self._ready and (planned := self._remaining.next_ready()) is not None:
-            self._ready.append(planned)
-        return bool(self._ready)
+    def _next_ready(self) -> PlannedRun | None:
+        """Find the run to start next; it stays among the ready ones until it starts."""
+        found = next(filter(self._has_room, self._ready), None)
+        if found is None and (found := self._remaining.next_ready(self._has_room)) is not None:
+            self._ready.append(found)
+        return found
+
+    def _has_room(self, planned: PlannedRun) -> bool:
+        """Say whether a run could train now: there is room for one group at a time."""
+        training = (run.key for run in self._trials.values() if run is not None)
+        return planned.key not in self._by_group or self._by_group.isdisjoint(training)
 
     def _warm(self) -> bool:
         num_up = len(self._up) + self._num_training()
         waited = time.monotonic() - self._first_up
-        return num_up >= self._num_workers or waited > MAX_WARM_UP_SECONDS
+        return num_up >= self._num_possible() or waited > MAX_WARM_UP_SECONDS
+
+    def _num_possible(self) -> int:
+        """Workers that there can be: fewer than asked for where the cluster has lost a node."""
+        if self._num_cpus is None:
+            return self._num_workers
+        return max(1, min(self._num_workers, self._num_cpus()))
 
     def _lost(self, planned: PlannedRun) -> RunOutcome:
         error = (
@@ -194,48 +221,6 @@ class _IdleStopper(tune.Stopper):
         return False
 
 
-class _RunTrainable(tune.Trainable):
-    """The actor: trains one run per `step`, and is given the next by `reset_config`."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Take the first run."""
-        # Ray Train says at level INFO what its local mode does, once per epoch.
-        logging.getLogger("ray").setLevel(logging.WARNING)
-        self.reset_config(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next run."""
-        self._planned: PlannedRun | None = new_config["planned"]
-        self._idle_seconds: float = new_config["idle_seconds"]
-        self._workspace = Workspace(Path(new_config["workspace"]))
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Train the run; that it failed is a result too, so that the actor lives on."""
-        planned = self._planned
-        if planned is None:
-            time.sleep(self._idle_seconds)
-            return {"idle": True}
-        outcomes: list[RunOutcome] = []
-
-        def loop() -> None:
-            outcomes.append(attempt(planned, self._workspace, _report))
-
-        TorchTrainer(loop, scaling_config=train.ScalingConfig(num_workers=0)).fit()
-        [outcome] = outcomes
-        return {"status": outcome.status, "error": outcome.error or "", "done": True}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Keep nothing: the run wrote its own folder."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing is kept."""
-
-
-def _report(epoch: Epoch) -> None:
-    train.report({"epoch": epoch.epoch, "train_loss": epoch.train_loss, "val_loss": epoch.val_loss})
-
-
 def run_plan(
     plan: Plan,
     workspace: Workspace,
@@ -244,6 +229,8 @@ def run_plan(
     num_workers: int | None = None,
     address: str | None = None,
     on_ready: Callable[[int, float], None] | None = None,
+    may_start: Callable[[], bool] = lambda: True,
+    pretrain_workers: int = 1,
 ) -> None:
     """Run what is not complete of a plan, on Ray.
 
@@ -264,44 +251,88 @@ def run_plan(
     on_ready : callable, optional
         Called once, before the first run starts, with the number of workers and the seconds that
         it took until they were up.
+    may_start : callable, optional
+        Asked before a run starts; once it says no, those that train end and no other starts.
+    pretrain_workers : int
+        Processes that train a pre-training together. In a cluster that was given, above 1, they
+        take so many CPUs, which leaves the rest to the other runs; a Ray of our own has them
+        beside its workers.
 
     Raises
     ------
+    DataError
+        If the workspace has no whole dataset.
     RunError
-        If Ray cannot be started or reached, or `num_workers` is not positive.
+        If Ray cannot be started or reached or is too small, or a number of workers is not
+        positive.
     """
-    if num_workers is not None and num_workers < 1:
-        raise RunError(f"{num_workers} workers cannot train anything: give 1 or more")
+    for number in (num_workers, pretrain_workers):
+        if number is not None and number < 1:
+            raise RunError(f"{number} workers cannot train anything: give 1 or more")
     store = RunStore(workspace)
-    remaining = _first_needed(plan).without(run.key for run in plan if store.is_complete(run.key))
+    complete = {run.key for run in plan if store.is_complete(run.key)}
+    remaining = plan.without(complete, may_start=may_start)
     if not remaining:
         return
     began = time.monotonic()
+    tfs = {tf for run in plan if run.key not in complete for tf in tfs_of(run.spec)}
+    tables = load_dataset(workspace).share(tfs)
 
     def ready(num_up: int) -> None:
         if on_ready is not None:
             on_ready(num_up, time.monotonic() - began)
 
-    with session(num_workers, address) as num_cpus:
+    by_group = pretrainings(plan) - complete if pretrain_workers > 1 else frozenset()
+    with (
+        _results_folder(workspace) as storage,
+        session(num_workers, address, tables.num_bytes) as num_cpus,
+    ):
+        if is_cluster(address):
+            check_shared(workspace)
+        group = make_group(pretrain_workers, num_cpus, storage) if by_group else None
+        if group is not None:
+            num_cpus -= group.num_cpus
+            num_workers = min(num_workers or num_cpus, num_cpus)
         limit = min(num_workers or num_cpus, len(remaining))
-        searcher = _PlanSearcher(store, remaining, limit, on_done, ready)
-        _tune(searcher, limit, workspace)
+        num_taken = 0 if group is None else group.num_cpus
+        searcher = _PlanSearcher(
+            store,
+            remaining,
+            limit,
+            on_done,
+            ready,
+            num_cpus=lambda: count_cpus() - num_taken,
+            by_group=by_group,
+        )
+        constants = {
+            "workspace": str(workspace.root.resolve()),
+            "tables": ray.put(tables),
+            "group": group,
+        }
+        _tune(searcher, limit, storage, constants)
     if searcher.callback_error is not None:
         raise searcher.callback_error
 
 
-def _first_needed(plan: Plan) -> Plan:
-    """Return the plan with the runs first that most others wait for, else in its order."""
-    num_waiting = Counter(need for run in plan for need in run.needs)
-    return Plan(sorted(plan, key=lambda run: -num_waiting[run.key]))
+@contextlib.contextmanager
+def _results_folder(workspace: Workspace) -> Iterator[Path]:
+    """Give a folder for what Ray writes, which says nothing that the run store does not say."""
+    folder = workspace.ray_results / f"plan-{uuid.uuid4().hex[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            workspace.ray_results.rmdir()
 
 
-def _tune(searcher: _PlanSearcher, num_workers: int, workspace: Workspace) -> None:
-    name = f"plan-{uuid.uuid4().hex[:12]}"
-    workspace.ray_results.mkdir(parents=True, exist_ok=True)
+def _tune(
+    searcher: _PlanSearcher, num_workers: int, storage: Path, constants: dict[str, Any]
+) -> None:
     tuner = tune.Tuner(
-        _RunTrainable,  # one CPU each, the default
-        param_space={"workspace": str(workspace.root.resolve())},
+        RunTrainable,  # one CPU each, the default
+        param_space=constants,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
@@ -310,25 +341,19 @@ def _tune(searcher: _PlanSearcher, num_workers: int, workspace: Workspace) -> No
             trial_dirname_creator=_trial_name,
         ),
         run_config=tune.RunConfig(
-            name=name,
-            storage_path=str(workspace.ray_results),
+            name=storage.name,
+            storage_path=str(storage.parent),
             # Tune would not try again where a worker dies between two runs; `_PlanSearcher` does
             failure_config=tune.FailureConfig(max_failures=0),
             stop=_IdleStopper(searcher),
             verbose=0,
         ),
     )
-    try:
-        with (
-            environment({"TUNE_MAX_PENDING_TRIALS_PG": str(num_workers)}),
-            silenced("ray.tune", "ray.train", "ray.air"),
-        ):
-            tuner.fit()
-    finally:
-        # Tune's own files say nothing that the run store does not say.
-        shutil.rmtree(workspace.ray_results / name, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            workspace.ray_results.rmdir()
+    with (
+        environment({"TUNE_MAX_PENDING_TRIALS_PG": str(num_workers)}),
+        silenced("ray.tune", "ray.train", "ray.air"),
+    ):
+        tuner.fit()
 
 
 def _trial_name(trial: Any) -> str:

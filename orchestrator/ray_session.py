@@ -1,7 +1,9 @@
 """Ray as this program uses it: quiet, private, gone at the end.
 
 A Ray of one's own listens on this machine alone as far as Ray lets it (its control store and
-raylet listen on all interfaces), and authenticates by a token that lives in this process.
+raylet listen on all interfaces), and authenticates by a token that lives in this process. Groups
+of processes that train together talk over the loopback; torch's meeting point for them listens
+on all interfaces too.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ QUIET = {
 }
 
 _OBJECT_STORE_BYTES = 128 * 2**20
-"""Only plans and outcomes go through it, and Ray's least is 75 MB."""
+"""For plans and outcomes, beside what a caller shares; Ray's least is 75 MB."""
+
+SLOT = "bindgrid_group_worker"
+"""Resource of a Ray that is started: room for a worker of a group, without end."""
 
 _MAX_SOCKET_DIR = 40
 """Longest folder (characters) that Ray may put its sockets under; Unix allows 107 in all."""
@@ -51,7 +56,7 @@ _REMOVAL_TRIES = 30
 
 
 @contextlib.contextmanager
-def session(num_cpus: int | None, address: str | None) -> Iterator[int]:
+def session(num_cpus: int | None, address: str | None, shared_bytes: int = 0) -> Iterator[int]:
     """Connect to a Ray cluster, or start a Ray, for the length of a block.
 
     A Ray that this process has started before is used, and left running.
@@ -63,6 +68,8 @@ def session(num_cpus: int | None, address: str | None) -> Iterator[int]:
     address : str or None
         Address of a cluster. The environment's `RAY_ADDRESS` by default, and without one a Ray
         of its own is started.
+    shared_bytes : int
+        What will be put into the object store to stay; a Ray that is started makes room for it.
 
     Yields
     ------
@@ -74,7 +81,7 @@ def session(num_cpus: int | None, address: str | None) -> Iterator[int]:
     RunError
         If the cluster cannot be reached or Ray not be started.
     """
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = _address(address)
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment(QUIET))
         if not ray.is_initialized():
@@ -84,10 +91,24 @@ def session(num_cpus: int | None, address: str | None) -> Iterator[int]:
             else:
                 scratch = _socket_dir()
                 stack.callback(_remove, scratch)
-                stack.enter_context(environment({"RAY_AUTH_TOKEN": _token()}))
+                stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
                 stack.callback(ray.shutdown)
-                _start(num_cpus, scratch)
-        yield int(ray.cluster_resources().get("CPU", 1))
+                _start(num_cpus, scratch, _OBJECT_STORE_BYTES + shared_bytes)
+        yield count_cpus()
+
+
+def is_cluster(address: str | None) -> bool:
+    """Whether `session` connects to a cluster, by what it is given or by the environment."""
+    return bool(_address(address))
+
+
+def count_cpus() -> int:
+    """CPUs of all the nodes that are alive."""
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def _address(address: str | None) -> str | None:
+    return address or os.environ.get("RAY_ADDRESS") or None
 
 
 def _connect(address: str) -> None:
@@ -106,13 +127,14 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _start(num_cpus: int | None, scratch: Path) -> None:
+def _start(num_cpus: int | None, scratch: Path, object_store_bytes: int) -> None:
     try:
         _init(
             address="local",
             num_cpus=num_cpus,
+            resources={SLOT: 1e6},
             include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
+            object_store_memory=object_store_bytes,
             _node_ip_address="127.0.0.1",
             _temp_dir=str(scratch),
         )
@@ -139,6 +161,12 @@ def _token() -> str:
     There it would change how every other Ray of this user authenticates.
     """
     return secrets.token_hex(32)
+
+
+def _loopback() -> dict[str, str]:
+    """Have groups of processes that train together talk over this machine's loopback."""
+    names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The tidy table of all finished runs, a row each, from which every figure is computed."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +13,11 @@ COLUMNS: Final = (
     "key",
     "experiment",
     "tf",
+    "target",
     "arm",
     "pretraining_set",
     "group",
+    "with_target",
     "replicate",
     "num_bound",
     "num_unbound",
@@ -25,27 +28,40 @@ COLUMNS: Final = (
 
 
 def results_table(store: RunStore) -> pd.DataFrame:
-    """One row per finished run, sorted by experiment, TF, arm and replicate."""
+    """One row per finished run, sorted by experiment, TF, group, arm and replicate.
+
+    A run that serves several experiments, or several groups of one, has a row for each.
+    """
     rows = []
-    for run in store.completed():
-        record = {**run.planned.tags(), **run.metrics}
+    for run, planned in store.with_roles():
+        record = {**planned.tags(), **run.metrics}
         rows.append({name: record[name] for name in COLUMNS})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = ["experiment", "tf", "arm", "replicate", "key"]
+    order = ["experiment", "tf", "target", "group", "with_target", "arm", "replicate", "key"]
     return table.sort_values(order, ignore_index=True)
 
 
 def write_results(table: pd.DataFrame, path: Path) -> None:
-    """Write the table as Parquet or CSV, by the file's ending.
+    """Write the table as Parquet or CSV, by the file's ending, whole or not at all.
 
     Raises
     ------
     RunError
-        If it is neither.
+        If it is neither, or cannot be written.
     """
-    if path.suffix == ".parquet":
-        table.to_parquet(path, index=False)
-    elif path.suffix == ".csv":
-        table.to_csv(path, index=False)
-    else:
+    if path.suffix not in (".parquet", ".csv"):
         raise RunError(f"{path}: results are written as .parquet or .csv; name one of these")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix == ".parquet":
+            table.to_parquet(partial, index=False)
+        else:
+            table.to_csv(partial, index=False)
+        os.replace(partial, path)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror or error}); check the path, space and "
+            "rights"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,12 +1,14 @@
 """What decides the result of a run, and nothing else: specs and their keys.
 
 A spec's key is the hash of its canonical JSON. Same key, same result (to float tolerance across
-machines and numbers of threads), so a finished key is never run again.
+machines and numbers of threads), so a finished key is never run again. A setting that came later
+(a field with the metadata `late`) stands in the JSON only where it is not its default, so that
+older keys stay what they are.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -32,7 +34,9 @@ class RegionSpec:
     dataset: str
     """Fingerprint of the dataset's regions and of these TFs' evidence."""
     excluded: "RegionSpec | None" = None
-    """The multi-model's regions, of which those it trains or validates on are left out."""
+    """Regions of another model that are left out: for an individual model those that its
+    multi-model trains or validates on, for a multi-model all those of the individual model that
+    it is made for."""
 
     def __post_init__(self) -> None:
         if not self.tfs:
@@ -72,7 +76,7 @@ class RunSpec:
     def key(self) -> str:
         """Hash of the canonical JSON, 16 hexadecimal digits."""
         canonical = json.dumps(
-            {"version": SPEC_VERSION, **self.to_dict()}, sort_keys=True, separators=(",", ":")
+            {"version": SPEC_VERSION, **_canonical(self)}, sort_keys=True, separators=(",", ":")
         )
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
@@ -92,6 +96,17 @@ class RunSpec:
             start=None if start is None else cls.from_dict(start),
             **values,
         )
+
+
+def _canonical(value: Any) -> Any:
+    """Dataclasses as dictionaries, without late fields that hold their default."""
+    if not is_dataclass(value):
+        return value
+    return {
+        field.name: _canonical(getattr(value, field.name))
+        for field in fields(value)
+        if not (field.metadata.get("late") and getattr(value, field.name) == field.default)
+    }
 
 
 def _region_spec(values: dict[str, Any]) -> RegionSpec:

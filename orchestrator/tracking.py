@@ -6,15 +6,17 @@ the fluent API and a call per epoch are ten times slower and leave runs half wri
 
 What MLflow shows:
 
-- one MLflow experiment per experiment name of ours ("transfer"); in it one run per run key, named
-  like ``SPI1 transfer r1`` or ``multi-model 50 TFs r1``. They are not nested under a parent run:
-  the UI shows nested runs folded, and transfer would not stand beside scratch at first sight
-- tags ``tf arm pretraining_set group replicate experiment num_bound key``, by which one arm is
-  set beside another; ``run_folder`` says where weights and predictions lie
+- one MLflow experiment per experiment name of ours ("transfer"); in it one run per run key and
+  role (a run that serves two experiments stands in both), named like ``SPI1 transfer r1`` or
+  ``multi-model 50 TFs r1``. They are not nested under a parent run: the UI shows nested runs
+  folded, and transfer would not stand beside scratch at first sight
+- tags ``tf arm pretraining_set group target with_target replicate experiment num_bound key``, by
+  which one arm is set beside another; ``run_folder`` says where weights and predictions lie
 - parameters: the run's spec, nested names joined by dots; a pre-training run by its key
 - metrics: ``train_loss`` and ``val_loss`` with the epoch as step, and once ``mcc auroc
   average_precision aucpr_trapezoid precision recall best_epoch seconds``
-- artifacts: ``run.json``, ``metrics.json``, ``history.json``
+- artifacts: ``run.json``, ``metrics.json``, ``history.json``; the PWMs of the filters,
+  ``filters.meme`` and ``filters.json``
 - a run that failed has the status FAILED and the tag ``error``; it makes way for the same key's
   success
 
@@ -27,11 +29,15 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RunError
+from orchestrator.filter_files import FILTERS_FILE, MEME_FILE
 from orchestrator.plan import PlannedRun
 from orchestrator.store import (
     HISTORY_FILE,
@@ -60,13 +66,15 @@ _DEFAULTS = {
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
-ARTIFACTS = (RUN_FILE, METRICS_FILE, HISTORY_FILE)
-"""Files of a run folder that go into MLflow; weights and predictions stay in the run store."""
+ARTIFACTS = (RUN_FILE, METRICS_FILE, HISTORY_FILE, MEME_FILE, FILTERS_FILE)
+"""Files of a run folder that go into MLflow, those that a run has; weights and predictions stay
+in the run store."""
 
 MAX_METRICS_PER_BATCH = 1000
 MAX_PARAMS_PER_BATCH = 100
 MAX_PARAM_CHARACTERS = 6000
 MAX_TAG_CHARACTERS = 5000
+MAX_EXPERIMENTS = 1000
 
 
 class TrackingError(RunError):
@@ -81,11 +89,30 @@ def tracking_uri(workspace: Workspace) -> str:
 def create_database(workspace: Workspace) -> None:
     """Make the workspace's SQLite file, in the mode in which readers do not stop the writer.
 
-    MLflow fills it with tables at its first use; an existing file keeps what it has.
+    MLflow takes seconds to make its tables, and a file with some of them is of no use to it ever
+    after: they are made beside the place of the file, which appears whole or not at all. An
+    existing file is left as it is.
     """
-    workspace.mlflow_db.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(sqlite3.connect(workspace.mlflow_db)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+    if workspace.mlflow_db.exists():
+        return
+    from mlflow import MlflowClient
+
+    folder = workspace.making("mlflow")
+    folder.mkdir(parents=True, exist_ok=True)
+    made, whole = folder / "made.db", folder / "whole.db"
+    try:
+        MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
+        # a copy, since MLflow keeps the file that it made open
+        with (
+            contextlib.closing(sqlite3.connect(made)) as source,
+            contextlib.closing(sqlite3.connect(whole)) as target,
+        ):
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=WAL")
+        if not workspace.mlflow_db.exists():
+            os.replace(whole, workspace.mlflow_db)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Tracker:
@@ -99,6 +126,9 @@ class Tracker:
         Whose runs are logged, and where the SQLite file is unless `MLFLOW_TRACKING_URI` is set.
     """
 
+    remedy = "nothing is lost, `bindgrid mlflow sync` logs what is missing"
+    """What an error ends with."""
+
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.uri = tracking_uri(workspace)
@@ -106,7 +136,7 @@ class Tracker:
         self._experiment_ids: dict[str, str] = {}
 
     def log_run(self, run: StoredRun) -> None:
-        """Log a complete run, unless it is there already.
+        """Log a complete run, once for each of its roles, unless it is there already.
 
         Parameters
         ----------
@@ -119,10 +149,10 @@ class Tracker:
             If MLflow cannot be reached or refuses the run.
         """
         with self._translated():
-            planned = run.planned
-            experiment_id = self._experiment_id(planned.experiment)
-            if self._make_way(experiment_id, run.key):
-                self._log(run, planned, experiment_id)
+            for _, planned in RunStore(self.workspace).with_roles([run]):
+                experiment_id = self._experiment_id(planned.experiment)
+                if self._make_way(experiment_id, planned):
+                    self._log(run, planned, experiment_id)
 
     def log_failure(self, planned: PlannedRun, error: str) -> None:
         """Log that a run failed, unless it succeeded before.
@@ -141,7 +171,7 @@ class Tracker:
         """
         with self._translated():
             experiment_id = self._experiment_id(planned.experiment)
-            if not self._make_way(experiment_id, planned.key):
+            if not self._make_way(experiment_id, planned):
                 return
             tags = {**_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
             created = self._client.create_run(experiment_id, tags=tags, run_name=planned.name)
@@ -166,19 +196,51 @@ class Tracker:
         TrackingError
             If MLflow cannot be reached or refuses a run.
         """
-        known: dict[str, set[str]] = {}
+        known: dict[str, set[tuple[str, ...]]] = {}
         num_logged = 0
         with self._translated():
-            for run in store.completed():
-                planned = run.planned
+            for run, planned in store.with_roles():
                 experiment_id = self._experiment_id(planned.experiment)
                 if planned.experiment not in known:
-                    known[planned.experiment] = self._finished_keys(experiment_id)
-                if run.key not in known[planned.experiment]:
-                    self._make_way(experiment_id, run.key)
+                    known[planned.experiment] = self._finished(experiment_id)
+                if _role(_tags(planned)) not in known[planned.experiment]:
+                    self._make_way(experiment_id, planned)
                     self._log(run, planned, experiment_id)
                     num_logged += 1
         return num_logged
+
+    def forget(self, store: RunStore) -> int:
+        """Delete what MLflow has of a run store's runs, those that are no longer there included.
+
+        Runs that failed, other workspaces' runs and other users' stay.
+
+        Parameters
+        ----------
+        store : RunStore
+            The run store.
+
+        Returns
+        -------
+        int
+            Number of MLflow runs deleted.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        keys = {run.key for run in store.completed()}
+        num_deleted = 0
+        with self._translated():
+            experiments = self._client.search_experiments(max_results=MAX_EXPERIMENTS)
+            for experiment in experiments:
+                for run in list(self._all_runs(experiment.experiment_id)):
+                    tags = run.data.tags
+                    folder = Path(tags.get("run_folder", ""))
+                    if tags.get("key") in keys or folder.parent == store.workspace.runs:
+                        self._client.delete_run(run.info.run_id)
+                        num_deleted += 1
+        return num_deleted
 
     @property
     def _client(self) -> MlflowClient:
@@ -213,18 +275,21 @@ class Tracker:
             location = self.workspace.mlflow_artifacts.resolve().as_uri()
         return str(self._client.create_experiment(name, artifact_location=location))
 
-    def _make_way(self, experiment_id: str, key: str) -> bool:
-        """Delete what is unfinished under a key; return False where it is finished already."""
-        found = self._client.search_runs([experiment_id], f"tags.key = {_quoted(key)}")
-        if any(run.info.status == "FINISHED" for run in found):
+    def _make_way(self, experiment_id: str, planned: PlannedRun) -> bool:
+        """Delete what is unfinished of a run; return False where it is finished already."""
+        found = self._client.search_runs([experiment_id], f"tags.key = {_quoted(planned.key)}")
+        finished = [run for run in found if run.info.status == "FINISHED"]
+        role = _role(_tags(planned))
+        if any(_role(run.data.tags) == role for run in finished):
             return False
         for run in found:
-            self._client.delete_run(run.info.run_id)
+            if run not in finished:
+                self._client.delete_run(run.info.run_id)
         return True
 
-    def _finished_keys(self, experiment_id: str) -> set[str]:
+    def _finished(self, experiment_id: str) -> set[tuple[str, ...]]:
         return {
-            run.data.tags.get("key", "")
+            _role(run.data.tags)
             for run in self._all_runs(experiment_id)
             if run.info.status == "FINISHED"
         }
@@ -254,7 +319,8 @@ class Tracker:
             self._client.log_batch(run_id, metrics[first : first + MAX_METRICS_PER_BATCH])
         self._log_params(run_id, planned)
         for name in ARTIFACTS:
-            self._client.log_artifact(run_id, str(run.path / name))
+            if (run.path / name).exists():
+                self._client.log_artifact(run_id, str(run.path / name))
         self._client.set_terminated(run_id, end_time=end)
 
     def _log_params(self, run_id: str, planned: PlannedRun) -> None:
@@ -274,23 +340,29 @@ class Tracker:
         except Exception as error:
             lines = str(error).strip().splitlines()
             reason = lines[0] if lines else type(error).__name__
+            advice = (
+                "free space or check rights; a damaged file may be removed"
+                if self._is_own_database
+                else "check that it is up and MLFLOW_TRACKING_URI is right"
+            )
             raise TrackingError(
-                f"MLflow at {self.uri} does not take the runs ({reason[:200]}): check that it is "
-                "up and MLFLOW_TRACKING_URI is right; nothing is lost, the next `bindgrid run` "
-                "logs what is missing"
+                f"MLflow at {self.uri} does not take the runs ({reason[:200]}): {advice}; "
+                f"{self.remedy}"
             ) from error
 
 
 def _tags(planned: PlannedRun) -> dict[str, str]:
-    return {
-        "key": planned.key,
-        "experiment": planned.experiment,
-        "arm": planned.arm,
-        "tf": planned.tf,
-        "pretraining_set": planned.pretraining_set,
-        "group": planned.group,
-        "replicate": str(planned.replicate),
-    }
+    tags = {name: str(value) for name, value in planned.role.items()}
+    tags["with_target"] = "true" if planned.with_target else ""
+    return {"key": planned.key, **tags}
+
+
+_ROLE_TAGS = ("key", *(field.name for field in fields(PlannedRun)[1:]))
+
+
+def _role(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """What tells an MLflow run from the others of its experiment."""
+    return tuple(tags.get(name, "") for name in _ROLE_TAGS)
 
 
 def _epoch_metrics(

@@ -5,12 +5,19 @@
     workspace/
       dataset/        the Parquet tables, see `data.store`
       runs/<key>/     one finished run each, see `orchestrator.store`
+      roles.json      what studies call the runs, where that is more than run.json says
+      remarks.json    what planning left out or made smaller, and why
+      motifs/<key>/   what filters of a run learnt, see `orchestrator.motifs`
+      explain/<key>/  what bases contribute to a run's predictions, see `orchestrator.explain`
       failed/         why runs failed, one file a key
+      tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
       progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
+      report/         the page, figures and tables of `bindgrid report`
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +46,35 @@ class Workspace:
         """Folder of the run with a key."""
         return self.runs / key
 
+    @property
+    def roles(self) -> Path:
+        """File of what studies call the runs."""
+        return self.root / "roles.json"
+
+    @property
+    def remarks(self) -> Path:
+        """File of what planning left out, and why."""
+        return self.root / "remarks.json"
+
+    def motifs(self, key: str) -> Path:
+        """Folder of the motifs of a run's filters."""
+        return self.root / "motifs" / key
+
+    def explained(self, key: str) -> Path:
+        """Folder of what bases contribute to a run's predictions."""
+        return self.root / "explain" / key
+
     def failure(self, key: str) -> Path:
         """File that says why the run with a key failed."""
         return self.root / "failed" / f"{key}.json"
+
+    def tuning_log(self, key: str) -> Path:
+        """File with the trials of the tuning with a key."""
+        return self.root / "tuning" / f"{key}.log"
+
+    def tuned(self, tf: str, key: str) -> Path:
+        """File with the settings that the tuning with a key chose for a TF."""
+        return self.root / "tuning" / f"{tf}-{key}.json"
 
     @property
     def lock(self) -> Path:
@@ -52,6 +85,15 @@ class Workspace:
     def progress(self) -> Path:
         """Folder of the notes on running trainings."""
         return self.root / "progress"
+
+    def making(self, what: str) -> Path:
+        """Give a hidden folder of this process to make something in."""
+        return self.root / f".making-{what}-{os.getpid()}"
+
+    def leftovers(self) -> list[Path]:
+        """Folders that a killed driver leaves behind, of no use to anybody."""
+        made = [*self.runs.glob(".*"), *self.root.glob(".making-*")]
+        return [*made, self.progress, self.ray_results]
 
     @property
     def mlflow_db(self) -> Path:
@@ -72,3 +114,8 @@ class Workspace:
     def ray_results(self) -> Path:
         """Folder that Ray Tune writes to."""
         return self.root / "ray"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"

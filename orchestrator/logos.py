@@ -1,0 +1,150 @@
+"""Sequence logos: a single one as SVG, or all filters of a layer on one sheet.
+
+Letters are drawn as shapes, all of one base as one path: a sheet of 100 logos takes a second, where
+a patch for every letter takes twenty (benchmarks/RESULTS.md).
+
+Legend: W positions.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
+
+from data.pwm import BASES, information_bits
+
+COLOURS: Final = {"A": "#008000", "C": "#0000cc", "G": "#f2a900", "T": "#cc0000"}
+MAX_BITS: Final = 2.0
+_COLUMNS: Final = 5
+"""Logos in a row of a sheet."""
+_MIN_HEIGHT_BITS: Final = 0.01
+"""Lower letters are not drawn: nobody could see them."""
+
+
+def draw_logo(
+    axes: Axes, frequencies: NDArray[np.float64], *, at: tuple[float, float] = (0.0, 0.0)
+) -> None:
+    """Draw a logo: letters as high as their share of the position's information.
+
+    Parameters
+    ----------
+    frequencies
+        Shape (4, W).
+    at
+        Lower left corner; the logo is W wide and at most 2 bits high.
+    """
+    heights = frequencies * information_bits(frequencies)
+    order = np.argsort(heights, axis=0)  # the highest letter on top
+    tops = np.take_along_axis(heights, order, axis=0).cumsum(axis=0)
+    for row, base in enumerate(BASES):
+        vertices, codes = [], []
+        letter = _letter(base)
+        for position in np.flatnonzero(heights[row] > _MIN_HEIGHT_BITS):
+            top = tops[np.flatnonzero(order[:, position] == row)[0], position]
+            height = heights[row, position]
+            corner = (at[0] + position + 0.03, at[1] + top - height)
+            vertices.append(letter.vertices * (0.94, height) + corner)
+            codes.append(letter.codes)
+        if vertices:
+            outline = Outline(np.concatenate(vertices), np.concatenate(codes))
+            axes.add_patch(PathPatch(outline, facecolor=COLOURS[base], linewidth=0))
+
+
+def save_logo(path: Path, frequencies: NDArray[np.float64], title: str = "") -> None:
+    """Write one logo as SVG."""
+    width = frequencies.shape[1]
+    figure = Figure(figsize=(0.22 * width + 0.6, 1.4 if title else 1.2), layout="constrained")
+    axes = figure.subplots()
+    draw_logo(axes, frequencies)
+    axes.set(xlim=(0, width), ylim=(0, MAX_BITS), xticks=[], yticks=[0, 1, 2], ylabel="bits")
+    axes.spines[["top", "right"]].set_visible(False)
+    if title:
+        axes.set_title(title, fontsize=9)
+    _save(figure, path)
+
+
+def save_contributions(
+    path: Path, bases: str, contributions: NDArray[np.float32], title: str = ""
+) -> None:
+    """Write what each base of a region contributes as SVG: letters above and below 0."""
+    width = len(bases)
+    figure = Figure(figsize=(0.09 * width + 0.8, 1.6), layout="constrained")
+    axes = figure.subplots()
+    for base in BASES:
+        letter = _letter(base)
+        places = [i for i, other in enumerate(bases) if other == base and contributions[i]]
+        if places:
+            # a height below 0 turns a letter over
+            vertices = [
+                letter.vertices * (0.94, contributions[i]) + (i + 0.03, 0.0) for i in places
+            ]
+            outline = Outline(np.concatenate(vertices), np.tile(letter.codes, len(places)))
+            axes.add_patch(PathPatch(outline, facecolor=COLOURS[base], linewidth=0))
+    axes.axhline(0, color="0.7", linewidth=0.5)
+    low, high = min(0.0, contributions.min()), max(0.0, contributions.max())
+    margin = 0.05 * (high - low) or 1.0
+    axes.set(xlim=(0, width), ylim=(low - margin, high + margin), ylabel="logit")
+    axes.spines[["top", "right"]].set_visible(False)
+    if title:
+        axes.set_title(title, fontsize=9)
+    _save(figure, path)
+
+
+def save_sheet(
+    path: Path, frequencies: NDArray[np.float64], titles: Sequence[str], heading: str = ""
+) -> None:
+    """Write all logos of a layer as one picture, PNG or SVG by the file's ending.
+
+    Parameters
+    ----------
+    frequencies
+        Shape (F, 4, W).
+    titles
+        A line above each logo.
+    """
+    num, _, width = frequencies.shape
+    num_rows = max(1, math.ceil(num / _COLUMNS))
+    across, down = width + 2.0, MAX_BITS + 1.0
+    figure = Figure(figsize=(3.2 * _COLUMNS, 0.72 * num_rows + 0.5))
+    # one pair of axes: a hundred of them take as long as all letters
+    axes = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.5 / (0.72 * num_rows + 0.5)))
+    axes.set(xlim=(0, across * _COLUMNS), ylim=(-down * num_rows, 0))
+    axes.set_axis_off()
+    for index, (pwm, title) in enumerate(zip(frequencies, titles, strict=True)):
+        row, column = divmod(index, _COLUMNS)
+        corner = (column * across + 1, -(row + 1) * down)
+        draw_logo(axes, pwm, at=corner)
+        axes.plot([corner[0], corner[0] + width], [corner[1]] * 2, color="0.7", linewidth=0.5)
+        axes.text(corner[0], corner[1] + MAX_BITS + 0.1, title, fontsize=7, va="bottom")
+    if heading:
+        figure.suptitle(heading, fontsize=10, y=0.995, va="top")
+    _save(figure, path)
+
+
+@cache
+def _letter(base: str) -> Any:
+    """Outline of a letter that fills the unit square."""
+    path = TextPath((0, 0), base, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold"))
+    box = path.get_extents()
+    vertices = (path.vertices - (box.x0, box.y0)) / (box.width, box.height)
+    return Outline(vertices, path.codes)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    FigureCanvasAgg(figure)
+    # no date and a fixed salt of the identifiers: the same logo is the same bytes
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with matplotlib.rc_context({"svg.hashsalt": "bindgrid"}):
+        figure.savefig(path, dpi=100, metadata=metadata)

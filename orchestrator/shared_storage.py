@@ -1,0 +1,137 @@
+"""What must be on shared storage is looked for on every node before a plan starts on a cluster.
+
+The code travels with a job, the workspace does not: each node reads and writes it by the path
+that the driver knows it by. A node that cannot would fail every run that it is given, one after
+the other, and so is told of at the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+ANSWER_SECONDS = 120.0
+"""How long all nodes together may take; a node that has to start a process takes seconds."""
+
+LOOK_SECONDS = 5.0
+"""How long a node looks for a new file: network file systems show it with a delay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What every node must find in the workspace."""
+
+    workspace: Workspace
+    folder: Path
+    """Folder in it that the driver has just made."""
+    token: str
+    """Content of the file `token` there."""
+    manifest: str
+    """SHA-256 of the dataset's manifest as the driver sees it; empty where there is none."""
+
+
+def look(probe: Probe, look_seconds: float = LOOK_SECONDS) -> str:
+    """Say what this machine cannot do with the workspace; nothing if all is well."""
+    root = probe.workspace.root
+    until = time.monotonic() + look_seconds
+    while (found := _read(probe.folder / "token")) is None and time.monotonic() < until:
+        time.sleep(0.1)
+    if not root.is_dir():
+        return f"does not see {root}"
+    if found != probe.token.encode():
+        return f"has another {root}"
+    try:
+        (probe.folder / secrets.token_hex(8)).write_text(probe.token)
+    except OSError as error:
+        return f"cannot write to {root} ({error.strerror})"
+    if _manifest(probe.workspace) != probe.manifest:
+        return f"has another dataset in {probe.workspace.dataset}"
+    return ""
+
+
+def check_shared(workspace: Workspace) -> None:
+    """Let every node of the cluster that Ray is connected to look into the workspace.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Must be on storage that all nodes see under the same path.
+
+    Raises
+    ------
+    RunError
+        If a node does not see it, sees another, cannot write there, or has not the code; names
+        the node.
+    """
+    workspace = Workspace(workspace.root.resolve())  # as workers are told of it
+    probe = Probe(
+        workspace=workspace,
+        folder=workspace.making(f"probe-{secrets.token_hex(4)}"),
+        token=secrets.token_hex(16),
+        manifest=_manifest(workspace),
+    )
+    try:
+        probe.folder.mkdir(parents=True)
+        (probe.folder / "token").write_text(probe.token)
+        troubles = _ask_all(probe)
+    except OSError as error:
+        raise RunError(
+            f"cannot write to {workspace.root} ({error.strerror}): free space or check rights"
+        ) from error
+    finally:
+        shutil.rmtree(probe.folder, ignore_errors=True)
+    if troubles:
+        more = f" (and {len(troubles) - 1} more nodes)" if len(troubles) > 1 else ""
+        raise RunError(
+            f"{troubles[0]}{more}: put the workspace on storage that all nodes share under one "
+            "absolute path, and submit the code by `ray job submit --working-dir .`"
+        )
+
+
+def _ask_all(probe: Probe) -> list[str]:
+    """What is wrong, a line per node."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    asked = {_remote_look(node["NodeID"], probe): node["NodeManagerAddress"] for node in nodes}
+    until = time.monotonic() + ANSWER_SECONDS
+    troubles = []
+    for answer, address in asked.items():
+        try:
+            trouble = ray.get(answer, timeout=max(until - time.monotonic(), 0.1))
+        except GetTimeoutError:
+            trouble = f"has not answered in {ANSWER_SECONDS:.0f} s"
+        except (RayError, ImportError) as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            trouble = f"cannot look into the workspace ({lines[-1].strip()})"
+        if trouble:
+            troubles.append(f"node {address} {trouble}")
+    return troubles
+
+
+def _remote_look(node_id: str, probe: Probe) -> Any:
+    here = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": here}
+    return ray.remote(look).options(**options).remote(probe)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _manifest(workspace: Workspace) -> str:
+    content = _read(workspace.dataset / "manifest.json")
+    return "" if content is None else hashlib.sha256(content).hexdigest()
