@@ -1,5 +1,6 @@
 """The command line: `bindgrid`. Errors that the user can mend are one line and exit code 2."""
 
+import errno
 import os
 import sys
 from importlib.metadata import version
@@ -7,7 +8,17 @@ from importlib.metadata import version
 import typer
 
 from data.errors import DataError
-from experiments import cli_data, cli_run, cli_tf
+from experiments import (
+    cli_data,
+    cli_explain,
+    cli_mlflow,
+    cli_motifs,
+    cli_report,
+    cli_results,
+    cli_run,
+    cli_tf,
+    cli_tune,
+)
 from experiments.console import complain
 from orchestrator.errors import RunError
 
@@ -16,11 +27,21 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
+NOT_WRITABLE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}
+"""Errors of the place, not of the program."""
+
 app = typer.Typer(
     name="bindgrid",
     help="Learn where transcription factors bind DNA, by transfer learning.\n\n"
     "Example: bindgrid data simulate demo/sources, then bindgrid data build ..., then "
-    "bindgrid run transfer, bindgrid results, bindgrid ui.",
+    "bindgrid run transfer, bindgrid report, bindgrid ui.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -28,7 +49,13 @@ app = typer.Typer(
 )
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_tf.app, name="tf")
+app.add_typer(cli_mlflow.app, name="mlflow")
 cli_run.register(app)
+cli_tune.register(app)
+cli_results.register(app)
+cli_report.register(app)
+cli_motifs.register(app)
+cli_explain.register(app)
 
 
 def _print_version(asked: bool) -> None:
@@ -54,6 +81,12 @@ def main() -> None:
         app()
     except (DataError, ModelError, RunError) as error:
         complain(str(error))
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror}; free space or check rights, and run again")
         sys.exit(2)
 
 

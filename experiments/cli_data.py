@@ -161,7 +161,7 @@ def export(
         regions = dataset.regions()
         evidence = dataset.evidence(dataset.tfs)
         columns = {
-            schema.CHROM: pa.array(regions.chrom, pa.string()),
+            schema.CHROM: pa.array(regions.chrom_names, pa.string()),
             schema.START: regions.start,
             schema.END: regions.end,
             **{tf: evidence[:, column] for column, tf in enumerate(dataset.tfs)},

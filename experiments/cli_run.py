@@ -1,9 +1,11 @@
-"""`bindgrid run`, `results` and `ui`: run experiments and look at what came out."""
+"""`bindgrid run`: plan experiments and run them; what is complete is not run again."""
 
 import json
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from enum import StrEnum
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from experiments.cli_results import print_comparison
 from experiments.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -21,42 +24,45 @@ from experiments.console import (
     steps,
 )
 from experiments.plan_progress import PlanProgress
+from experiments.run_options import (
+    Backend,
+    Keep,
+    Precision,
+    ScaleName,
+    Split,
+    names_in,
+    sized,
+    split_by,
+)
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from data.sampling import Sampling
-    from orchestrator.execute import LoadedDataset
+    from experiments.study import PlannedStudy
     from orchestrator.plan import Plan, RunOutcome
-
-
-class Backend(StrEnum):
-    """What runs a plan."""
-
-    RAY = "ray"
-    LOCAL = "local"
-
-
-class Split(StrEnum):
-    """How regions are split."""
-
-    RANDOM = "random"
-    CHROMOSOME = "chromosome"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the application."""
     app.command()(run)
-    app.command()(results)
-    app.command()(ui)
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="The experiment: transfer.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="Experiments: transfer, downsampling, binding-modes, pretraining-sets, or paper "
+            "(all of them)."
+        ),
+    ],
+    scale: Annotated[
+        ScaleName,
+        typer.Option(
+            help="Sizes: the paper's, or a night's on two cores. Other options change it."
+        ),
+    ] = ScaleName.PAPER,
     tfs: Annotated[
-        str, typer.Option(help="Target TFs, separated by commas; those pre-trained on if empty.")
+        str, typer.Option(help="Target TFs, separated by commas; the experiment's own if empty.")
     ] = "",
     pretrain_tfs: Annotated[
         str,
@@ -66,121 +72,125 @@ def run(
         ),
     ] = "50",
     sample: Annotated[
-        int | None, typer.Option(help="Bound regions (and as many unbound); all if not given.")
+        int | None,
+        typer.Option(help="Bound regions (and as many unbound) of individual models."),
     ] = None,
-    replicates: Annotated[int, typer.Option(help="Replicates of everything.")] = 1,
+    sizes: Annotated[
+        str, typer.Option(help="Bound regions of the steps of downsampling, such as all,1000,500.")
+    ] = "",
+    set_regions: Annotated[
+        int | None, typer.Option(help="Most regions of a multi-model in pretraining-sets.")
+    ] = None,
+    replicates: Annotated[int | None, typer.Option(help="Replicates of everything.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first replicate.")] = 0,
-    pretrain_epochs: Annotated[int, typer.Option(help="Epochs of a multi-model at most.")] = 15,
-    epochs: Annotated[int, typer.Option(help="Epochs of an individual model.")] = 10,
+    pretrain_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of a multi-model at most.")
+    ] = None,
+    pretrain_keep: Annotated[
+        Keep,
+        typer.Option(help="Epoch of a multi-model to keep: best (paper), or last of all of them."),
+    ] = Keep.BEST,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of an individual model.")] = None,
+    fine_tuning: Annotated[
+        Path | None, typer.Option(help="Settings of transfer that `bindgrid tune` chose.")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of products in training; bfloat16 is faster where AMX is.")
+    ] = Precision.FLOAT32,
     split: Annotated[Split, typer.Option(help="How regions are split.")] = Split.RANDOM,
     val_chroms: Annotated[str, typer.Option(help="Chromosomes to validate on.")] = "",
     test_chroms: Annotated[str, typer.Option(help="Chromosomes to test on.")] = "",
+    string: Annotated[
+        Path | None, typer.Option(help="STRING's links, for the sets of STRING partners.")
+    ] = None,
+    string_info: Annotated[
+        Path | None, typer.Option(help="STRING's protein.info, if not beside protein.links.")
+    ] = None,
+    modes: Annotated[
+        Path | None, typer.Option(help="Your binding modes, a table `tf mode`; JASPAR's if none.")
+    ] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the plan.")] = Backend.RAY,
     workers: Annotated[
         int | None, typer.Option(help="Runs that train at once on Ray; one per CPU if not given.")
     ] = None,
+    pretrain_workers: Annotated[
+        int, typer.Option(help="Processes that train a multi-model together, on Ray.")
+    ] = 1,
     address: Annotated[
         str, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster to use; none starts one here.")
     ] = "",
+    stop_after: Annotated[
+        float | None, typer.Option(help="Hours after which no further run is started.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Run an experiment; what is complete already is not run again.
+    """Run experiments; what is complete already is not run again.
 
     Example: bindgrid run transfer --tfs SPI1,HNF4A --pretrain-tfs 50 --sample 500 --replicates 3
     """
-    from experiments.settings import Trainings
-    from experiments.transfer import NAME, TransferStudy, transfer
+    from data.binding_modes import load_modes
+    from data.string_links import read_string_links
+    from experiments.registry import plan_experiments
+    from experiments.study import SCALES, Study
     from orchestrator.execute import load_dataset
     from orchestrator.plan import Plan
+    from orchestrator.tuning.study import read_training
 
-    if name != NAME:
-        raise RunError(f"no experiment is named {name!r}; there is: {NAME}")
+    if stop_after is not None and stop_after <= 0:
+        raise RunError(f"--stop-after is {stop_after}; give hours above 0")
+    if as_json and not dry_run:
+        raise RunError("--json prints a plan: pass --dry-run with it")
     place = Workspace(workspace)
     with steps("Planning"):
         loaded = load_dataset(place)
-        with checked_settings():
-            study = TransferStudy(
-                tfs=_names(tfs),
-                pretrain_tfs=int(pretrain_tfs) if pretrain_tfs.isdigit() else _names(pretrain_tfs),
-                replicates=replicates,
-                seed=seed,
-                sampling=_sampling(loaded, sample, split, _names(val_chroms), _names(test_chroms)),
-                trainings=Trainings().with_epochs(multi=pretrain_epochs, individual=epochs),
-            )
-        planned = transfer(loaded, study)
-        plan = Plan(planned.runs)
-    for tf, reason in planned.left_out.items():
-        err.print(f"left out {tf}: {reason}", markup=False, highlight=False)
-    if dry_run:
-        _print_plan(plan, place, as_json=as_json)
-        return
-    _run_plan(plan, place, _runner(backend, workers, address))
-
-
-def results(
-    file: Annotated[
-        Path | None, typer.Argument(help="Write the table there, as .parquet or .csv.")
-    ] = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
-    """Show how transfer compares with scratch, or write the table of all runs.
-
-    Example: bindgrid results runs.csv
-    """
-    from orchestrator.results import results_table, write_results
-    from orchestrator.store import RunStore
-
-    table = results_table(RunStore(Workspace(workspace)))
-    if table.empty:
-        raise RunError(f"{Workspace(workspace).runs}: no finished runs; start with `bindgrid run`")
-    if file is None:
-        print_comparison(table)
-    else:
-        write_results(table, file)
-        out.print(f"{file}: {len(table)} runs", highlight=False)
-
-
-def ui(
-    port: Annotated[int, typer.Option(help="Port to serve on.")] = 5000,
-    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
-    """Open MLflow's UI on the workspace, to see transfer beside scratch.
-
-    Example: bindgrid ui --port 5001
-    """
-    from orchestrator.ui import serve_ui
-
-    serve_ui(Workspace(workspace), host=host, port=port)
-
-
-def print_comparison(table: "pd.DataFrame") -> None:
-    """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC."""
-    shown = Table("experiment", "TF", "regions", "arm")
-    for title in ("runs", "MCC", "sd", "AUROC", "avg. precision", "seconds"):
-        shown.add_column(title, justify="right")
-    groups = table.groupby(["experiment", "tf", "group", "arm"], sort=True)
-    for names, rows in groups:
-        experiment, tf, group, arm = map(str, names)
-        spread = f"{rows.mcc.std():.3f}" if len(rows) > 1 else ""
-        shown.add_row(
-            experiment,
-            tf or "(multi-model)",
-            group,
-            arm,
-            str(len(rows)),
-            f"{rows.mcc.mean():.3f}",
-            spread,
-            f"{rows.auroc.mean():.3f}",
-            f"{rows.average_precision.mean():.3f}",
-            f"{rows.seconds.mean():.0f}",
+        links = (
+            None if string is None else read_string_links(string, loaded.dataset.tfs, string_info)
         )
-    out.print(shown)
+        with checked_settings():
+            chosen = sized(SCALES[scale], sample, sizes, set_regions, replicates)
+            trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
+            trainings = trainings.in_precision(precision.value)
+            if fine_tuning is not None:
+                trainings = replace(trainings, transfer=read_training(fine_tuning))
+            multi = trainings.multi
+            if pretrain_keep is Keep.LAST:
+                multi = replace(multi, keep="last", patience=None)
+            study = Study(
+                tfs=names_in(tfs),
+                pretrain_tfs=int(pretrain_tfs)
+                if pretrain_tfs.isdigit()
+                else names_in(pretrain_tfs),
+                seed=seed,
+                sampling=split_by(loaded, split, names_in(val_chroms), names_in(test_chroms)),
+                scale=replace(chosen, trainings=replace(trainings, multi=multi)),
+                modes=load_modes(modes),
+                links=links,
+            )
+        planned = plan_experiments(names, loaded, study)
+        plan = Plan(planned.runs)
+    for remark in planned.remarks:
+        err.print(remark, markup=False, highlight=False)
+    if dry_run:
+        _print_plan(plan, planned, place, workers, as_json=as_json)
+        return
+    _run_plan(
+        plan,
+        planned.remarks,
+        place,
+        _runner(backend, workers, pretrain_workers, address),
+        stop_after,
+    )
 
 
-def _run_plan(plan: "Plan", workspace: Workspace, runner: Callable[..., None]) -> None:
+def _run_plan(
+    plan: "Plan",
+    remarks: Sequence[str],
+    workspace: Workspace,
+    runner: Callable[..., None],
+    stop_after: float | None,
+) -> None:
     from orchestrator.background import BackgroundTracker
     from orchestrator.lock import sole_driver
     from orchestrator.results import results_table
@@ -189,10 +199,15 @@ def _run_plan(plan: "Plan", workspace: Workspace, runner: Callable[..., None]) -
 
     store = RunStore(workspace)
     failures: list[RunOutcome] = []
+    deadline = None if stop_after is None else time.monotonic() + 3600 * stop_after
     with ExitStack() as stack:
         stack.enter_context(sole_driver(workspace))
+        store.check()
         num_complete = sum(store.is_complete(run.key) for run in plan)
         err.print(f"{len(plan)} runs, {num_complete} complete already", highlight=False)
+        store.record_roles(plan)
+        roles = (role for runs in plan.roles.values() for role in runs)
+        store.record_remarks({role.experiment for role in roles}, remarks)
         tracker = stack.enter_context(BackgroundTracker(Tracker(workspace), warn=complain))
         progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
         tracker.sync(store)
@@ -203,25 +218,40 @@ def _run_plan(plan: "Plan", workspace: Workspace, runner: Callable[..., None]) -
             if outcome.status != "completed":
                 failures.append(outcome)
 
+        def may_start() -> bool:
+            return deadline is None or time.monotonic() < deadline
+
         try:
-            runner(plan, workspace, on_done=on_done)
+            runner(plan, workspace, on_done=on_done, may_start=may_start)
         except KeyboardInterrupt:
             complain("interrupted; what is complete is kept, the same command goes on from there")
             raise typer.Exit(130) from None
     keys = {run.key for run in plan}
     table = results_table(store)
     print_comparison(table[table["key"].isin(keys)])
+    num_left = len(plan) - sum(store.is_complete(key) for key in keys) - len(failures)
+    if num_left:
+        err.print(
+            f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
+            "same command goes on from there",
+            highlight=False,
+        )
     if failures:
+        where = workspace.failure(failures[0].planned.key)
+        place = where if len(failures) == 1 and where.exists() else where.parent
         complain(
-            f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: "
-            f"{workspace.failure('x').parent}"
+            f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: {place}"
         )
         raise typer.Exit(1)
 
 
-def _runner(backend: Backend, workers: int | None, address: str) -> Callable[..., None]:
+def _runner(
+    backend: Backend, workers: int | None, pretrain_workers: int, address: str
+) -> Callable[..., None]:
     """Give the backend's `run_plan`, its own options filled in."""
     if backend is Backend.LOCAL:
+        if pretrain_workers != 1:
+            raise RunError("--pretrain-workers needs Ray; leave out --backend local")
         from orchestrator import local_backend
 
         return local_backend.run_plan
@@ -231,52 +261,75 @@ def _runner(backend: Backend, workers: int | None, address: str) -> Callable[...
         err.print(f"{num_workers} Ray workers up after {seconds:.0f} s", highlight=False)
 
     return partial(
-        ray_backend.run_plan, num_workers=workers, address=address or None, on_ready=tell_ready
+        ray_backend.run_plan,
+        num_workers=workers,
+        pretrain_workers=pretrain_workers,
+        address=address or None,
+        on_ready=tell_ready,
     )
 
 
-def _print_plan(plan: "Plan", workspace: Workspace, *, as_json: bool) -> None:
+def _print_plan(
+    plan: "Plan",
+    planned: "PlannedStudy",
+    workspace: Workspace,
+    workers: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from orchestrator.cost import calibrate, plan_seconds, run_seconds
     from orchestrator.store import RunStore
 
-    if as_json:
-        runs: list[dict[str, Any]] = [run.tags() for run in plan]
-        typer.echo(json.dumps({"runs": runs}, indent=1))
-        return
     store = RunStore(workspace)
-    table = Table("run", "key", "needs", "state")
+    complete = {run.key for run in plan if store.is_complete(run.key)}
+    num_workers = workers or os.cpu_count() or 1
+    precisions = {run.spec.training.precision for run in plan if run.spec.training is not None}
+    with steps("Calibrating"):
+        rates = calibrate(num_workers, min(precisions, default="float32"))
+    seconds = {
+        run.key: run_seconds(run, planned.sizes[run.key], rates)
+        for run in plan
+        if run.key not in complete
+    }
+    hours = plan_seconds(plan, seconds, num_workers) / 3600
+    if as_json:
+        runs: list[dict[str, Any]] = [
+            {
+                **run.tags(),
+                "experiments": list(dict.fromkeys(role.experiment for role in plan.roles[run.key])),
+            }
+            for run in plan
+        ]
+        typer.echo(json.dumps({"runs": runs, "estimated_hours": round(hours, 5)}, indent=1))
+        return
+    table = Table("run", "experiment", "key", "needs", "state")
     for run in plan:
-        state = "complete" if store.is_complete(run.key) else ""
-        table.add_row(run.name, run.key, " ".join(run.needs), state)
+        state = "complete" if run.key in complete else f"{seconds[run.key]:,.0f} s"
+        table.add_row(run.name, run.experiment, run.key, " ".join(run.needs), state)
     out.print(table)
+    out.print(_counts(plan))
     num_multi = sum(run.arm == "multi" and not run.tf for run in plan)
-    out.print(f"{len(plan)} runs, of which {num_multi} multi-models", highlight=False)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _sampling(
-    loaded: "LoadedDataset",
-    sample: int | None,
-    split: Split,
-    val_chroms: tuple[str, ...],
-    test_chroms: tuple[str, ...],
-) -> "Sampling":
-    from data.sampling import Sampling, default_chromosomes
-
-    counts = loaded.regions.chromosomes()
-    for chrom in (*val_chroms, *test_chroms):
-        if chrom not in counts:
-            raise RunError(f"no regions on chromosome {chrom!r}; there are: {', '.join(counts)}")
-    if split is Split.RANDOM:
-        if val_chroms or test_chroms:
-            raise RunError("--val-chroms and --test-chroms go with --split chromosome")
-        return Sampling(num_bound=sample)
-    val, test = default_chromosomes(counts)
-    return Sampling(
-        num_bound=sample,
-        split="chromosome",
-        val_chroms=val_chroms or (val,),
-        test_chroms=test_chroms or (test,),
+    out.print(
+        f"{len(plan)} runs, of which {num_multi} multi-models; {len(complete)} are complete, the "
+        f"rest takes about {hours:,.1f} hours here, {num_workers} at once ({rates.train:,.0f} "
+        "sequences trained on per second and worker, measured just now), less what stops early",
+        highlight=False,
     )
+
+
+def _counts(plan: "Plan") -> Table:
+    """Numbers of runs by experiment and arm; a run of two experiments counts in both."""
+    roles = [role for runs in plan.roles.values() for role in runs]
+    table = Table(
+        "experiment", "multi-models", "scored multi-models", "from scratch", "by transfer"
+    )
+    for experiment in dict.fromkeys(role.experiment for role in roles):
+        mine = [role for role in roles if role.experiment == experiment]
+        numbers = (
+            sum(role.arm == "multi" and not role.tf for role in mine),
+            sum(role.arm == "multi" and bool(role.tf) for role in mine),
+            sum(role.arm == "scratch" for role in mine),
+            sum(role.arm == "transfer" for role in mine),
+        )
+        table.add_row(experiment, *(f"{number:,}" for number in numbers))
+    return table

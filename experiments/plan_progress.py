@@ -30,6 +30,7 @@ class PlanProgress:
     def __init__(self, workspace: Workspace, total: int, complete: int) -> None:
         from orchestrator.progress import EpochNotes
 
+        self._workspace = workspace
         self._notes = EpochNotes(workspace)
         self._bar = Progress(
             BarColumn(),
@@ -64,7 +65,9 @@ class PlanProgress:
         if outcome.error or not err.is_terminal:
             line = f"{outcome.planned.name}: {outcome.status}"
             reason = f": {outcome.error}" if outcome.error else ""
-            err.print(line + reason, markup=False, highlight=False)
+            record = self._workspace.failure(outcome.planned.key)
+            told = f" (traceback: {record})" if record.exists() else ""
+            err.print(line + reason + told, markup=False, highlight=False)
 
     def _follow(self) -> None:
         pause = _REFRESH_SECONDS if err.is_terminal else _LINE_SECONDS

@@ -10,7 +10,7 @@ from typing import Final
 from data.sampling import Sampling
 from data.store import Dataset
 from model.network import NetworkConfig
-from model.training import TrainingConfig
+from model.training import Precision, TrainingConfig
 from orchestrator.spec import RegionSpec, RunSpec
 
 MULTI_PATIENCE: Final = 4
@@ -31,12 +31,27 @@ class Trainings:
     scratch: TrainingConfig = SCRATCH_TRAINING
     transfer: TrainingConfig = TRANSFER_TRAINING
 
-    def with_epochs(self, *, multi: int, individual: int) -> "Trainings":
+    def with_epochs(
+        self, *, multi: int | None = None, individual: int | None = None
+    ) -> "Trainings":
         """Set how many epochs a multi-model and an individual model train at most."""
+        changed = self
+        if multi is not None:
+            changed = replace(changed, multi=replace(self.multi, max_epochs=multi))
+        if individual is not None:
+            changed = replace(
+                changed,
+                scratch=replace(self.scratch, max_epochs=individual),
+                transfer=replace(self.transfer, max_epochs=individual),
+            )
+        return changed
+
+    def in_precision(self, precision: Precision) -> "Trainings":
+        """Set the precision of all trainings."""
         return Trainings(
-            multi=replace(self.multi, max_epochs=multi),
-            scratch=replace(self.scratch, max_epochs=individual),
-            transfer=replace(self.transfer, max_epochs=individual),
+            multi=replace(self.multi, precision=precision),
+            scratch=replace(self.scratch, precision=precision),
+            transfer=replace(self.transfer, precision=precision),
         )
 
 
@@ -47,60 +62,83 @@ class SpecBuilder:
     dataset: Dataset
     trainings: Trainings
     sampling: Sampling
-    """Of individual models; a multi-model takes all of its regions by the same split."""
+    """How regions are split; number and seed are given for each spec."""
 
-    def multi(self, tfs: tuple[str, ...], *, seed: int) -> RunSpec:
-        """Spec of a multi-model trained from scratch on some TFs."""
+    def multi(
+        self,
+        tfs: tuple[str, ...],
+        *,
+        seed: int,
+        max_regions: int | None = None,
+        apart_from: RegionSpec | None = None,
+    ) -> RunSpec:
+        """Spec of a multi-model trained from scratch on some TFs.
+
+        Parameters
+        ----------
+        tfs
+            TFs, in the order of the outputs.
+        seed
+            Of regions, initialization and training.
+        max_regions
+            Most regions; None takes all that are resolved for the TFs.
+        apart_from
+            The individual model's regions that it must not see; None where the individual model
+            keeps apart from the multi-model instead.
+        """
         return RunSpec(
             regions=RegionSpec(
                 tfs=tfs,
                 view="less-sparse",
-                sampling=self._sampling(seed, num_bound=None),
+                sampling=replace(
+                    self.sampling, seed=seed, num_bound=None, max_multi_regions=max_regions
+                ),
                 dataset=self.dataset.fingerprint(tfs),
+                excluded=apart_from,
             ),
             network=NetworkConfig(num_tfs=len(tfs)),
             training=self.trainings.multi,
             seed=seed,
         )
 
-    def scratch(self, tf: str, *, multi: RunSpec, seed: int) -> RunSpec:
-        """Spec of an individual model from scratch, on the regions of its transfer twin."""
-        return RunSpec(
-            regions=self._individual_regions(tf, multi, seed),
-            network=NetworkConfig(num_tfs=1),
-            training=self.trainings.scratch,
-            seed=seed,
-        )
-
-    def transfer(self, tf: str, *, multi: RunSpec, seed: int) -> RunSpec:
-        """Spec of an individual model that starts from a multi-model's hidden layers."""
-        return RunSpec(
-            regions=self._individual_regions(tf, multi, seed),
-            network=NetworkConfig(num_tfs=1),
-            training=self.trainings.transfer,
-            seed=seed,
-            start=multi,
-        )
-
-    def scored_multi(self, tf: str, *, multi: RunSpec, seed: int) -> RunSpec:
-        """Spec of scoring a multi-model on the test regions of one of its TFs."""
-        return RunSpec(
-            regions=self._individual_regions(tf, multi, seed),
-            network=multi.network,
-            training=None,
-            seed=seed,
-            start=multi,
-            layers="all",
-        )
-
-    def _individual_regions(self, tf: str, multi: RunSpec, seed: int) -> RegionSpec:
+    def individual_regions(
+        self, tf: str, *, seed: int, num_bound: int | None, multi: RunSpec | None = None
+    ) -> RegionSpec:
+        """Regions of an individual model; none that a multi-model, if given, has seen."""
         return RegionSpec(
             tfs=(tf,),
             view="sparse",
-            sampling=self._sampling(seed, num_bound=self.sampling.num_bound),
+            sampling=replace(self.sampling, seed=seed, num_bound=num_bound),
             dataset=self.dataset.fingerprint([tf]),
-            excluded=multi.regions,
+            excluded=None if multi is None else multi.regions,
         )
 
-    def _sampling(self, seed: int, *, num_bound: int | None) -> Sampling:
-        return replace(self.sampling, seed=seed, num_bound=num_bound)
+    def scratch(self, regions: RegionSpec) -> RunSpec:
+        """Spec of an individual model from scratch."""
+        return RunSpec(
+            regions=regions,
+            network=NetworkConfig(num_tfs=1),
+            training=self.trainings.scratch,
+            seed=regions.sampling.seed,
+        )
+
+    def transfer(self, regions: RegionSpec, *, multi: RunSpec) -> RunSpec:
+        """Spec of an individual model that starts from a multi-model's hidden layers."""
+        return RunSpec(
+            regions=regions,
+            network=NetworkConfig(num_tfs=1),
+            training=self.trainings.transfer,
+            seed=regions.sampling.seed,
+            start=multi,
+        )
+
+    def scored_multi(self, regions: RegionSpec, *, multi: RunSpec) -> RunSpec:
+        """Spec of scoring a multi-model on the test regions of one of its TFs."""
+        return RunSpec(
+            regions=regions,
+            network=multi.network,
+            training=None,
+            seed=regions.sampling.seed,
+            start=multi,
+            layers="all",
+        )

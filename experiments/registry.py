@@ -1,0 +1,67 @@
+"""The experiments by name, and `paper`, the union of them."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Final
+
+from experiments import binding_modes, downsampling, pretraining_sets, transfer
+from experiments.study import PlannedStudy, Study, most_resolved
+from orchestrator.errors import RunError
+from orchestrator.execute import LoadedDataset
+
+Experiment = Callable[[LoadedDataset, Study], PlannedStudy]
+
+
+def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
+    """Plan all that the paper trained, each run once.
+
+    Target TFs that were asked for go to `transfer` where the multi-model knows them and to
+    `binding-modes` where it does not, and to both experiments that are about a target.
+
+    Raises
+    ------
+    DataError, RunError
+        What the experiments raise.
+    """
+    known = most_resolved(loaded.dataset, study.pretrain_tfs)
+    of_multi = tuple(tf for tf in study.tfs if tf in known)
+    others = tuple(tf for tf in study.tfs if tf not in known)
+    parts = []
+    if of_multi or not study.tfs:
+        parts.append(transfer.transfer(loaded, study.about(of_multi)))
+    parts.append(downsampling.downsampling(loaded, study))
+    if others or not study.tfs:
+        parts.append(binding_modes.binding_modes(loaded, study.about(others)))
+    parts.append(pretraining_sets.pretraining_sets(loaded, study))
+    return reduce(add, parts)
+
+
+EXPERIMENTS: Final[Mapping[str, Experiment]] = {
+    transfer.NAME: transfer.transfer,
+    downsampling.NAME: downsampling.downsampling,
+    binding_modes.NAME: binding_modes.binding_modes,
+    pretraining_sets.NAME: pretraining_sets.pretraining_sets,
+    "paper": paper,
+}
+
+
+def plan_experiments(names: Sequence[str], loaded: LoadedDataset, study: Study) -> PlannedStudy:
+    """Plan some experiments, in their order.
+
+    Raises
+    ------
+    RunError
+        If there is no experiment of a name.
+    DataError
+        If an experiment lacks TFs or regions.
+    """
+    for name in names:
+        if name not in EXPERIMENTS:
+            near = difflib.get_close_matches(name, EXPERIMENTS, n=1)
+            hint = f"; near: {near[0]}" if near else ""
+            raise RunError(
+                f"no experiment is named {name!r}{hint}; there are: {', '.join(EXPERIMENTS)}"
+            )
+    return reduce(add, (EXPERIMENTS[name](loaded, study) for name in names))

@@ -1,0 +1,220 @@
+"""What every experiment is told, and how it collects its runs.
+
+An experiment is a function of a loaded dataset and a :class:`Study` that gives a
+:class:`PlannedStudy`. Its sizes come from a :class:`Scale`: the paper's, or a laptop's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from data.binding_modes import BindingModes, load_modes
+from data.errors import DataError
+from data.sampling import Part, Sampling, individual_pools
+from data.store import Dataset
+from data.string_links import StringLinks
+from experiments.settings import SpecBuilder, Trainings
+from orchestrator.cost import RunSize
+from orchestrator.errors import RunError
+from orchestrator.execute import LoadedDataset
+from orchestrator.plan import Arm, PlannedRun
+from orchestrator.spec import RegionSpec, RunSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large a study is; the defaults are the paper's."""
+
+    transfer_bound: int | None = None
+    """Bound regions of an individual model in `transfer`; None takes all (the paper)."""
+    at_most: bool = False
+    """Whether in `transfer` a TF with fewer bound regions takes part with all that it has; it is
+    left out otherwise."""
+    sizes: tuple[int | None, ...] = (None, 1000, 500)
+    """Bound regions of each step of `downsampling`; None is all."""
+    num_bound: int = 1000
+    """Bound regions of an individual model in `binding-modes` and `pretraining-sets`."""
+    set_regions: int | None = 70_000
+    """Most regions of a multi-model in `pretraining-sets`, so that sets differ in their TFs
+    alone; the authors' scripts take 70,000 of 1.8 million."""
+    replicates: int = 1
+    """Of `transfer` and `binding-modes`."""
+    repeats: int = 5
+    """Replicates of `downsampling` and `pretraining-sets`; the paper has 5."""
+    trainings: Trainings = field(default_factory=Trainings)
+
+    def __post_init__(self) -> None:
+        if min(self.replicates, self.repeats) < 1:
+            raise ValueError(f"replicates is {min(self.replicates, self.repeats)}; give 1 or more")
+        for num_bound in (self.transfer_bound, self.num_bound, *self.sizes):
+            Sampling(num_bound=num_bound)
+        Sampling(max_multi_regions=self.set_regions)
+
+
+SCALES: Final[Mapping[str, Scale]] = {
+    "paper": Scale(),
+    "laptop": Scale(
+        transfer_bound=1000,
+        at_most=True,
+        set_regions=20_000,
+        repeats=2,
+        trainings=Trainings().with_epochs(multi=8),
+    ),
+}
+"""`laptop` takes a night on two cores with the paper's TFs on nine chromosomes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What to run; the defaults are the paper's."""
+
+    tfs: tuple[str, ...] = ()
+    """Target TFs; empty takes each experiment's own."""
+    pretrain_tfs: int | tuple[str, ...] = 50
+    """TFs of the multi-model: names, or how many of those with most resolved regions."""
+    seed: int = 0
+    """The first replicate's seed; the next one's is one more."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How regions are split; the numbers come from the scale."""
+    scale: Scale = field(default_factory=Scale)
+    modes: BindingModes = field(default_factory=load_modes)
+    """Binding modes of the TFs."""
+    links: StringLinks | None = None
+    """STRING's links; None leaves out the sets of STRING partners."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; give 0 or more")
+        if isinstance(self.pretrain_tfs, int) and self.pretrain_tfs < 1:
+            raise ValueError(f"pretrain_tfs is {self.pretrain_tfs}; give 1 or more")
+
+    def about(self, tfs: tuple[str, ...]) -> "Study":
+        """The same study on other target TFs."""
+        return replace(self, tfs=tfs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStudy:
+    """An experiment's runs, and what it had to leave out."""
+
+    runs: tuple[PlannedRun, ...]
+    sizes: dict[str, RunSize] = field(default_factory=dict)
+    """By run key."""
+    remarks: tuple[str, ...] = ()
+    """What is left out or smaller than asked for, and why; each once."""
+
+    def __add__(self, other: "PlannedStudy") -> "PlannedStudy":
+        """Both studies' runs, in this order; a `Plan` runs each once."""
+        return PlannedStudy(
+            runs=(*self.runs, *other.runs),
+            sizes={**self.sizes, **other.sizes},
+            remarks=tuple(dict.fromkeys((*self.remarks, *other.remarks))),
+        )
+
+
+class Draft:
+    """Collects the runs of one experiment; each is checked to have its regions.
+
+    Parameters
+    ----------
+    experiment
+        Its name.
+    loaded, study
+        Dataset and settings.
+    """
+
+    def __init__(self, experiment: str, loaded: LoadedDataset, study: Study) -> None:
+        self.loaded = loaded
+        self.study = study
+        self.builder = SpecBuilder(
+            dataset=loaded.dataset, trainings=study.scale.trainings, sampling=study.sampling
+        )
+        self._experiment = experiment
+        self._runs: list[PlannedRun] = []
+        self._sizes: dict[str, RunSize] = {}
+        self._remarks: dict[str, str] = {}
+
+    def add(self, spec: RunSpec, arm: Arm, **role: Any) -> None:
+        """Add a run; `role` is what `PlannedRun` calls it.
+
+        Raises
+        ------
+        DataError
+            If there are too few regions: told now, and not after hours.
+        """
+        selection = self.loaded.select(spec.regions)
+        train, val, test = (len(selection.rows(part)) for part in Part)
+        if spec.training is None:
+            train = val = 0
+        self._sizes[spec.key] = RunSize(num_train=train, num_val=val, num_test=test)
+        self._runs.append(PlannedRun(spec=spec, experiment=self._experiment, arm=arm, **role))
+
+    def leave_out(self, what: str, reason: str) -> None:
+        """Note what is not planned, and why; of its replicates the first is noted."""
+        self.remark(f"left out {what}", reason)
+
+    def remark(self, what: str, text: str) -> None:
+        """Note what there is to say of a thing, once."""
+        self._remarks.setdefault(what, f"{self._experiment}: {what}: {text}")
+
+    def leave_out_or_raise(self, tf: str, error: DataError) -> None:
+        """Note that a TF has too few regions, unless the user asked for it by name."""
+        if tf in self.study.tfs:
+            raise error
+        self.leave_out(tf, str(error))
+
+    def num_bound(self, tf: str, multi: RunSpec, wanted: int | None) -> int | None:
+        """Bound regions to sample: `wanted`, or None (all) where there are fewer."""
+        excluded = self.loaded.select(multi.regions).seen_in_training()
+        bound, _ = individual_pools(
+            self.loaded.regions, self.loaded.evidence([tf])[:, 0], excluded=excluded
+        )
+        return wanted if wanted is not None and wanted <= len(bound) else None
+
+    def add_pair(
+        self, regions: RegionSpec, *, multi: RunSpec, pretraining_set: str, **role: Any
+    ) -> None:
+        """Add an individual model from scratch and one by transfer, on the same regions."""
+        self.add(self.builder.scratch(regions), "scratch", **role)
+        spec = self.builder.transfer(regions, multi=multi)
+        self.add(spec, "transfer", pretraining_set=pretraining_set, **role)
+
+    def done(self) -> PlannedStudy:
+        """Give what was collected."""
+        return PlannedStudy(
+            runs=tuple(self._runs), sizes=self._sizes, remarks=tuple(self._remarks.values())
+        )
+
+
+def most_resolved(dataset: Dataset, wanted: int | tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the TFs with most resolved regions (less sparse view), or the names given.
+
+    Raises
+    ------
+    DataError
+        If a TF is unknown.
+    RunError
+        If there are fewer TFs than wanted.
+    """
+    if not isinstance(wanted, int):
+        dataset.fingerprint(wanted)  # names an unknown TF
+        return wanted
+    summaries = sorted(dataset.summaries(), key=lambda s: (-s.num_resolved, s.tf))
+    if len(summaries) < wanted:
+        raise RunError(
+            f"{dataset.path} has {len(summaries)} TFs, {wanted} are to be pre-trained on; "
+            f"pass --pretrain-tfs {len(summaries)} or fewer"
+        )
+    return tuple(summary.tf for summary in summaries[:wanted])
+
+
+def pretraining_set_name(wanted: int | tuple[str, ...], tfs: tuple[str, ...]) -> str:
+    """Name of a pre-training set for tags and tables."""
+    return f"{wanted} most resolved TFs" if isinstance(wanted, int) else "+".join(tfs)
+
+
+def size_name(num_bound: int | None, *, at_most: bool = False) -> str:
+    """Name of a number of regions for tags and tables."""
+    if num_bound is None:
+        return "all regions"
+    return f"at most {num_bound} bound" if at_most else f"{num_bound} bound"
