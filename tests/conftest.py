@@ -1,9 +1,21 @@
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from experiments.cli import main
+from experiments.settings import Trainings
+from experiments.study import Scale, Study
+from experiments.transfer import transfer
+from orchestrator import motifs
+from orchestrator.execute import load_dataset
+from orchestrator.local_backend import run_plan
+from orchestrator.plan import Plan
 from orchestrator.workspace import Workspace
 from tests.tiny import tiny_dataset
+
+Bindgrid = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -12,3 +24,39 @@ def workspace(tmp_path: Path) -> Workspace:
     place = Workspace(tmp_path / "workspace")
     tiny_dataset(place.dataset)
     return place
+
+
+@pytest.fixture
+def bindgrid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bindgrid:
+    """Run the command line; gives (exit code, standard output, standard error)."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bindgrid", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        code = caught.value.code
+        return (code if isinstance(code, int) else 0), out, err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace with a multi-model that knows SPI1, and SPI1 in both arms; tests add to it."""
+    place = Workspace(tmp_path_factory.mktemp("trained") / "workspace")
+    tiny_dataset(place.dataset)
+    study = Study(
+        tfs=("SPI1",),
+        pretrain_tfs=("ELF1", "SPI1"),
+        scale=Scale(trainings=Trainings().with_epochs(multi=2, individual=1)),
+    )
+    plan = Plan(transfer(load_dataset(place), study).runs)
+    run_plan(plan, place, on_done=lambda outcome: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
+        yield place

@@ -1,31 +1,20 @@
 import json
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from data.store import Dataset
-from experiments.cli import main
 from experiments.console import complain
+from orchestrator.cost import Rates
 from tests.tiny import TinySources, build_arguments
 
 
 @pytest.fixture
-def bindgrid(monkeypatch, capsys):
-    """Run the command line; gives (exit code, standard output, standard error)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bindgrid", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        code = caught.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return call
+def no_calibration(monkeypatch):
+    """Take a machine of known speed: measuring starts processes."""
+    rates = Rates(train=1000.0, predict=3000.0)
+    monkeypatch.setattr("orchestrator.cost.calibrate", lambda *_: rates)
 
 
 TRANSFER = ["run", "transfer", "--backend", "local", "--pretrain-tfs", "ELF1,GABPA"]
@@ -87,10 +76,13 @@ def test_run_results_and_rerun(bindgrid, workspace, tmp_path):
     assert workspace.mlflow_db.is_file()
 
 
-def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace):
+def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_calibration):
     code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "--json", "-w", workspace.root)
     assert code == 0
-    runs = json.loads(out)["runs"]
+    plan = json.loads(out)
+    assert plan["estimated_hours"] > 0
+    runs = plan["runs"]
+    assert runs[1].keys() >= {"experiment", "target", "group", "with_target", "replicate"}
     assert [(r["arm"], r["tf"]) for r in runs] == [
         ("multi", ""),
         ("scratch", "SPI1"),
@@ -102,8 +94,29 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace):
     assert "3 runs, of which 1 multi-models" in out
 
 
+def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspace):
+    arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
+    code, _, err = bindgrid(*arguments, "--stop-after", "1e-9")
+    assert code == 0, err
+    assert "stopped after 1e-09 hours with 3 of 3 runs to do" in err.splitlines()[-1]
+    code, _, err = bindgrid(*arguments)
+    assert code == 0
+    assert "stopped" not in err
+
+
+def test_experiments_can_be_run_together(bindgrid, workspace, no_calibration):
+    both = ["run", "transfer", "downsampling", *TRANSFER[2:], *SHORT, "--sizes", "all"]
+    code, out, _ = bindgrid(*both, "--replicates", "1", "--dry-run", "--json", "-w", workspace.root)
+    assert code == 0
+    runs = json.loads(out)["runs"]
+    assert [run["experiments"] for run in runs] == [["transfer", "downsampling"]] * 3
+    code, out, _ = bindgrid(*both, "--replicates", "1", "-w", workspace.root)
+    assert code == 0
+    assert all(name in out for name in ("transfer", "downsampling"))
+
+
 def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_regions(
-    bindgrid, workspace
+    bindgrid, workspace, no_calibration
 ):
     code, out, err = bindgrid(*TRANSFER, "--dry-run", "--json", "-w", workspace.root)
     assert code == 0
@@ -120,6 +133,13 @@ def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_region
         (["--pretrain-tfs", "ELF1,YY1"], ["no TF named 'YY1'"]),
         (["--sample", "5000", "--tfs", "SPI1"], ["SPI1 has", "5000 are needed"]),
         (["--sample", "3"], ["at least 10"]),
+        (["--sizes", "all,some"], ["--sizes", "'some'"]),
+        (["--set-regions", "2"], ["max_multi_regions is 2"]),
+        (["--stop-after", "0"], ["--stop-after is 0"]),
+        (["--json"], ["pass --dry-run"]),
+        (["--string", "none.tsv"], ["none.tsv"]),
+        (["--fine-tuning", "none.json"], ["none.json"]),
+        (["--tfs", "SPI1", "--pretrain-workers", "2"], ["--pretrain-workers needs Ray"]),
         (["--replicates", "0"], ["replicates is 0"]),
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
         (["--test-chroms", "chr1"], ["--split chromosome"]),
@@ -165,7 +185,9 @@ def test_simulate_builds_with_the_very_same_command(bindgrid, tmp_path):
         "data show",
         "data export",
         "run",
+        "tune",
         "results",
+        "report",
         "ui",
     ],
 )

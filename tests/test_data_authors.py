@@ -94,7 +94,7 @@ def test_arrays_of_a_tf(release, tmp_path):
     assert dataset.tfs == ("AAA",)
     assert dataset.evidence(["AAA"])[:, 0].tolist() == OF_AAA
     regions = dataset.regions()
-    assert regions.chrom.tolist() == ["chr2", "chr2", "chr10"]
+    assert regions.chrom_names.tolist() == ["chr2", "chr2", "chr10"]
     assert regions.start.tolist() == [100, 900, 50]
     assert regions.end.tolist() == [300, 1100, 250]
     assert regions.gc.tolist() == [1, 1, 0]
@@ -331,7 +331,7 @@ def test_the_real_release_gives_the_published_evidence(tmp_path):
     )
     regions = dataset.regions()
     assert dataset.num_regions == 1905
-    assert (regions.chrom == "chrY").all()
+    assert regions.chroms == ("chrY",)
     assert np.array_equal(regions.start, expected["start"])
     assert np.array_equal(regions.end, expected["end"])
     assert np.array_equal(dataset.evidence(["HNF4A", "SPI1"]), expected[["HNF4A", "SPI1"]])

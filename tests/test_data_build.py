@@ -97,7 +97,7 @@ def test_regions_are_the_middle_of_their_dhs_sorted_with_their_sequence(tmp_path
     tiny.genome["chr10"] = random_bases(3)
     tiny.dhs.append("chr10\t300\t500\t1\t5\t1\t0,")
     regions = build(tiny, tmp_path).regions()
-    assert regions.chrom.tolist() == ["chr1", "chr2", "chr10"]
+    assert regions.chrom_names.tolist() == ["chr1", "chr2", "chr10"]
     assert regions.start.tolist() == [950, 500, 300]
     assert regions.end.tolist() == [1150, 700, 500]
     text = tiny.genome["chr1"][950:1150].encode()
@@ -284,7 +284,7 @@ def test_the_papers_data_gives_the_published_matrix_in_every_cell(tmp_path):
     )
     expected = pq.read_table(PAPER / "expected_evidence.parquet")
     regions = dataset.regions()
-    assert regions.chrom.tolist() == expected["chrom"].to_pylist()
+    assert regions.chrom_names.tolist() == expected["chrom"].to_pylist()
     np.testing.assert_array_equal(regions.start, expected["start"].to_numpy())
     num_cells = 0
     for tf in dataset.tfs:

@@ -146,7 +146,7 @@ def test_formats_of_the_real_data(small):
     assert all(len(row) == 6 for row in rows(sources.sites))
     assert sources.samples.read_text().endswith("99\tunmatched\t\n")
     assert any(row[6] == "99," for row in rows(sources.dhs))
-    assert set(dataset.regions().chrom) == set(SMALL.chromosomes)
+    assert set(dataset.regions().chroms) == set(SMALL.chromosomes)
     header = gzip.compress(b"", mtime=0)[:4]
     for path in (sources.dhs, sources.peaks, sources.sites):
         assert path.read_bytes()[:8] == header + bytes(4)
@@ -275,7 +275,7 @@ def test_regions_hold_their_sites(small):
     hits = best_hits(unpack(regions.sequences[bound]), jaspar_motifs()["JUND"][0])
     sites = {(row[0], int(row[1])) for row in rows(sources.sites) if row[3].endswith("JUND")}
     found = [
-        (regions.chrom[i], int(regions.start[i] + start)) in sites
+        (regions.chroms[regions.chrom[i]], int(regions.start[i] + start)) in sites
         for i, start in zip(bound, hits.start, strict=True)
     ]
     assert np.mean(found) > 0.97  # but for neighbours that overlap

@@ -38,7 +38,7 @@ def test_what_is_written_is_read(tmp_path):
     open_in_k562 = np.array([True, False, True, True, False, False])
     dataset = write(tmp_path / "d", accessibility={"K562": open_in_k562}, dropped={"x": 3})
     expected, read = regions(), Dataset.open(tmp_path / "d").regions()
-    for name in ("chrom", "start", "end", "gc", "sequences", "num_unknown"):
+    for name in ("chrom_names", "start", "end", "gc", "sequences", "num_unknown"):
         np.testing.assert_array_equal(getattr(read, name), getattr(expected, name))
     assert dataset.tfs == ("NKX2-5", "SPI1")
     np.testing.assert_array_equal(dataset.evidence(["SPI1", "NKX2-5"]).T, [codes(1), codes(2)])

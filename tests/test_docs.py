@@ -51,7 +51,7 @@ def test_the_readmes_make_targets_exist():
 def test_the_readmes_tree_names_every_file_and_no_other():
     tree = README.split("## The house")[1]
     for part in ("data", "model", "orchestrator", "experiments"):
-        there = {path.name for path in (ROOT / part).glob("*.py")} - {"__init__.py", "errors.py"}
+        there = {path.name for path in (ROOT / part).rglob("*.py")} - {"__init__.py", "errors.py"}
         section = re.search(rf"^{part}/.*?(?=^\S)", tree, re.MULTILINE | re.DOTALL)
         assert section is not None
         assert set(re.findall(r"\b(\w+\.py)\b", section[0])) == there

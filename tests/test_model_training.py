@@ -233,6 +233,55 @@ def test_frozen_weights_stay() -> None:
         train(network, random_examples(20), random_examples(5), CONFIG, seed=0)
 
 
+FROZEN = ("conv1", "dense1")
+
+
+def test_frozen_layers_keep_weights_and_statistics_and_the_others_learn() -> None:
+    network = small()
+    network.output.bias.requires_grad_(False)
+    flags = [weight.requires_grad for weight in network.parameters()]
+    before = copies(network)
+    config = replace(CONFIG, frozen=FROZEN)
+    train(network, random_examples(40), random_examples(10, seed=1), config, seed=0)
+    after = copies(network)
+    for name, tensor in before.items():
+        stays = name.split(".")[0] in FROZEN or name == "output.bias"
+        assert torch.equal(tensor, after[name]) == stays, name
+    assert any(name.startswith("conv1.norm.running_mean") for name in before)
+    assert [weight.requires_grad for weight in network.parameters()] == flags
+    assert all(module.training for module in network.modules())
+
+
+def test_a_frozen_layer_drops_nothing() -> None:
+    network = small()
+    seen: list[tuple[bool, bool]] = []
+
+    def note(*_: Any) -> None:
+        seen.append((network.dense1.dropout.training, network.dense2.dropout.training))
+
+    config = replace(CONFIG, frozen=FROZEN, max_epochs=1)
+    handle = network.output.register_forward_pre_hook(note)
+    train(network, random_examples(20), random_examples(5), config, seed=0)
+    handle.remove()
+    assert set(seen) == {(False, True), (False, False)}  # training, then validation
+
+
+def test_what_cannot_be_frozen_is_refused_and_leaves_the_flags_alone() -> None:
+    network = small()
+    examples = random_examples(20)
+    with pytest.raises(ModelError, match=r"named 'conv'; there are: conv1, conv2, conv3, dense1"):
+        train(network, examples, examples, replace(CONFIG, frozen=("conv",)), seed=0)
+    every = tuple(name for name, _ in network.named_children())
+    with pytest.raises(ModelError, match="every layer is frozen"):
+        train(network, examples, examples, replace(CONFIG, frozen=every), seed=0)
+    assert all(weight.requires_grad for weight in network.parameters())
+    a_name: Any = "conv1"
+    from_json: Any = ["conv1"]
+    with pytest.raises(ValueError, match="frozen is 'conv1'; give a list"):
+        replace(CONFIG, frozen=a_name)
+    assert replace(CONFIG, frozen=from_json) == replace(CONFIG, frozen=("conv1",))
+
+
 def test_a_loss_that_is_not_finite_names_the_epoch_and_the_remedy() -> None:
     network = small()
     nn.init.constant_(network.output.weight, math.inf)

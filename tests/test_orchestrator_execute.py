@@ -4,21 +4,25 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from memelite.io import read_meme
 from safetensors.numpy import load_file
 
 from data.sampling import Part
 from data.store import evidence_path, write_evidence
 from experiments.settings import Trainings
-from experiments.transfer import TransferStudy, transfer
+from experiments.study import Scale, Study
+from experiments.transfer import transfer
 from model.metrics import evaluate
 from orchestrator import execute as execute_module
 from orchestrator.errors import RunError
-from orchestrator.execute import execute, load_dataset
+from orchestrator.execute import execute, load_dataset, tfs_of
+from orchestrator.filter_files import FILTERS_FILE, MEME_FILE, read_filters
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.progress import EpochNotes
@@ -35,10 +39,10 @@ def tiny_plan(
     epochs: tuple[int, int] = (2, 1),
 ) -> Plan:
     """One multi-model, and SPI1 in both arms; epochs of the multi- and the individual models."""
-    study = TransferStudy(
+    study = Study(
         tfs=("SPI1",),
         pretrain_tfs=pretrain_tfs,
-        trainings=Trainings().with_epochs(multi=epochs[0], individual=epochs[1]),
+        scale=Scale(trainings=Trainings().with_epochs(multi=epochs[0], individual=epochs[1])),
     )
     return Plan(transfer(load_dataset(workspace), study).runs)
 
@@ -50,10 +54,10 @@ def run(plan: Plan, workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def contents(workspace: Workspace) -> dict[str, bytes]:
-    """Bytes of all that a rerun must give again; times differ."""
+    """Bytes of all that a rerun must give again; times differ, a killed run's rest is no run."""
     return {
         str(path.relative_to(workspace.runs)): path.read_bytes()
-        for path in workspace.runs.rglob("*")
+        for path in workspace.runs.glob("[!.]*/*")
         if path.name in ("weights.safetensors", "predictions.parquet", "run.json")
     }
 
@@ -166,7 +170,7 @@ def test_a_failed_run_is_written_down_and_blocks_only_what_needs_it(workspace, m
     ]
     record = json.loads(workspace.failure(plan.runs[0].key).read_text())
     assert record["error"] == "MemoryError: no memory"
-    assert "Traceback" in record["traceback"]
+    assert record["traceback"][0].startswith("Traceback")
     monkeypatch.undo()
     assert sorted(run(plan, workspace)) == [
         ("SPI1 transfer r1", "completed"),
@@ -216,6 +220,37 @@ def test_a_dataset_that_changed_under_a_plan_is_noticed(workspace):
         execute(plan.runs[1], workspace)
 
 
+def test_shared_tables_are_used_as_they_lie_and_give_the_same_regions(workspace):
+    plan = tiny_plan(workspace)
+    tables = load_dataset(workspace).share(tfs_of(plan.runs[2].spec))
+    assert {tf for tf, _ in tables.evidence} == {"ELF1", "GABPA", "SPI1"}
+    assert tables.num_bytes == 400 * (50 + 1 + 2 + 3 * 4) + 3 * 400
+    loaded = load_dataset(workspace, tables)
+    assert loaded is load_dataset(workspace, tables) is not load_dataset(workspace)
+    assert loaded.regions is tables.regions
+    assert all(loaded.column(tf) is codes for (tf, _), codes in tables.evidence.items())
+    for run in plan:
+        one, two = (x.select(run.spec.regions) for x in (loaded, load_dataset(workspace)))
+        assert np.array_equal(one.region_ids, two.region_ids)
+        assert np.array_equal(one.labels, two.labels)
+        assert np.array_equal(one.part, two.part)
+
+
+def test_shared_tables_that_are_no_longer_the_datasets_are_not_used(workspace):
+    plan = tiny_plan(workspace)
+    tables = load_dataset(workspace).share(["SPI1", "GABPA", "no such TF"])
+    assert {tf for tf, _ in tables.evidence} == {"SPI1", "GABPA"}
+    codes = load_dataset(workspace).column("SPI1")
+    write_evidence(evidence_path(workspace.dataset, "SPI1"), codes[::-1].copy())
+    loaded = load_dataset(workspace, tables)
+    assert np.array_equal(loaded.column("SPI1"), codes[::-1])
+    assert np.array_equal(loaded.column("ELF1"), load_dataset(workspace).column("ELF1"))
+    with pytest.raises(RunError, match="has changed since this run was planned"):
+        execute(plan.runs[1], workspace, tables=tables)
+    other = replace(tables, regions_fingerprint="another")
+    assert load_dataset(workspace, other).regions is not tables.regions
+
+
 def test_results_have_a_row_per_run(workspace, tmp_path):
     plan = tiny_plan(workspace)
     run(plan, workspace)
@@ -226,9 +261,25 @@ def test_results_have_a_row_per_run(workspace, tmp_path):
     write_results(table, tmp_path / "t.parquet")
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 3
     write_results(table, tmp_path / "t.csv")
-    assert (tmp_path / "t.csv").read_text().startswith("key,experiment,tf,arm")
+    assert (tmp_path / "t.csv").read_text().startswith("key,experiment,tf,target,arm")
     with pytest.raises(RunError, match="name one of these"):
         write_results(table, tmp_path / "t.xlsx")
+
+
+def test_a_trained_run_has_the_pwms_of_its_filters(workspace):
+    plan = tiny_plan(workspace)
+    run(plan, workspace)
+    multi = RunStore(workspace).open(plan.runs[0].key).path
+    filters = read_filters(json.loads((multi / FILTERS_FILE).read_text()))
+    predictions = pq.read_table(multi / "predictions.parquet").to_pandas()
+    right = (predictions.probability >= 0.5) == (predictions.label == 1)
+    assert filters.num_scanned == right.groupby(predictions.region_id).all().sum() > 0
+    assert (filters.counts.sum(axis=1) == filters.num_sites[:, None]).all()
+    motifs = read_meme(str(multi / MEME_FILE))
+    assert len(motifs) == (filters.num_sites > 0).sum() > 0
+    first = int(np.flatnonzero(filters.num_sites)[0])
+    [name] = [name for name in motifs if name.split()[0] == f"filter{first}"]
+    np.testing.assert_allclose(motifs[name], filters.frequencies[first], atol=1e-5)
 
 
 def test_each_epoch_is_noted_while_a_run_trains_and_the_note_goes_with_it(workspace):

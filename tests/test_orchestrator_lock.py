@@ -37,5 +37,17 @@ def test_what_a_killed_driver_left_half_written_is_cleared(tmp_path):
     place = Workspace(tmp_path)
     for name in ("finished", ".half.123.456"):
         (place.runs / name).mkdir(parents=True)
+    for folder in (place.making("mlflow"), place.progress, place.ray_results / "plan"):
+        folder.mkdir(parents=True)
     with sole_driver(place):
         assert os.listdir(place.runs) == ["finished"]
+        assert sorted(os.listdir(place.root)) == [".lock", "runs"]
+
+
+def test_a_workspace_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(RunError, match=r"cannot write to .*file/w \(Not a directory\): free space"),
+        sole_driver(Workspace(tmp_path / "file" / "w")),
+    ):
+        pass

@@ -155,3 +155,39 @@ def test_specs_that_make_no_sense_are_refused(options, message):
 def test_regions_that_make_no_sense_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         replace(individual().regions, **options)
+
+
+def test_a_setting_that_came_later_leaves_older_keys_as_they_are():
+    # the key of this spec before `keep` and `max_multi_regions` were there
+    assert MULTI.key == "a07760a3bdc346bd"
+    assert MULTI.training is not None
+    last = replace(MULTI, training=replace(MULTI.training, keep="last"))
+    few = replace(MULTI.regions, sampling=Sampling(max_multi_regions=100))
+    assert len({MULTI.key, last.key, replace(MULTI, regions=few).key}) == 3
+    assert RunSpec.from_dict(json.loads(json.dumps(last.to_dict()))) == last
+
+
+def test_a_run_that_two_experiments_ask_for_is_run_once_and_has_both_roles():
+    runs = [planned(MULTI), planned(MULTI, experiment="downsampling"), planned(MULTI)]
+    plan = Plan(runs)
+    assert plan.runs == (runs[0],)
+    assert plan.roles == {MULTI.key: runs[:2]}
+
+
+def test_names_tell_the_runs_of_a_target_apart():
+    multi = replace(planned(MULTI), target="SPI1", group="cofactors", with_target=True)
+    assert multi.name == "multi-model SPI1 cofactors with target r1"
+    tuned = replace(planned(individual(start=MULTI)), target="SPI1", group="cofactors")
+    assert tuned.name == "SPI1 transfer cofactors r1"
+    assert planned(individual()).name == "SPI1 scratch r1"
+
+
+def test_nothing_is_given_out_once_no_run_may_start():
+    allowed = [True, False]
+    plan = Plan([planned(individual(seed)) for seed in range(3)])
+    remaining = plan.without([], may_start=lambda: allowed[0])
+    assert len(remaining) == 3
+    give_out(remaining)
+    allowed.pop(0)
+    assert remaining.next_ready() is None
+    assert len(remaining) == 0

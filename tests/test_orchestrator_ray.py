@@ -4,23 +4,30 @@ import os
 import subprocess
 import tempfile
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import ray
 
 from data.sampling import Sampling
 from data.schema import Evidence
 from data.store import RegionTable, write_dataset
 from model.network import NetworkConfig
 from model.training import TrainingConfig
+from orchestrator import local_backend
 from orchestrator.errors import RunError
+from orchestrator.execute import load_dataset
 from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
-from orchestrator.ray_backend import _first_needed, _PlanSearcher, run_plan
+from orchestrator.ray_backend import _PlanSearcher, run_plan
+from orchestrator.ray_session import session
+from orchestrator.ray_worker import RunTrainable
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
+from tests.test_orchestrator_execute import contents
 
 NUM_REGIONS = 400
 TRAINING = TrainingConfig(lr=0.003, max_epochs=1)
@@ -67,11 +74,19 @@ def make_dataset(workspace: Workspace) -> tuple[str, str]:
 class Feeder:
     """A searcher without Tune: trials are started and ended by hand."""
 
-    def __init__(self, tmp_path: Path, runs: list[PlannedRun], num_workers: int) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        runs: list[PlannedRun],
+        num_workers: int,
+        by_group: frozenset[str] = frozenset(),
+    ) -> None:
         self.ended: list[RunOutcome] = []
         store = RunStore(Workspace(tmp_path))
         remaining = Plan(runs).without([])
-        self.searcher = _PlanSearcher(store, remaining, num_workers, self.ended.append)
+        self.searcher = _PlanSearcher(
+            store, remaining, num_workers, self.ended.append, by_group=by_group
+        )
         self._num_trials = 0
 
     def start(self) -> tuple[str, object]:
@@ -166,6 +181,58 @@ def test_a_run_whose_worker_dies_too_often_fails_and_blocks_what_needs_it(tmp_pa
     assert feeder.start()[1] == "FINISHED"
 
 
+def test_workers_of_a_lost_node_are_not_waited_for(tmp_path: Path) -> None:
+    feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 2)
+    num_cpus = 2
+    feeder.searcher._num_cpus = lambda: num_cpus
+    feeder.warm_up(2)
+    lost, run = feeder.start()
+    kept = feeder.start()[0]
+    num_cpus = 1
+    feeder.searcher.on_trial_complete(lost, None, error=True)
+    # the worker that is left is busy, and no other can start
+    assert feeder.searcher.suggest("too many") is None
+    feeder.end(kept)
+    idle, nothing = feeder.start()
+    assert nothing is None
+    assert feeder.searcher.may_end_idling(("node", 1))
+    feeder.searcher.on_trial_complete(idle, {"idle": True})
+    assert feeder.start()[1] == run
+
+
+def test_one_group_trains_at_a_time_and_other_runs_go_on_beside_it(tmp_path: Path) -> None:
+    multis = [planned(replace(multi_spec(), seed=seed), "multi") for seed in (1, 2)]
+    runs = [*multis, planned(individual_spec(1)), planned(individual_spec(2))]
+    feeder = Feeder(tmp_path, runs, 3, frozenset(run.key for run in multis))
+    feeder.warm_up(3)
+    first, run = feeder.start()
+    assert run == multis[0]
+    assert feeder.searcher.may_end_idling(("node", 2))
+    second, run = feeder.start()
+    assert run == runs[2]
+    assert feeder.start()[1] == runs[3]
+    feeder.end(second)
+    assert feeder.start()[1] is None
+    assert not feeder.searcher.may_end_idling(("node", 2))
+    feeder.end(first)
+    assert feeder.searcher.may_end_idling(("node", 2))
+    config = feeder.searcher.suggest("the other group")
+    assert config["planned"] == multis[1]
+    assert config["by_group"]
+
+
+def test_a_group_that_lost_a_process_is_tried_again_by_the_same_workers(tmp_path: Path) -> None:
+    multi = planned(multi_spec(), "multi")
+    feeder = Feeder(tmp_path, [multi], 1, frozenset([multi.key]))
+    feeder.warm_up(1)
+    for _ in range(3):
+        trial, run = feeder.start()
+        assert run == multi
+        feeder.end(trial, "died")
+    assert [(o.planned.key, o.status) for o in feeder.ended] == [(multi.key, "failed")]
+    assert feeder.start()[1] == "FINISHED"
+
+
 def test_an_error_of_the_callback_ends_the_plan(tmp_path: Path) -> None:
     feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 1)
     feeder.warm_up(1)
@@ -179,15 +246,6 @@ def test_an_error_of_the_callback_ends_the_plan(tmp_path: Path) -> None:
     assert feeder.start()[1] == "FINISHED"
 
 
-def test_runs_that_others_wait_for_go_first() -> None:
-    multi = multi_spec()
-    alone = [planned(individual_spec(seed)) for seed in (1, 2)]
-    tuned = planned(individual_spec(3, start=multi), "transfer")
-    order = _first_needed(Plan([*alone, planned(multi, "multi"), tuned])).runs
-    assert order[0].spec == multi
-    assert order[1:3] == tuple(alone)
-
-
 def test_a_plan_that_is_complete_starts_no_ray(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,27 +257,97 @@ def test_a_plan_that_is_complete_starts_no_ray(
 
 
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    make_dataset(workspace)
     with pytest.raises(RunError, match=r"the Ray cluster at 127\.0\.0\.1:1 .*--backend local"):
         run_plan(
             Plan([planned(individual_spec(1))]),
-            Workspace(tmp_path),
+            workspace,
             on_done=lambda _: None,
             address="127.0.0.1:1",
         )
 
 
-@pytest.mark.parametrize("num_workers", [0, -1])
-def test_workers_are_counted_from_one(tmp_path: Path, num_workers: int) -> None:
+@pytest.mark.parametrize("option", ["num_workers", "pretrain_workers"])
+@pytest.mark.parametrize("number", [0, -1])
+def test_workers_are_counted_from_one(tmp_path: Path, option: str, number: int) -> None:
+    options: dict[str, Any] = {option: number}
     with pytest.raises(RunError, match="give 1 or more"):
         run_plan(
             Plan([planned(individual_spec(1))]),
             Workspace(tmp_path),
             on_done=lambda _: None,
-            num_workers=num_workers,
+            **options,
         )
 
 
-def worker_pids() -> set[int]:
+class Probe(RunTrainable):
+    """A worker that shows what it holds of the dataset."""
+
+    def held(self, tf: str) -> dict[str, np.ndarray]:
+        loaded = load_dataset(self._workspace, self._tables)
+        regions = loaded.regions
+        arrays = {field.name: getattr(regions, field.name) for field in fields(regions)}
+        return {**arrays, "evidence": loaded.column(tf)}
+
+    def not_shared(self, tf: str) -> list[str]:
+        """Names of the arrays that could be written to or lie in memory of this process alone."""
+        spans = []
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            span, permissions = line.split()[:2]
+            first, last = (int(address, 16) for address in span.split("-"))
+            if permissions.endswith("s") and "plasma" in line:
+                spans.append((first, last))
+        return [
+            name
+            for name, array in self.held(tf).items()
+            if isinstance(array, np.ndarray)
+            and (
+                array.flags.writeable
+                or not any(first <= array.ctypes.data < last for first, last in spans)
+            )
+        ]
+
+
+def test_a_real_worker_maps_the_drivers_tables_and_gives_the_local_backends_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ours, theirs = Workspace(tmp_path / "ray"), Workspace(tmp_path / "local")
+    both, one = make_dataset(ours)
+    theirs.root.mkdir()
+    theirs.dataset.symlink_to(ours.dataset)
+    multi = multi_spec(both)
+    plan = Plan(
+        [planned(multi, "multi"), planned(individual_spec(1, one, start=multi), "transfer")]
+    )
+    outcomes: list[RunOutcome] = []
+    local_backend.run_plan(plan, theirs, on_done=outcomes.append)
+
+    tables = load_dataset(ours).share(["A"])
+    with session(1, None, tables.num_bytes):
+        config = {"workspace": str(ours.root), "tables": ray.put(tables), "group": None}
+        idle = {"planned": None, "idle_seconds": 0.0, "by_group": False}
+        worker: Any = ray.remote(Probe)
+        worker = worker.remote({**config, **idle})
+        held = ray.get(worker.held.remote("A"))
+        assert ray.get(worker.not_shared.remote("A")) == []
+        # this one was not put there, so the worker reads it
+        assert ray.get(worker.not_shared.remote("B")) == ["evidence"]
+        ray.kill(worker)
+        run_plan(plan, ours, on_done=outcomes.append)
+    expected = load_dataset(ours)
+    np.testing.assert_array_equal(held["sequences"], expected.regions.sequences)
+    np.testing.assert_array_equal(held["evidence"], expected.column("A"))
+    assert [o.status for o in outcomes] == ["completed"] * 4
+    for run in plan:
+        for name in ("weights.safetensors", "predictions.parquet"):
+            assert (ours.run(run.key) / name).read_bytes() == (
+                theirs.run(run.key) / name
+            ).read_bytes()
+
+
+def worker_pids(title: str = "ray::RunTrain") -> set[int]:
     """Processes of the actors that this process' Ray has started, and of no other Ray."""
     listing = subprocess.run(
         ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
@@ -228,7 +356,7 @@ def worker_pids() -> set[int]:
     below = {os.getpid()}
     while more := {int(pid) for pid, parent, _ in rows if int(parent) in below} - below:
         below |= more
-    return {int(pid) for pid, _, args in rows if int(pid) in below and "ray::_RunTrain" in args}
+    return {int(pid) for pid, _, args in rows if int(pid) in below and title in args}
 
 
 def test_a_real_plan_with_a_failure_and_a_killed_worker(
@@ -292,4 +420,10 @@ def test_a_real_plan_with_a_failure_and_a_killed_worker(
     assert not list(scratch.iterdir())
 
     run_plan(Plan(completed), workspace, on_done=lambda _: pytest.fail("a run was run again"))
+
+    undisturbed = Workspace(tmp_path / "undisturbed")
+    undisturbed.root.mkdir()
+    undisturbed.dataset.symlink_to(workspace.dataset)
+    local_backend.run_plan(Plan(completed), undisturbed, on_done=lambda _: None)
+    assert contents(workspace) == contents(undisturbed)
     scratch.rmdir()

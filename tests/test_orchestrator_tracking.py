@@ -1,6 +1,7 @@
 """MLflow as a view of the run store: on SQLite, on a real server, and on none."""
 
 import json
+import shutil
 import socket
 import sqlite3
 from pathlib import Path
@@ -144,6 +145,8 @@ def test_a_run_is_logged_with_name_tags_params_metrics_and_files(workspace: Work
         "experiment": "transfer",
         "arm": "transfer",
         "tf": "A",
+        "target": "",
+        "with_target": "",
         "pretraining_set": "both",
         "group": "500 bound",
         "replicate": "1",
@@ -223,6 +226,36 @@ def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
     create_database(workspace)
     with sqlite3.connect(workspace.mlflow_db) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    from orchestrator.tracking import create_database
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    workspace = Workspace(tmp_path / "new")
+    monkeypatch.setattr(MlflowClient, "search_experiments", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_database(workspace)
+    assert not list(workspace.root.iterdir())
+
+
+def test_forgetting_leaves_what_others_and_failures_logged(workspace: Workspace) -> None:
+    tracker, store = Tracker(workspace), RunStore(workspace)
+    removed = store_run(workspace, planned(replicate=2))
+    tracker.sync(store)
+    shutil.rmtree(removed.path)
+    tracker.log_run(store_run(workspace, planned(replicate=1)))
+    tracker.log_failure(planned(replicate=3), "A has 5 bound regions")
+    elsewhere = Workspace(workspace.root / "elsewhere")
+    other = store_run(elsewhere, planned(replicate=4))
+    tracker._log(other, other.planned, tracker._experiment_id("transfer"))
+    assert tracker.forget(store) == 2
+    assert set(logged(workspace)) == {"A transfer r3", "A transfer r4"}
+    assert tracker.sync(store) == 1
 
 
 def test_the_thread_logs_what_ended_and_leaves_out_what_was_blocked(workspace: Workspace) -> None:

@@ -1,0 +1,218 @@
+"""The experiments as plans: which runs, on which regions, each once."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.binding_modes import BindingModes
+from data.errors import DataError
+from data.schema import Evidence
+from data.store import RegionTable, write_dataset
+from data.string_links import read_string_links
+from experiments.binding_modes import OTHER, SHARED, UNKNOWN, binding_modes
+from experiments.downsampling import downsampling
+from experiments.pretraining_sets import pretraining_sets
+from experiments.registry import paper, plan_experiments
+from experiments.settings import Trainings
+from experiments.study import PlannedStudy, Scale, Study
+from experiments.transfer import transfer
+from orchestrator.errors import RunError
+from orchestrator.execute import LoadedDataset
+from orchestrator.plan import Plan, PlannedRun
+
+NUM_REGIONS = 3000
+MODES = BindingModes(
+    modes_of_tf={
+        **{f"A{i}": frozenset({"a"}) for i in range(1, 5)},
+        **{f"B{i}": frozenset({"b"}) for i in range(1, 8)},
+    },
+    source=Path("modes.tsv"),
+)
+SCALE = Scale(sizes=(None, 60, 30), num_bound=50, set_regions=400, repeats=2)
+STUDY = Study(
+    tfs=(), pretrain_tfs=("A1", "B1"), scale=replace(SCALE, transfer_bound=40), modes=MODES
+)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedDataset:
+    """Eleven TFs of two modes and one of none; A1 and B1 are resolved in a third of regions."""
+    rng = np.random.default_rng(1)
+    evidence = {}
+    for tf in [*MODES.modes_of_tf, "C1"]:
+        codes = np.where(rng.random(NUM_REGIONS) < 0.1, Evidence.BOUND, Evidence.UNBOUND)
+        if tf in ("A1", "B1"):
+            codes[NUM_REGIONS // 3 :][rng.random(2 * NUM_REGIONS // 3) < 0.5] = Evidence.UNMATCHED
+        if tf == "B7":
+            codes[codes == Evidence.BOUND] = Evidence.UNBOUND
+            codes[:20] = Evidence.BOUND
+        evidence[tf] = codes.astype(np.uint8)
+    path = tmp_path_factory.mktemp("study") / "dataset"
+    write_dataset(
+        path,
+        regions=RegionTable.from_bases(
+            np.array(["chr1"] * NUM_REGIONS, dtype=object),
+            np.arange(NUM_REGIONS, dtype=np.int32) * 300,
+            rng.integers(0, 4, (NUM_REGIONS, 200)).astype(np.uint8),
+        ),
+        evidence=evidence,
+        accessibility=None,
+        sources=[],
+        dropped={},
+    )
+    return LoadedDataset(path)
+
+
+def arms(planned: PlannedStudy) -> Counter[tuple[str, bool]]:
+    return Counter((run.arm, bool(run.tf)) for run in planned.runs)
+
+
+def keys(runs: tuple[PlannedRun, ...]) -> set[str]:
+    return {run.key for run in runs}
+
+
+def test_downsampling_has_every_size_in_both_arms_and_a_multi_model_per_replicate(
+    loaded: LoadedDataset,
+) -> None:
+    planned = downsampling(loaded, replace(STUDY, tfs=("A2",)))
+    assert arms(planned) == {("multi", False): 2, ("scratch", True): 6, ("transfer", True): 6}
+    sizes = [(run.group, run.spec.regions.sampling.num_bound) for run in planned.runs if run.tf]
+    assert set(sizes) == {("all regions", None), ("60 bound", 60), ("30 bound", 30)}
+    pairs = [run for run in planned.runs if run.tf and run.replicate == 2]
+    for scratch, tuned in zip(pairs[::2], pairs[1::2], strict=True):
+        assert scratch.spec.regions == tuned.spec.regions
+        assert scratch.target == tuned.target == "A2"
+
+
+def test_the_default_target_of_downsampling_must_be_there(loaded: LoadedDataset) -> None:
+    with pytest.raises(DataError, match="no TF named 'SPI1'"):
+        downsampling(loaded, STUDY)
+
+
+def test_binding_modes_says_whose_mode_the_multi_model_knows(loaded: LoadedDataset) -> None:
+    planned = binding_modes(loaded, replace(STUDY, pretrain_tfs=("A1", "A2")))
+    groups = {run.tf: run.group for run in planned.runs if run.tf}
+    assert groups == {
+        "A3": SHARED,
+        "A4": SHARED,
+        **{f"B{i}": OTHER for i in range(1, 7)},
+        "C1": UNKNOWN,
+    }
+    assert len(planned.remarks) == 1
+    assert planned.remarks[0].startswith("binding-modes: left out B7: B7 has ")
+
+
+@pytest.mark.parametrize(
+    ("study", "error", "words"),
+    [
+        (replace(STUDY, tfs=("A1",)), RunError, "A1 is one of the multi-model's TFs"),
+        (replace(STUDY, tfs=("B7",)), DataError, "B7 has .* 50 are needed"),
+        (replace(STUDY, pretrain_tfs=12), RunError, "the multi-model has all TFs"),
+    ],
+)
+def test_binding_modes_refuses_what_makes_no_sense(
+    loaded: LoadedDataset, study: Study, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        binding_modes(loaded, study)
+
+
+def test_all_sets_of_a_target_are_tried_on_the_same_regions_that_none_has_seen(
+    loaded: LoadedDataset,
+) -> None:
+    planned = pretraining_sets(loaded, replace(STUDY, tfs=("B2",)))
+    first = [run for run in planned.runs if run.replicate == 1]
+    individual = [run for run in first if run.tf]
+    assert len({run.spec.regions for run in individual}) == 1
+    own = loaded.select(individual[0].spec.regions).region_ids
+    multis = [run for run in first if not run.tf]
+    # no STRING file: four kinds, each with and without the target
+    assert [(run.group, run.with_target) for run in multis] == [
+        (kind, with_target)
+        for kind in ("same-mode", "cofactors", "uncorrelated", "random")
+        for with_target in (False, True)
+    ]
+    for run in multis:
+        selection = loaded.select(run.spec.regions)
+        assert not np.intersect1d(own, selection.region_ids).size
+        assert len(selection.region_ids) <= 400
+        assert ("B2" in run.spec.regions.tfs) == run.with_target
+    assert any("sets of STRING partners: no STRING file" in remark for remark in planned.remarks)
+    tuned = [run for run in first if run.arm == "transfer"]
+    assert [run.needs for run in tuned] == [(run.key,) for run in multis]
+
+
+def test_string_partners_and_small_modes(loaded: LoadedDataset, tmp_path: Path) -> None:
+    path = tmp_path / "links.tsv"
+    path.write_text("A1\tB1\nA1\tB2\n")
+    links = read_string_links(path, loaded.dataset.tfs)
+    planned = pretraining_sets(loaded, replace(STUDY, tfs=("A1",), links=links))
+    by_group = {
+        (run.group, run.with_target): run.spec.regions.tfs for run in planned.runs if not run.tf
+    }
+    assert by_group["string", False] == ("B1", "B2")
+    assert by_group["string", True] == ("A1", "B1", "B2")
+    assert any("string of A1: only 2 of 5" in remark for remark in planned.remarks)
+    assert by_group["same-mode", False] == by_group["uncorrelated", False] == ("A2", "A3", "A4")
+    plan = Plan(planned.runs)
+    shared = [runs for runs in plan.roles.values() if len({run.group for run in runs}) == 2]
+    assert shared  # one multi-model and one fine-tuning serve both kinds
+    assert len(plan) < len(planned.runs)
+
+
+def test_a_random_set_is_drawn_until_it_has_the_regions(loaded: LoadedDataset) -> None:
+    few = replace(STUDY, tfs=("A2",), scale=replace(SCALE, set_regions=2500))
+    for run in pretraining_sets(loaded, few).runs:
+        if run.group == "random" and not run.tf and not run.with_target:
+            assert "B1" not in run.spec.regions.tfs  # it is resolved in two thirds of regions
+
+
+def test_targets_that_are_not_there(loaded: LoadedDataset) -> None:
+    with pytest.raises(RunError, match="has none of HNF4A, JUND, MAX, SP1, SPI1"):
+        pretraining_sets(loaded, STUDY)
+    with pytest.raises(DataError, match="no TF named 'A9'"):
+        pretraining_sets(loaded, replace(STUDY, tfs=("A9",)))
+
+
+def test_at_most_takes_all_of_a_tf_with_fewer_regions(loaded: LoadedDataset) -> None:
+    scale = replace(SCALE, transfer_bound=120, at_most=True)
+    planned = transfer(loaded, replace(STUDY, tfs=("A2", "A1"), scale=scale))
+    sampled = {run.tf: run.spec.regions.sampling.num_bound for run in planned.runs if run.tf}
+    assert sampled == {"A2": 120, "A1": None}
+    assert {run.group for run in planned.runs} == {"at most 120 bound"}
+
+
+def test_the_paper_is_the_union_each_run_once(loaded: LoadedDataset) -> None:
+    study = replace(STUDY, tfs=("A1", "A2"), scale=replace(STUDY.scale, sizes=(50,)))
+    union = paper(loaded, study)
+    parts = [
+        transfer(loaded, study.about(("A1",))),
+        downsampling(loaded, study),
+        binding_modes(loaded, study.about(("A2",))),
+        pretraining_sets(loaded, study),
+    ]
+    assert keys(union.runs) == set().union(*(keys(part.runs) for part in parts))
+    plan = Plan(union.runs)
+    assert len(plan) == len(keys(union.runs)) < len(union.runs)
+    # the multi-model of a replicate serves three experiments
+    assert {run.experiment for run in plan.roles[parts[0].runs[0].key]} == {
+        "transfer",
+        "downsampling",
+        "binding-modes",
+    }
+    assert union.sizes.keys() == keys(union.runs)
+
+
+def test_names_of_experiments_are_checked(loaded: LoadedDataset) -> None:
+    with pytest.raises(RunError, match="'tranfer'; near: transfer; there are: transfer, down"):
+        plan_experiments(["tranfer"], loaded, STUDY)
+
+
+def test_epochs_are_set_for_the_kind_of_model_asked_for() -> None:
+    changed = Trainings().with_epochs(individual=3).in_precision("bfloat16")
+    assert (changed.multi.max_epochs, changed.scratch.max_epochs) == (15, 3)
+    assert changed.transfer.max_epochs == 3
+    assert {changed.multi.precision, changed.transfer.precision} == {"bfloat16"}
