@@ -155,8 +155,8 @@ class ModelTracker(Tracker):
             f"Whether {tf} binds a region. Give a table with a column `sequence` of A, C, G and T, "
             "200 bp long; it returns `probability`, the mean of both strands. The aliases "
             "`transfer` and `scratch` are the networks of each arm that were trained on most bound "
-            "regions, of these the one with the least validation loss; `best` is the better of both by the "
-            "same rule. Test regions decide nothing.\n\n"
+            "regions, of these the one with the least validation loss; `best` is the better of both "
+            "by the same rule. Test regions decide nothing.\n\n"
             f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
         )
         self._client.create_registered_model(name, description=text)

@@ -45,6 +45,17 @@ COLUMNS: Final = (
     "metrics.`mcc`",
     "metrics.`average_precision`",
 )
+_WIDTHS: Final = {
+    "tags.`tf`": 80,
+    "tags.`arm`": 80,
+    "tags.`pretraining_set`": 130,
+    "tags.`group`": 100,
+    "tags.`replicate`": 90,
+    "tags.`num_bound`": 100,
+    "metrics.`mcc`": 100,
+    "metrics.`average_precision`": 150,
+}
+"""In pixels."""
 _GROUPED_BY: Final = ("tf", "arm", "group", "pretraining_set")
 _CHARTS: Final = (
     ("BAR", "mcc"),
@@ -108,6 +119,8 @@ def _runs_state() -> dict[str, Any]:
     section = {"uuid": "bindgrid", "name": "Model metrics", "display": True}
     return {
         "selectedColumns": list(COLUMNS),
+        "columnOrder": list(COLUMNS),
+        "columnWidths": _WIDTHS,
         "orderByKey": COLUMNS[0],
         "orderByAsc": True,
         "runsHiddenMode": "FIRST_20_RUNS",
