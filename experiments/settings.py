@@ -4,12 +4,13 @@ Departures from Novakovsky et al. 2021: early stopping of multi-models has a pat
 `MULTI_PATIENCE` epochs, which the paper does not state.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from data.sampling import RowRule, Sampling
 from data.store import Dataset
-from model.network import NetworkConfig
+from model.network import NetworkConfig, published
 from model.training import Precision, TrainingConfig
 from orchestrator.spec import RegionSpec, RunSpec
 
@@ -55,6 +56,35 @@ class Trainings:
             )
         return changed
 
+    def freezing(self, names: Sequence[str], network: NetworkConfig) -> "Trainings":
+        """Let transfer leave some layers as they are: weights, and batch-norm statistics.
+
+        Parameters
+        ----------
+        names
+            Of hidden layers, such as `conv1`, or of all of a kind, such as `conv`.
+        network
+            That has them.
+
+        Raises
+        ------
+        ValueError
+            The network has no such layer.
+        """
+        there = network.hidden_layers()
+        frozen: list[str] = []
+        for name in names:
+            found = [layer for layer in there if name in (layer, layer.rstrip("0123456789"))]
+            if not found:
+                raise ValueError(
+                    f"network {network.name} has no layer {name!r} to freeze; there are: "
+                    f"{', '.join(there)}, or all of a kind: conv, dense"
+                )
+            frozen += found
+        # in the order of the network: the same layers, the same run
+        kept = tuple(layer for layer in there if layer in frozen)
+        return replace(self, transfer=replace(self.transfer, frozen=kept))
+
     def in_precision(self, precision: Precision) -> "Trainings":
         """Set the precision of all trainings."""
         return self._each(("multi", "masked", "scratch", "transfer"), precision=precision)
@@ -80,6 +110,8 @@ class SpecBuilder:
     """Regions of multi-models: those resolved for all of their TFs, or for one at least."""
     average_strands: bool = False
     """Whether individual models predict both strands of their test regions."""
+    network: str = "paper"
+    """Which network, of `model.network.NETWORKS`."""
 
     def multi(
         self,
@@ -114,7 +146,7 @@ class SpecBuilder:
                 excluded=apart_from,
                 rows=self.rows,
             ),
-            network=NetworkConfig(num_tfs=len(tfs)),
+            network=published(self.network, num_tfs=len(tfs)),
             training=self.trainings.multi if self.rows == "complete" else self.trainings.masked,
             seed=seed,
         )
@@ -142,7 +174,7 @@ class SpecBuilder:
         """Spec of an individual model from scratch."""
         return RunSpec(
             regions=regions,
-            network=NetworkConfig(num_tfs=1),
+            network=published(self.network, num_tfs=1),
             training=self.trainings.scratch,
             seed=regions.sampling.seed,
             average_strands=self.average_strands,
@@ -152,7 +184,7 @@ class SpecBuilder:
         """Spec of an individual model that starts from a multi-model's hidden layers."""
         return RunSpec(
             regions=regions,
-            network=NetworkConfig(num_tfs=1),
+            network=published(self.network, num_tfs=1),
             training=self.trainings.transfer,
             seed=regions.sampling.seed,
             start=multi,
