@@ -244,8 +244,8 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
     with warnings.catch_warnings():
         # MLflow's, about type hints of its own
         warnings.simplefilter("ignore")
-        from mlflow import pyfunc
         from mlflow.models import Model, ModelSignature
+        from mlflow.pyfunc import add_to_model
         from mlflow.types.schema import ColSpec, Schema
 
     code = folder / "data" / "code" / "model"
@@ -272,7 +272,7 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
         outputs=Schema([ColSpec("double", served_model.PROBABILITY)]),
     )
     described = Model(artifact_path=FOLDER, run_id=run_id, signature=signature)
-    pyfunc.add_to_model(
+    add_to_model(
         described, loader_module=_LOADER, data="data", code="code", python_env="python_env.yaml"
     )
     described.save(str(folder / "MLmodel"))
