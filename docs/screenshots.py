@@ -99,11 +99,13 @@ def show_runs(page: Page, url: str, pair: Pair) -> None:
 def compare(page: Page, pair: Pair) -> None:
     """Tick both runs in the table, press Compare, and wait for the comparison."""
     for name in (pair.transfer, pair.scratch):
-        page.click(
-            f"[...document.querySelectorAll('.ag-row')].find(row => row.innerText.includes("
-            f"{json.dumps(name)}))?.querySelector('input[type=checkbox]')"
+        row = (
+            "[...document.querySelectorAll('.ag-row')]"
+            f".find(row => row.innerText.includes({json.dumps(name)}))"
         )
-    page.wait("[...document.querySelectorAll('.ag-row input')].filter(i => i.checked).length === 2")
+        page.click(f"{row}?.querySelector('.ag-checkbox-input')")
+        # the first tick moves the table: the next click must not come before
+        page.wait(f"{row}.classList.contains('ag-row-selected')")
     page.click(
         "[...document.querySelectorAll('button')]"
         ".find(button => button.innerText === 'Compare' && !button.disabled)"
