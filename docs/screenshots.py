@@ -56,6 +56,13 @@ def main() -> None:
             show_runs(page, f"{server.url}/{tracker.views()[options.experiment]}", pair)
             page.screenshot(options.out / RUNS_FILE)
             compare(page, pair)
+            # leave run details and metrics
+            for section in ("Visualizations", "Parameters"):
+                page.click(
+                    "[...document.querySelectorAll('[role=button], button')]"
+                    f".find(header => header.innerText.trim() === {json.dumps(section)})"
+                )
+            page.wait("!document.body.innerText.includes('Parallel Coordinates')", 10)
             page.screenshot(options.out / COMPARE_FILE)
     except (BrowserError, RunError) as error:
         sys.exit(str(error))
