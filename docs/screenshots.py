@@ -59,8 +59,8 @@ def main() -> None:
             # leave run details and metrics
             for section in ("Visualizations", "Parameters"):
                 page.click(
-                    "[...document.querySelectorAll('[role=button], button')]"
-                    f".find(header => header.innerText.trim() === {json.dumps(section)})"
+                    "[...document.querySelectorAll('*')].find(e => !e.children.length &&"
+                    f" e.innerText?.trim() === {json.dumps(section)})"
                 )
             page.wait("!document.body.innerText.includes('Parallel Coordinates')", 10)
             page.screenshot(options.out / COMPARE_FILE)
