@@ -31,6 +31,8 @@ def report(
     from orchestrator.report.page import FIGURES_FOLDER
     from orchestrator.report.sections import make_report
     from orchestrator.report.summaries import SummaryTracker
+    from orchestrator.store import RunStore
+    from orchestrator.tracked_motifs import MotifTracker
 
     place = Workspace(workspace)
     with steps("Report") as tell:
@@ -42,6 +44,7 @@ def report(
         tell("logging to MLflow")
         try:
             SummaryTracker(place).log_report(made, place.report / FIGURES_FOLDER)
+            MotifTracker(place).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))
     for section in made.sections:

@@ -209,9 +209,9 @@ def _run_plan(
 ) -> None:
     from orchestrator.background import BackgroundTracker
     from orchestrator.lock import sole_driver
+    from orchestrator.mlflow_view import ViewTracker
     from orchestrator.results import results_table
     from orchestrator.store import RunStore
-    from orchestrator.tracking import Tracker
 
     store = RunStore(workspace)
     failures: list[RunOutcome] = []
@@ -224,7 +224,7 @@ def _run_plan(
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        tracker = stack.enter_context(BackgroundTracker(Tracker(workspace), warn=complain))
+        tracker = stack.enter_context(BackgroundTracker(ViewTracker(workspace), warn=complain))
         progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
         tracker.sync(store)
 
@@ -242,6 +242,8 @@ def _run_plan(
         except KeyboardInterrupt:
             complain("interrupted; what is complete is kept, the same command goes on from there")
             raise typer.Exit(130) from None
+        finally:
+            tracker.register(store)
     keys = {run.key for run in plan}
     table = results_table(store)
     print_comparison(table[table["key"].isin(keys)])

@@ -241,9 +241,17 @@ def filter_table(
     tfs: list[str],
 ) -> pd.DataFrame:
     """One row a filter: what it is, its best match, the TF that owes it most."""
+    table = best_matches(motifs, matches)
+    most = importance.squared_change.argmax(axis=1)
+    table["importance"] = importance.squared_change[np.arange(len(most)), most]
+    table["most_important_for"] = [tfs[index] for index in most]
+    return table
+
+
+def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
+    """One row a filter: what it is, and its best match."""
     rows = []
     bits = information_bits(motifs.frequencies).sum(axis=1)
-    most = importance.squared_change.argmax(axis=1)
     for index, frequencies in enumerate(motifs.frequencies):
         best = matches.best(index)
         rows.append(
@@ -262,8 +270,6 @@ def filter_table(
                 "overlap": None if best is None else best.overlap,
                 "offset": None if best is None else best.offset,
                 "orientation": None if best is None else best.orientation,
-                "importance": importance.squared_change[index, most[index]],
-                "most_important_for": tfs[most[index]],
             }
         )
     return pd.DataFrame(rows).astype({"overlap": "Int64", "offset": "Int64"})
