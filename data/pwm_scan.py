@@ -27,13 +27,16 @@ class ScoreTail:
 
     lowest: float
     """Lowest score, in bits."""
+    slack: int
+    """How many steps a score may lie off by rounding; chances are told of so much less."""
     tail: NDArray[np.float64]
     """Chance of a score of at least `lowest + i * 0.001` bits, falling."""
 
     def p_values(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Chance of such scores or higher ones, any shape; 1 where a score is minus infinity."""
-        index = np.rint((np.maximum(scores, self.lowest) - self.lowest) / _BIN_BITS)
-        return self.tail[np.minimum(index.astype(np.int64), len(self.tail) - 1)]
+        steps = np.rint((np.maximum(scores, self.lowest) - self.lowest) / _BIN_BITS)
+        index = steps.astype(np.int64) - self.slack
+        return self.tail[np.clip(index, 0, len(self.tail) - 1)]
 
     def score_at(self, p_value: float) -> float:
         """Lowest score, in bits, whose chance is at most `p_value`; infinity if none is so rare."""
@@ -41,7 +44,7 @@ class ScoreTail:
         num_rarer = int(np.searchsorted(self.tail[::-1], p_value, side="right"))
         if num_rarer == 0:
             return float("inf")
-        return self.lowest + (len(self.tail) - num_rarer) * _BIN_BITS
+        return self.lowest + (len(self.tail) - num_rarer + self.slack) * _BIN_BITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,11 @@ def score_tail(motif: Motif, background: tuple[float, ...] = _UNIFORM) -> ScoreT
             longer[offset : offset + len(chance)] += share * chance
         chance = longer
     tail = np.minimum(np.cumsum(chance[::-1])[::-1], 1.0)
-    return ScoreTail(lowest=float(rounded.min(axis=0).sum() * _BIN_BITS), tail=tail)
+    return ScoreTail(
+        lowest=float(rounded.min(axis=0).sum() * _BIN_BITS),
+        slack=(motif.length_bp + 1) // 2,
+        tail=tail,
+    )
 
 
 def scan(

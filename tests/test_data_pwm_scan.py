@@ -49,7 +49,7 @@ def test_no_score_is_as_rare_as_nothing():
 
 
 def test_p_values_hold_in_random_sequence():
-    motif = jaspar_motifs()["JUND"][0]
+    motif = jaspar_motifs()["SPI1"][0]  # no palindrome: its strands score apart
     codes = np.random.default_rng(0).integers(0, 4, (20_000, motif.length_bp)).astype(np.uint8)
     found = scan(codes, motif)
     # the better of two strands: about twice as many as one strand's p-value says
