@@ -25,8 +25,14 @@ def test_p_values_are_those_of_counting_all_words(background):
     words = np.array(list(product(range(4), repeat=4)))
     scores = motif.log_odds[words, np.arange(4)].sum(axis=1)
     chances = np.array(background)[words].prod(axis=1)
-    expected = [chances[scores >= score - 1e-5].sum() for score in scores]
-    np.testing.assert_allclose(score_tail(motif, background).p_values(scores), expected)
+    found = score_tail(motif, background).p_values(scores)
+    # never too rare, and as rare as a score lower by thousandths of a bit at most
+    least, most = (
+        np.array([chances[scores >= score - slack].sum() for score in scores])
+        for slack in (1e-5, 5e-3)
+    )
+    assert (least - 1e-9 <= found).all()
+    assert (found <= most + 1e-9).all()
 
 
 def test_the_consensus_of_a_sharp_motif_is_one_word_in_four_to_the_w():
