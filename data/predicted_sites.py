@@ -48,8 +48,9 @@ class SiteRule:
         A field is out of its range.
     """
 
-    p_value: float = 1e-4
-    """Chance at which a random place scores as high, at most; FIMO's own default."""
+    p_value: float = 1e-3
+    """Chance at which a random place scores as high, at most. Of 1e-3 to 3e-5, 1e-3 found UniBind's
+    sites best (benchmarks/RESULTS.md)."""
     flank_bp: int = 50
     """Bases on either side of the summit that are scanned first."""
 

@@ -60,7 +60,7 @@ def add(
     ] = None,
     site_p: Annotated[
         float, typer.Option(help="A hit of the motif as rare as this is a site.")
-    ] = 1e-4,
+    ] = 1e-3,
     accessible: Annotated[
         list[Path] | None,
         typer.Option(
