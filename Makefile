@@ -32,7 +32,7 @@ demo: $(READY)
 
 # The one gate, the same by hand and in CI: style, types, tests.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .

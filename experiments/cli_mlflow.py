@@ -26,20 +26,27 @@ def sync(
 ) -> None:
     """Log every finished run that MLflow does not have, after an outage, say.
 
+    Motifs, registered models and the matches of each run's filters in JASPAR too.
+
     Example: MLFLOW_TRACKING_URI=http://server:5000 bindgrid mlflow sync --workspace demo
     """
     from orchestrator.lock import sole_driver
+    from orchestrator.mlflow_view import ViewTracker
     from orchestrator.store import RunStore
-    from orchestrator.tracking import Tracker
 
     place = Workspace(workspace)
-    store, tracker = RunStore(place), Tracker(place)
+    store, tracker = RunStore(place), ViewTracker(place)
     store.check()
     if not store.completed():
         raise RunError(f"{place.runs}: no finished runs; start with `bindgrid run`")
     # a plan that runs logs its runs itself, and one of us two would log them twice
-    with sole_driver(place), steps("Logging to MLflow"):
+    with sole_driver(place), steps("Logging to MLflow") as tell:
         num_deleted = tracker.forget(store) if rebuild else 0
         num_logged = tracker.sync(store)
+        num_matched = tracker.log_matches(store, tell)
     deleted = f"{num_deleted} runs deleted, " if rebuild else ""
-    out.print(f"{tracker.uri}: {deleted}{num_logged} runs logged", highlight=False, soft_wrap=True)
+    out.print(
+        f"{tracker.uri}: {deleted}{num_logged} runs logged, filters of {num_matched} runs matched",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -8,7 +8,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, err, out, steps
+from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
+from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def motifs(
     from orchestrator.find_run import find_run
     from orchestrator.motifs import run_motifs
     from orchestrator.store import RunStore
+    from orchestrator.tracked_motifs import MotifTracker
 
     place = Workspace(workspace)
     database = _database(jaspar, motifs)
@@ -66,6 +68,11 @@ def motifs(
     err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
     with steps("Reading filters") as tell:
         stored = run_motifs(found, place, database, layer=layer, tell=tell)
+        tell("logging to MLflow")
+        try:
+            MotifTracker(place).log_motifs(RunStore(place))
+        except RunError as error:
+            complain(str(error))
     _print(stored, everything=everything)
 
 

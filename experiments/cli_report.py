@@ -1,5 +1,7 @@
 """`bindgrid report`: the results as the paper shows them, as a page, figures and tables."""
 
+from typing import Annotated
+
 import typer
 
 from experiments.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, out, steps
@@ -12,25 +14,37 @@ def register(app: typer.Typer) -> None:
     app.command()(report)
 
 
-def report(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
+def report(
+    filters: Annotated[
+        bool,
+        typer.Option(help="Read the filters of multi-models too; a minute for each, once."),
+    ] = True,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
     """Write report/index.html: figures, tables and what they say, from all finished runs.
 
     Example: bindgrid report
     """
+    from data.motif_database import jaspar_database
     from orchestrator.report.files import write_report
+    from orchestrator.report.filter_findings import MotifReader
     from orchestrator.report.page import FIGURES_FOLDER
     from orchestrator.report.sections import make_report
     from orchestrator.report.summaries import SummaryTracker
+    from orchestrator.store import RunStore
+    from orchestrator.tracked_motifs import MotifTracker
 
     place = Workspace(workspace)
     with steps("Report") as tell:
         tell("reading runs")
-        made = make_report(place)
+        reader = MotifReader(workspace=place, database=jaspar_database(), tell=tell)
+        made = make_report(place, motifs=reader if filters else None)
         tell("drawing")
         page = write_report(made, place)
         tell("logging to MLflow")
         try:
             SummaryTracker(place).log_report(made, place.report / FIGURES_FOLDER)
+            MotifTracker(place).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))
     for section in made.sections:

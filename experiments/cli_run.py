@@ -27,6 +27,7 @@ from experiments.plan_progress import PlanProgress
 from experiments.run_options import (
     Backend,
     Keep,
+    Network,
     Precision,
     ScaleName,
     Split,
@@ -51,8 +52,8 @@ def run(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Experiments: transfer, downsampling, binding-modes, pretraining-sets, or paper "
-            "(all of them)."
+            help="Experiments: transfer, downsampling, binding-modes, pretraining-sets, "
+            "interpretation, or paper (all of them)."
         ),
     ],
     scale: Annotated[
@@ -94,6 +95,16 @@ def run(
     fine_tuning: Annotated[
         Path | None, typer.Option(help="Settings of transfer that `bindgrid tune` chose.")
     ] = None,
+    network: Annotated[
+        Network, typer.Option(help="Network of all models: the paper's, or DanQ.")
+    ] = Network.PAPER,
+    freeze: Annotated[
+        str,
+        typer.Option(
+            help="Layers that transfer leaves as they are, batch-norm statistics too: conv, or "
+            "names such as conv1,conv2."
+        ),
+    ] = "",
     precision: Annotated[
         Precision, typer.Option(help="Of products in training; bfloat16 is faster where AMX is.")
     ] = Precision.FLOAT32,
@@ -134,6 +145,7 @@ def run(
     from data.string_links import read_string_links
     from experiments.registry import plan_experiments
     from experiments.study import SCALES, Study
+    from model.network import published
     from orchestrator.execute import load_dataset
     from orchestrator.plan import Plan
     from orchestrator.tuning.study import read_training
@@ -154,6 +166,9 @@ def run(
             trainings = trainings.in_precision(precision.value)
             if fine_tuning is not None:
                 trainings = replace(trainings, transfer=read_training(fine_tuning))
+            if freeze:
+                layers = published(network.value, num_tfs=1)
+                trainings = trainings.freezing(names_in(freeze), layers)
             multi = trainings.multi
             if pretrain_keep is Keep.LAST:
                 multi = replace(multi, keep="last", patience=None)
@@ -167,6 +182,7 @@ def run(
                 scale=replace(chosen, trainings=replace(trainings, multi=multi)),
                 modes=load_modes(modes),
                 links=links,
+                network=network.value,
             )
         planned = plan_experiments(names, loaded, study)
         plan = Plan(planned.runs)
@@ -193,9 +209,9 @@ def _run_plan(
 ) -> None:
     from orchestrator.background import BackgroundTracker
     from orchestrator.lock import sole_driver
+    from orchestrator.mlflow_view import ViewTracker
     from orchestrator.results import results_table
     from orchestrator.store import RunStore
-    from orchestrator.tracking import Tracker
 
     store = RunStore(workspace)
     failures: list[RunOutcome] = []
@@ -208,7 +224,7 @@ def _run_plan(
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        tracker = stack.enter_context(BackgroundTracker(Tracker(workspace), warn=complain))
+        tracker = stack.enter_context(BackgroundTracker(ViewTracker(workspace), warn=complain))
         progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
         tracker.sync(store)
 
@@ -226,6 +242,8 @@ def _run_plan(
         except KeyboardInterrupt:
             complain("interrupted; what is complete is kept, the same command goes on from there")
             raise typer.Exit(130) from None
+        finally:
+            tracker.register(store)
     keys = {run.key for run in plan}
     table = results_table(store)
     print_comparison(table[table["key"].isin(keys)])
@@ -284,8 +302,9 @@ def _print_plan(
     complete = {run.key for run in plan if store.is_complete(run.key)}
     num_workers = workers or os.cpu_count() or 1
     precisions = {run.spec.training.precision for run in plan if run.spec.training is not None}
+    network = min({run.spec.network.name for run in plan}, default="paper")  # all have one
     with steps("Calibrating"):
-        rates = calibrate(num_workers, min(precisions, default="float32"))
+        rates = calibrate(num_workers, min(precisions, default="float32"), network)
     seconds = {
         run.key: run_seconds(run, planned.sizes[run.key], rates)
         for run in plan

@@ -6,7 +6,7 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from experiments import binding_modes, downsampling, pretraining_sets, transfer
+from experiments import binding_modes, downsampling, interpretation, pretraining_sets, transfer
 from experiments.study import PlannedStudy, Study, most_resolved
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
@@ -18,7 +18,9 @@ def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """Plan all that the paper trained, each run once.
 
     Target TFs that were asked for go to `transfer` where the multi-model knows them and to
-    `binding-modes` where it does not, and to both experiments that are about a target.
+    `binding-modes` where it does not, and to both experiments that are about a target. Of
+    `interpretation` the union has what `transfer` trains anyway: the paper's target, if it is one
+    of the multi-model's TFs.
 
     Raises
     ------
@@ -31,6 +33,10 @@ def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     parts = []
     if of_multi or not study.tfs:
         parts.append(transfer.transfer(loaded, study.about(of_multi)))
+        if set(interpretation.TARGETS) <= set(of_multi or known):
+            # named only if the user named it: otherwise it is left out where regions are too few
+            followed = study.about(interpretation.TARGETS) if of_multi else study
+            parts.append(interpretation.interpretation(loaded, followed))
     parts.append(downsampling.downsampling(loaded, study))
     if others or not study.tfs:
         parts.append(binding_modes.binding_modes(loaded, study.about(others)))
@@ -43,6 +49,7 @@ EXPERIMENTS: Final[Mapping[str, Experiment]] = {
     downsampling.NAME: downsampling.downsampling,
     binding_modes.NAME: binding_modes.binding_modes,
     pretraining_sets.NAME: pretraining_sets.pretraining_sets,
+    interpretation.NAME: interpretation.interpretation,
     "paper": paper,
 }
 

@@ -40,6 +40,13 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Network(StrEnum):
+    """Which network is trained, of `model.network.NETWORKS`."""
+
+    PAPER = "paper"
+    DANQ = "danq"
+
+
 class Keep(StrEnum):
     """Which epoch's weights are kept."""
 

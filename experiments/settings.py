@@ -4,12 +4,13 @@ Departures from Novakovsky et al. 2021: early stopping of multi-models has a pat
 `MULTI_PATIENCE` epochs, which the paper does not state.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from data.sampling import Sampling
 from data.store import Dataset
-from model.network import NetworkConfig
+from model.network import NetworkConfig, published
 from model.training import Precision, TrainingConfig
 from orchestrator.spec import RegionSpec, RunSpec
 
@@ -46,6 +47,35 @@ class Trainings:
             )
         return changed
 
+    def freezing(self, names: Sequence[str], network: NetworkConfig) -> "Trainings":
+        """Let transfer leave some layers as they are: weights, and batch-norm statistics.
+
+        Parameters
+        ----------
+        names
+            Of hidden layers, such as `conv1`, or of all of a kind, such as `conv`.
+        network
+            That has them.
+
+        Raises
+        ------
+        ValueError
+            The network has no such layer.
+        """
+        there = network.hidden_layers()
+        frozen: list[str] = []
+        for name in names:
+            found = [layer for layer in there if name in (layer, layer.rstrip("0123456789"))]
+            if not found:
+                raise ValueError(
+                    f"network {network.name} has no layer {name!r} to freeze; there are: "
+                    f"{', '.join(there)}, or all of a kind: conv, dense"
+                )
+            frozen += found
+        # in the order of the network: the same layers, the same run
+        kept = tuple(layer for layer in there if layer in frozen)
+        return replace(self, transfer=replace(self.transfer, frozen=kept))
+
     def in_precision(self, precision: Precision) -> "Trainings":
         """Set the precision of all trainings."""
         return Trainings(
@@ -63,6 +93,8 @@ class SpecBuilder:
     trainings: Trainings
     sampling: Sampling
     """How regions are split; number and seed are given for each spec."""
+    network: str = "paper"
+    """Which network, of `model.network.NETWORKS`."""
 
     def multi(
         self,
@@ -96,7 +128,7 @@ class SpecBuilder:
                 dataset=self.dataset.fingerprint(tfs),
                 excluded=apart_from,
             ),
-            network=NetworkConfig(num_tfs=len(tfs)),
+            network=published(self.network, num_tfs=len(tfs)),
             training=self.trainings.multi,
             seed=seed,
         )
@@ -117,7 +149,7 @@ class SpecBuilder:
         """Spec of an individual model from scratch."""
         return RunSpec(
             regions=regions,
-            network=NetworkConfig(num_tfs=1),
+            network=published(self.network, num_tfs=1),
             training=self.trainings.scratch,
             seed=regions.sampling.seed,
         )
@@ -126,7 +158,7 @@ class SpecBuilder:
         """Spec of an individual model that starts from a multi-model's hidden layers."""
         return RunSpec(
             regions=regions,
-            network=NetworkConfig(num_tfs=1),
+            network=published(self.network, num_tfs=1),
             training=self.trainings.transfer,
             seed=regions.sampling.seed,
             start=multi,

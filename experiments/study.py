@@ -14,6 +14,7 @@ from data.sampling import Part, Sampling, individual_pools
 from data.store import Dataset
 from data.string_links import StringLinks
 from experiments.settings import SpecBuilder, Trainings
+from model.network import published
 from orchestrator.cost import RunSize
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
@@ -81,10 +82,14 @@ class Study:
     """Binding modes of the TFs."""
     links: StringLinks | None = None
     """STRING's links; None leaves out the sets of STRING partners."""
+    network: str = "paper"
+    """Which network, of `model.network.NETWORKS`. With another than the paper's, the names of
+    pre-training sets say so, that results of both are told apart."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; give 0 or more")
+        published(self.network, num_tfs=1)
         if isinstance(self.pretrain_tfs, int) and self.pretrain_tfs < 1:
             raise ValueError(f"pretrain_tfs is {self.pretrain_tfs}; give 1 or more")
 
@@ -127,7 +132,10 @@ class Draft:
         self.loaded = loaded
         self.study = study
         self.builder = SpecBuilder(
-            dataset=loaded.dataset, trainings=study.scale.trainings, sampling=study.sampling
+            dataset=loaded.dataset,
+            trainings=study.scale.trainings,
+            sampling=study.sampling,
+            network=study.network,
         )
         self._experiment = experiment
         self._runs: list[PlannedRun] = []
@@ -147,6 +155,8 @@ class Draft:
         if spec.training is None:
             train = val = 0
         self._sizes[spec.key] = RunSize(num_train=train, num_val=val, num_test=test)
+        if role.get("pretraining_set") and spec.network.name != "paper":
+            role["pretraining_set"] += f", {spec.network.name}"
         self._runs.append(PlannedRun(spec=spec, experiment=self._experiment, arm=arm, **role))
 
     def leave_out(self, what: str, reason: str) -> None:
@@ -170,6 +180,16 @@ class Draft:
             self.loaded.regions, self.loaded.evidence([tf])[:, 0], excluded=excluded
         )
         return wanted if wanted is not None and wanted <= len(bound) else None
+
+    def transfer_regions(self, tf: str, *, multi: RunSpec) -> RegionSpec:
+        """Regions of an individual model of experiment `transfer`."""
+        scale = self.study.scale
+        num_bound = scale.transfer_bound
+        if scale.at_most:
+            num_bound = self.num_bound(tf, multi, num_bound)
+        return self.builder.individual_regions(
+            tf, seed=multi.seed, num_bound=num_bound, multi=multi
+        )
 
     def add_pair(
         self, regions: RegionSpec, *, multi: RunSpec, pretraining_set: str, **role: Any

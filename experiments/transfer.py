@@ -41,12 +41,7 @@ def transfer(loaded: LoadedDataset, study: Study) -> PlannedStudy:
         group = size_name(scale.transfer_bound, at_most=scale.at_most)
         draft.add(multi, "multi", tf="", replicate=replicate, group=group, pretraining_set=set_name)
         for tf in study.tfs or pretrain_tfs:
-            num_bound = scale.transfer_bound
-            if scale.at_most:
-                num_bound = draft.num_bound(tf, multi, num_bound)
-            regions = draft.builder.individual_regions(
-                tf, seed=seed, num_bound=num_bound, multi=multi
-            )
+            regions = draft.transfer_regions(tf, multi=multi)
             role = {"tf": tf, "replicate": replicate, "group": group}
             try:
                 draft.add_pair(regions, multi=multi, pretraining_set=set_name, **role)

@@ -83,6 +83,7 @@ def attribute(
     if any(isinstance(module, _RECURRENT) for module in network.modules()):
         raise ModelError(
             "DeepLIFT is not exact on a recurrent network; choose in-silico mutagenesis"
+            " (method mutagenesis)"
         )
     # here, since it loads a compiler
     from tangermeme.deep_lift_shap import deep_lift_shap

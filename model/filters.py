@@ -259,9 +259,10 @@ def _in_threads(
 
 
 def _folded(block: ConvBlock) -> tuple[Tensor, Tensor]:
-    """Weight (F, 4, W) and bias (F,) of convolution and batch norm as one, float64."""
-    conv, norm = copy.deepcopy(block.conv), copy.deepcopy(block.norm)
-    fused = fuse_conv_bn_eval(conv.cpu().double().eval(), norm.cpu().double().eval())
+    """Weight (F, 4, W) and bias (F,) of convolution and batch norm, if any, as one, float64."""
+    fused = copy.deepcopy(block.conv).cpu().double().eval()
+    if isinstance(block.norm, nn.BatchNorm2d):
+        fused = fuse_conv_bn_eval(fused, copy.deepcopy(block.norm).cpu().double().eval())
     assert fused.bias is not None
     return fused.weight.detach()[:, :, 0], fused.bias.detach()
 

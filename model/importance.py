@@ -1,14 +1,15 @@
 """What the prediction owes to each filter: the change when the filter is silenced.
 
-A filter is silenced by setting its activation to 0 everywhere, as if it never fired. Two measures,
-both means over regions, forward strand, in eval mode:
+A filter is silenced by setting its activation to 0 everywhere, as if it never fired (the authors'
+scripts, after Basset, put its mean over the batch everywhere). Two measures, both means over
+regions, forward strand, in eval mode:
 
-- the squared change of the probability, which is the authors' (Novakovsky et al. 2021, and the
-  Basset it follows);
+- the squared change of the probability, the authors' measure (Novakovsky et al. 2021);
 - the change of the logit, with its sign: positive where the filter argues for binding.
 
 What follows a convolution begins with a linear map, so a silenced filter's share is subtracted from
-its result, for many filters at once; only what comes after is computed anew for each filter.
+its result, for many filters at once; only what comes after is computed anew for each filter. An
+LSTM that follows is computed anew as a whole, for the filters that fire in a region.
 
 Legend: B batch, F filters, G filters at a time, P positions, T TFs, n regions.
 """
@@ -28,7 +29,7 @@ from model.batches import check_sequences, to_tensor
 from model.encoding import encode_one_hot
 from model.errors import ModelError
 from model.filters import conv_blocks
-from model.network import BindingNetwork, ConvBlock, DenseBlock
+from model.network import BindingNetwork, ConvBlock, DenseBlock, RecurrentBlock, through
 
 _BATCH: Final = 25
 _FILTERS: Final = 20
@@ -75,20 +76,16 @@ def filter_importance(
     if not len(sequences):
         raise ModelError("there is no region to silence filters on")
     modules = list(copy.deepcopy(network).cpu().eval().children())
-    before, following, after = modules[:layer], modules[layer], modules[layer + 1 :]
+    before, following = modules[:layer], modules[layer:]
+    silenced = _recomputed if isinstance(following[0], RecurrentBlock) else _less_shares
     num_filters = network.config.conv_filters[layer - 1]
     squared = torch.zeros(num_filters, network.config.num_tfs, dtype=torch.float64)
     signed = torch.zeros_like(squared)
     with torch.inference_mode():
         for packed in to_tensor(sequences).split(_BATCH):
-            hidden = encode_one_hot(packed).unsqueeze(2)
-            for block in before:
-                hidden = block(hidden)
-            mapped = _linear(following, hidden)
-            logits = _finish(following, after, mapped)
-            for rows, shares in _shares(following, hidden):
-                silenced = (mapped.unsqueeze(1) - shares).flatten(0, 1)
-                others = _finish(following, after, silenced).unflatten(0, (len(packed), -1))
+            hidden = through(before, encode_one_hot(packed).unsqueeze(2))
+            logits = through(following, hidden)
+            for rows, others in silenced(following, hidden, logits):
                 change = logits.unsqueeze(1) - others
                 signed[rows] += change.double().sum(0)
                 probability_change = logits.sigmoid().unsqueeze(1) - others.sigmoid()
@@ -98,6 +95,33 @@ def filter_importance(
         logit_change=(signed / len(sequences)).numpy(),
         num_regions=len(sequences),
     )
+
+
+def _less_shares(
+    following: Sequence[nn.Module], hidden: Tensor, logits: Tensor
+) -> Iterator[tuple[slice, Tensor]]:
+    """Logits (B, G, T) without each filter, some filters at a time; a linear map follows."""
+    first, after = following[0], following[1:]
+    mapped = _linear(first, hidden)
+    for rows, shares in _shares(first, hidden):
+        silenced = (mapped.unsqueeze(1) - shares).flatten(0, 1)
+        others = through(after, _finish(first, silenced))
+        yield rows, others.unflatten(0, (len(logits), -1))
+
+
+def _recomputed(
+    following: Sequence[nn.Module], hidden: Tensor, logits: Tensor
+) -> Iterator[tuple[slice, Tensor]]:
+    """Logits (B, G, T) without each filter, some filters at a time; anything may follow."""
+    for rows in _slices(hidden.shape[1]):
+        others = logits.unsqueeze(1).repeat(1, rows.stop - rows.start, 1)
+        # without a filter that does not fire, nothing changes
+        regions, filters = hidden[:, rows].flatten(2).any(2).nonzero(as_tuple=True)
+        if len(regions):
+            silenced = hidden[regions]
+            silenced[torch.arange(len(regions)), filters + rows.start] = 0.0
+            others[regions, filters] = through(following, silenced)
+        yield rows, others
 
 
 def _linear(module: nn.Module, hidden: Tensor) -> Tensor:
@@ -110,8 +134,7 @@ def _linear(module: nn.Module, hidden: Tensor) -> Tensor:
 def _shares(module: nn.Module, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Share of each filter in the linear map's result, (B, G, ...), some filters at a time."""
     num_filters = hidden.shape[1]
-    for first in range(0, num_filters, _FILTERS):
-        rows = slice(first, min(first + _FILTERS, num_filters))
+    for rows in _slices(num_filters):
         inputs = hidden[:, rows]
         if isinstance(module, ConvBlock):
             # one group a filter: (O, G, 1, width) to (G * O, 1, 1, width)
@@ -123,18 +146,16 @@ def _shares(module: nn.Module, hidden: Tensor) -> Iterator[tuple[slice, Tensor]]
             yield rows, torch.einsum("bgp,ugp->bgu", inputs.squeeze(2), weight)
 
 
+def _slices(num_filters: int) -> Iterator[slice]:
+    """Filters to silence at a time."""
+    for first in range(0, num_filters, _FILTERS):
+        yield slice(first, min(first + _FILTERS, num_filters))
+
+
 def _dense(module: nn.Module) -> nn.Linear:
     return cast(nn.Linear, module.dense if isinstance(module, DenseBlock) else module)
 
 
-def _finish(module: nn.Module, after: Sequence[nn.Module], mapped: Tensor) -> Tensor:
-    """Logits from the result of a module's linear map."""
-    if isinstance(module, ConvBlock):
-        hidden = module.relu(module.pool(module.norm(mapped)))
-    elif isinstance(module, DenseBlock):
-        hidden = module.relu(module.norm(mapped))
-    else:
-        hidden = mapped
-    for block in after:
-        hidden = block(hidden if isinstance(block, ConvBlock) else hidden.flatten(1))
-    return hidden
+def _finish(module: nn.Module, mapped: Tensor) -> Tensor:
+    """What a module makes of its linear map's result."""
+    return module.finish(mapped) if isinstance(module, ConvBlock | DenseBlock) else mapped

@@ -1,21 +1,30 @@
-"""The paper's convolutional network, for any number of TFs.
+"""The paper's convolutional network and DanQ, for any number of TFs.
 
-Input: one-hot DNA, float32 (B, 4, L), channels A, C, G, T. Output: logits (B, T). Three blocks
-of convolution (no padding), batch norm, ReLU and max pooling; two dense blocks with batch
-norm, ReLU and dropout; a dense layer to the TFs, `output`, the one layer that transfer leaves
-out. 200 bp become 182, pooled 60; 54, pooled 18; 15, pooled 5 (Novakovsky et al. 2021, Genome
-Biology 22:280, Methods).
+Input: one-hot DNA, float32 (B, 4, L), channels A, C, G, T. Output: logits (B, T). A chain of
+blocks: convolutions `conv1`..., LSTMs `lstm1`..., dense layers `dense1`..., and a dense layer to
+the TFs, `output`, the one layer that transfer leaves out. What a network has of each, its config
+says; :func:`published` gives the two of the paper.
+
+``paper``: three blocks of convolution (no padding), batch norm, ReLU and max pooling; two dense
+blocks with batch norm, ReLU and dropout. 200 bp become 182, pooled 60; 54, pooled 18; 15, pooled 5
+(Novakovsky et al. 2021, Genome Biology 22:280, Methods).
+
+``danq``: one block of convolution, ReLU, max pooling and dropout, two bidirectional LSTMs with
+dropout between them, a dense block with ReLU; no batch norm. 200 bp become 175, pooled 13. It is
+DanQ (Quang and Xie 2016, Nucleic Acids Research 44:e107) as the authors of the paper trained it:
+two LSTMs for one, and dropout between the two in place of that before the dense layer.
 
 Departures from the authors' code: ReLU follows the pooling. ReLU is monotone, so outputs and
 gradients are the same, on a third of the values. Convolutions are two-dimensional over a height
 of 1, in channels-last memory: the same sums, on a CPU 1.36 times as fast a training step as
-`Conv1d`, `BatchNorm1d` and `MaxPool1d` (benchmarks/RESULTS.md). Layer names are ours.
+`Conv1d`, `BatchNorm1d` and `MaxPool1d` (benchmarks/RESULTS.md). The LSTMs are blocks of their own,
+so that the dropout between them is a layer that several processes can share. Layer names are ours.
 
-Legend: B batch, L base pairs, F filters, T TFs.
+Legend: B batch, L base pairs, F filters, P positions, U units, T TFs.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
@@ -40,7 +49,7 @@ class NetworkConfig:
     num_tfs: int
     """Outputs, one a TF. Paper: 50 and 5 for multi-models, 1 for individual models."""
     name: str = "paper"
-    """Which network of `NETWORKS`."""
+    """Which network of `NETWORKS` the sizes are from."""
     length_bp: int = 200
     """Length of the sequences in base pairs. Paper: 200."""
     conv_filters: tuple[int, ...] = (100, 200, 200)
@@ -53,23 +62,34 @@ class NetworkConfig:
     """Units of each dense block. Paper: 1000, 1000."""
     dropout: float = 0.3
     """Fraction of units that a dense block drops in training. Paper: 0.3."""
+    batch_norm: bool = field(default=True, metadata={"late": True})
+    """Whether convolutions and dense layers are followed by batch norm. Paper: yes; DanQ: no."""
+    conv_dropout: float = field(default=0.0, metadata={"late": True})
+    """Fraction of values that a convolution block drops in training. Paper: 0; DanQ: 0.2."""
+    lstm_units: tuple[int, ...] = field(default=(), metadata={"late": True})
+    """Units of each bidirectional LSTM, in either direction. Paper: none; DanQ: 320, 320."""
+    lstm_dropout: float = field(default=0.0, metadata={"late": True})
+    """Fraction of values dropped between LSTMs in training. DanQ: 0.5."""
 
     def __post_init__(self) -> None:
-        for field in ("conv_filters", "conv_widths", "dense_units"):
+        for name in ("conv_filters", "conv_widths", "dense_units", "lstm_units"):
             # a list when read from JSON
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.name not in NETWORKS:
             raise ValueError(f"no network is named {self.name!r}; there are: {', '.join(NETWORKS)}")
-        sizes = (*self.conv_filters, *self.conv_widths, *self.dense_units, self.pool_width)
-        if min(self.num_tfs, *sizes) < 1:
+        sizes = (*self.conv_filters, *self.conv_widths, *self.dense_units, *self.lstm_units)
+        if min(self.num_tfs, self.pool_width, *sizes) < 1:
             raise ValueError(f"num_tfs and every size of a layer must be 1 or more: {self}")
         if len(self.conv_filters) != len(self.conv_widths):
             raise ValueError(
                 f"conv_filters {self.conv_filters} and conv_widths {self.conv_widths} differ in"
                 " length; give one of each for every convolution"
             )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout is {self.dropout}; give a fraction from 0 to below 1")
+        for name in ("dropout", "conv_dropout", "lstm_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; give a fraction from 0 to below 1"
+                )
         if min(size for pair in self.layer_lengths() for size in pair) < 1:
             raise ValueError(
                 f"length_bp {self.length_bp} is too short for convolutions {self.conv_widths}"
@@ -86,93 +106,158 @@ class NetworkConfig:
             lengths.append((convolved, length))
         return tuple(lengths)
 
+    def hidden_layers(self) -> tuple[str, ...]:
+        """Names of all layers but the output one, in order: ``("conv1", ..., "dense2")``."""
+        counts = {"conv": self.conv_filters, "lstm": self.lstm_units, "dense": self.dense_units}
+        return tuple(
+            f"{kind}{number}"
+            for kind, sizes in counts.items()
+            for number in range(1, len(sizes) + 1)
+        )
+
+
+NETWORKS: Final[tuple[str, ...]] = ("paper", "danq")
+"""Networks by name."""
+
+
+def published(name: str, *, num_tfs: int) -> NetworkConfig:
+    """Config of a network with the sizes that the paper's authors gave it.
+
+    Raises
+    ------
+    ValueError
+        There is no such network.
+    """
+    config = NetworkConfig(num_tfs=num_tfs, name=name)
+    if name == "paper":
+        return config
+    return replace(
+        config,
+        conv_filters=(320,),
+        conv_widths=(26,),
+        pool_width=13,
+        dense_units=(925,),
+        dropout=0.0,
+        batch_norm=False,
+        conv_dropout=0.2,
+        lstm_units=(320, 320),
+        lstm_dropout=0.5,
+    )
+
 
 class ConvBlock(nn.Module):
-    """Convolution without padding, batch norm, max pooling, ReLU.
+    """Convolution without padding, batch norm, max pooling, ReLU, dropout.
 
     Takes (B, F_in, 1, L) and returns (B, F, 1, (L - width + 1) // pool_width). The convolution's
-    weight has shape (F, F_in, 1, width).
+    weight has shape (F, F_in, 1, width). Batch norm and dropout are there if the config has them.
     """
 
-    def __init__(self, in_channels: int, filters: int, *, width: int, pool_width: int) -> None:
+    def __init__(self, in_channels: int, filters: int, width: int, config: NetworkConfig) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, filters, (1, width))
         # as the convolution wants it, or it would be laid out anew at every step
         weight = self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
         self.conv.weight = nn.Parameter(weight)
-        self.norm = nn.BatchNorm2d(filters)
-        self.pool = nn.MaxPool2d((1, pool_width))
+        self.norm = nn.BatchNorm2d(filters) if config.batch_norm else nn.Identity()
+        self.pool = nn.MaxPool2d((1, config.pool_width))
         self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(config.conv_dropout) if config.conv_dropout else None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Pooled activations."""
-        return self.relu(self.pool(self.norm(self.conv(inputs))))
+        """Pooled activations, with some dropped in training."""
+        return self.finish(self.conv(inputs))
+
+    def finish(self, mapped: Tensor) -> Tensor:
+        """What follows the convolution."""
+        hidden: Tensor = self.relu(self.pool(self.norm(mapped)))
+        return hidden if self.dropout is None else self.dropout(hidden)
 
     def activations(self, inputs: Tensor) -> Tensor:
         """Activations at every position, before pooling, shape (B, F, 1, L - width + 1)."""
         return self.relu(self.norm(self.conv(inputs)))
 
 
-class DenseBlock(nn.Module):
-    """Dense layer, batch norm, ReLU, dropout: (B, in_features) to (B, units)."""
+class RecurrentBlock(nn.Module):
+    """Bidirectional LSTM, dropout: (B, F, 1, P) to (B, 2 U, 1, P)."""
 
     def __init__(self, in_features: int, units: int, *, dropout: float) -> None:
         super().__init__()
-        self.dense = nn.Linear(in_features, units)
-        self.norm = nn.BatchNorm1d(units)
-        self.relu = nn.ReLU()
+        self.lstm = nn.LSTM(in_features, units, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs of both directions at each position, with some dropped in training."""
+        hidden, _ = self.lstm(inputs.squeeze(2).transpose(1, 2))
+        return self.dropout(hidden).transpose(1, 2).unsqueeze(2)
+
+
+class DenseBlock(nn.Module):
+    """Dense layer, batch norm, ReLU, dropout: (B, in_features) to (B, units)."""
+
+    def __init__(self, in_features: int, units: int, config: NetworkConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(in_features, units)
+        self.norm = nn.BatchNorm1d(units) if config.batch_norm else nn.Identity()
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, inputs: Tensor) -> Tensor:
         """Activations, with some dropped in training."""
-        return self.dropout(self.relu(self.norm(self.dense(inputs))))
+        return self.finish(self.dense(inputs))
+
+    def finish(self, mapped: Tensor) -> Tensor:
+        """What follows the dense layer."""
+        return self.dropout(self.relu(self.norm(mapped)))
 
 
 class BindingNetwork(nn.Module):
-    """The paper's network; layers `conv1`..., `dense1`..., `output` in this order.
+    """A chain of blocks; layers `conv1`..., `lstm1`..., `dense1`..., `output` in this order.
 
     Parameters
     ----------
     config
-        Its sizes.
+        Which blocks, and their sizes.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self._hidden: list[str] = []
         features = NUM_CHANNELS
         sizes = zip(config.conv_filters, config.conv_widths, strict=True)
         for number, (filters, width) in enumerate(sizes, start=1):
-            block = ConvBlock(features, filters, width=width, pool_width=config.pool_width)
-            self._add(f"conv{number}", block)
+            self.add_module(f"conv{number}", ConvBlock(features, filters, width, config))
             features = filters
+        for number, units in enumerate(config.lstm_units, start=1):
+            is_last = number == len(config.lstm_units)
+            dropout = 0.0 if is_last else config.lstm_dropout
+            self.add_module(f"lstm{number}", RecurrentBlock(features, units, dropout=dropout))
+            features = 2 * units
         lengths = config.layer_lengths()
         features *= lengths[-1][1] if lengths else config.length_bp
         for number, units in enumerate(config.dense_units, start=1):
-            self._add(f"dense{number}", DenseBlock(features, units, dropout=config.dropout))
+            self.add_module(f"dense{number}", DenseBlock(features, units, config))
             features = units
         self.output = nn.Linear(features, config.num_tfs)
-
-    def _add(self, name: str, block: nn.Module) -> None:
-        self.add_module(name, block)
-        self._hidden.append(name)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, T) of one-hot sequences (B, 4, L)."""
         # no copy where the batch is laid out by position, as model.encoding makes it
         hidden = inputs.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        for name in self._hidden:
-            block = self.get_submodule(name)
-            if isinstance(block, DenseBlock):
-                hidden = hidden.flatten(1)
-            hidden = block(hidden)
-        return self.output(hidden.flatten(1))
+        return through(list(self.children()), hidden)
 
 
-NETWORKS: Final[dict[str, Callable[[NetworkConfig], nn.Module]]] = {"paper": BindingNetwork}
-"""Networks by name. Another one takes a `NetworkConfig`, maps (B, 4, L) to logits (B, T) and
-calls its last layer `output`."""
+def through(blocks: Sequence[nn.Module], hidden: Tensor) -> Tensor:
+    """Send values through blocks of a network, in order; dense layers see them flat.
+
+    Parameters
+    ----------
+    hidden
+        As the first block takes it, (B, F, 1, P) or (B, F).
+    """
+    for block in blocks:
+        is_spatial = isinstance(block, ConvBlock | RecurrentBlock)
+        hidden = block(hidden if is_spatial else hidden.flatten(1))
+    return hidden
 
 
 def build_network(config: NetworkConfig, *, seed: int) -> nn.Module:
@@ -188,4 +273,4 @@ def build_network(config: NetworkConfig, *, seed: int) -> nn.Module:
         0 or more.
     """
     with seeded(seed, "initialization"), torch.device("cpu"):
-        return NETWORKS[config.name](config)
+        return BindingNetwork(config)

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 
 from orchestrator.errors import RunError
+from orchestrator.mlflow_view import ViewTracker
 from orchestrator.plan import RunOutcome
 from orchestrator.store import RunStore
-from orchestrator.tracking import Tracker
 
 FLUSH_SECONDS = 60.0
 """How long the end of a plan waits for what is still to be logged."""
@@ -25,13 +25,13 @@ class BackgroundTracker:
 
     Parameters
     ----------
-    tracker : Tracker
+    tracker : ViewTracker
         Used by the thread alone from now on.
     warn : callable
         Called from the thread with a line for the user.
     """
 
-    def __init__(self, tracker: Tracker, warn: Callable[[str], None]) -> None:
+    def __init__(self, tracker: ViewTracker, warn: Callable[[str], None]) -> None:
         self._tracker = tracker
         self._warn = warn
         self._failed = False
@@ -58,6 +58,10 @@ class BackgroundTracker:
         elif outcome.status == "failed":
             error = outcome.error or ""
             self._jobs.put(lambda: self._tracker.log_failure(planned, error))
+
+    def register(self, store: RunStore) -> None:
+        """Register the networks to use, once the runs that are to be logged are."""
+        self._jobs.put(lambda: self._tracker.register(store))
 
     def close(self, timeout_seconds: float = FLUSH_SECONDS) -> None:
         """Wait until all is logged, at most `timeout_seconds`."""

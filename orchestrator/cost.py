@@ -16,7 +16,7 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from model.network import NetworkConfig, build_network
+from model.network import build_network, published
 from model.training import Examples, Precision, TrainingConfig, predict, train
 from orchestrator.plan import Plan, PlannedRun
 
@@ -46,13 +46,13 @@ class Rates:
     """Forward only."""
 
 
-def calibrate(num_workers: int, precision: Precision = "float32") -> Rates:
-    """Measure the paper's network with some workers at once; takes seconds.
+def calibrate(num_workers: int, precision: Precision = "float32", network: str = "paper") -> Rates:
+    """Measure a network, of `model.network.NETWORKS`, with some workers at once; takes seconds.
 
     Each worker is a process with one thread, as runs are.
     """
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
-        rates = list(pool.map(partial(_measure, precision), range(num_workers)))
+        rates = list(pool.map(partial(_measure, precision, network), range(num_workers)))
     return Rates(
         train=float(np.mean([rate.train for rate in rates])),
         predict=float(np.mean([rate.predict for rate in rates])),
@@ -94,10 +94,10 @@ def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> 
         remaining.complete(key)
 
 
-def _measure(precision: Precision, seed: int) -> Rates:
+def _measure(precision: Precision, name: str, seed: int) -> Rates:
     """Train and predict random sequences for a while."""
     torch.set_num_threads(1)
-    config = NetworkConfig(num_tfs=1)
+    config = published(name, num_tfs=1)
     network = build_network(config, seed=seed)
     rng = np.random.default_rng(seed)
     examples = Examples(

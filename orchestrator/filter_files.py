@@ -10,6 +10,7 @@ import numpy as np
 from data.meme import MemeMotif, write_meme
 from data.pwm import consensus
 from model.filters import FilterMotifs
+from orchestrator.errors import RunError
 
 FILTERS_FILE: Final = "filters.json"
 MEME_FILE: Final = "filters.meme"
@@ -70,3 +71,18 @@ def read_filters(content: Mapping[str, Any]) -> FilterMotifs:
         background=np.array(content["background"]),
         num_scanned=content["num_correct"],
     )
+
+
+def stored_filters(folder: Path) -> FilterMotifs:
+    """Read the filters.json of a folder.
+
+    Raises
+    ------
+    RunError
+        If it is missing or damaged.
+    """
+    path = folder / FILTERS_FILE
+    try:
+        return read_filters(json.loads(path.read_text()))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({error}); remove {folder} and run again") from None

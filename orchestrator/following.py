@@ -9,7 +9,7 @@ Pearson correlation of the PWMs at their best offset (`data.pwm.pwm_distance`), 
 regions read; and of its weights, 1 less the cosine of the angle between them, which does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +52,8 @@ class FollowedFilters:
     """Filters that resemble the target's motif, by arm: multi, transfer, scratch."""
     num_matched: dict[str, int]
     """Filters that match any motif, by arm."""
+    stored: Mapping[str, StoredMotifs]
+    """What this was made of, by arm."""
 
 
 def follow_runs(
@@ -148,6 +150,7 @@ def follow_filters(
         table=table,
         num_target_like={arm: int((q < alpha).sum()) for arm, q in target_q.items()},
         num_matched={arm: motifs.num_matched(alpha) for arm, motifs in stored.items()},
+        stored=stored,
     )
 
 
@@ -156,8 +159,18 @@ def conv_weights(run: StoredRun, layer: int = 1) -> NDArray[np.float32]:
     return load_state(run.path)[f"conv{layer}.conv.weight"].numpy()
 
 
-def _target_q(stored: StoredMotifs, tfs: Sequence[str]) -> NDArray[np.float64]:
-    """Smallest q-value of each filter to any profile of some TFs, shape (F,)."""
+def target_matches(stored: StoredMotifs, tfs: Sequence[str]) -> pd.DataFrame:
+    """Match of each filter that was compared with that profile of some TFs that it fits best.
+
+    Returns
+    -------
+    Rows of `StoredMotifs.matches`, with the filter as index.
+
+    Raises
+    ------
+    RunError
+        If the database has no motif of these TFs.
+    """
     matches, wanted = stored.matches, {tf.upper() for tf in tfs}
     names = matches["name"].unique()
     of_target = [name for name in names if wanted & set(tf_names(name))]
@@ -165,7 +178,13 @@ def _target_q(stored: StoredMotifs, tfs: Sequence[str]) -> NDArray[np.float64]:
         raise RunError(
             f"{stored.info['database']} has no motif of {', '.join(tfs)}; name TFs that it has"
         )
-    best = matches[matches["name"].isin(of_target)].groupby("filter")["q_value"].min()
+    found = matches[matches["name"].isin(of_target)]
+    return found.sort_values("q_value", kind="stable").drop_duplicates("filter").set_index("filter")
+
+
+def _target_q(stored: StoredMotifs, tfs: Sequence[str]) -> NDArray[np.float64]:
+    """Smallest q-value of each filter to any profile of some TFs, shape (F,)."""
+    best = target_matches(stored, tfs)["q_value"]
     return best.reindex(stored.table["filter"], fill_value=1.0).to_numpy()
 
 

@@ -1,7 +1,9 @@
 """Sequence logos: a single one as SVG, or all filters of a layer on one sheet.
 
 Letters are drawn as shapes, all of one base as one path: a sheet of 100 logos takes a second, where
-a patch for every letter takes twenty (benchmarks/RESULTS.md).
+a patch for every letter takes twenty. A sheet that stands in hundreds of runs is written as SVG
+without matplotlib, each letter a reference to its outline, in hundredths of that
+(benchmarks/RESULTS.md).
 
 Legend: W positions.
 """
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 import matplotlib
 import numpy as np
@@ -31,6 +34,8 @@ _COLUMNS: Final = 5
 """Logos in a row of a sheet."""
 _MIN_HEIGHT_BITS: Final = 0.01
 """Lower letters are not drawn: nobody could see them."""
+_MIN_SVG_HEIGHT_BITS: Final = 0.04
+"""A pixel of a sheet in SVG."""
 
 
 def draw_logo(
@@ -131,6 +136,61 @@ def save_sheet(
     if heading:
         figure.suptitle(heading, fontsize=10, y=0.995, va="top")
     _save(figure, path)
+
+
+def write_sheet_svg(
+    path: Path, frequencies: NDArray[np.float64], titles: Sequence[str], heading: str = ""
+) -> None:
+    """Write all logos of a layer as one SVG of letters by reference: small, and quick to make.
+
+    Parameters
+    ----------
+    frequencies
+        Shape (F, 4, W).
+    titles
+        A line above each logo.
+    """
+    num, _, width = frequencies.shape
+    letter, bit, gap, top = 9.0, 24.0, 20.0, 24.0
+    across, down = letter * width + gap, MAX_BITS * bit + gap
+    size = (across * _COLUMNS + gap, down * max(1, math.ceil(num / _COLUMNS)) + top)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]:g}" height="{size[1]:g}"'
+        ' font-family="DejaVu Sans, sans-serif" font-size="9">',
+        '<rect width="100%" height="100%" fill="white"/><defs>',
+        *(f'<path id="{base}" fill="{COLOURS[base]}" d="{_svg_outline(base)}"/>' for base in BASES),
+        f'</defs><text x="{gap:g}" y="14" font-size="12">{escape(heading)}</text>',
+    ]
+    for index, (pwm, title) in enumerate(zip(frequencies, titles, strict=True)):
+        row, column = divmod(index, _COLUMNS)
+        x, y = gap + column * across, top + (row + 1) * down
+        parts.append(
+            f'<text x="{x:g}" y="{y - MAX_BITS * bit - 3:g}">{escape(title)}</text>'
+            f'<path d="M{x:g} {y:g}h{letter * width:g}" stroke="#b3b3b3"/>'
+        )
+        heights = pwm * information_bits(pwm)
+        order = np.argsort(heights, axis=0)  # the highest letter on top
+        sorted_heights = np.take_along_axis(heights, order, axis=0)
+        bottoms = sorted_heights.cumsum(axis=0) - sorted_heights
+        for place in np.argwhere(sorted_heights > _MIN_SVG_HEIGHT_BITS):
+            rank, position = place.tolist()
+            parts.append(
+                f'<use href="#{BASES[order[rank, position]]}" transform="matrix({letter * 0.94:.4g}'
+                f" 0 0 {-bit * sorted_heights[rank, position]:.3g} {x + letter * position:.4g}"
+                f' {y - bit * bottoms[rank, position]:.5g})"/>'
+            )
+    path.write_text("\n".join([*parts, "</svg>\n"]))
+
+
+@cache
+def _svg_outline(base: str) -> str:
+    """Path data of a letter that fills the unit square."""
+    data = []
+    for points, code in _letter(base).iter_segments():
+        command = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}[int(code)]
+        numbers = [] if command == "Z" else [f"{number:.3g}" for number in points]
+        data.append(command + " ".join(numbers))
+    return "".join(data)
 
 
 @cache

@@ -51,6 +51,8 @@ VERSION: Final = 1
 """Raised when the same folder comes to mean another computation."""
 IMPORTANCE_REGIONS: Final = 500
 """Regions at most that filters are silenced on: 20 ms each for 100 filters."""
+RECURRENT_IMPORTANCE_REGIONS: Final = 25
+"""The same where an LSTM follows the filters: a second each for 320 filters."""
 RULE: Final = ComparisonRule()
 
 TABLE_FILE: Final = "filters.csv"
@@ -158,7 +160,9 @@ def run_motifs(
     tell(f"comparing with {database.name} (compiles for a minute, once on a machine)")
     matches = match_filters(motifs.counts, database, RULE)
     tell("silencing each filter")
-    sample = _sample(sequences[right])
+    recurrent = bool(spec.network.lstm_units) and layer == num_layers
+    most = RECURRENT_IMPORTANCE_REGIONS if recurrent else IMPORTANCE_REGIONS
+    sample = _sample(sequences[right], most)
     importance = filter_importance(network, sample, layer=layer)
     info = {
         "version": VERSION,
@@ -186,9 +190,9 @@ def run_motifs(
     return StoredMotifs(folder)
 
 
-def _sample(sequences: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _sample(sequences: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
     """Regions to silence filters on: a fixed draw."""
-    num = min(IMPORTANCE_REGIONS, len(sequences))
+    num = min(most, len(sequences))
     return sequences[np.sort(np.random.default_rng(0).choice(len(sequences), num, replace=False))]
 
 
@@ -237,9 +241,17 @@ def filter_table(
     tfs: list[str],
 ) -> pd.DataFrame:
     """One row a filter: what it is, its best match, the TF that owes it most."""
+    table = best_matches(motifs, matches)
+    most = importance.squared_change.argmax(axis=1)
+    table["importance"] = importance.squared_change[np.arange(len(most)), most]
+    table["most_important_for"] = [tfs[index] for index in most]
+    return table
+
+
+def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
+    """One row a filter: what it is, and its best match."""
     rows = []
     bits = information_bits(motifs.frequencies).sum(axis=1)
-    most = importance.squared_change.argmax(axis=1)
     for index, frequencies in enumerate(motifs.frequencies):
         best = matches.best(index)
         rows.append(
@@ -258,8 +270,6 @@ def filter_table(
                 "overlap": None if best is None else best.overlap,
                 "offset": None if best is None else best.offset,
                 "orientation": None if best is None else best.orientation,
-                "importance": importance.squared_change[index, most[index]],
-                "most_important_for": tfs[most[index]],
             }
         )
     return pd.DataFrame(rows).astype({"overlap": "Int64", "offset": "Int64"})

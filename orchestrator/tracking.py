@@ -15,10 +15,15 @@ What MLflow shows:
 - parameters: the run's spec, nested names joined by dots; a pre-training run by its key
 - metrics: ``train_loss`` and ``val_loss`` with the epoch as step, and once ``mcc auroc
   average_precision aucpr_trapezoid precision recall best_epoch seconds``
-- artifacts: ``run.json``, ``metrics.json``, ``history.json``; the PWMs of the filters,
-  ``filters.meme`` and ``filters.json``
+- its dataset by name and fingerprint; tag ``pretraining_run`` and a link in the description: the
+  run that it started from
+- artifacts: ``run.json``, ``metrics.json``, ``history.json``; the curves (`orchestrator.curves`);
+  the PWMs of the filters, ``filters.meme`` and ``filters.json``, and their logos, ``logos.svg``.
+  Their matches in JASPAR, and what `bindgrid motifs` made, come by `orchestrator.tracked_motifs`;
+  networks are registered by `orchestrator.tracked_models`
 - a run that failed has the status FAILED and the tag ``error``; it makes way for the same key's
   success
+- saved views of each experiment, and a note on it: `orchestrator.tracked_views`
 
 The tracking URI is `MLFLOW_TRACKING_URI`, and the workspace's own SQLite file without one.
 """
@@ -26,32 +31,32 @@ The tracking URI is `MLFLOW_TRACKING_URI`, and the workspace's own SQLite file w
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import shutil
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
-from orchestrator.filter_files import FILTERS_FILE, MEME_FILE
+from orchestrator.mlflow_database import create_database
 from orchestrator.plan import PlannedRun
-from orchestrator.store import (
-    HISTORY_FILE,
-    METRICS_FILE,
-    RUN_FILE,
-    SUMMARY_METRICS,
-    RunStore,
-    StoredRun,
+from orchestrator.store import RunStore, StoredRun
+from orchestrator.tracked_run import (
+    NOTE_TAG,
+    role,
+    run_dataset,
+    run_metrics,
+    run_note,
+    run_params,
+    run_tags,
 )
+from orchestrator.tracked_views import experiment_tags, has_views, view_link
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Experiment, Metric, Param, Run
 
 # Read when mlflow is imported, which is put off (it takes seconds). What the user set stands.
 _DEFAULTS = {
@@ -66,13 +71,8 @@ _DEFAULTS = {
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
-ARTIFACTS = (RUN_FILE, METRICS_FILE, HISTORY_FILE, MEME_FILE, FILTERS_FILE)
-"""Files of a run folder that go into MLflow, those that a run has; weights and predictions stay
-in the run store."""
-
 MAX_METRICS_PER_BATCH = 1000
 MAX_PARAMS_PER_BATCH = 100
-MAX_PARAM_CHARACTERS = 6000
 MAX_TAG_CHARACTERS = 5000
 MAX_EXPERIMENTS = 1000
 
@@ -84,35 +84,6 @@ class TrackingError(RunError):
 def tracking_uri(workspace: Workspace) -> str:
     """Return `MLFLOW_TRACKING_URI`, or the workspace's SQLite file as a URI."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlflow_db.resolve()}"
-
-
-def create_database(workspace: Workspace) -> None:
-    """Make the workspace's SQLite file, in the mode in which readers do not stop the writer.
-
-    MLflow takes seconds to make its tables, and a file with some of them is of no use to it ever
-    after: they are made beside the place of the file, which appears whole or not at all. An
-    existing file is left as it is.
-    """
-    if workspace.mlflow_db.exists():
-        return
-    from mlflow import MlflowClient
-
-    folder = workspace.making("mlflow")
-    folder.mkdir(parents=True, exist_ok=True)
-    made, whole = folder / "made.db", folder / "whole.db"
-    try:
-        MlflowClient(f"sqlite:///{made}").search_experiments(max_results=1)
-        # a copy, since MLflow keeps the file that it made open
-        with (
-            contextlib.closing(sqlite3.connect(made)) as source,
-            contextlib.closing(sqlite3.connect(whole)) as target,
-        ):
-            source.backup(target)
-            target.execute("PRAGMA journal_mode=WAL")
-        if not workspace.mlflow_db.exists():
-            os.replace(whole, workspace.mlflow_db)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Tracker:
@@ -134,6 +105,7 @@ class Tracker:
         self.uri = tracking_uri(workspace)
         self._mlflow: MlflowClient | None = None
         self._experiment_ids: dict[str, str] = {}
+        self._pretraining: dict[tuple[str, str], Run] = {}
 
     def log_run(self, run: StoredRun) -> None:
         """Log a complete run, once for each of its roles, unless it is there already.
@@ -173,9 +145,9 @@ class Tracker:
             experiment_id = self._experiment_id(planned.experiment)
             if not self._make_way(experiment_id, planned):
                 return
-            tags = {**_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
+            tags = {**run_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
             created = self._client.create_run(experiment_id, tags=tags, run_name=planned.name)
-            self._log_params(created.info.run_id, planned)
+            self._log_batches(created.info.run_id, params=run_params(planned))
             self._client.set_terminated(created.info.run_id, status="FAILED")
 
     def sync(self, store: RunStore) -> int:
@@ -203,7 +175,7 @@ class Tracker:
                 experiment_id = self._experiment_id(planned.experiment)
                 if planned.experiment not in known:
                     known[planned.experiment] = self._finished(experiment_id)
-                if _role(_tags(planned)) not in known[planned.experiment]:
+                if role(run_tags(planned)) not in known[planned.experiment]:
                     self._make_way(experiment_id, planned)
                     self._log(run, planned, experiment_id)
                     num_logged += 1
@@ -232,15 +204,30 @@ class Tracker:
         keys = {run.key for run in store.completed()}
         num_deleted = 0
         with self._translated():
-            experiments = self._client.search_experiments(max_results=MAX_EXPERIMENTS)
-            for experiment in experiments:
+            for experiment in self._experiments():
                 for run in list(self._all_runs(experiment.experiment_id)):
                     tags = run.data.tags
                     folder = Path(tags.get("run_folder", ""))
                     if tags.get("key") in keys or folder.parent == store.workspace.runs:
                         self._client.delete_run(run.info.run_id)
                         num_deleted += 1
+        self._pretraining.clear()
         return num_deleted
+
+    def views(self) -> dict[str, str]:
+        """Links to the table of each experiment's runs in MLflow's UI, from `#` on, by name.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        with self._translated():
+            return {
+                experiment.name: view_link(experiment.experiment_id, "runs")
+                for experiment in sorted(self._experiments(), key=lambda one: one.name)
+                if has_views(experiment)
+            }
 
     @property
     def _client(self) -> MlflowClient:
@@ -266,21 +253,28 @@ class Tracker:
 
     def _find_or_make_experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
-        location = None
-        if self._is_own_database:
-            location = self.workspace.mlflow_artifacts.resolve().as_uri()
-        return str(self._client.create_experiment(name, artifact_location=location))
+        if found is None:
+            location = None
+            if self._is_own_database:
+                location = self.workspace.mlflow_artifacts.resolve().as_uri()
+            made = self._client.create_experiment(name, artifact_location=location)
+            found = self._client.get_experiment(made)
+        elif found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        for tag, text in self._experiment_tags(found).items():
+            self._client.set_experiment_tag(found.experiment_id, tag, text)
+        return str(found.experiment_id)
+
+    def _experiment_tags(self, experiment: Experiment) -> dict[str, str]:
+        """Tags that an experiment should have and does not."""
+        return experiment_tags(experiment)
 
     def _make_way(self, experiment_id: str, planned: PlannedRun) -> bool:
         """Delete what is unfinished of a run; return False where it is finished already."""
         found = self._client.search_runs([experiment_id], f"tags.key = {_quoted(planned.key)}")
         finished = [run for run in found if run.info.status == "FINISHED"]
-        role = _role(_tags(planned))
-        if any(_role(run.data.tags) == role for run in finished):
+        own = role(run_tags(planned))
+        if any(role(run.data.tags) == own for run in finished):
             return False
         for run in found:
             if run not in finished:
@@ -289,7 +283,7 @@ class Tracker:
 
     def _finished(self, experiment_id: str) -> set[tuple[str, ...]]:
         return {
-            _role(run.data.tags)
+            role(run.data.tags)
             for run in self._all_runs(experiment_id)
             if run.info.status == "FINISHED"
         }
@@ -304,31 +298,66 @@ class Tracker:
                 return
 
     def _log(self, run: StoredRun, planned: PlannedRun, experiment_id: str) -> None:
-        summary = run.metrics
+        from orchestrator.tracked_files import write_run_files  # loads matplotlib
+
         end = int(1000 * run.finished_at)
+        summary = run.metrics
         start = end - int(1000 * float(summary["seconds"]))
-        tags = _tags(planned)
-        tags["num_bound"] = str(summary["num_bound"])
-        tags["run_folder"] = str(run.path)
+        pretraining = self._pretraining_run(planned, experiment_id)
+        tags = {
+            **run_tags(planned),
+            "num_bound": str(summary["num_bound"]),
+            "run_folder": str(run.path),
+            NOTE_TAG: run_note(planned, pretraining),
+        }
+        if pretraining is not None:
+            tags["pretraining_run"] = pretraining.info.run_id
         created = self._client.create_run(
             experiment_id, start_time=start, tags=tags, run_name=planned.name
         )
         run_id = created.info.run_id
-        metrics = [*_epoch_metrics(run.history, start, end), *_summary_metrics(summary, end)]
-        for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
-            self._client.log_batch(run_id, metrics[first : first + MAX_METRICS_PER_BATCH])
-        self._log_params(run_id, planned)
-        for name in ARTIFACTS:
-            if (run.path / name).exists():
-                self._client.log_artifact(run_id, str(run.path / name))
+        self._log_batches(run_id, run_metrics(run, start, end), run_params(planned))
+        source = self.workspace.dataset.resolve().as_uri()
+        self._client.log_inputs(run_id, [run_dataset(run, planned, source)])
+        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+            write_run_files(run, planned.name, Path(folder))
+            self._client.log_artifacts(run_id, folder)
         self._client.set_terminated(run_id, end_time=end)
 
-    def _log_params(self, run_id: str, planned: PlannedRun) -> None:
-        from mlflow.entities import Param
+    def _pretraining_run(self, planned: PlannedRun, experiment_id: str) -> Run | None:
+        """MLflow's run of the multi-model that a run started from, of the same experiment if any.
 
-        params = [Param(name, text) for name, text in _params(planned)]
-        for first in range(0, len(params), MAX_PARAMS_PER_BATCH):
-            self._client.log_batch(run_id, params=params[first : first + MAX_PARAMS_PER_BATCH])
+        It is logged before what starts from it, since it ended before.
+        """
+        if planned.spec.start is None:
+            return None
+        wanted = experiment_id, planned.spec.start.key
+        if wanted not in self._pretraining:
+            text = f"tags.key = {_quoted(wanted[1])} and attributes.status = 'FINISHED'"
+            found = self._client.search_runs([experiment_id], text, max_results=1)
+            if not found:
+                others = [other.experiment_id for other in self._experiments()]
+                found = self._client.search_runs(others, text, max_results=1)
+            if not found:
+                return None
+            self._pretraining[wanted] = found[0]
+        return self._pretraining[wanted]
+
+    def _experiments(self) -> Sequence[Experiment]:
+        return self._client.search_experiments(max_results=MAX_EXPERIMENTS)
+
+    def _log_batches(
+        self, run_id: str, metrics: Sequence[Metric] = (), params: Sequence[Param] = ()
+    ) -> None:
+        """Log in one request where MLflow takes it in one."""
+        room = MAX_METRICS_PER_BATCH - MAX_PARAMS_PER_BATCH
+        rest = list(metrics)
+        for first in range(0, max(1, len(params)), MAX_PARAMS_PER_BATCH):
+            some = params[first : first + MAX_PARAMS_PER_BATCH]
+            self._client.log_batch(run_id, rest[:room], some)
+            rest = rest[room:]
+        for first in range(0, len(rest), MAX_METRICS_PER_BATCH):
+            self._client.log_batch(run_id, rest[first : first + MAX_METRICS_PER_BATCH])
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -349,63 +378,6 @@ class Tracker:
                 f"MLflow at {self.uri} does not take the runs ({reason[:200]}): {advice}; "
                 f"{self.remedy}"
             ) from error
-
-
-def _tags(planned: PlannedRun) -> dict[str, str]:
-    tags = {name: str(value) for name, value in planned.role.items()}
-    tags["with_target"] = "true" if planned.with_target else ""
-    return {"key": planned.key, **tags}
-
-
-_ROLE_TAGS = ("key", *(field.name for field in fields(PlannedRun)[1:]))
-
-
-def _role(tags: Mapping[str, str]) -> tuple[str, ...]:
-    """What tells an MLflow run from the others of its experiment."""
-    return tuple(tags.get(name, "") for name in _ROLE_TAGS)
-
-
-def _epoch_metrics(
-    history: Sequence[Mapping[str, float]], start: int, end: int
-) -> Iterator[Metric]:
-    """Yield each epoch's losses, at the time of its end; `start` and `end` in milliseconds."""
-    from mlflow.entities import Metric
-
-    now = float(start)
-    for epoch in history:
-        now = min(now + 1000 * epoch["seconds"], end)
-        for name in ("train_loss", "val_loss"):
-            yield Metric(name, epoch[name], int(now), int(epoch["epoch"]))
-
-
-def _summary_metrics(summary: Mapping[str, float], end: int) -> Iterator[Metric]:
-    from mlflow.entities import Metric
-
-    for name in SUMMARY_METRICS:
-        yield Metric(name, float(summary[name]), end, 0)
-
-
-def _params(planned: PlannedRun) -> list[tuple[str, str]]:
-    """Return the spec as names and texts; another run in it is named by its key alone."""
-    values = planned.spec.to_dict()
-    if planned.spec.start is not None:
-        values["start"] = planned.spec.start.key
-    excluded = planned.spec.regions.excluded
-    if excluded is not None:
-        values["regions"]["excluded"] = f"of a multi-model of {len(excluded.tfs)} TFs"
-    return _flat(values)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return a nested mapping as (dotted name, text) pairs, short enough for MLflow."""
-    pairs = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            pairs += _flat(value, f"{prefix}{name}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value)
-            pairs.append((f"{prefix}{name}", text[:MAX_PARAM_CHARACTERS]))
-    return pairs
 
 
 def _quoted(text: str) -> str:

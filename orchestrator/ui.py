@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RunError
+from orchestrator.mlflow_view import ViewTracker
 from orchestrator.store import RunStore
-from orchestrator.tracking import Tracker, tracking_uri
+from orchestrator.tracking import tracking_uri
 from orchestrator.workspace import Workspace
 
 START_SECONDS = 120.0
@@ -50,7 +52,8 @@ def serve_ui(
 ) -> None:
     """Serve the MLflow UI until Ctrl-C or SIGTERM. To be called from the main thread.
 
-    What the run store has and MLflow does not is logged before.
+    What the run store has and MLflow does not is logged before; filters that are not yet compared
+    with JASPAR are compared meanwhile, at the lowest priority.
 
     Parameters
     ----------
@@ -59,7 +62,8 @@ def serve_ui(
     host, port : str, int
         Where to listen.
     announce : callable
-        Called with the address, once it answers.
+        Called with the address, once it answers; then with a line for each experiment, whose
+        address shows transfer beside scratch.
 
     Raises
     ------
@@ -71,11 +75,17 @@ def serve_ui(
     if uri.startswith(("http://", "https://")):
         raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
     _check_free(host, port)
-    Tracker(workspace).sync(RunStore(workspace))
+    tracker, store = ViewTracker(workspace), RunStore(workspace)
+    tracker.sync(store)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with mlflow_server(workspace, uri, host, port) as server:
             announce(server.url)
+            for name, link in tracker.views().items():
+                announce(f"{name}: {server.url}/{link}")
+            threading.Thread(
+                target=_match_filters, args=(ViewTracker(workspace), store), daemon=True
+            ).start()
             status = server.process.wait()
             raise RunError(f"the MLflow UI ended with status {status}: see {server.log}")
     except KeyboardInterrupt:
@@ -131,6 +141,15 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         yield Server(url=url, process=process, log=log)
     finally:
         _stop(process)
+
+
+def _match_filters(tracker: ViewTracker, store: RunStore) -> None:
+    """Compare filters with JASPAR while somebody looks at the rest."""
+    with contextlib.suppress(OSError):
+        # on Linux of this thread alone: trainings on the machine go first
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    with contextlib.suppress(RunError):  # what `bindgrid mlflow sync` would tell
+        tracker.log_matches(store)
 
 
 def _check_free(host: str, port: int) -> None:

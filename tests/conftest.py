@@ -18,6 +18,17 @@ from tests.tiny import tiny_dataset
 Bindgrid = Callable[..., tuple[int, str, str]]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process of pytest-xdist, and all that start Ray in another.
+
+    Tests that start Ray mostly wait; two Rays at once would starve each other.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """A workspace with a tiny dataset."""

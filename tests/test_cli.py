@@ -1,12 +1,17 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from data.store import Dataset
 from experiments.console import complain
+from model.checkpoint import load_state
+from model.network import published
 from orchestrator.cost import Rates
+from orchestrator.store import RunStore
 from tests.tiny import TinySources, build_arguments
 
 
@@ -94,6 +99,41 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert "3 runs, of which 1 multi-models" in out
 
 
+def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
+    small = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
+    monkeypatch.setattr(
+        "experiments.settings.published", lambda *a, **k: replace(published(*a, **k), **small)
+    )
+    arguments = [*TRANSFER, *SHORT, "--network", "danq", "-w", workspace.root]
+    code, _, err = bindgrid(*arguments, "--freeze", "conv", "--replicates", "1")
+    assert code == 0, err
+    runs = {run.planned.arm: run for run in RunStore(workspace).completed()}
+    assert {run.planned.spec.network.name for run in runs.values()} == {"danq"}
+    frozen = {arm: run.planned.spec.training.frozen for arm, run in runs.items()}
+    assert frozen == {"multi": (), "scratch": (), "transfer": ("conv1",)}
+    assert runs["transfer"].planned.pretraining_set == "ELF1+GABPA, danq"
+    before, after = (load_state(runs[arm].path) for arm in ("multi", "transfer"))
+    assert torch.equal(after["conv1.conv.weight"], before["conv1.conv.weight"])
+    key = "lstm1.lstm.weight_ih_l0"
+    assert not torch.equal(after[key], before[key])
+    code, out, err = bindgrid("motifs", "SPI1", "-w", workspace.root)
+    assert code == 0, err
+    assert "of 8 filters match" in out
+    code, _, err = bindgrid("explain", "SPI1", "--regions", "top:2", "-w", workspace.root)
+    assert (code, "choose in-silico mutagenesis (method mutagenesis)" in err) == (2, True)
+    arguments = ["explain", "SPI1", "--regions", "top:2", "--method", "mutagenesis"]
+    code, _, err = bindgrid(*arguments, "-w", workspace.root)
+    assert code == 0, err
+
+
+def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch):
+    measured = []
+    rates = Rates(train=1.0, predict=3.0)
+    monkeypatch.setattr("orchestrator.cost.calibrate", lambda *a: measured.append(a[2]) or rates)
+    bindgrid(*TRANSFER, *SHORT, "--network", "danq", "--dry-run", "-w", workspace.root)
+    assert measured == ["danq"]
+
+
 def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspace):
     arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
     code, _, err = bindgrid(*arguments, "--stop-after", "1e-9")
@@ -144,6 +184,8 @@ def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_region
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
         (["--test-chroms", "chr1"], ["--split chromosome"]),
         (["--epochs", "-1"], ["max_epochs"]),
+        (["--freeze", "conv,lstm"], ["network paper has no layer 'lstm'", "conv1, conv2, conv3"]),
+        (["--network", "danq", "--freeze", "conv2"], ["network danq has no layer 'conv2'"]),
         (["--seed", "-1"], ["seed is -1"]),
     ],
 )

@@ -13,6 +13,8 @@ from orchestrator.tuning.study import read_training
 from orchestrator.workspace import Workspace
 from tests.conftest import Bindgrid
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 ARGUMENTS = ["tune", "--tf", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--pretrain-epochs", "1"]
 SMALL = ["--sample", "40", "--folds", "2", "--max-epochs", "11", "--workers", "2"]
 

@@ -18,6 +18,8 @@ import pytest
 
 from orchestrator.store import RunStore
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 ROOT = Path(__file__).parents[1]
 GRID = ROOT / "experiments" / "grid.py"
 ARGUMENTS = ["transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--dry-run", "--json"]

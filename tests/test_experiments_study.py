@@ -14,6 +14,7 @@ from data.store import RegionTable, write_dataset
 from data.string_links import read_string_links
 from experiments.binding_modes import OTHER, SHARED, UNKNOWN, binding_modes
 from experiments.downsampling import downsampling
+from experiments.interpretation import interpretation
 from experiments.pretraining_sets import pretraining_sets
 from experiments.registry import paper, plan_experiments
 from experiments.settings import Trainings
@@ -216,3 +217,23 @@ def test_epochs_are_set_for_the_kind_of_model_asked_for() -> None:
     assert (changed.multi.max_epochs, changed.scratch.max_epochs) == (15, 3)
     assert changed.transfer.max_epochs == 3
     assert {changed.multi.precision, changed.transfer.precision} == {"bfloat16"}
+
+
+def test_interpretation_follows_filters_of_the_runs_of_transfer(loaded: LoadedDataset) -> None:
+    asked = replace(STUDY, tfs=("A1", "A2"))
+    planned = interpretation(loaded, asked)
+    assert arms(planned) == {("multi", False): 1, ("scratch", True): 2, ("transfer", True): 2}
+    assert keys(planned.runs) < keys(transfer(loaded, asked).runs)
+    assert {run.target for run in planned.runs if run.tf} == {"A1", "A2"}
+    with pytest.raises(DataError, match="no TF named 'HNF4A'"):
+        interpretation(loaded, STUDY)
+
+
+@pytest.mark.parametrize(("target", "num_runs"), [("A1", 3), ("A2", 0), ("B1", 0)])
+def test_the_paper_interprets_only_what_it_trains_anyway(
+    loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch, target: str, num_runs: int
+) -> None:
+    monkeypatch.setattr("experiments.interpretation.TARGETS", (target,))
+    study = replace(STUDY, tfs=("A1", "A2"), scale=replace(STUDY.scale, sizes=(50,)))
+    union = paper(loaded, study)
+    assert [run.experiment for run in union.runs].count("interpretation") == num_runs

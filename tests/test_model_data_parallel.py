@@ -25,6 +25,17 @@ BATCH_NORM_CASES = (
     (2, torch.float64),  # one of three processes has no row
     (7, torch.bfloat16),  # as products may be; the layer itself is float32
 )
+DANQ: dict[str, Any] = {
+    "name": "danq",
+    "conv_filters": (8,),
+    "conv_widths": (9,),
+    "pool_width": 16,
+    "dense_units": (12,),
+    "batch_norm": False,
+    "conv_dropout": 0.2,
+    "lstm_units": (6, 5),
+    "lstm_dropout": 0.5,
+}
 CASES: dict[str, dict[str, Any]] = {
     # both strands of n regions: 2n examples in batches of 16
     "plain": {"dropout": 0.0, "num": 40},
@@ -33,6 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     "last batch of two": {"dropout": 0.3, "num": 41},
     "odd last batch": {"dropout": 0.3, "num": 45, "both_strands": False},
     "masked last batch of two": {"dropout": 0.3, "num": 41, "masked": True},
+    "recurrent": {"dropout": 0.0, "num": 41, "sizes": DANQ},
 }
 
 
@@ -64,7 +76,8 @@ def make_examples(num: int, seed: int, *, masked: bool = False) -> Examples:
 
 
 def train_case(case: dict[str, Any], parallel: OneProcess) -> tuple[TrainingResult, Any]:
-    sizes = {"conv_filters": (8, 8, 8), "dense_units": (16, 16), "dropout": case["dropout"]}
+    sizes = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)} | case.get("sizes", {})
+    sizes["dropout"] = case["dropout"]
     network = InDouble(build_network(NetworkConfig(num_tfs=NUM_TFS, **sizes), seed=0))
     masked = case.get("masked", False)
     result = train(

@@ -53,9 +53,10 @@ def test_a_filter_that_nothing_reads_has_no_importance():
         network.conv2.conv.weight[:, 3] = 0
     found = filter_importance(network.train(), regions)
     assert network.training
-    assert not found.squared_change[3].any()
-    assert not found.logit_change[3].any()
-    assert found.squared_change.any(axis=1).sum() >= 4
+    # a processor's matrix product may round otherwise in another batch, far below any real change
+    np.testing.assert_allclose(found.squared_change[3], 0, atol=1e-12)
+    np.testing.assert_allclose(found.logit_change[3], 0, atol=1e-6)
+    assert (found.squared_change > 1e-10).any(axis=1).sum() >= 4
 
 
 def test_what_cannot_be_silenced_is_refused():

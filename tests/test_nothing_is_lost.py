@@ -34,6 +34,8 @@ from orchestrator.workspace import Workspace
 from tests.test_orchestrator_execute import contents
 from tests.tiny import tiny_dataset
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 ROOT = Path(__file__).parents[1]
 RUN = ("run", "transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--workers", "2")
 EPOCHS = ("--pretrain-epochs", "2", "--epochs", "15")

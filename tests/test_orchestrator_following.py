@@ -39,7 +39,17 @@ def stored(folder: Path, counts: list, q_values: dict[tuple[int, str], float]) -
     }
     (folder / "filters.json").write_text(json.dumps(info))
     matches = pd.DataFrame(
-        [{"filter": f, "name": name, "q_value": q} for (f, name), q in q_values.items()]
+        [
+            {
+                "filter": f,
+                "name": name,
+                "matrix_id": name,
+                "offset": -1,
+                "orientation": "-",
+                "q_value": q,
+            }
+            for (f, name), q in q_values.items()
+        ]
     )
     matches.to_parquet(folder / "matches.parquet")
     best = matches.loc[matches.groupby("filter")["q_value"].idxmin()].set_index("filter")

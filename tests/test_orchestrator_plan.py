@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from data.sampling import Sampling
-from model.network import NetworkConfig
+from model.network import NetworkConfig, published
 from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.plan import Arm, Plan, PlannedRun, Remaining, RunOutcome
@@ -163,7 +163,9 @@ def test_a_setting_that_came_later_leaves_older_keys_as_they_are():
     assert MULTI.training is not None
     last = replace(MULTI, training=replace(MULTI.training, keep="last"))
     few = replace(MULTI.regions, sampling=Sampling(max_multi_regions=100))
-    assert len({MULTI.key, last.key, replace(MULTI, regions=few).key}) == 3
+    danq = replace(MULTI, network=published("danq", num_tfs=2))
+    assert len({MULTI.key, last.key, danq.key, replace(MULTI, regions=few).key}) == 4
+    assert RunSpec.from_dict(json.loads(json.dumps(danq.to_dict()))) == danq
     assert RunSpec.from_dict(json.loads(json.dumps(last.to_dict()))) == last
 
 

@@ -29,6 +29,8 @@ from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
 from tests.test_orchestrator_execute import contents
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 NUM_REGIONS = 400
 TRAINING = TrainingConfig(lr=0.003, max_epochs=1)
 

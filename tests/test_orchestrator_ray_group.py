@@ -35,6 +35,8 @@ from tests.test_orchestrator_ray import (
     worker_pids,
 )
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 
 def test_pretrainings_are_what_others_start_from_and_multi_models() -> None:
     multi = multi_spec()

@@ -220,7 +220,7 @@ def test_a_success_takes_the_place_of_what_failed_or_was_left_half_written(
 
 
 def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
-    from orchestrator.tracking import create_database
+    from orchestrator.mlflow_database import create_database
 
     workspace = Workspace(tmp_path / "new")
     create_database(workspace)
@@ -231,7 +231,7 @@ def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
 def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
-    from orchestrator.tracking import create_database
+    from orchestrator.mlflow_database import create_database
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

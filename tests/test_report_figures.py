@@ -108,7 +108,11 @@ def texts_of(figure: Figure) -> list[Text]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_is_cut_off_or_on_another(name):
-    figure = FIGURES[name]()
+    check_texts(FIGURES[name]())
+
+
+def check_texts(figure: Figure) -> None:
+    """No text of a figure is cut off, and none lies on another."""
     with report_style():
         figure.draw_without_rendering()
     boxes = {text: text.get_window_extent() for text in texts_of(figure)}

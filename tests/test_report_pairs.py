@@ -34,6 +34,7 @@ def table(*rows):
         num_test_regions=100,
         num_seen=0,
         finished_at=np.arange(float(len(made))),
+        network="paper",
     )
 
 

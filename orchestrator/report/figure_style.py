@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 Parameters = ParamSpec("Parameters")
@@ -29,6 +30,8 @@ VERMILLION: Final = "#D55E00"
 PURPLE: Final = "#CC79A7"
 GREY: Final = "#6b6b6b"
 PALE: Final = "#f2f2f2"
+_NUM_NAMED: Final = 12
+"""Points in a scatter that are named at most."""
 
 STYLE: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
@@ -155,3 +158,46 @@ def legend(figure: Figure, axes: Axes, handles: Sequence[Line2D] | None = None) 
         columnspacing=1.5,
         handletextpad=0.5,
     )
+
+
+def name_points(
+    figure: Figure,
+    axes: Axes,
+    places: NDArray[np.float64],
+    names: Sequence[str] | pd.Series,
+    order: NDArray[np.intp],
+) -> None:
+    """Write names beside the points of a scatter, wherever there is room.
+
+    Parameters
+    ----------
+    places
+        Points in data coordinates, shape (n, 2).
+    names
+        Of the points.
+    order
+        Points to name, those that come first first.
+    """
+    figure.draw_without_rendering()  # the axes have their place and scale only then
+    points, frame = axes.transData.transform(places), axes.get_window_extent()
+    taken: list[Bbox] = []
+    for row, name in ((row, str(np.asarray(names)[row])) for row in order):
+        for x, side in ((4, "left"), (-4, "right")):
+            text = axes.annotate(
+                name,
+                tuple(places[row]),
+                xytext=(x, 3),
+                textcoords="offset points",
+                ha=side,
+                fontsize=7,
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3},
+            )
+            here = text.get_window_extent()
+            inside = here.x0 > frame.x0 and here.x1 < frame.x1 and here.y1 < frame.y1
+            free = not any(here.overlaps(other) for other in taken)
+            if inside and free and not here.count_contains(points):
+                taken.append(here)
+                break
+            text.remove()
+        if len(taken) == _NUM_NAMED:
+            break

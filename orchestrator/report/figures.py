@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from orchestrator.report.figure_style import (
@@ -27,6 +26,7 @@ from orchestrator.report.figure_style import (
     box,
     error,
     legend,
+    name_points,
     shade_every_other,
     size_axis,
     spread,
@@ -44,7 +44,6 @@ MODE_COLOURS: Final = {"multi-model": GREEN, "shared mode": PURPLE, "other mode"
 
 WIDTH_INCHES: Final = 7.2
 _ROW_INCHES: Final = 0.19
-_NUM_NAMED: Final = 12  # of points in a scatter at most
 _MCC = "MCC on held-back regions"
 
 
@@ -124,7 +123,9 @@ def gain_by_size(table: pd.DataFrame, title: str) -> Figure:
     axes.set_xlabel("bound regions trained on")
     axes.set_ylabel("gain by transfer (MCC)")
     axes.set_title(title)
-    _name_points(figure, axes, table)
+    places = table[["num_bound", "gain"]].to_numpy(dtype=float)
+    extreme = np.argsort(-np.abs(places[:, 1] - np.median(places[:, 1])), kind="stable")
+    name_points(figure, axes, places, table["tf"], extreme)
     return figure
 
 
@@ -310,31 +311,3 @@ def _bracket(axes: Axes, left: int, right: int, text: str) -> None:
     axes.plot([left, left, right, right], [y, y + tick, y + tick, y], color="black", linewidth=0.7)
     axes.text((left + right) / 2, y + 1.5 * tick, text, ha="center", va="bottom")
     axes.set_ylim(low, high + 0.12 * (high - low))
-
-
-def _name_points(figure: Figure, axes: Axes, table: pd.DataFrame) -> None:
-    """Write the TF beside a point, extreme gains first, wherever there is room."""
-    figure.draw_without_rendering()  # the axes have their place and scale only then
-    places = table[["num_bound", "gain"]].to_numpy(dtype=float)
-    points, frame = axes.transData.transform(places), axes.get_window_extent()
-    taken: list[Bbox] = []
-    for row in np.argsort(-np.abs(places[:, 1] - np.median(places[:, 1])), kind="stable"):
-        for x, side in ((4, "left"), (-4, "right")):
-            text = axes.annotate(
-                str(table["tf"].iloc[row]),
-                tuple(places[row]),
-                xytext=(x, 3),
-                textcoords="offset points",
-                ha=side,
-                fontsize=7,
-                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.3},
-            )
-            here = text.get_window_extent()
-            inside = here.x0 > frame.x0 and here.x1 < frame.x1 and here.y1 < frame.y1
-            free = not any(here.overlaps(other) for other in taken)
-            if inside and free and not here.count_contains(points):
-                taken.append(here)
-                break
-            text.remove()
-        if len(taken) == _NUM_NAMED:
-            break

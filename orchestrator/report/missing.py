@@ -104,6 +104,16 @@ def missing_sets(table: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
     return lines
 
 
+def other_networks(table: pd.DataFrame, of_last: pd.DataFrame) -> list[str]:
+    """Say which runs are left out since another network was trained after theirs."""
+    others = table[~table["key"].isin(of_last["key"])]
+    return [
+        f"{counted(rows['key'].nunique(), 'run')} of network {name} set aside: the last ones are "
+        f"of {of_last['network'].iloc[0]}."
+        for name, rows in others.groupby("network")
+    ]
+
+
 def single_replicates(table: pd.DataFrame) -> list[str]:
     """Warn where no TF has two replicates."""
     runs = table[(table["arm"] == "transfer") & (table["tf"] != "")]

@@ -1,11 +1,13 @@
 """Which runs are compared: a transfer run and its twin from scratch, on the same test regions.
 
-Input is the results table (`orchestrator.results`) of one experiment with two more columns:
+Input is the results table (`orchestrator.results`) of one experiment with three more columns:
 
 - ``test_regions``: hash of the test regions, the same where two runs were tested on the same
+- ``network``: name of the network that was trained
 - ``finished_at``: when the run was complete, seconds since the epoch
 
-Two runs are twins if they have the TF, the group, the replicate and the test regions in common.
+Two runs are twins if they have the TF, the group, the replicate, the network and the test regions
+in common.
 Where several runs stand for the same (a study was run again with other epochs, say), the last one
 counts, and how many were set aside is told.
 """
@@ -59,7 +61,7 @@ def pair(table: pd.DataFrame) -> Pairs:
     """
     scored = scored_runs(table)
     by_arm = {arm: scored[scored["arm"] == arm] for arm in ("scratch", "transfer", "multi")}
-    twin = ["tf", "group", "replicate", "test_regions"]
+    twin = ["tf", "group", "replicate", "test_regions", "network"]
     pairs = latest(by_arm["transfer"], ["tf", "group", "replicate", "pretraining_set"])
     pairs = pairs.rename(columns={name: f"{name}_transfer" for name in ARM_COLUMNS})
     pairs = pairs.merge(_arm(by_arm["scratch"], "scratch", twin), on=twin)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.errors import DataError
 from data.store import Dataset
-from model.network import NetworkConfig
+from model.network import NetworkConfig, published
 from orchestrator.report.words import counted, listed
 from orchestrator.spec import RunSpec
 
@@ -107,6 +107,6 @@ def _text(value: Any) -> str:
 
 
 def _network(network: NetworkConfig) -> str:
-    defaults = asdict(NetworkConfig(num_tfs=network.num_tfs, name=network.name))
+    defaults = asdict(published(network.name, num_tfs=network.num_tfs))
     changed = {name: value for name, value in asdict(network).items() if value != defaults[name]}
     return ", ".join(filter(None, [network.name, _fields(changed)]))

@@ -10,6 +10,7 @@ from typing import Final
 import pandas as pd
 
 from orchestrator.errors import RunError
+from orchestrator.report.filter_findings import FilterFindings, MotifReader, learnt_findings
 from orchestrator.report.findings import (
     Finding,
     downsampling_findings,
@@ -17,11 +18,13 @@ from orchestrator.report.findings import (
     transfer_findings,
 )
 from orchestrator.report.finished import FinishedRuns, read_finished
+from orchestrator.report.followed_findings import followed_findings
 from orchestrator.report.missing import (
     missing_pairs,
     missing_runs,
     missing_sets,
     missing_table,
+    other_networks,
     seen_before,
     single_replicates,
     undefined_scores,
@@ -40,8 +43,11 @@ TITLES: Final = {
     "downsampling": "How few regions are enough (Fig. 1B)",
     "binding-modes": "A shared binding mode (Fig. 2A)",
     "pretraining-sets": "Which TFs to pre-train on (Fig. 2B)",
+    "interpretation": "Filters followed through fine-tuning (Fig. 3B)",
 }
 """Of the experiments that have a section, in their order; the figures are the paper's."""
+
+_LACKS: Final = {"interpretation": "no filters were read"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +62,14 @@ class Section:
     remarks: tuple[str, ...]
     """What planning left out or made smaller, and why."""
     settings: Facts
+    lack: str = "no two arms on the same test regions"
+    """Why there is no finding, where there is none."""
 
     @property
     def headline(self) -> str:
         """The results in a sentence each, or why there is none."""
         if not self.findings:
-            return (
-                f"Nothing to compare yet: {counted(self.num_runs, 'run')} complete, no two arms "
-                "on the same test regions."
-            )
+            return f"Nothing to compare yet: {counted(self.num_runs, 'run')} complete, {self.lack}."
         return " ".join(finding.sentence for finding in self.findings)
 
 
@@ -81,13 +86,17 @@ class Report:
     """What concerns no section."""
 
 
-def make_report(workspace: Workspace, *, seed: int = 0) -> Report:
+def make_report(
+    workspace: Workspace, *, seed: int = 0, motifs: MotifReader | None = None
+) -> Report:
     """Work out what the finished runs of a workspace say.
 
     Parameters
     ----------
     seed
         Of the bootstrap.
+    motifs
+        Reads the filters of runs; None leaves out what is said of them.
 
     Raises
     ------
@@ -110,6 +119,7 @@ def make_report(workspace: Workspace, *, seed: int = 0) -> Report:
                 missing[missing["experiment"] == name],
                 remarks.get(name, []),
                 Bootstrap(seed),
+                motifs,
             )
             for name in TITLES
             if name in there
@@ -127,6 +137,7 @@ def _section(
     unfinished: pd.DataFrame,
     remarks: Sequence[str],
     boot: Bootstrap,
+    motifs: MotifReader | None,
 ) -> Section:
     rows = runs.table[runs.table["experiment"] == name]
     lines = [
@@ -137,8 +148,10 @@ def _section(
     ]
     findings: Sequence[Finding]
     if name == "pretraining-sets":
-        findings = set_findings(rows, runs.calls, boot)
-        lines += missing_sets(rows, KINDS)
+        of_last = rows[rows["network"] == rows.sort_values("finished_at")["network"].iloc[-1]]
+        findings = set_findings(of_last, runs.calls, boot)
+        lines += missing_sets(of_last, KINDS)
+        lines += other_networks(rows, of_last)
     else:
         pairs = pair(rows)
         findings = _pair_findings(name, pairs, runs, boot)
@@ -146,6 +159,10 @@ def _section(
         if name == "transfer":
             trained = rows.loc[(rows["arm"] == "multi") & (rows["tf"] == ""), "key"]
             lines += without_models(pairs, (runs.specs[key].regions.tfs for key in trained))
+        if motifs is not None:
+            of_filters = _filter_findings(name, rows, pairs, runs, motifs)
+            findings = [*findings, *of_filters.findings]
+            lines += of_filters.missing
     return Section(
         experiment=name,
         title=TITLES[name],
@@ -154,13 +171,32 @@ def _section(
         missing=tuple(lines),
         remarks=tuple(remarks),
         settings=settings_facts(rows, runs.specs),
+        lack=_LACKS.get(name, Section.lack),
+    )
+
+
+def _filter_findings(
+    name: str, rows: pd.DataFrame, pairs: Pairs, runs: FinishedRuns, motifs: MotifReader
+) -> FilterFindings:
+    """Filters of the multi-models of `transfer`; those of `interpretation`, and followed ones."""
+    trained = rows[(rows["arm"] == "multi") & (rows["tf"] == "")]
+    if name == "transfer":
+        return learnt_findings(trained, motifs)
+    if name != "interpretation":
+        return FilterFindings()
+    of_transfer = runs.table.loc[runs.table["experiment"] == "transfer", "key"]
+    learnt = learnt_findings(trained[~trained["key"].isin(of_transfer)], motifs)
+    followed = followed_findings(pairs, motifs)
+    return FilterFindings(
+        findings=(*followed.findings, *learnt.findings),
+        missing=(*followed.missing, *learnt.missing),
     )
 
 
 def _pair_findings(
     name: str, pairs: Pairs, runs: FinishedRuns, boot: Bootstrap
 ) -> Sequence[Finding]:
-    if pairs.table.empty:
+    if pairs.table.empty or name == "interpretation":
         return []
     if name == "transfer":
         return transfer_findings(pairs, runs.calls, boot)

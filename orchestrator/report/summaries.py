@@ -78,7 +78,10 @@ def summary_metrics(section: Section) -> list[Metric]:
 
     now = int(1000 * time.time())
     named = [
-        (f"{finding.heading}/{name}" if len(section.findings) > 1 else name, value)
+        (
+            f"{finding.heading}/{name}" if finding.heading and len(section.findings) > 1 else name,
+            value,
+        )
         for finding in section.findings
         for name, value in finding.numbers.items()
     ]

@@ -5,11 +5,15 @@ Like all that is logged there they are a view of what the workspace has, and can
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.tracked_views import kind_tags
 from orchestrator.tracking import Tracker
 from orchestrator.tuning.folds import Tuning
 from orchestrator.tuning.study import TunedTrial, TuningResult
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
 
 EXPERIMENT: Final = "tuning"
 
@@ -42,6 +46,9 @@ class TuningTracker(Tracker):
             for trial in missing:
                 self._log_trial(result.tuning, trial, experiment_id)
         return len(missing)
+
+    def _experiment_tags(self, experiment: Experiment) -> dict[str, str]:
+        return kind_tags(experiment)  # the saved views are of runs, not of trials
 
     def _logged(self, tuning: Tuning, experiment_id: str) -> set[str]:
         """Give the keys of the trials that are there; what is there by half is deleted."""

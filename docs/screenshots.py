@@ -1,0 +1,135 @@
+"""Make the pictures of MLflow's UI in this folder, from any workspace with finished runs.
+
+    python -m docs.screenshots --workspace DIR [--experiment transfer] [--tf SPI1] [--out docs]
+
+`mlflow-runs.png` shows the runs of an experiment as its saved view does, `mlflow-compare.png` the
+comparison of a TF's transfer with its scratch run. It needs Chromium (Debian: package chromium) and
+starts MLflow's server on a port that is free; what MLflow lacks of the runs is logged before.
+"""
+
+import argparse
+import json
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from docs.browser import BrowserError, Page, browser
+from orchestrator.errors import RunError
+from orchestrator.mlflow_view import ViewTracker
+from orchestrator.plan import PlannedRun
+from orchestrator.store import RunStore
+from orchestrator.tracking import tracking_uri
+from orchestrator.ui import mlflow_server
+from orchestrator.workspace import Workspace
+
+RUNS_FILE = "mlflow-runs.png"
+COMPARE_FILE = "mlflow-compare.png"
+_HEADERS = ("tf", "arm", "pretraining_set", "group", "replicate", "num_bound", "mcc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Names of two MLflow runs to compare."""
+
+    transfer: str
+    scratch: str
+
+
+def main() -> None:
+    """Run the script."""
+    options = _options()
+    place = Workspace(options.workspace)
+    store = RunStore(place)
+    try:
+        pair = find_pair(store, options.experiment, options.tf)
+        tracker = ViewTracker(place)
+        tracker.sync(store)
+        with (
+            mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
+            browser(width=1500, height=900) as page,
+        ):
+            show_runs(page, f"{server.url}/{tracker.views()[options.experiment]}", pair)
+            page.screenshot(options.out / RUNS_FILE)
+            compare(page, pair)
+            page.screenshot(options.out / COMPARE_FILE)
+    except (BrowserError, RunError) as error:
+        sys.exit(str(error))
+    for name in (RUNS_FILE, COMPARE_FILE):
+        path = options.out / name
+        print(f"{path}: {path.stat().st_size // 1000} kB")
+
+
+def find_pair(store: RunStore, experiment: str, tf: str) -> Pair:
+    """Names of a TF's newest transfer and of its twin from scratch.
+
+    Raises
+    ------
+    RunError
+        If there is no such pair.
+    """
+    roles = [role for _, role in store.with_roles() if role.experiment == experiment]
+    for role in reversed(roles):
+        if role.arm == "transfer" and tf in ("", role.tf):
+            twins = [other for other in roles if _is_twin(role, other)]
+            if twins:
+                return Pair(transfer=role.name, scratch=twins[-1].name)
+    raise RunError(f"{store.workspace.runs}: no transfer with its twin of {tf or 'any TF'}")
+
+
+def _is_twin(role: PlannedRun, other: PlannedRun) -> bool:
+    same = (role.tf, role.replicate) == (other.tf, other.replicate)
+    return same and other.arm == "scratch" and role.spec.regions == other.spec.regions
+
+
+def show_runs(page: Page, url: str, pair: Pair) -> None:
+    """Open an experiment's saved view and wait until it shows both runs and our columns."""
+    page.open(url)
+    page.wait_for_text(pair.transfer, pair.scratch, *_HEADERS)
+    # MLflow's assistant takes a quarter of the window
+    if page.evaluate("document.body.innerText.includes('MLflow Assistant')"):
+        page.click(_button_after("MLflow Assistant"))
+    page.wait("!document.body.innerText.includes('Ask questions about')")
+
+
+def compare(page: Page, pair: Pair) -> None:
+    """Tick both runs in the table, press Compare, and wait for the comparison."""
+    for name in (pair.transfer, pair.scratch):
+        page.click(
+            f"[...document.querySelectorAll('.ag-row')].find(row => row.innerText.includes("
+            f"{json.dumps(name)}))?.querySelector('input[type=checkbox]')"
+        )
+    page.click("[...document.querySelectorAll('button')].find(b => b.innerText === 'Compare')")
+    page.wait("location.hash.startsWith('#/compare-runs')")
+    page.wait_for_text("Comparing 2 Runs", pair.transfer, pair.scratch)
+
+
+def _button_after(text: str) -> str:
+    """Expression for the last button of the header that shows a text."""
+    return (
+        "(() => { const e = [...document.querySelectorAll('*')].filter(e => !e.children.length &&"
+        f" e.innerText === {json.dumps(text)})[0]; let box = e; while (box &&"
+        " box.querySelectorAll('button').length < 3) box = box.parentElement;"
+        " return [...box.querySelectorAll('button')].filter(b => b.getBoundingClientRect().y <"
+        " e.getBoundingClientRect().bottom + 10).at(-1); })()"
+    )
+
+
+def free_port() -> int:
+    """Port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workspace", type=Path, required=True, help="with finished runs")
+    parser.add_argument("--experiment", default="transfer")
+    parser.add_argument("--tf", default="", help="the TF to compare; of the newest run if empty")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Experiment `interpretation` (Fig. 3B): what becomes of filters when a multi-model is fine-tuned.
+
+Per replicate the multi-model of `transfer`, and for each target, HNF4A by default, an individual
+model from scratch and one by transfer. These are the runs of `transfer`, of which nothing is run
+twice. Their filters are read, matched and followed by the report (`orchestrator.following`).
+"""
+
+from typing import Final
+
+from data.errors import DataError
+from experiments.study import (
+    Draft,
+    PlannedStudy,
+    Study,
+    most_resolved,
+    pretraining_set_name,
+    size_name,
+)
+from orchestrator.execute import LoadedDataset
+
+NAME: Final = "interpretation"
+TARGETS: Final = ("HNF4A",)
+"""The paper's."""
+
+
+def interpretation(loaded: LoadedDataset, study: Study) -> PlannedStudy:
+    """Plan the experiment.
+
+    A target with too few regions is left out, unless it was asked for by name.
+
+    Raises
+    ------
+    DataError
+        If a target is unknown, or was asked for and has too few regions.
+    """
+    draft = Draft(NAME, loaded, study)
+    scale = study.scale
+    pretrain_tfs = most_resolved(loaded.dataset, study.pretrain_tfs)
+    set_name = pretraining_set_name(study.pretrain_tfs, pretrain_tfs)
+    targets = study.tfs or TARGETS
+    loaded.dataset.fingerprint(targets)  # names an unknown TF
+    group = size_name(scale.transfer_bound, at_most=scale.at_most)
+    for replicate in range(1, scale.replicates + 1):
+        seed = study.seed + replicate - 1
+        multi = draft.builder.multi(pretrain_tfs, seed=seed)
+        draft.add(multi, "multi", tf="", replicate=replicate, pretraining_set=set_name)
+        for target in targets:
+            regions = draft.transfer_regions(target, multi=multi)
+            try:
+                draft.add_pair(
+                    regions,
+                    multi=multi,
+                    pretraining_set=set_name,
+                    tf=target,
+                    target=target,
+                    group=group,
+                    replicate=replicate,
+                )
+            except DataError as error:
+                draft.leave_out_or_raise(target, error)
+    return draft.done()

@@ -1,0 +1,50 @@
+"""All that MLflow shows of a workspace, brought up to date: runs, motifs, registered models."""
+
+from __future__ import annotations
+
+from orchestrator.store import RunStore
+from orchestrator.tracked_models import ModelTracker
+from orchestrator.tracked_motifs import MotifTracker
+
+
+class ViewTracker(ModelTracker, MotifTracker):
+    """Writes runs to MLflow, with the motifs that are there and the networks to use.
+
+    What must be computed for it, matches of filters, only `log_matches` adds.
+    """
+
+    def sync(self, store: RunStore) -> int:
+        """Log what MLflow lacks of a run store: runs, folders of motifs, models and their aliases.
+
+        Returns
+        -------
+        int
+            Number of runs logged now.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses something.
+        RunError
+            If a run is damaged.
+        """
+        num_logged = super().sync(store)
+        self.log_motifs(store)
+        self.register(store)
+        return num_logged
+
+    def forget(self, store: RunStore) -> int:
+        """Delete what MLflow has of a run store: runs and registered models.
+
+        Returns
+        -------
+        int
+            Number of runs deleted.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        self.forget_models(store)
+        return super().forget(store)
