@@ -171,9 +171,55 @@ def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_region
     assert "left out ELF1: ELF1 has" in err
 
 
+MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--min-bound", "20"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tfs", "name"),
+    [
+        ([], ["SPI1", "ELF1"], "all TFs, masked, without GABPA"),
+        (["--leave-out", "none", "--pretrain-tfs", "2"], ["SPI1", "ELF1"], "2 most resolved TFs"),
+        (["--leave-out", "SPI1", "--hold-back", "0.5"], ["ELF1", "GABPA"], "without SPI1"),
+        (
+            [
+                *("--pretrain", "complete", "--leave-out", "GABPA"),
+                *("--pretrain-tfs", "all", "--hold-back", "0.5"),
+            ],
+            ["SPI1", "ELF1"],
+            "all TFs, without GABPA",
+        ),
+    ],
+)
+def test_a_multi_model_is_masked_and_knows_no_target(
+    bindgrid, workspace, no_calibration, arguments, tfs, name
+):
+    table = workspace.root / "modes.tsv"
+    table.write_text("tf\tmode\nELF1\ta\nGABPA\tb\nSPI1\tc\n")
+    arguments = [*MASKED, "--tfs", "GABPA", "--modes", table, *arguments]
+    code, _, err = bindgrid(*arguments, *SHORT[:4], "-w", workspace.root)
+    assert code == 0, err
+    multi = next(run for run in RunStore(workspace).completed() if not run.planned.tf)
+    assert list(multi.planned.spec.regions.tfs) == tfs
+    assert name in multi.planned.pretraining_set
+
+
+def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
+    # all three are of one mode
+    code, _, err = bindgrid(*MASKED, "--tfs", "GABPA", "--leave-out-mode", "-w", workspace.root)
+    assert code == 2
+    assert "no TF is left to pre-train on" in err
+    assert "without GABPA and the binding modes of GABPA" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--leave-out-mode"], ["--leave-out-mode: no TF is left out"]),
+        (["--leave-out", "YY1"], ["no TF named 'YY1'"]),
+        (["--leave-out", "ELF1,GABPA"], ["no TF is left to pre-train on without ELF1, GABPA"]),
+        (["--hold-back", "0.95"], ["held_back is 0.95", "below 0.9"]),
+        (["--hold-back", "0.3", "--split", "chromosome"], ["holds chromosomes back"]),
+        (["--min-bound", "-1"], ["min_bound is -1"]),
         (["--tfs", "SPI"], ["no TF named 'SPI'", "near: SPI1"]),
         (["--pretrain-tfs", "9"], ["has 3 TFs, 9 are to be pre-trained on"]),
         (["--pretrain-tfs", "ELF1,YY1"], ["no TF named 'YY1'"]),
