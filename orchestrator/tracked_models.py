@@ -220,7 +220,7 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
         rank = (-math.inf if asked is None else -asked, loss, run.key)
         of_tf = ranked.setdefault(regions.tfs[0], {})
         for alias in (arm, "best"):
-            of_tf.setdefault(alias, []).append((rank, run))  # type: ignore[arg-type]
+            of_tf.setdefault(alias, []).append((rank, run))
     return {
         tf: {alias: min(those)[1] for alias, those in by_alias.items()}
         for tf, by_alias in ranked.items()
