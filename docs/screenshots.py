@@ -51,18 +51,12 @@ def main() -> None:
         tracker.sync(store)
         with (
             mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
-            browser(width=1500, height=900) as page,
+            browser(width=1500, height=1100) as page,
         ):
             show_runs(page, f"{server.url}/{tracker.views()[options.experiment]}", pair)
             page.screenshot(options.out / RUNS_FILE)
             compare(page, pair)
-            # leave run details and metrics
-            for section in ("Visualizations", "Parameters"):
-                page.click(
-                    "[...document.querySelectorAll('*')].find(e => !e.children.length &&"
-                    f" e.innerText?.trim() === {json.dumps(section)})"
-                )
-            page.wait("!document.body.innerText.includes('Parallel Coordinates')", 10)
+            show_metrics(page)
             page.screenshot(options.out / COMPARE_FILE)
     except (BrowserError, RunError) as error:
         sys.exit(str(error))
@@ -119,6 +113,23 @@ def compare(page: Page, pair: Pair) -> None:
     )
     page.wait("location.hash.startsWith('#/compare-runs')")
     page.wait_for_text("Comparing 2 Runs", pair.transfer, pair.scratch)
+
+
+def show_metrics(page: Page) -> None:
+    """Fold what a comparison has besides run details and metrics, and wait until it lies still."""
+    for section, content in (("Visualizations", "Parallel Coordinates"), ("Parameters", "conv_")):
+        page.click(_leaf(section))
+        page.wait(f"!document.body.innerText.includes({json.dumps(content)})")
+    page.evaluate(f"{_leaf('Run details')}.scrollIntoView({{block: 'center'}})")
+    page.evaluate("new Promise(done => setTimeout(done, 1000))")
+
+
+def _leaf(text: str) -> str:
+    """Expression for the element that shows just a text."""
+    return (
+        "[...document.querySelectorAll('*')].find(e => !e.children.length &&"
+        f" e.innerText?.trim() === {json.dumps(text)})"
+    )
 
 
 def free_port() -> int:

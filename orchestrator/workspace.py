@@ -8,10 +8,13 @@
       roles.json      what studies call the runs, where that is more than run.json says
       remarks.json    what planning left out or made smaller, and why
       motifs/<key>/   what filters of a run learnt, see `orchestrator.motifs`
+      models/<name>/  models that were imported, see `orchestrator.predictors`
+      calibration/    how probabilities of a run's network are to be taken
       explain/<key>/  what bases contribute to a run's predictions, see `orchestrator.explain`
       failed/         why runs failed, one file a key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
+      training/       states of long trainings, from which they go on; see `model.training_state`
       progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
       report/         the page, figures and tables of `bindgrid report`
@@ -20,6 +23,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ class Workspace:
         """Folder of the motifs of a run's filters."""
         return self.root / "motifs" / key
 
+    @property
+    def models(self) -> Path:
+        """Folder of the models that were imported."""
+        return self.root / "models"
+
+    def model(self, name: str) -> Path:
+        """Folder of an imported model."""
+        return self.models / quote(name, safe="")
+
+    def calibration(self, key: str, tf: str) -> Path:
+        """File of the calibration of a run's network for a TF."""
+        return self.root / "calibration" / f"{key}-{quote(tf, safe='')}.json"
+
     def explained(self, key: str) -> Path:
         """Folder of what bases contribute to a run's predictions."""
         return self.root / "explain" / key
@@ -86,13 +103,18 @@ class Workspace:
         """Folder of the notes on running trainings."""
         return self.root / "progress"
 
+    def training_state(self, key: str) -> Path:
+        """File of the state of the training with a key, while it lasts."""
+        return self.root / "training" / f"{key}.safetensors"
+
     def making(self, what: str) -> Path:
         """Give a hidden folder of this process to make something in."""
         return self.root / f".making-{what}-{os.getpid()}"
 
     def leftovers(self) -> list[Path]:
-        """Folders that a killed driver leaves behind, of no use to anybody."""
-        made = [*self.runs.glob(".*"), *self.root.glob(".making-*")]
+        """Folders and files that a killed driver leaves behind, of no use to anybody."""
+        hidden = [*self.runs.glob(".*"), *(self.root / "training").glob(".*")]
+        made = [*hidden, *self.root.glob(".making-*")]
         return [*made, self.progress, self.ray_results]
 
     @property

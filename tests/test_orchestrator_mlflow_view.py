@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,9 @@ def logged(trained: Workspace) -> ViewTracker:
     return tracker
 
 
-def mlflow_runs(tracker: ViewTracker) -> dict[str, "object"]:
+def mlflow_runs(tracker: ViewTracker) -> dict[str, Any]:
     experiment = tracker._client.get_experiment_by_name("transfer")
+    assert experiment is not None
     runs = tracker._client.search_runs([experiment.experiment_id])
     return {run.info.run_name: run for run in runs}
 
