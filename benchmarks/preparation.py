@@ -123,7 +123,7 @@ def ours(regions: RegionTable, evidence: NDArray[np.uint8], seed: int, *, encode
             Examples(sequences, selection.labels[rows]),
             part.name,
             batch_size=100,
-            both_strands=True,
+            strands="both",
             device=CPU,
         )
         made += len(batches)

@@ -116,7 +116,7 @@ def ready_batches(examples: Examples) -> Ready:
         examples,
         "training",
         batch_size=CONFIG.batch_size,
-        both_strands=True,
+        strands="both",
         device=torch.device("cpu"),
     )
     order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(0))
@@ -139,7 +139,7 @@ def bare(ready: Ready) -> float:
 def authors_tensors(examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
     """Float one-hot tensors of both strands, (2n, 4, 200) in the usual layout, and labels."""
     batches = Batches(
-        examples, "training", batch_size=100, both_strands=True, device=torch.device("cpu")
+        examples, "training", batch_size=100, strands="both", device=torch.device("cpu")
     )
     inputs, labels = batches.inputs_and_labels(torch.arange(len(batches)))
     return inputs.contiguous(), labels

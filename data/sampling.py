@@ -7,17 +7,22 @@ Rules of Novakovsky et al. 2021 (Methods, "Model training"):
 - an individual model takes the regions resolved in the sparse view, less those that its
   multi-model trained or validated on; unbound regions are sampled to the GC distribution of the
   bound ones in ten bins; split 80/10/10;
+- a masked multi-model (beyond the paper) takes the regions resolved for one of its TFs at least,
+  and has null labels where the others are not;
 - a downsampled individual model takes `num_bound` bound regions and as many unbound ones, split
   in the same way, and is tested on further regions held back, at most 5,000 of a class.
 
 Departures: individual splits are stratified by label, since ten validation regions of one class
-decide nothing; regions with N are left out here and not before. Legend: N regions of the
-dataset, n selected ones, T TFs.
+decide nothing; regions with N are left out here and not before. A multi-model of nearly all regions
+would leave an individual model too few, and one of other TFs would leave it others: with
+`held_back` one draw over the dataset says for all models of a seed which regions no multi-model
+learns from. Legend: N regions of the dataset, n selected ones, T TFs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import reduce
 from typing import Final, Literal
 
 import numpy as np
@@ -25,9 +30,11 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.errors import DataError
-from data.schema import NULL_LABEL, view_labels
+from data.schema import NULL_LABEL, LabelArray, view_labels
 from data.store import RegionTable
 
+RowRule = Literal["complete", "resolved"]
+"""Regions of a multi-model: resolved for all its TFs (paper), or for one of them at least."""
 MIN_PER_CLASS: Final = 10
 """Fewest bound (and unbound) regions that can be split in three at all."""
 
@@ -65,6 +72,10 @@ class Sampling:
     max_multi_regions: int | None = field(default=None, metadata={"late": True})
     """Most regions of a multi-model, drawn at random; None takes all. The authors' scripts give
     each multi-model of five TFs 70,000, so that sets of TFs differ in the TFs alone."""
+    held_back: float | None = field(default=None, metadata={"late": True})
+    """Fraction of the dataset's regions, drawn from the seed alone, that multi-models test on and
+    that individual models draw all of theirs from (random split only). None (paper): each
+    multi-model splits the regions that it has, `test_fraction` of them to test on."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -80,6 +91,14 @@ class Sampling:
                 f"max_multi_regions is {self.max_multi_regions}, at least {MIN_PER_CLASS} are "
                 "needed"
             )
+        if self.held_back is not None:
+            if not 0 < self.held_back < 1 - self.val_fraction:
+                raise ValueError(
+                    f"held_back is {self.held_back}; give a fraction above 0, below "
+                    f"{1 - self.val_fraction:g}"
+                )
+            if self.split == "chromosome":
+                raise ValueError("a chromosome split holds chromosomes back, and no fraction")
         if self.split == "chromosome" and not (self.val_chroms and self.test_chroms):
             raise ValueError("a chromosome split needs val_chroms and test_chroms")
         if set(self.val_chroms) & set(self.test_chroms):
@@ -92,8 +111,8 @@ class Selection:
 
     region_ids: NDArray[np.int64]
     """Rows of the region table, shape (n,)."""
-    labels: NDArray[np.float32]
-    """1 bound, 0 unbound, shape (n, T)."""
+    labels: LabelArray
+    """1 bound, 0 unbound, `NULL_LABEL` unresolved, shape (n, T)."""
     part: NDArray[np.uint8]
     """A :class:`Part` for each, shape (n,)."""
 
@@ -112,8 +131,9 @@ def select_multi(
     sampling: Sampling,
     *,
     excluded: NDArray[np.int64] | None = None,
+    rows: RowRule = "complete",
 ) -> Selection:
-    """Select the regions that are resolved for all TFs in the less sparse view.
+    """Select the regions that are resolved for all TFs in the less sparse view, or for some.
 
     Parameters
     ----------
@@ -122,35 +142,43 @@ def select_multi(
         rows selected are copied.
     excluded
         Ids of regions that may not be used: those of the individual model that it is made for.
+    rows
+        Which regions: resolved for all TFs, or for at least one of them.
 
     Raises
     ------
     DataError
         If there are too few such regions, or a part is left empty.
     """
-    allowed = regions.num_unknown == 0
-    for codes in evidence:
-        allowed &= codes != schema.Evidence.UNMATCHED
+    resolved = (codes != schema.Evidence.UNMATCHED for codes in evidence)
+    allowed = reduce(np.logical_and if rows == "complete" else np.logical_or, resolved)
+    allowed = allowed & (regions.num_unknown == 0)
     if excluded is not None:
         allowed[excluded] = False
     ids = np.flatnonzero(allowed)
     if len(ids) < MIN_PER_CLASS:
         raise DataError(
-            f"only {len(ids)} regions are resolved for all {len(evidence)} TFs; "
+            f"only {len(ids)} regions are resolved for {'all' if rows == 'complete' else 'any'} "
+            f"{len(evidence)} TFs; "
             "pre-train on fewer TFs, or TFs profiled in the same biosamples"
         )
     rng = np.random.default_rng([sampling.seed, 0])
     if sampling.max_multi_regions is not None and len(ids) > sampling.max_multi_regions:
         ids = np.sort(rng.choice(ids, sampling.max_multi_regions, replace=False))
-    part = _split(rng, regions, ids, sampling)
-    selected = np.stack([codes[ids] for codes in evidence], axis=1)
-    labels = view_labels(selected, "less-sparse").astype(np.float32)
+    if sampling.held_back is None:
+        part = _split(rng, regions, ids, sampling)
+    else:
+        part = _parts_of_dataset(len(regions), sampling.held_back, sampling)[ids]
+    labels = np.empty((len(ids), len(evidence)), dtype=np.int8)
+    for column, codes in enumerate(evidence):
+        labels[:, column] = view_labels(codes[ids], "less-sparse")
     return _checked(Selection(region_ids=ids, labels=labels, part=part))
 
 
 def individual_pools(
     regions: RegionTable,
     evidence: NDArray[np.uint8],
+    sampling: Sampling,
     *,
     excluded: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -158,13 +186,15 @@ def individual_pools(
 
     Parameters
     ----------
-    evidence, excluded
+    evidence, sampling, excluded
         As for :func:`select_individual`.
     """
     labels = view_labels(evidence, "sparse")
     allowed = (labels != NULL_LABEL) & (regions.num_unknown == 0)
     if excluded is not None:
         allowed[excluded] = False
+    if sampling.held_back is not None:
+        allowed &= _parts_of_dataset(len(regions), sampling.held_back, sampling) == Part.TEST
     return np.flatnonzero(allowed & (labels == 1)), np.flatnonzero(allowed & (labels == 0))
 
 
@@ -193,14 +223,14 @@ def select_individual(
         If there are fewer bound or unbound regions than asked for, or a part is left empty.
     """
     labels = view_labels(evidence, "sparse")
-    bound_pool, unbound_pool = individual_pools(regions, evidence, excluded=excluded)
+    bound_pool, unbound_pool = individual_pools(regions, evidence, sampling, excluded=excluded)
     rng = np.random.default_rng([sampling.seed, 1])
 
     num_bound = len(bound_pool) if sampling.num_bound is None else sampling.num_bound
     if len(bound_pool) < max(num_bound, MIN_PER_CLASS):
         raise DataError(
             f"{name} has {len(bound_pool)} bound regions"
-            f"{' outside its multi-model' if excluded is not None else ''}, "
+            f"{_where(sampling, excluded)}, "
             f"{max(num_bound, MIN_PER_CLASS)} are needed; sample fewer or choose another TF"
         )
     bound = np.sort(rng.choice(bound_pool, num_bound, replace=False))
@@ -229,7 +259,7 @@ def select_individual(
     return _checked(
         Selection(
             region_ids=ids[order],
-            labels=labels[ids[order], None].astype(np.float32),
+            labels=labels[ids[order], None],
             part=np.concatenate([part_bound, part_unbound])[order],
         ),
         name,
@@ -293,6 +323,22 @@ def default_chromosomes(counts: Mapping[str, int]) -> tuple[str, str]:
 def _gc_bin(gc: NDArray[np.float32], num_bins: int) -> NDArray[np.int64]:
     # rounding first, since 0.3 * 10 is a little over 3
     return np.maximum(np.ceil(np.round(gc * num_bins, 4)).astype(np.int64) - 1, 0)
+
+
+def _where(sampling: Sampling, excluded: NDArray[np.int64] | None) -> str:
+    if sampling.held_back is not None:
+        return f" in the {sampling.held_back:g} of the regions that are held back"
+    return " outside its multi-model" if excluded is not None else ""
+
+
+def _parts_of_dataset(num_regions: int, held_back: float, sampling: Sampling) -> NDArray[np.uint8]:
+    """Draw the part that each of the dataset's regions has in any multi-model of the seed."""
+    order = np.random.default_rng([sampling.seed, 3]).permutation(num_regions)
+    num_test, num_val = round(held_back * num_regions), round(sampling.val_fraction * num_regions)
+    part = np.full(num_regions, Part.TRAIN, dtype=np.uint8)
+    part[order[:num_test]] = Part.TEST
+    part[order[num_test : num_test + num_val]] = Part.VAL
+    return part
 
 
 def _split(

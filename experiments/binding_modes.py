@@ -9,7 +9,7 @@ from typing import Final
 
 from data.binding_modes import BindingModes
 from data.errors import DataError
-from experiments.study import Draft, PlannedStudy, Study, most_resolved, pretraining_set_name
+from experiments.study import Draft, PlannedStudy, Study
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
 
@@ -32,8 +32,8 @@ def binding_modes(loaded: LoadedDataset, study: Study) -> PlannedStudy:
         If a TF asked for is one of the multi-model's, or the multi-model has them all.
     """
     draft = Draft(NAME, loaded, study)
-    pretrain_tfs = most_resolved(loaded.dataset, study.pretrain_tfs)
-    set_name = pretraining_set_name(study.pretrain_tfs, pretrain_tfs)
+    pretrain_tfs = study.multi_model_tfs(loaded.dataset)
+    set_name = study.set_name(pretrain_tfs)
     targets = study.tfs or tuple(tf for tf in loaded.dataset.tfs if tf not in pretrain_tfs)
     known = [tf for tf in targets if tf in pretrain_tfs]
     if known:

@@ -27,8 +27,10 @@ from experiments.plan_progress import PlanProgress
 from experiments.run_options import (
     Backend,
     Keep,
+    MultiModel,
     Network,
     Precision,
+    Pretrain,
     ScaleName,
     Split,
     names_in,
@@ -53,7 +55,7 @@ def run(
         list[str],
         typer.Argument(
             help="Experiments: transfer, downsampling, binding-modes, pretraining-sets, "
-            "interpretation, or paper (all of them)."
+            "interpretation, paper (all of them); beyond the paper peaks-needed."
         ),
     ],
     scale: Annotated[
@@ -68,19 +70,56 @@ def run(
     pretrain_tfs: Annotated[
         str,
         typer.Option(
-            help="TFs of the multi-model: how many, those with most resolved regions first, or "
-            "names separated by commas."
+            help="TFs of the multi-model: how many, those with most resolved regions first, names "
+            "separated by commas, or `all`. 50; of a masked one all with --min-bound."
         ),
-    ] = "50",
+    ] = "",
+    pretrain: Annotated[
+        Pretrain,
+        typer.Option(
+            help="Regions of the multi-model: those resolved for all its TFs (paper), or masked: "
+            "for one of them at least, what is not resolved without weight."
+        ),
+    ] = Pretrain.COMPLETE,
+    min_bound: Annotated[
+        int | None,
+        typer.Option(help="Bound regions that a TF of the multi-model has; 100 if masked."),
+    ] = None,
+    leave_out: Annotated[
+        str,
+        typer.Option(
+            help="TFs that the multi-model must not know, or `none`; of a masked one the --tfs."
+        ),
+    ] = "",
+    leave_out_mode: Annotated[
+        bool,
+        typer.Option("--leave-out-mode", help="Nor any TF of their binding modes."),
+    ] = False,
+    hold_back: Annotated[
+        float | None,
+        typer.Option(
+            help="Fraction of all regions that no multi-model learns from and individual models "
+            "take theirs from; 0.3 if masked and split at random."
+        ),
+    ] = None,
     sample: Annotated[
         int | None,
         typer.Option(help="Bound regions (and as many unbound) of individual models."),
     ] = None,
     sizes: Annotated[
-        str, typer.Option(help="Bound regions of the steps of downsampling, such as all,1000,500.")
+        str,
+        typer.Option(
+            help="Bound regions of each step of downsampling or peaks-needed, such as all,1000,500."
+        ),
     ] = "",
     set_regions: Annotated[
         int | None, typer.Option(help="Most regions of a multi-model in pretraining-sets.")
+    ] = None,
+    mode_models: Annotated[
+        int | None,
+        typer.Option(
+            help="Multi-models of peaks-needed that lack the modes of its targets; one per target."
+        ),
     ] = None,
     replicates: Annotated[int | None, typer.Option(help="Replicates of everything.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first replicate.")] = 0,
@@ -161,7 +200,15 @@ def run(
             None if string is None else read_string_links(string, loaded.dataset.tfs, string_info)
         )
         with checked_settings():
-            chosen = sized(SCALES[scale], sample, sizes, set_regions, replicates)
+            chosen = sized(SCALES[scale], sample, sizes, set_regions, replicates, mode_models)
+            multi_model = MultiModel(
+                tfs=pretrain_tfs,
+                pretrain=pretrain,
+                min_bound=min_bound,
+                leave_out=leave_out,
+                leave_out_mode=leave_out_mode,
+                hold_back=hold_back,
+            )
             trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
             trainings = trainings.in_precision(precision.value)
             if fine_tuning is not None:
@@ -169,17 +216,17 @@ def run(
             if freeze:
                 layers = published(network.value, num_tfs=1)
                 trainings = trainings.freezing(names_in(freeze), layers)
-            multi = trainings.multi
             if pretrain_keep is Keep.LAST:
-                multi = replace(multi, keep="last", patience=None)
+                trainings = trainings.keeping_last()
             study = Study(
                 tfs=names_in(tfs),
-                pretrain_tfs=int(pretrain_tfs)
-                if pretrain_tfs.isdigit()
-                else names_in(pretrain_tfs),
+                pretrain_tfs=multi_model.wanted(),
+                pretraining=multi_model.pretraining(names_in(tfs)),
                 seed=seed,
-                sampling=split_by(loaded, split, names_in(val_chroms), names_in(test_chroms)),
-                scale=replace(chosen, trainings=replace(trainings, multi=multi)),
+                sampling=multi_model.held_back_of(
+                    split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
+                ),
+                scale=replace(chosen, trainings=trainings),
                 modes=load_modes(modes),
                 links=links,
                 network=network.value,
@@ -327,7 +374,7 @@ def _print_plan(
         table.add_row(run.name, run.experiment, run.key, " ".join(run.needs), state)
     out.print(table)
     out.print(_counts(plan))
-    num_multi = sum(run.arm == "multi" and not run.tf for run in plan)
+    num_multi = sum(run.arm == "multi" and run.spec.training is not None for run in plan)
     out.print(
         f"{len(plan)} runs, of which {num_multi} multi-models; {len(complete)} are complete, the "
         f"rest takes about {hours:,.1f} hours here, {num_workers} at once ({rates.train:,.0f} "
@@ -340,15 +387,21 @@ def _counts(plan: "Plan") -> Table:
     """Numbers of runs by experiment and arm; a run of two experiments counts in both."""
     roles = [role for runs in plan.roles.values() for role in runs]
     table = Table(
-        "experiment", "multi-models", "scored multi-models", "from scratch", "by transfer"
+        "experiment",
+        "multi-models",
+        "scored multi-models",
+        "from scratch",
+        "by transfer",
+        "motif alone",
     )
     for experiment in dict.fromkeys(role.experiment for role in roles):
         mine = [role for role in roles if role.experiment == experiment]
         numbers = (
-            sum(role.arm == "multi" and not role.tf for role in mine),
-            sum(role.arm == "multi" and bool(role.tf) for role in mine),
+            sum(role.arm == "multi" and role.spec.training is not None for role in mine),
+            sum(role.arm == "multi" and role.spec.training is None for role in mine),
             sum(role.arm == "scratch" for role in mine),
             sum(role.arm == "transfer" for role in mine),
+            sum(role.arm == "motif" for role in mine),
         )
         table.add_row(experiment, *(f"{number:,}" for number in numbers))
     return table

@@ -1,6 +1,5 @@
 """`bindgrid tune`: search the settings of fine-tuning for one TF."""
 
-from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -90,8 +89,7 @@ def tune(
             names = tuple(name.strip() for name in pretrain_tfs.split(",") if name.strip())
             trainings = Trainings().with_epochs(multi=pretrain_epochs).in_precision(precision.value)
             if pretrain_keep is Keep.LAST:
-                kept = replace(trainings.multi, keep="last", patience=None)
-                trainings = replace(trainings, multi=kept)
+                trainings = trainings.keeping_last()
             experiment = Study(
                 tfs=(tf,),
                 pretrain_tfs=int(pretrain_tfs) if pretrain_tfs.isdigit() else names,

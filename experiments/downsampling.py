@@ -12,8 +12,6 @@ from experiments.study import (
     Draft,
     PlannedStudy,
     Study,
-    most_resolved,
-    pretraining_set_name,
     size_name,
 )
 from orchestrator.execute import LoadedDataset
@@ -34,8 +32,8 @@ def downsampling(loaded: LoadedDataset, study: Study) -> PlannedStudy:
         If a target is unknown or asked for and has too few regions.
     """
     draft = Draft(NAME, loaded, study)
-    pretrain_tfs = most_resolved(loaded.dataset, study.pretrain_tfs)
-    set_name = pretraining_set_name(study.pretrain_tfs, pretrain_tfs)
+    pretrain_tfs = study.multi_model_tfs(loaded.dataset)
+    set_name = study.set_name(pretrain_tfs)
     targets = study.tfs or TARGETS
     loaded.dataset.fingerprint(targets)  # names an unknown TF
     for replicate in range(1, study.scale.repeats + 1):

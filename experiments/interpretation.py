@@ -8,14 +8,7 @@ twice. Their filters are read, matched and followed by the report (`orchestrator
 from typing import Final
 
 from data.errors import DataError
-from experiments.study import (
-    Draft,
-    PlannedStudy,
-    Study,
-    most_resolved,
-    pretraining_set_name,
-    size_name,
-)
+from experiments.study import Draft, PlannedStudy, Study, size_name
 from orchestrator.execute import LoadedDataset
 
 NAME: Final = "interpretation"
@@ -35,8 +28,8 @@ def interpretation(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """
     draft = Draft(NAME, loaded, study)
     scale = study.scale
-    pretrain_tfs = most_resolved(loaded.dataset, study.pretrain_tfs)
-    set_name = pretraining_set_name(study.pretrain_tfs, pretrain_tfs)
+    pretrain_tfs = study.multi_model_tfs(loaded.dataset)
+    set_name = study.set_name(pretrain_tfs)
     targets = study.tfs or TARGETS
     loaded.dataset.fingerprint(targets)  # names an unknown TF
     group = size_name(scale.transfer_bound, at_most=scale.at_most)

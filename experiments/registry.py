@@ -6,8 +6,15 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from experiments import binding_modes, downsampling, interpretation, pretraining_sets, transfer
-from experiments.study import PlannedStudy, Study, most_resolved
+from experiments import (
+    binding_modes,
+    downsampling,
+    interpretation,
+    peaks_needed,
+    pretraining_sets,
+    transfer,
+)
+from experiments.study import PlannedStudy, Study
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
 
@@ -27,7 +34,7 @@ def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     DataError, RunError
         What the experiments raise.
     """
-    known = most_resolved(loaded.dataset, study.pretrain_tfs)
+    known = study.multi_model_tfs(loaded.dataset)
     of_multi = tuple(tf for tf in study.tfs if tf in known)
     others = tuple(tf for tf in study.tfs if tf not in known)
     parts = []
@@ -50,6 +57,7 @@ EXPERIMENTS: Final[Mapping[str, Experiment]] = {
     binding_modes.NAME: binding_modes.binding_modes,
     pretraining_sets.NAME: pretraining_sets.pretraining_sets,
     interpretation.NAME: interpretation.interpretation,
+    peaks_needed.NAME: peaks_needed.peaks_needed,
     "paper": paper,
 }
 

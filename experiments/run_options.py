@@ -1,6 +1,6 @@
 """What the options of `bindgrid run` may be, and the settings that they come to."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
     from data.sampling import Sampling
+    from experiments.pretraining import Pretraining, WantedTFs
     from experiments.study import Scale
     from orchestrator.execute import LoadedDataset
 
@@ -54,6 +55,63 @@ class Keep(StrEnum):
     LAST = "last"
 
 
+class Pretrain(StrEnum):
+    """Which regions a multi-model learns from."""
+
+    COMPLETE = "complete"
+    MASKED = "masked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiModel:
+    """What the options say of the multi-model, as typed."""
+
+    tfs: str = ""
+    pretrain: Pretrain = Pretrain.COMPLETE
+    min_bound: int | None = None
+    leave_out: str = ""
+    leave_out_mode: bool = False
+    hold_back: float | None = None
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether unresolved cells are masked and not their regions left out."""
+        return self.pretrain is Pretrain.MASKED
+
+    def wanted(self) -> "WantedTFs":
+        """Which TFs it has."""
+        if self.tfs == "all" or (self.is_masked and not self.tfs):
+            return None
+        if not self.tfs:
+            return 50
+        return int(self.tfs) if self.tfs.isdigit() else names_in(self.tfs)
+
+    def pretraining(self, targets: tuple[str, ...]) -> "Pretraining":
+        """Which regions it learns from, and which TFs it must not know."""
+        from experiments.pretraining import MIN_BOUND, Pretraining
+
+        left_out = targets if self.is_masked else ()
+        if self.leave_out:
+            left_out = () if self.leave_out == "none" else names_in(self.leave_out)
+        if self.leave_out_mode and not left_out:
+            raise RunError("--leave-out-mode: no TF is left out; name one by --leave-out")
+        usual = MIN_BOUND if self.is_masked else 0
+        return Pretraining(
+            rows="resolved" if self.is_masked else "complete",
+            min_bound=usual if self.min_bound is None else self.min_bound,
+            leave_out=left_out,
+            modes_of=left_out if self.leave_out_mode else (),
+        )
+
+    def held_back_of(self, sampling: "Sampling") -> "Sampling":
+        """Give a way to split regions with what it leaves to individual models."""
+        from experiments.pretraining import HELD_BACK
+
+        usual = HELD_BACK if self.is_masked and sampling.split == "random" else None
+        held_back = usual if self.hold_back is None else self.hold_back
+        return replace(sampling, held_back=held_back)
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
@@ -65,14 +123,18 @@ def sized(
     sizes: str,
     set_regions: int | None,
     replicates: int | None,
+    mode_models: int | None = None,
 ) -> "Scale":
     """Give a scale with what the user wants otherwise."""
     if sample is not None:
         scale = replace(scale, transfer_bound=sample, at_most=False, num_bound=sample)
     if sizes:
-        scale = replace(scale, sizes=tuple(_size(word) for word in names_in(sizes)))
+        steps = tuple(_size(word) for word in names_in(sizes))
+        scale = replace(scale, sizes=steps, peak_sizes=steps)
     if set_regions is not None:
         scale = replace(scale, set_regions=set_regions)
+    if mode_models is not None:
+        scale = replace(scale, mode_models=mode_models)
     if replicates is not None:
         scale = replace(scale, replicates=replicates, repeats=replicates)
     return scale

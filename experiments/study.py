@@ -13,10 +13,10 @@ from data.errors import DataError
 from data.sampling import Part, Sampling, individual_pools
 from data.store import Dataset
 from data.string_links import StringLinks
+from experiments.pretraining import Pretraining, WantedTFs
 from experiments.settings import SpecBuilder, Trainings
 from model.network import published
 from orchestrator.cost import RunSize
-from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
 from orchestrator.plan import Arm, PlannedRun
 from orchestrator.spec import RegionSpec, RunSpec
@@ -33,6 +33,11 @@ class Scale:
     left out otherwise."""
     sizes: tuple[int | None, ...] = (None, 1000, 500)
     """Bound regions of each step of `downsampling`; None is all."""
+    peak_sizes: tuple[int | None, ...] = (25, 50, 100, 250, 500, 1000)
+    """Bound regions of each step of `peaks-needed`; None is all."""
+    mode_models: int | None = None
+    """Multi-models of `peaks-needed` that lack the binding modes of some of its targets; None takes
+    one for each target."""
     num_bound: int = 1000
     """Bound regions of an individual model in `binding-modes` and `pretraining-sets`."""
     set_regions: int | None = 70_000
@@ -47,9 +52,13 @@ class Scale:
     def __post_init__(self) -> None:
         if min(self.replicates, self.repeats) < 1:
             raise ValueError(f"replicates is {min(self.replicates, self.repeats)}; give 1 or more")
-        for num_bound in (self.transfer_bound, self.num_bound, *self.sizes):
+        for num_bound in (self.transfer_bound, self.num_bound, *self.sizes, *self.peak_sizes):
             Sampling(num_bound=num_bound)
         Sampling(max_multi_regions=self.set_regions)
+        if not self.sizes or not self.peak_sizes:
+            raise ValueError("no sizes; give at least one")
+        if self.mode_models is not None and self.mode_models < 1:
+            raise ValueError(f"mode_models is {self.mode_models}; give 1 or more")
 
 
 SCALES: Final[Mapping[str, Scale]] = {
@@ -57,6 +66,7 @@ SCALES: Final[Mapping[str, Scale]] = {
     "laptop": Scale(
         transfer_bound=1000,
         at_most=True,
+        mode_models=2,
         set_regions=20_000,
         repeats=2,
         trainings=Trainings().with_epochs(multi=8),
@@ -71,8 +81,10 @@ class Study:
 
     tfs: tuple[str, ...] = ()
     """Target TFs; empty takes each experiment's own."""
-    pretrain_tfs: int | tuple[str, ...] = 50
-    """TFs of the multi-model: names, or how many of those with most resolved regions."""
+    pretrain_tfs: WantedTFs = 50
+    """TFs of the multi-model: names, or how many of those with most resolved regions; None: all."""
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    """Which regions the multi-model learns from, and which TFs it must not know."""
     seed: int = 0
     """The first replicate's seed; the next one's is one more."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -92,6 +104,22 @@ class Study:
         published(self.network, num_tfs=1)
         if isinstance(self.pretrain_tfs, int) and self.pretrain_tfs < 1:
             raise ValueError(f"pretrain_tfs is {self.pretrain_tfs}; give 1 or more")
+
+    def multi_model_tfs(self, dataset: Dataset) -> tuple[str, ...]:
+        """TFs of the multi-model.
+
+        Raises
+        ------
+        DataError
+            If a TF is unknown.
+        RunError
+            If there are fewer TFs than wanted, or none.
+        """
+        return self.pretraining.tfs(dataset, self.pretrain_tfs, self.modes)
+
+    def set_name(self, tfs: tuple[str, ...]) -> str:
+        """Name of the multi-model's TFs for tags and tables."""
+        return self.pretraining.name(self.pretrain_tfs, tfs)
 
     def about(self, tfs: tuple[str, ...]) -> "Study":
         """The same study on other target TFs."""
@@ -135,6 +163,7 @@ class Draft:
             dataset=loaded.dataset,
             trainings=study.scale.trainings,
             sampling=study.sampling,
+            rows=study.pretraining.rows,
             network=study.network,
         )
         self._experiment = experiment
@@ -175,9 +204,14 @@ class Draft:
 
     def num_bound(self, tf: str, multi: RunSpec, wanted: int | None) -> int | None:
         """Bound regions to sample: `wanted`, or None (all) where there are fewer."""
-        excluded = self.loaded.select(multi.regions).seen_in_training()
+        everything = self.builder.individual_regions(
+            tf, seed=multi.seed, num_bound=None, multi=multi
+        )
         bound, _ = individual_pools(
-            self.loaded.regions, self.loaded.evidence([tf])[:, 0], excluded=excluded
+            self.loaded.regions,
+            self.loaded.column(tf),
+            everything.sampling,
+            excluded=self.loaded.excluded(everything),
         )
         return wanted if wanted is not None and wanted <= len(bound) else None
 
@@ -204,33 +238,6 @@ class Draft:
         return PlannedStudy(
             runs=tuple(self._runs), sizes=self._sizes, remarks=tuple(self._remarks.values())
         )
-
-
-def most_resolved(dataset: Dataset, wanted: int | tuple[str, ...]) -> tuple[str, ...]:
-    """Names of the TFs with most resolved regions (less sparse view), or the names given.
-
-    Raises
-    ------
-    DataError
-        If a TF is unknown.
-    RunError
-        If there are fewer TFs than wanted.
-    """
-    if not isinstance(wanted, int):
-        dataset.fingerprint(wanted)  # names an unknown TF
-        return wanted
-    summaries = sorted(dataset.summaries(), key=lambda s: (-s.num_resolved, s.tf))
-    if len(summaries) < wanted:
-        raise RunError(
-            f"{dataset.path} has {len(summaries)} TFs, {wanted} are to be pre-trained on; "
-            f"pass --pretrain-tfs {len(summaries)} or fewer"
-        )
-    return tuple(summary.tf for summary in summaries[:wanted])
-
-
-def pretraining_set_name(wanted: int | tuple[str, ...], tfs: tuple[str, ...]) -> str:
-    """Name of a pre-training set for tags and tables."""
-    return f"{wanted} most resolved TFs" if isinstance(wanted, int) else "+".join(tfs)
 
 
 def size_name(num_bound: int | None, *, at_most: bool = False) -> str:

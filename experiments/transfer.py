@@ -12,8 +12,6 @@ from experiments.study import (
     Draft,
     PlannedStudy,
     Study,
-    most_resolved,
-    pretraining_set_name,
     size_name,
 )
 from orchestrator.execute import LoadedDataset
@@ -33,8 +31,8 @@ def transfer(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """
     draft = Draft(NAME, loaded, study)
     scale = study.scale
-    pretrain_tfs = most_resolved(loaded.dataset, study.pretrain_tfs)
-    set_name = pretraining_set_name(study.pretrain_tfs, pretrain_tfs)
+    pretrain_tfs = study.multi_model_tfs(loaded.dataset)
+    set_name = study.set_name(pretrain_tfs)
     for replicate in range(1, scale.replicates + 1):
         seed = study.seed + replicate - 1
         multi = draft.builder.multi(pretrain_tfs, seed=seed)

@@ -1,12 +1,13 @@
 """Examples, packed, and the batches that a network is trained on.
 
-A label is 1 bound, 0 unbound, NaN unresolved; an unresolved cell has no weight. Batches are
-gathered from packed sequences by row number and one-hot encoded one at a time.
+A label is 1 bound, 0 unbound or unresolved (`model.labels`); an unresolved cell has no weight.
+Batches are gathered from packed sequences and labels by row number, and decoded one at a time.
 
 Legend: B batch, L base pairs, n examples, T TFs.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from torch.nn import functional as F
 from model.data_parallel import ALONE, OneProcess
 from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
+from model.labels import Labels, check_labels, resolved_cells
+
+Strands = Literal["both", "random", "forward"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,13 @@ class Examples:
     Raises
     ------
     ModelError
-        Shapes or types do not match, or a label is not 0, 1 or NaN.
+        Shapes or types do not match, or a label is not 0, 1 or unresolved.
     """
 
     sequences: NDArray[np.uint8]
     """Packed bases, shape (n, L / 4)."""
-    labels: NDArray[np.float32]
-    """1 bound, 0 unbound, NaN unresolved, shape (n, T)."""
+    labels: Labels
+    """1 bound, 0 unbound, NaN (float32) or -1 (int8) unresolved, shape (n, T)."""
 
     def __post_init__(self) -> None:
         check_sequences(self.sequences)
@@ -41,15 +45,7 @@ class Examples:
                 f"labels have shape {self.labels.shape}, sequences {self.sequences.shape}; give"
                 " a row of labels for each sequence"
             )
-        if self.labels.dtype != np.float32:
-            raise ModelError(f"labels are {self.labels.dtype}; give float32")
-        known = (self.labels == 0) | (self.labels == 1) | np.isnan(self.labels)
-        if not known.all():
-            wrong = self.labels[~known]
-            raise ModelError(
-                f"{wrong.size} labels are not 0, 1 or NaN (first: {wrong[0]}); mark unresolved"
-                " cells NaN"
-            )
+        check_labels(self.labels)
 
 
 def mean_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,17 +54,20 @@ def mean_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     logits, labels
-        Shape (B, T); a label is 1, 0, or NaN for a cell without weight.
+        Shape (B, T); a label is 1, 0, or NaN or -1 for a cell without weight.
 
     Returns
     -------
     tuple of Tensor
         Mean loss (0 if no cell is resolved) and number of resolved cells, both scalars.
     """
-    resolved = ~torch.isnan(labels)
+    resolved = _resolved(labels)
     count = resolved.sum()
     total = F.binary_cross_entropy_with_logits(
-        logits, torch.where(resolved, labels, 0.0), weight=resolved.float(), reduction="sum"
+        logits,
+        torch.where(resolved, labels, 0).to(logits.dtype),
+        weight=resolved.to(logits.dtype),
+        reduction="sum",
     )
     return total / count.clamp(min=1), count
 
@@ -95,8 +94,9 @@ class Batches:
         What they are for, named in errors.
     batch_size
         Examples a batch.
-    both_strands
-        Have every reverse complement as a further example.
+    strands
+        `both` has every reverse complement as a further example, `random` draws one strand of
+        each example for each epoch, `forward` has no reverse complements.
     device
         Where the batches are wanted.
     parallel
@@ -114,35 +114,42 @@ class Batches:
         role: str,
         *,
         batch_size: int,
-        both_strands: bool,
+        strands: Strands,
         device: torch.device,
         parallel: OneProcess = ALONE,
     ) -> None:
         if len(examples.sequences) == 0:
             raise ModelError(f"there are no {role} examples; give more regions")
-        unresolved = bool(np.isnan(examples.labels).any())
-        if unresolved and bool(np.isnan(examples.labels).all()):
+        resolved = resolved_cells(examples.labels)
+        if not resolved.any():
             raise ModelError(f"no {role} label is resolved; give regions with labels")
         forward = to_tensor(examples.sequences)
-        strands = [forward, reverse_complement(forward)] if both_strands else [forward]
         self.device = device
         self.parallel = parallel
-        self.bounds = batch_bounds(len(forward) * len(strands), batch_size)
-        self._sequences = torch.cat(strands).to(device)
+        self._num_regions = len(forward)
+        self._strands = strands
+        self.bounds = batch_bounds(len(self), batch_size)
+        both = [forward] if strands == "forward" else [forward, reverse_complement(forward)]
+        self._sequences = torch.cat(both).to(device)
         self._labels = to_tensor(examples.labels).to(device)
-        self._masked = unresolved
+        self._masked = not resolved.all()
         self._encode = OneHotEncoder(device)
 
     def __len__(self) -> int:
-        return len(self._sequences)
+        """Give the number of examples of an epoch."""
+        return self._num_regions * (2 if self._strands == "both" else 1)
+
+    def shuffled(self, generator: torch.Generator) -> Tensor:
+        """Rows of an epoch in random order, int64 (len,), on the device."""
+        rows = torch.randperm(len(self), generator=generator)
+        if self._strands == "random":
+            strand = torch.randint(2, (len(rows),), generator=generator)
+            rows += strand * self._num_regions
+        return rows.to(self.device)
 
     def inputs_and_labels(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """One-hot inputs (B, 4, L) and labels (B, T) of the rows, int64 (B,)."""
-        # both strands share one row of labels
-        return (
-            self._encode(self._sequences.index_select(0, rows)),
-            self._labels.index_select(0, rows % len(self._labels)),
-        )
+        return self._encode(self._sequences.index_select(0, rows)), self._labels_of(rows)
 
     def loss(self, network: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor | int]:
         """Mean loss of a batch and the number of cells that it is the mean of.
@@ -158,11 +165,18 @@ class Batches:
             return loss * (count / cells.clamp(min=1)), cells
         if self._masked:
             return mean_loss(logits, labels)
-        return F.binary_cross_entropy_with_logits(logits, labels), labels.numel()
+        return F.binary_cross_entropy_with_logits(logits, labels.float()), labels.numel()
+
+    def _labels_of(self, rows: Tensor) -> Tensor:
+        # both strands share one row of labels
+        return self._labels.index_select(0, rows % self._num_regions)
 
     def _num_cells(self, rows: Tensor) -> Tensor:
-        labels = self._labels.index_select(0, rows % len(self._labels))
-        return (~torch.isnan(labels)).sum()
+        return _resolved(self._labels_of(rows)).sum()
+
+
+def _resolved(labels: Tensor) -> Tensor:
+    return labels >= 0  # neither NaN nor -1 is
 
 
 def check_sequences(sequences: NDArray[np.uint8]) -> None:

@@ -45,6 +45,7 @@ from model.encoding import (
 )
 from model.errors import ModelError
 from model.filter_scan import Tables, Tally, count_given
+from model.labels import Labels, resolved_cells
 from model.metrics import THRESHOLD
 from model.network import ConvBlock
 
@@ -84,9 +85,7 @@ class FilterMotifs:
         return self.counts / np.maximum(self.num_sites, 1)[:, None, None]
 
 
-def correctly_predicted(
-    probabilities: NDArray[np.float32], labels: NDArray[np.float32]
-) -> NDArray[np.bool_]:
+def correctly_predicted(probabilities: NDArray[np.float32], labels: Labels) -> NDArray[np.bool_]:
     """Regions of which every resolved label is predicted, and one is resolved; shape (n,).
 
     Parameters
@@ -94,7 +93,7 @@ def correctly_predicted(
     probabilities
         From 0 to 1, shape (n, T).
     labels
-        1 bound, 0 unbound, NaN unresolved, shape (n, T).
+        1 bound, 0 unbound, NaN or -1 unresolved, shape (n, T).
 
     Raises
     ------
@@ -106,7 +105,7 @@ def correctly_predicted(
             f"probabilities have shape {probabilities.shape}, labels {labels.shape}; give a row"
             " for each region and a column for each TF"
         )
-    resolved = ~np.isnan(labels)
+    resolved = resolved_cells(labels)
     right = (probabilities >= THRESHOLD) == (labels == 1)
     return (right | ~resolved).all(axis=1) & resolved.any(axis=1)
 

@@ -1,8 +1,8 @@
 """Measures of how well probabilities of binding meet labels.
 
-Labels are 1 bound, 0 unbound, NaN unresolved (left out). Ties of probability are one threshold.
-What is not defined is NaN: every measure but recall or precision where there is one class only;
-recall without a bound region; precision without a region predicted to be bound.
+Labels are 1 bound, 0 unbound or unresolved (`model.labels`; left out). Ties of probability are one
+threshold. What is not defined is NaN: every measure but recall or precision where there is one
+class only; recall without a bound region; precision without a region predicted to be bound.
 
 Two areas under the precision-recall curve: `average_precision` is the step-wise sum, in which a
 constant predictor scores the fraction of bound regions. `aucpr_trapezoid` is the paper's, a
@@ -26,6 +26,7 @@ from sklearn.metrics import (
 )
 
 from model.errors import ModelError
+from model.labels import Labels, resolved_cells
 
 THRESHOLD: Final = 0.5
 
@@ -52,13 +53,13 @@ class Metrics:
     """Resolved regions with label 0."""
 
 
-def evaluate(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) -> Metrics:
+def evaluate(labels: Labels, probabilities: NDArray[np.float32]) -> Metrics:
     """Measures of one TF's predictions; a region is called bound at 0.5 and above.
 
     Parameters
     ----------
     labels
-        1, 0 or NaN, shape (n,).
+        1, 0, or NaN or -1, shape (n,).
     probabilities
         From 0 to 1, shape (n,).
 
@@ -67,13 +68,12 @@ def evaluate(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) ->
     ModelError
         The shapes differ, a label is another number, or a probability is not finite.
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if labels.ndim != 1 or labels.shape != probabilities.shape:
         raise ModelError(
             f"labels have shape {labels.shape}, probabilities {probabilities.shape}; give two"
             " arrays of one dimension and one length"
         )
-    resolved = ~np.isnan(labels)
+    resolved = resolved_cells(labels)
     bound = labels[resolved] == 1.0
     scores = probabilities[resolved]
     if not np.isfinite(scores).all():
@@ -104,7 +104,7 @@ def evaluate(labels: NDArray[np.float32], probabilities: NDArray[np.float32]) ->
 
 
 def evaluate_per_tf(
-    labels: NDArray[np.float32], probabilities: NDArray[np.float32], tfs: Sequence[str]
+    labels: Labels, probabilities: NDArray[np.float32], tfs: Sequence[str]
 ) -> dict[str, Metrics]:
     """Measures by TF, of labels and probabilities of shape (n, T), columns as `tfs`."""
     if labels.ndim != 2 or labels.shape != probabilities.shape or labels.shape[1] != len(tfs):

@@ -1,10 +1,11 @@
 """Training and prediction on packed examples.
 
-Examples are packed sequences (`model.encoding`) and labels, 1 bound, 0 unbound, NaN unresolved.
-The loss is the mean binary cross-entropy of logits over the resolved cells of a batch; over an
-epoch, the mean over all of its cells. With both strands an epoch trains on every example and
-its reverse complement, 2n examples shuffled together; the validation set is doubled alike.
-Prediction reads the forward strand only (Novakovsky et al. 2021, Methods).
+Examples are packed sequences (`model.encoding`) and labels (`model.labels`): bound, unbound or
+unresolved. The loss is the mean binary cross-entropy of logits over the resolved cells of a batch;
+over an epoch, the mean over all of its cells. With both strands an epoch trains on every example
+and its reverse complement, 2n examples shuffled together; the validation set is doubled alike.
+Prediction reads the forward strand only (Novakovsky et al. 2021, Methods). With one strand drawn
+at random for each example and epoch, an epoch is half as long and validation reads the forward one.
 
 Same network, examples, config and seed: bitwise the same weights on a CPU with one thread.
 
@@ -15,8 +16,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -25,13 +26,18 @@ from torch import nn
 
 from model.batches import Batches, Examples, check_sequences, to_tensor
 from model.data_parallel import ALONE, OneProcess
-from model.encoding import OneHotEncoder
+from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
 from model.seeds import seeded, stream_seed
+from model.training_config import Keep, Precision, TrainingConfig
+from model.training_state import Epoch, StateFile, TrainingState
 
 __all__ = [
     "Epoch",
     "Examples",
+    "Keep",
+    "Precision",
+    "StateFile",
     "TrainingConfig",
     "TrainingResult",
     "make_optimizer",
@@ -41,79 +47,6 @@ __all__ = [
 
 EVAL_BATCH: Final = 500
 """Examples of a validation batch."""
-
-
-Keep = Literal["best", "last"]
-Precision = Literal["float32", "bfloat16"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How a network is trained; the defaults are the paper's.
-
-    Raises
-    ------
-    ValueError
-        A field is out of its range.
-    """
-
-    lr: float
-    """Learning rate of Adam. Paper: 0.003; 0.0003 after transfer."""
-    batch_size: int = 100
-    """Examples a step. Paper: 100."""
-    max_epochs: int = 10
-    """Epochs at most. Paper: 15 for multi-models, 10 for individual models."""
-    patience: int | None = None
-    """Stop after so many epochs in a row without a better validation loss; None: never."""
-    frozen: tuple[str, ...] = field(default=(), metadata={"late": True})
-    """Layers that stay as they are, such as `conv1`: weights and batch-norm statistics, and no
-    dropout in them. The authors' scripts freeze the weights only. Paper: none."""
-    both_strands: bool = True
-    """Train and validate on the reverse complements as well. Paper: yes."""
-    weight_decay: float = 0.0
-    """L2 penalty of Adam. Paper: 0."""
-    keep: Keep = field(default="best", metadata={"late": True})
-    """Which epoch's weights are kept: those of the best validation loss (paper) or the last."""
-
-    precision: Precision = field(default="float32", metadata={"late": True})
-    """Of the products of training and validation; weights, losses and predictions are float32.
-    bfloat16 trains 1.8 times as fast on a processor with AMX. Paper: float32."""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.frozen, str):
-            raise ValueError(f"frozen is {self.frozen!r}; give a list of names of layers")
-        # a list when read from JSON
-        object.__setattr__(self, "frozen", tuple(self.frozen))
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise ValueError(f"lr is {self.lr}; give a number above 0")
-        if self.batch_size < 2:
-            raise ValueError(f"batch_size is {self.batch_size}; batch norm needs 2 or more")
-        if self.max_epochs < 0:
-            raise ValueError(f"max_epochs is {self.max_epochs}; give 0 or more")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience is {self.patience}; give 1 or more, or None for no limit")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or more")
-        if self.precision not in get_args(Precision):
-            raise ValueError(
-                f"precision is {self.precision!r}; give one of {', '.join(get_args(Precision))}"
-            )
-        if self.keep not in get_args(Keep):
-            raise ValueError(f"keep is {self.keep!r}; give one of {', '.join(get_args(Keep))}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """What one epoch came to."""
-
-    epoch: int
-    """Number, the first is 1."""
-    train_loss: float
-    """Mean over the epoch's examples, each at the weights that its step began with."""
-    val_loss: float
-    """Mean over the validation examples at the epoch's end."""
-    seconds: float
-    """Wall time, validation included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +73,7 @@ def train(
     device: torch.device | str = "cpu",
     on_epoch: Callable[[Epoch], None] | None = None,
     parallel: OneProcess = ALONE,
+    state_file: StateFile | None = None,
 ) -> TrainingResult:
     """Train a network in place and leave it with the weights that `config.keep` names.
 
@@ -163,6 +97,9 @@ def train(
     parallel
         This process' part where several train the network together, each calling this function
         with the same arguments (`model.data_parallel`).
+    state_file
+        Where the state is kept after epochs, and gone on from if it is there; the caller removes
+        it. None keeps none.
 
     Raises
     ------
@@ -177,7 +114,7 @@ def train(
         train,
         "training",
         batch_size=config.batch_size,
-        both_strands=config.both_strands,
+        strands=config.train_strands,
         device=device,
         parallel=parallel,
     )
@@ -185,7 +122,7 @@ def train(
         val,
         "validation",
         batch_size=config.batch_size,
-        both_strands=config.both_strands,
+        strands=config.val_strands,
         device=device,
         parallel=parallel,
     )
@@ -209,10 +146,13 @@ def train(
             )
         optimizer = make_optimizer(network, config)
         shuffling = torch.Generator().manual_seed(stream_seed(seed, "shuffling"))
-        kept = _KeptWeights(network, config.keep)
-        history: list[Epoch] = []
-        for number in range(1, config.max_epochs + 1):
+        state = TrainingState(network, optimizer, shuffling, device, config.keep)
+        if state_file is not None:
+            state.read(state_file)
+        earlier = sum(epoch.seconds for epoch in state.history)
+        while not _is_over(state, config, len(learning.bounds)):
             epoch_began = time.perf_counter()
+            number = len(state.history) + 1
             train_loss = _train_epoch(
                 network, frozen, optimizer, learning, shuffling, config.precision
             )
@@ -225,18 +165,17 @@ def train(
                 val_loss=val_loss,
                 seconds=time.perf_counter() - epoch_began,
             )
-            history.append(epoch)
-            kept.offer(number, val_loss)
+            state.add(epoch)
+            if state_file is not None and parallel.rank == 0:
+                state.write(state_file)
             if on_epoch is not None:
                 on_epoch(epoch)
-            if config.patience is not None and number - kept.best_epoch >= config.patience:
-                break
-        kept.restore()
+        state.kept.restore()
     return TrainingResult(
-        history=tuple(history),
-        best_epoch=kept.epoch,
-        best_val_loss=kept.loss,
-        seconds=time.perf_counter() - began,
+        history=tuple(state.history),
+        best_epoch=state.kept.epoch,
+        best_val_loss=state.kept.loss,
+        seconds=earlier + time.perf_counter() - began,
     )
 
 
@@ -244,10 +183,11 @@ def predict(
     network: nn.Module,
     sequences: NDArray[np.uint8],
     *,
+    both_strands: bool = False,
     batch_size: int = 1000,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
-    """Probabilities of binding of the forward strand, in eval mode.
+    """Probabilities of binding, in eval mode, of the forward strand or the mean of both.
 
     The network's device and mode are given back as found.
 
@@ -257,6 +197,8 @@ def predict(
         Takes (B, 4, L), returns logits (B, T).
     sequences
         Packed bases, shape (n, L / 4).
+    both_strands
+        Read the reverse complements too, and average.
     batch_size
         Sequences encoded at a time; only memory and speed depend on it.
     device
@@ -277,7 +219,12 @@ def predict(
         parts = [network(encode(part)) for part in packed.split(batch_size)] or [
             network(encode(packed))
         ]
-        return torch.sigmoid(torch.cat(parts)).cpu().numpy()
+        probabilities = torch.sigmoid(torch.cat(parts)).cpu().numpy()
+    if not both_strands:
+        return probabilities
+    backward = reverse_complement(to_tensor(sequences)).numpy()
+    other = predict(network, backward, batch_size=batch_size, device=device)
+    return (probabilities + other) / np.float32(2)
 
 
 def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
@@ -292,6 +239,12 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
     if not weights:
         raise ModelError("every layer is frozen; leave one to train, or set max_epochs=0")
     return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _is_over(state: TrainingState, config: TrainingConfig, num_steps: int) -> bool:
+    if len(state.history) >= config.num_epochs(num_steps):
+        return True
+    return config.patience is not None and state.epochs_without_gain() >= config.patience
 
 
 def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:
@@ -316,7 +269,7 @@ def _train_epoch(
     network.train()
     for layer in frozen:
         layer.eval()  # or batch norm would go on averaging what passes through
-    order = torch.randperm(len(batches), generator=shuffling).to(batches.device)
+    order = batches.shuffled(shuffling)
     # sums stay tensors: reading a number at each step would wait for the device
     total, count = torch.zeros(2, dtype=torch.float64, device=batches.device)
     for start, stop in batches.bounds:
@@ -349,34 +302,6 @@ def _validation_loss(network: nn.Module, batches: Batches, precision: Precision)
 def _products_in(precision: Precision, device: torch.device) -> torch.autocast:
     """Context in which matrix products and convolutions are computed in a precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-class _KeptWeights:
-    """Copy of the weights, in memory, at the epoch that is to be kept so far."""
-
-    def __init__(self, network: nn.Module, keep: Keep) -> None:
-        self.epoch = 0
-        self.loss = math.inf
-        self.best_epoch = 0
-        self._best_loss = math.inf
-        self._keep = keep
-        self._live = {name: tensor.detach() for name, tensor in network.state_dict().items()}
-        self._kept = {name: tensor.clone() for name, tensor in self._live.items()}
-
-    def offer(self, epoch: int, loss: float) -> None:
-        """Keep the weights as they are now if they are wanted."""
-        is_best = loss < self._best_loss
-        if is_best:
-            self.best_epoch, self._best_loss = epoch, loss
-        if is_best or self._keep == "last":
-            self.epoch, self.loss = epoch, loss
-            for name, tensor in self._live.items():
-                self._kept[name].copy_(tensor)
-
-    def restore(self) -> None:
-        """Give the network the weights kept."""
-        for name, tensor in self._kept.items():
-            self._live[name].copy_(tensor)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ start of Ray and other work on the machine are not in it.
 """
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -62,11 +63,12 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
 def run_seconds(run: PlannedRun, size: RunSize, rates: Rates) -> float:
     """Seconds that a run takes, all of its epochs trained."""
     training = run.spec.training
-    seconds = size.num_test / rates.predict
+    seconds = (1 + run.spec.average_strands) * size.num_test / rates.predict
     if training is not None:
-        strands = 1 + training.both_strands
-        epoch = strands * (size.num_train / rates.train + size.num_val / rates.predict)
-        seconds += training.max_epochs * epoch
+        num_train = size.num_train * (2 if training.train_strands == "both" else 1)
+        num_val = size.num_val * (2 if training.val_strands == "both" else 1)
+        epoch = num_train / rates.train + num_val / rates.predict
+        seconds += training.num_epochs(math.ceil(num_train / training.batch_size)) * epoch
     return seconds
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from data.errors import DataError
 from data.sampling import Part, Selection, select_individual, select_multi
+from data.schema import NULL_LABEL
 from data.store import Dataset, RegionTable
 from model.checkpoint import load, load_state, save
 from model.data_parallel import ALONE, OneProcess
@@ -25,10 +26,11 @@ from model.errors import ModelError, ProcessLostError
 from model.filters import FilterMotifs, correctly_predicted, count_sites
 from model.metrics import Metrics, evaluate_per_tf, mean_metrics
 from model.network import build_network
-from model.training import Epoch, Examples, TrainingResult, predict, train
+from model.training import Epoch, Examples, StateFile, TrainingResult, predict, train
 from model.transfer import transfer
 from orchestrator.errors import RunError
 from orchestrator.filter_files import write_filters
+from orchestrator.motif_scores import motif_probabilities
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.progress import EpochNotes
 from orchestrator.spec import RegionSpec, RunSpec
@@ -134,6 +136,7 @@ class LoadedDataset:
                 [self.column(tf) for tf in spec.tfs],
                 spec.sampling,
                 excluded=self.excluded(spec),
+                rows=spec.rows,
             )
         return select_individual(
             self.regions,
@@ -240,12 +243,13 @@ def execute(
     spec = planned.spec
     loaded = load_dataset(workspace, tables)
     selection = loaded.select(spec.regions)
+    state_file = StateFile(path=workspace.training_state(planned.key))
     first = parallel.rank == 0
     noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
     with one_thread(), noting as tell:
         network = starting_network(spec, store)
         examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
-        result = _train(spec, network, examples, tell, parallel)
+        result = _train(spec, network, examples, tell, parallel, state_file)
         if not first:
             return
         probabilities = _test_predictions(spec, network, loaded.regions, selection)
@@ -263,6 +267,7 @@ def execute(
             write_filters(folder, filters, {"tfs": spec.regions.tfs})
         counts = _counts(spec, selection, loaded)
         _write_json(folder / METRICS_FILE, _metrics_record(result, per_tf, counts))
+    state_file.remove()
 
 
 @contextmanager
@@ -312,6 +317,7 @@ def _train(
     examples: Sequence[Examples],
     on_epoch: OnEpoch | None,
     parallel: OneProcess,
+    state_file: StateFile,
 ) -> TrainingResult:
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
@@ -324,6 +330,7 @@ def _train(
         seed=spec.seed,
         on_epoch=on_epoch,
         parallel=parallel,
+        state_file=state_file,
     )
 
 
@@ -338,8 +345,10 @@ def _test_predictions(
     spec: RunSpec, network: nn.Module, regions: RegionTable, selection: Selection
 ) -> NDArray[np.float32]:
     """Probabilities of the test regions, shape (n, T)."""
+    if spec.motif:
+        return motif_probabilities(spec.motif, regions, selection)
     ids = selection.region_ids[selection.rows(Part.TEST)]
-    probabilities = predict(network, regions.sequences[ids])
+    probabilities = predict(network, regions.sequences[ids], both_strands=spec.average_strands)
     if spec.training is None and spec.start is not None:
         # a multi-model scored on one of its TFs
         outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
@@ -397,15 +406,15 @@ def _write_predictions(
     path: Path, spec: RunSpec, selection: Selection, probabilities: NDArray[np.float32]
 ) -> None:
     test = selection.rows(Part.TEST)
-    tfs = spec.regions.tfs
+    labels, ids = selection.labels[test], selection.region_ids[test].astype(np.int32)
+    # nothing can be said of a cell without a label
+    row, column = np.nonzero(labels != NULL_LABEL)
     table = pa.table(
         {
-            "region_id": np.repeat(selection.region_ids[test].astype(np.int32), len(tfs)),
-            "tf": pa.DictionaryArray.from_arrays(
-                np.tile(np.arange(len(tfs), dtype=np.int32), len(test)), list(tfs)
-            ),
-            "label": selection.labels[test].ravel().astype(np.int8),
-            "probability": probabilities.ravel(),
+            "region_id": ids[row],
+            "tf": pa.DictionaryArray.from_arrays(column.astype(np.int32), list(spec.regions.tfs)),
+            "label": labels[row, column],
+            "probability": probabilities[row, column],
         }
     )
     pq.write_table(table, path, compression="zstd")

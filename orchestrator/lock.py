@@ -40,7 +40,10 @@ def sole_driver(workspace: Workspace) -> Iterator[None]:
                 "or name another --workspace"
             ) from error
         for leftover in workspace.leftovers():
-            shutil.rmtree(leftover, ignore_errors=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from orchestrator.errors import RunError
 from orchestrator.spec import RunSpec
 
-Arm = Literal["scratch", "transfer", "multi"]
+Arm = Literal["scratch", "transfer", "multi", "motif"]
 Status = Literal["completed", "failed", "blocked"]
 
 
@@ -19,7 +19,8 @@ class PlannedRun:
     experiment: str
     """Name of the experiment, as in the paper's figures."""
     arm: Arm
-    """`multi`: a multi-model, trained, or scored on one TF's test regions."""
+    """`multi`: a multi-model, trained, or scored on one TF's test regions; `motif`: the TF's motif
+    alone."""
     tf: str
     """The TF that the run is about; empty for the training of a multi-model."""
     replicate: int

@@ -161,8 +161,8 @@ def _data(about: Mapping[str, Any]) -> list[str]:
     lines = [f"- Regions: {regions['view']} view, {split}."]
     if about["pretrained_on"]:
         lines.append(f"- Pre-trained on {', '.join(about['pretrained_on'])}.")
-    added = about.get("added")
-    for file in (added or {}).get("files", ()):
+    added = about.get("added") or {}
+    for file in added.get("files", ()):
         peaks = file["peaks"]
         lines.append(
             f"- Peaks of {file['biosample']}: {Path(peaks['file']).name}, {file['num_peaks']:,} "

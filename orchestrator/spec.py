@@ -8,11 +8,11 @@ older keys stay what they are.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from data.sampling import Sampling
+from data.sampling import RowRule, Sampling
 from data.schema import VIEWS, ViewName
 from model.network import NetworkConfig
 from model.training import TrainingConfig
@@ -28,7 +28,7 @@ class RegionSpec:
     tfs: tuple[str, ...]
     """TFs, in the order of the network's outputs."""
     view: ViewName
-    """`less-sparse` takes the regions resolved for all TFs (multi-models), `sparse` bound and
+    """`less-sparse` takes the regions resolved for the TFs (multi-models), `sparse` bound and
     GC-matched unbound regions of one TF (individual models)."""
     sampling: Sampling
     dataset: str
@@ -37,6 +37,9 @@ class RegionSpec:
     """Regions of another model that are left out: for an individual model those that its
     multi-model trains or validates on, for a multi-model all those of the individual model that
     it is made for."""
+    rows: RowRule = field(default="complete", metadata={"late": True})
+    """Regions of a multi-model: those resolved for all its TFs (paper), or for one at least, the
+    cells of the others without weight."""
 
     def __post_init__(self) -> None:
         if not self.tfs:
@@ -47,11 +50,15 @@ class RegionSpec:
             raise ValueError(f"no view is named {self.view!r}; there are: {', '.join(VIEWS)}")
         if self.view == "sparse" and len(self.tfs) > 1:
             raise ValueError("an individual model has one TF")
+        if self.rows not in get_args(RowRule):
+            raise ValueError(f"rows is {self.rows!r}; give one of {', '.join(get_args(RowRule))}")
+        if self.view == "sparse" and self.rows != "complete":
+            raise ValueError("an individual model has one TF, which resolves its regions or not")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One training, or with `training=None` one scoring of a trained network."""
+    """One training, or with `training=None` one scoring of a trained network or of a motif."""
 
     regions: RegionSpec
     network: NetworkConfig
@@ -63,9 +70,16 @@ class RunSpec:
     """The pre-training run whose weights this one starts from; None: from scratch."""
     layers: Literal["hidden", "all"] = "hidden"
     """Which layers come from the start; the paper copies all but the output (`hidden`)."""
+    average_strands: bool = field(default=False, metadata={"late": True})
+    """Whether test regions are predicted on both strands, and the mean taken. Paper: forward."""
+    motif: str = field(default="", metadata={"late": True})
+    """Motif of JASPAR 2020, such as MA0080.5, whose best hit is scored in place of a network."""
 
     def __post_init__(self) -> None:
-        if self.training is None and (self.start is None or self.layers != "all"):
+        if self.motif and (self.training or self.start or self.regions.view != "sparse"):
+            raise ValueError("a motif is scored on the regions of one TF, and is not trained")
+        needs_start = self.training is None and not self.motif
+        if needs_start and (self.start is None or self.layers != "all"):
             raise ValueError("scoring needs a start and all of its layers")
         if self.layers == "hidden" and self.network.num_tfs != len(self.regions.tfs):
             raise ValueError(
@@ -103,9 +117,9 @@ def _canonical(value: Any) -> Any:
     if not is_dataclass(value):
         return value
     return {
-        field.name: _canonical(getattr(value, field.name))
-        for field in fields(value)
-        if not (field.metadata.get("late") and getattr(value, field.name) == field.default)
+        one.name: _canonical(getattr(value, one.name))
+        for one in fields(value)
+        if not (one.metadata.get("late") and getattr(value, one.name) == one.default)
     }
 
 

@@ -7,7 +7,7 @@ run.json               the planned run: its tags and its spec; `version` of this
 metrics.json           numbers of regions, the metrics on the test regions (means over TFs for a
                        multi-model), best epoch, seconds; `per_tf` the metrics by TF
 history.json           a record an epoch: epoch, train_loss, val_loss, seconds
-predictions.parquet    the test regions: region_id, tf, label, probability
+predictions.parquet    the resolved cells of the test regions: region_id, tf, label, probability
 weights.safetensors    the network's weights, and network.json its sizes; absent for a scoring
 filters.meme           PWMs of the first layer's filters, and filters.json their counts: what
                        activates each on the test regions predicted right; absent for a scoring

@@ -14,6 +14,7 @@
       failed/         why runs failed, one file a key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
+      training/       states of long trainings, from which they go on; see `model.training_state`
       progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
       report/         the page, figures and tables of `bindgrid report`
@@ -102,13 +103,18 @@ class Workspace:
         """Folder of the notes on running trainings."""
         return self.root / "progress"
 
+    def training_state(self, key: str) -> Path:
+        """File of the state of the training with a key, while it lasts."""
+        return self.root / "training" / f"{key}.safetensors"
+
     def making(self, what: str) -> Path:
         """Give a hidden folder of this process to make something in."""
         return self.root / f".making-{what}-{os.getpid()}"
 
     def leftovers(self) -> list[Path]:
-        """Folders that a killed driver leaves behind, of no use to anybody."""
-        made = [*self.runs.glob(".*"), *self.root.glob(".making-*")]
+        """Folders and files that a killed driver leaves behind, of no use to anybody."""
+        hidden = [*self.runs.glob(".*"), *(self.root / "training").glob(".*")]
+        made = [*hidden, *self.root.glob(".making-*")]
         return [*made, self.progress, self.ray_results]
 
     @property

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -100,7 +101,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
 
 
 def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
-    small = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
+    small: dict[str, Any] = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
     monkeypatch.setattr(
         "experiments.settings.published", lambda *a, **k: replace(published(*a, **k), **small)
     )
@@ -109,7 +110,8 @@ def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monk
     assert code == 0, err
     runs = {run.planned.arm: run for run in RunStore(workspace).completed()}
     assert {run.planned.spec.network.name for run in runs.values()} == {"danq"}
-    frozen = {arm: run.planned.spec.training.frozen for arm, run in runs.items()}
+    trainings = {arm: run.planned.spec.training for arm, run in runs.items()}
+    frozen = {arm: training.frozen for arm, training in trainings.items() if training}
     assert frozen == {"multi": (), "scratch": (), "transfer": ("conv1",)}
     assert runs["transfer"].planned.pretraining_set == "ELF1+GABPA, danq"
     before, after = (load_state(runs[arm].path) for arm in ("multi", "transfer"))
@@ -127,9 +129,13 @@ def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monk
 
 
 def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch):
-    measured = []
-    rates = Rates(train=1.0, predict=3.0)
-    monkeypatch.setattr("orchestrator.cost.calibrate", lambda *a: measured.append(a[2]) or rates)
+    measured: list[str] = []
+
+    def calibrate(num_workers: int, precision: str, network: str) -> Rates:
+        measured.append(network)
+        return Rates(train=1.0, predict=3.0)
+
+    monkeypatch.setattr("orchestrator.cost.calibrate", calibrate)
     bindgrid(*TRANSFER, *SHORT, "--network", "danq", "--dry-run", "-w", workspace.root)
     assert measured == ["danq"]
 
@@ -165,9 +171,55 @@ def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_region
     assert "left out ELF1: ELF1 has" in err
 
 
+MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--min-bound", "20"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tfs", "name"),
+    [
+        ([], ["SPI1", "ELF1"], "all TFs, masked, without GABPA"),
+        (["--leave-out", "none", "--pretrain-tfs", "2"], ["SPI1", "ELF1"], "2 most resolved TFs"),
+        (["--leave-out", "SPI1", "--hold-back", "0.5"], ["ELF1", "GABPA"], "without SPI1"),
+        (
+            [
+                *("--pretrain", "complete", "--leave-out", "GABPA"),
+                *("--pretrain-tfs", "all", "--hold-back", "0.5"),
+            ],
+            ["SPI1", "ELF1"],
+            "all TFs, without GABPA",
+        ),
+    ],
+)
+def test_a_multi_model_is_masked_and_knows_no_target(
+    bindgrid, workspace, no_calibration, arguments, tfs, name
+):
+    table = workspace.root / "modes.tsv"
+    table.write_text("tf\tmode\nELF1\ta\nGABPA\tb\nSPI1\tc\n")
+    arguments = [*MASKED, "--tfs", "GABPA", "--modes", table, *arguments]
+    code, _, err = bindgrid(*arguments, *SHORT[:4], "-w", workspace.root)
+    assert code == 0, err
+    multi = next(run for run in RunStore(workspace).completed() if not run.planned.tf)
+    assert list(multi.planned.spec.regions.tfs) == tfs
+    assert name in multi.planned.pretraining_set
+
+
+def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
+    # all three are of one mode
+    code, _, err = bindgrid(*MASKED, "--tfs", "GABPA", "--leave-out-mode", "-w", workspace.root)
+    assert code == 2
+    assert "no TF is left to pre-train on" in err
+    assert "without GABPA and the binding modes of GABPA" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--leave-out-mode"], ["--leave-out-mode: no TF is left out"]),
+        (["--leave-out", "YY1"], ["no TF named 'YY1'"]),
+        (["--leave-out", "ELF1,GABPA"], ["no TF is left to pre-train on without ELF1, GABPA"]),
+        (["--hold-back", "0.95"], ["held_back is 0.95", "below 0.9"]),
+        (["--hold-back", "0.3", "--split", "chromosome"], ["holds chromosomes back"]),
+        (["--min-bound", "-1"], ["min_bound is -1"]),
         (["--tfs", "SPI"], ["no TF named 'SPI'", "near: SPI1"]),
         (["--pretrain-tfs", "9"], ["has 3 TFs, 9 are to be pre-trained on"]),
         (["--pretrain-tfs", "ELF1,YY1"], ["no TF named 'YY1'"]),

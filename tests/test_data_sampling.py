@@ -59,6 +59,42 @@ def test_a_multi_model_takes_the_rows_resolved_for_all_its_tfs():
     assert sizes.tolist() == [31, 4, 4]
 
 
+def test_a_masked_multi_model_takes_the_rows_resolved_for_any_of_its_tfs():
+    evidence = np.array([[1, 4], [0, 1], [0, 0], [4, 0], [3, 4], [1, 1]] * 10, dtype=np.uint8)
+    selection = select_multi(
+        make_regions(60, unknown=(5,)), list(evidence.T), Sampling(), rows="resolved"
+    )
+    kept = [i for i in range(60) if i % 6 != 2 and i != 5]
+    assert selection.region_ids.tolist() == kept
+    by_row = {0: [0, 1], 1: [-1, 0], 3: [1, -1], 4: [0, 1], 5: [0, 0]}
+    assert selection.labels.tolist() == [by_row[i % 6] for i in kept]
+    assert selection.labels.dtype == np.int8
+
+
+def test_all_models_of_a_seed_hold_back_the_same_regions_whatever_their_tfs():
+    regions, evidence = make_regions(), make_evidence()
+    other = np.where(np.arange(NUM_REGIONS) % 3, evidence, Evidence.UNMATCHED)
+    sampling = Sampling(held_back=0.3, val_fraction=0.2, seed=4)
+    complete = select_multi(regions, [evidence, other], sampling)
+    masked = select_multi(regions, [evidence, other], sampling, rows="resolved")
+    assert len(masked.region_ids) > len(complete.region_ids)
+    both = np.isin(masked.region_ids, complete.region_ids)
+    assert (masked.part[both] == complete.part).all()
+    sizes = np.bincount(masked.part) / len(masked.part)
+    assert sizes == pytest.approx([0.5, 0.2, 0.3], abs=0.03)
+
+    own = select_individual(regions, evidence, sampling)
+    held_back = masked.region_ids[masked.rows(Part.TEST)]
+    bound = held_back[evidence[held_back] == Evidence.BOUND]
+    assert set(own.region_ids[own.labels[:, 0] == 1]) == set(bound)
+    assert not np.intersect1d(own.region_ids, masked.seen_in_training()).size
+    assert np.bincount(own.part[own.labels[:, 0] == 1]).tolist()[0] == pytest.approx(
+        0.7 * len(bound), abs=1
+    )
+    with pytest.raises(DataError, match=r"bound regions in the 0.3 of the regions that are held"):
+        select_individual(regions, evidence, Sampling(held_back=0.3, num_bound=200), name="SPI1")
+
+
 def test_an_individual_model_takes_bound_and_as_many_unbound_regions():
     evidence = make_evidence()
     selection = select_individual(make_regions(), evidence, Sampling())
@@ -180,6 +216,9 @@ def test_held_out_chromosomes_are_those_nearest_a_tenth():
         {"val_fraction": 0.0},
         {"val_fraction": 0.5, "test_fraction": 0.5},
         {"gc_bins": 0},
+        {"held_back": 0.0},
+        {"held_back": 0.9},
+        {"held_back": 0.3, "split": "chromosome", "val_chroms": ("a",), "test_chroms": ("b",)},
         {"seed": -1},
         {"split": "chromosome"},
         {"split": "chromosome", "val_chroms": ("a",), "test_chroms": ("a",)},

@@ -9,12 +9,14 @@ import pytest
 
 from data.binding_modes import BindingModes
 from data.errors import DataError
+from data.sampling import Sampling
 from data.schema import Evidence
 from data.store import RegionTable, write_dataset
 from data.string_links import read_string_links
 from experiments.binding_modes import OTHER, SHARED, UNKNOWN, binding_modes
 from experiments.downsampling import downsampling
 from experiments.interpretation import interpretation
+from experiments.pretraining import Pretraining, WantedTFs
 from experiments.pretraining_sets import pretraining_sets
 from experiments.registry import paper, plan_experiments
 from experiments.settings import Trainings
@@ -176,6 +178,80 @@ def test_targets_that_are_not_there(loaded: LoadedDataset) -> None:
         pretraining_sets(loaded, STUDY)
     with pytest.raises(DataError, match="no TF named 'A9'"):
         pretraining_sets(loaded, replace(STUDY, tfs=("A9",)))
+
+
+@pytest.mark.parametrize(
+    ("pretraining", "wanted", "tfs", "name"),
+    [
+        (Pretraining(), 2, ("A2", "A3"), "2 most resolved TFs"),
+        (
+            Pretraining(rows="resolved", min_bound=100, leave_out=("A2",)),
+            None,
+            ("A3", "A4", "B2", "B3", "B4", "B5", "B6", "C1", "B1", "A1"),
+            "all TFs, masked, without A2",
+        ),
+        (
+            Pretraining(leave_out=("A2", "C1"), modes_of=("A2", "C1")),
+            None,
+            ("B2", "B3", "B4", "B5", "B6", "B7", "B1"),
+            "all TFs, without the modes of A2+C1",
+        ),
+        (Pretraining(leave_out=("A1",)), ("A1", "B7"), ("B7",), "B7, without A1"),
+    ],
+)
+def test_which_tfs_a_multi_model_has(
+    loaded: LoadedDataset,
+    pretraining: Pretraining,
+    wanted: WantedTFs,
+    tfs: tuple[str, ...],
+    name: str,
+) -> None:
+    study = replace(STUDY, pretrain_tfs=wanted, pretraining=pretraining)
+    chosen = study.multi_model_tfs(loaded.dataset)
+    assert set(chosen) == set(tfs)
+    assert chosen[:5] == tfs[:5]
+    assert study.set_name(chosen) == name
+
+
+@pytest.mark.parametrize(
+    ("pretraining", "wanted", "words"),
+    [
+        (Pretraining(leave_out=("A9",)), 3, "no TF named 'A9'"),
+        (
+            Pretraining(min_bound=100, leave_out=("A2", "B2"), modes_of=("A2",)),
+            9,
+            "has 6 TFs with 100 bound regions without A2, B2 and the binding modes of A2, 9 are",
+        ),
+        (Pretraining(leave_out=("A1",)), ("A1",), "no TF is left to pre-train on without A1"),
+    ],
+)
+def test_a_multi_model_that_cannot_be_made(
+    loaded: LoadedDataset, pretraining: Pretraining, wanted: WantedTFs, words: str
+) -> None:
+    study = replace(STUDY, pretrain_tfs=wanted, pretraining=pretraining)
+    with pytest.raises((DataError, RunError), match=words):
+        study.multi_model_tfs(loaded.dataset)
+
+
+def test_masked_and_complete_pretraining_are_compared_on_the_same_regions(
+    loaded: LoadedDataset,
+) -> None:
+    study = replace(STUDY, tfs=("A2",), sampling=Sampling(held_back=0.4))
+    masked = replace(
+        study, pretrain_tfs=None, pretraining=Pretraining(rows="resolved", leave_out=("A2",))
+    )
+    plans = [Plan(transfer(loaded, one).runs).runs for one in (study, masked)]
+    (multi, scratch, tuned), (masked_multi, masked_scratch, masked_tuned) = plans
+    assert scratch.key == masked_scratch.key
+    assert tuned.spec.regions == masked_tuned.spec.regions
+    assert tuned.needs == (multi.key,) != masked_tuned.needs == (masked_multi.key,)
+    own = loaded.select(scratch.spec.regions).region_ids
+    sizes = []
+    for run in (multi, masked_multi):
+        selection = loaded.select(run.spec.regions)
+        assert not np.intersect1d(own, selection.seen_in_training()).size
+        sizes.append(len(selection.region_ids))
+    assert sizes[0] < sizes[1] == NUM_REGIONS
 
 
 def test_at_most_takes_all_of_a_tf_with_fewer_regions(loaded: LoadedDataset) -> None:

@@ -68,6 +68,8 @@ def test_one_class_only_is_nan_where_undefined(label: float) -> None:
 def test_unresolved_labels_are_left_out() -> None:
     with_gaps = evaluate(f32(1, math.nan, 0, 1, math.nan), f32(0.9, 0.1, 0.2, 0.3, 0.7))
     assert with_gaps == evaluate(f32(1, 0, 1), f32(0.9, 0.2, 0.3))
+    packed = np.array([1, -1, 0, 1, -1], dtype=np.int8)
+    assert evaluate(packed, f32(0.9, 0.1, 0.2, 0.3, 0.7)) == with_gaps
     nothing = evaluate(f32(math.nan), f32(0.5))
     assert (nothing.num_bound, nothing.num_unbound) == (0, 0)
     assert math.isnan(nothing.mcc)

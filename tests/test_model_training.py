@@ -1,8 +1,9 @@
 """The training loop: seeds, best weights, stopping, unresolved labels, both strands."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.batches import Batches, batch_bounds, mean_loss
-from model.encoding import encode_one_hot
+from model.encoding import encode_one_hot, reverse_complement
 from model.errors import ModelError
 from model.network import NetworkConfig, build_network
-from model.training import Epoch, Examples, TrainingConfig, predict, train
+from model.training import Epoch, Examples, StateFile, TrainingConfig, predict, train
 
 CONFIG = TrainingConfig(lr=0.01, batch_size=16, max_epochs=3)
 
@@ -141,18 +142,103 @@ def test_a_last_batch_of_one_is_trained() -> None:
 def test_both_strands_are_examples_with_the_same_labels() -> None:
     examples = random_examples(6, num_tfs=2)
     device = torch.device("cpu")
-    both = Batches(examples, "training", batch_size=4, both_strands=True, device=device)
+    both = Batches(examples, "training", batch_size=4, strands="both", device=device)
     assert len(both) == 12
     assert both.bounds == [(0, 4), (4, 8), (8, 12)]
     inputs, labels = both.inputs_and_labels(torch.arange(12))
     forward = encode_one_hot(torch.from_numpy(examples.sequences))
     assert torch.equal(inputs, torch.cat([forward, forward.flip(1, 2)]))
     assert torch.equal(labels, torch.from_numpy(examples.labels).repeat(2, 1))
-    one = Batches(examples, "training", batch_size=4, both_strands=False, device=device)
+    one = Batches(examples, "training", batch_size=4, strands="forward", device=device)
     assert len(one) == 6
 
 
+def test_of_a_random_strand_each_epoch_has_one_of_each_example() -> None:
+    num = 200
+    batches = Batches(
+        random_examples(num),
+        "training",
+        batch_size=50,
+        strands="random",
+        device=torch.device("cpu"),
+    )
+    assert len(batches) == num
+    assert batches.bounds[-1] == (150, 200)
+    generator = torch.Generator().manual_seed(0)
+    epochs = [batches.shuffled(generator) for _ in range(2)]
+    for rows in epochs:
+        assert sorted((rows % num).tolist()) == list(range(num))
+    reverse = [{row - num for row in rows.tolist() if row >= num} for rows in epochs]
+    assert all(70 < len(found) < 130 for found in reverse)
+    assert 70 < len(reverse[0] ^ reverse[1]) < 130  # drawn anew
+    assert torch.equal(batches.shuffled(torch.Generator().manual_seed(0)), epochs[0])
+
+
+def test_a_random_strand_is_validated_on_the_forward_one() -> None:
+    examples = random_examples(30)
+    config = replace(CONFIG, max_epochs=0)
+    losses = [
+        train(small(), examples, examples, one, seed=0).best_val_loss
+        for one in (replace(config, random_strand=True), replace(config, both_strands=False))
+    ]
+    assert (
+        losses[0] == losses[1] != train(small(), examples, examples, config, seed=0).best_val_loss
+    )
+    with pytest.raises(ValueError, match="random_strand draws one of both strands"):
+        replace(config, random_strand=True, both_strands=False)
+
+
+@pytest.mark.parametrize(("min_steps", "epochs"), [(0, 3), (6, 3), (7, 4), (20, 10)])
+def test_few_examples_are_trained_on_for_as_many_steps_as_asked(
+    min_steps: int, epochs: int
+) -> None:
+    # 32 examples in batches of 16: two steps an epoch
+    config = replace(CONFIG, min_steps=min_steps)
+    result = train(small(), random_examples(16), random_examples(4), config, seed=0)
+    assert len(result.history) == epochs
+    assert replace(config, max_epochs=0).num_epochs(2) == 0
+    with pytest.raises(ValueError, match="min_steps is -1"):
+        replace(CONFIG, min_steps=-1)
+
+
+def test_a_prediction_of_both_strands_is_their_mean() -> None:
+    network, sequences = small(num_tfs=2), random_examples(7).sequences
+    backward = reverse_complement(torch.from_numpy(sequences)).numpy()
+    mean = (predict(network, sequences) + predict(network, backward)) / 2
+    both = predict(network, sequences, both_strands=True)
+    np.testing.assert_array_equal(both, mean)
+    np.testing.assert_array_equal(both, predict(network, backward, both_strands=True))
+    assert not np.array_equal(both, predict(network, sequences))
+
+
 # unresolved labels
+
+
+def test_packed_labels_give_the_same_bits() -> None:
+    examples = random_examples(40, num_tfs=3)
+    examples.labels[::3, 1] = np.nan
+    packed = np.where(np.isnan(examples.labels), -1, examples.labels).astype(np.int8)
+    ends = []
+    for labels in (examples.labels, packed):
+        network = small(num_tfs=3)
+        val = Examples(examples.sequences[:10], labels[:10])
+        result = train(network, Examples(examples.sequences, labels), val, CONFIG, seed=0)
+        ends.append((copies(network), [epoch.val_loss for epoch in result.history]))
+    assert same(ends[0][0], ends[1][0])
+    assert ends[0][1] == ends[1][1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.array([[2], [0]], dtype=np.int8), "1 labels are not 0, 1 or -1 .first: 2."),
+        (np.array([[0.5], [0]], dtype=np.float32), "1 labels are not 0, 1 or NaN"),
+        (np.array([[1], [0]]), "labels are int64; give float32 or int8"),
+    ],
+)
+def test_labels_of_another_kind_are_refused(labels: Any, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        Examples(random_examples(2).sequences, labels)
 
 
 def test_loss_is_the_mean_over_resolved_cells_and_the_others_have_no_gradient() -> None:
@@ -369,3 +455,97 @@ def test_a_planted_motif_is_learnt() -> None:
     test = planted(200, 2)
     called = predict(network, test.sequences) >= 0.5
     assert np.mean(called == (test.labels == 1)) > 0.85
+
+
+# going on after a kill
+
+
+class Killed(Exception):
+    """Stands for a process that ends in the middle of a training."""
+
+
+def kill_after(epochs: int) -> Callable[[Epoch], None]:
+    def on_epoch(epoch: Epoch) -> None:
+        if epoch.epoch == epochs:
+            raise Killed
+
+    return on_epoch
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"keep": "last", "weight_decay": 0.01},
+        {"random_strand": True, "precision": "bfloat16"},
+        {"frozen": ("conv1",), "patience": 2},
+    ],
+)
+def test_a_training_goes_on_from_its_last_epoch_with_the_same_bits(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    config = replace(CONFIG, max_epochs=6, **changes)
+    examples, val = random_examples(60, num_tfs=2), random_examples(20, num_tfs=2, seed=1)
+    whole = small(num_tfs=2)
+    expected = train(whole, examples, val, config, seed=3)
+    file = StateFile(path=tmp_path / "states" / "run.safetensors", every_seconds=0)
+    for stop in (1, 2):
+        network = small(num_tfs=2, seed=stop - 1)  # the second one's weights come from the file
+        on_epoch = kill_after(stop)
+        with pytest.raises(Killed):
+            train(network, examples, val, config, seed=3, on_epoch=on_epoch, state_file=file)
+    assert [path.name for path in file.path.parent.iterdir()] == ["run.safetensors"]
+    told: list[int] = []
+    network = small(num_tfs=2, seed=5)
+    result = train(
+        network,
+        examples,
+        val,
+        config,
+        seed=3,
+        on_epoch=lambda epoch: told.append(epoch.epoch),
+        state_file=file,
+    )
+    assert told == list(range(3, len(expected.history) + 1))
+    assert same(copies(network), copies(whole))
+    losses = [(e.epoch, e.train_loss, e.val_loss) for e in expected.history]
+    assert [(e.epoch, e.train_loss, e.val_loss) for e in result.history] == losses
+    assert (result.best_epoch, result.best_val_loss) == (
+        expected.best_epoch,
+        expected.best_val_loss,
+    )
+    # killed after the last epoch: nothing is left to train
+    again = small(num_tfs=2, seed=6)
+    train(again, examples, val, config, seed=3, on_epoch=kill_after(1), state_file=file)
+    assert same(copies(again), copies(whole))
+    file.remove()
+    file.remove()
+    assert not file.path.exists()
+
+
+def test_a_state_that_does_not_fit_or_is_damaged_is_not_gone_on_from(tmp_path: Path) -> None:
+    file = StateFile(path=tmp_path / "run.safetensors", every_seconds=0)
+    examples = random_examples(30, num_tfs=2)
+    train(small(num_tfs=2), examples, examples, CONFIG, seed=0, state_file=file)
+    of_two_tfs = file.path.read_bytes()
+    expected = trained(seed=0)
+    for content in (of_two_tfs, of_two_tfs[:1000], b"", b"no tensors"):
+        file.path.write_bytes(content)
+        network = small()
+        val = random_examples(10, seed=1)
+        result = train(network, random_examples(40), val, CONFIG, seed=0, state_file=file)
+        assert len(result.history) == CONFIG.max_epochs
+        assert same(copies(network), expected)
+
+
+def test_short_trainings_keep_no_state_and_one_that_cannot_be_written_ends_nothing(
+    tmp_path: Path,
+) -> None:
+    file = StateFile(path=tmp_path / "run.safetensors")
+    examples = random_examples(20)
+    train(small(), examples, examples, CONFIG, seed=0, state_file=file)
+    assert not file.path.exists()
+    (tmp_path / "file").write_text("")
+    blocked = StateFile(path=tmp_path / "file" / "run.safetensors", every_seconds=0)
+    result = train(small(), examples, examples, CONFIG, seed=0, state_file=blocked)
+    assert len(result.history) == CONFIG.max_epochs

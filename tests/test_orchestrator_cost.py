@@ -17,6 +17,9 @@ def test_a_run_costs_its_epochs_on_both_strands_and_its_test():
     one_strand = TrainingConfig(lr=0.1, max_epochs=3, both_strands=False)
     run = planned(replace(run.spec, training=one_strand))
     assert run_seconds(run, SIZE, RATES) == pytest.approx(3 * (5 + 1) + 2)
+    random_strand = TrainingConfig(lr=0.1, max_epochs=3, random_strand=True)
+    run = planned(replace(run.spec, training=random_strand))
+    assert run_seconds(run, SIZE, RATES) == pytest.approx(3 * (5 + 1) + 2)
 
 
 def test_a_plan_takes_as_long_as_its_workers_need_with_what_must_wait():

@@ -13,9 +13,10 @@ import pytest
 from memelite.io import read_meme
 from safetensors.numpy import load_file
 
-from data.sampling import Part
+from data.sampling import Part, Sampling
 from data.store import evidence_path, write_evidence
-from experiments.settings import Trainings
+from experiments.pretraining import Pretraining
+from experiments.settings import MASKED_TRAINING, Trainings
 from experiments.study import Scale, Study
 from experiments.transfer import transfer
 from model.metrics import evaluate
@@ -151,6 +152,48 @@ def test_a_multi_model_is_scored_on_the_test_regions_of_a_tf_that_it_knows(works
     )
     assert scored_table["region_id"].equals(scratch_table["region_id"])
     assert scored_table["label"].equals(scratch_table["label"])
+
+
+@pytest.mark.parametrize("split", ["random", "chromosome"])
+def test_a_masked_multi_model_learns_from_regions_that_others_of_its_tfs_lack(workspace, split):
+    sampling = Sampling(held_back=0.4)
+    if split == "chromosome":
+        sampling = Sampling(split="chromosome", val_chroms=("chr2",), test_chroms=("chr3",))
+    trainings = Trainings(multi=MASKED_TRAINING).with_epochs(multi=2, individual=1)
+    study = Study(
+        tfs=("GABPA",),
+        pretrain_tfs=None,
+        pretraining=Pretraining(rows="resolved", leave_out=("GABPA",)),
+        sampling=sampling,
+        scale=Scale(trainings=trainings),
+    )
+    if split == "chromosome":  # GABPA is resolved on the first two
+        study = study.about(("SPI1",))
+    plan = Plan(transfer(load_dataset(workspace), study).runs)
+    assert [status for _, status in run(plan, workspace)] == ["completed"] * len(plan)
+    multi, *individual = plan
+    assert multi.spec.regions.tfs == ("SPI1", "ELF1")
+    stored = RunStore(workspace).open(multi.key)
+    assert stored.planned == multi
+    selection = load_dataset(workspace).select(multi.spec.regions)
+    assert len(selection.region_ids) == 400
+    table = pq.read_table(stored.path / "predictions.parquet").to_pandas()
+    test = selection.rows(Part.TEST)
+    resolved = selection.labels[test] >= 0
+    assert len(table) == resolved.sum() < resolved.size
+    for column, tf in enumerate(("SPI1", "ELF1")):
+        mine = table[table["tf"] == tf]
+        ids = selection.region_ids[test][resolved[:, column]]
+        assert mine["region_id"].tolist() == ids.tolist()
+        assert (
+            mine["label"].tolist() == selection.labels[test][resolved[:, column], column].tolist()
+        )
+        if len(mine):
+            again = evaluate(mine["label"].to_numpy(np.int8), mine["probability"].to_numpy())
+            assert stored.metrics["per_tf"][tf]["mcc"] == pytest.approx(again.mcc, nan_ok=True)
+    for one in individual:
+        counts = RunStore(workspace).open(one.key).metrics
+        assert counts["num_test_regions_seen_in_pretraining"] == 0
 
 
 def test_a_failed_run_is_written_down_and_blocks_only_what_needs_it(workspace, monkeypatch):

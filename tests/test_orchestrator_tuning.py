@@ -64,7 +64,7 @@ def tuning(pretrained: Workspace) -> Tuning:
 def selection_of(parts: Sequence[int], labels: Sequence[int]) -> Selection:
     return Selection(
         region_ids=np.arange(len(parts)) * 10,
-        labels=np.array(labels, dtype=np.float32)[:, None],
+        labels=np.array(labels, dtype=np.int8)[:, None],
         part=np.array(parts, dtype=np.uint8),
     )
 
