@@ -2,7 +2,8 @@
 
 Arrow parses the file; when it, or a check on whole columns, finds a fault, the file is read
 again line by line to name the row. Rows are counted from 1 as an editor shows them. Lines that
-are blank, or start with `#`, `track` or `browser`, are passed over.
+are blank, or start with `#`, `track` or `browser`, are passed over, and so is MACS' line of column
+names.
 """
 
 import csv
@@ -20,10 +21,10 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.schema import END, START
+from data.schema import CHROM, END, START
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_HEADERS: Final = ("#", "track", "browser")
+_HEADERS: Final = ("#", "track", "browser", "chr\tstart\t")
 _BLOCK_BYTES: Final = 4 << 20
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _INTEGER: Final = pa.int32()
@@ -43,6 +44,16 @@ class BedFormat:
     """The columns to keep."""
     remedy: str
     """What to do about a file of another format."""
+
+
+BED3: Final = BedFormat(
+    title="BED rows",
+    columns=(CHROM, START, END),
+    integers=(START, END),
+    used=(CHROM, START, END),
+    remedy="give chrom, start and end, separated by tabs",
+)
+"""Any BED file, for its places alone."""
 
 
 def is_gzip(path: Path) -> bool:
@@ -223,12 +234,20 @@ def _too_few_columns(path: Path, row: int, num_columns: int, file_format: BedFor
 
 def data_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (row, line) of all lines but blank ones and headers."""
+    return (pair for pair in all_lines(path) if pair[1].strip() and not is_header(pair[1]))
+
+
+def is_header(line: str) -> bool:
+    """Whether a line is a comment, a browser's setting or names of columns."""
+    return line.startswith(_HEADERS)
+
+
+def all_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (row, line) of every line, without its end."""
     with open_binary(path) as file:
         try:
             for row, line in enumerate(file, start=1):
-                text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-                if text.strip() and not text.startswith(_HEADERS):
-                    yield row, text
+                yield row, line.decode("utf-8", errors="replace").rstrip("\r\n")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise damaged_gzip(path, error) from None
 

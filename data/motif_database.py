@@ -9,10 +9,11 @@ one of both.
 
 import hashlib
 import re
+import warnings
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyjaspar
@@ -87,17 +88,29 @@ def jaspar_profiles(release: str = RELEASE) -> tuple[Profile, ...]:
     entries = pyjaspar.jaspardb(release=release).fetch_motifs(
         collection="CORE", tax_group=["vertebrates"]
     )
-    profiles = []
-    for entry in entries:
-        counts = np.array([entry.counts[base] for base in "ACGT"], dtype=np.float64) + PSEUDOCOUNT
-        profiles.append(
-            Profile(
-                matrix_id=entry.matrix_id,
-                name=entry.name,
-                probabilities=counts / counts.sum(axis=0),
-            )
-        )
-    return tuple(sorted(profiles, key=lambda profile: profile.matrix_id))
+    return tuple(sorted(map(_profile, entries), key=lambda profile: profile.matrix_id))
+
+
+def jaspar_matrix(matrix_id: str) -> Profile | None:
+    """Matrix of JASPAR 2020, or else of the newest release that has it; None if none has."""
+    newest_first = sorted(pyjaspar.jaspar_releases, reverse=True)
+    for release in dict.fromkeys((RELEASE, *newest_first)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that this release lacks it
+            entry = pyjaspar.jaspardb(release=release).fetch_motif_by_id(matrix_id.upper())
+        if entry is not None:
+            return _profile(entry)
+    return None
+
+
+def _profile(entry: Any) -> Profile:
+    """Profile of one of Biopython's motifs, pseudocounts added."""
+    counts = np.array([entry.counts[base] for base in "ACGT"], dtype=np.float64) + PSEUDOCOUNT
+    return Profile(
+        matrix_id=entry.matrix_id,
+        name=entry.name,
+        probabilities=counts / counts.sum(axis=0),
+    )
 
 
 def jaspar_database(year: str = RELEASE.removeprefix("JASPAR")) -> MotifDatabase:

@@ -3,7 +3,8 @@
 Profiles come from JASPAR 2020 (`data.motif_database`). Variants (`JUND(var.2)`) and halves of
 dimers (`MAX::MYC`) are filed under the TF's own name, after the TF's plain monomer.
 
-Sequences are base codes: A 0, C 1, G 2, T 3. Scores are in bits over a uniform background.
+Sequences are base codes: A 0, C 1, G 2, T 3, unknown 4 (`data.sequence`). Scores are in bits over a
+uniform background; `data.pwm_scan` tells how likely they are by chance.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.motif_database import jaspar_profiles
+from data.sequence import UNKNOWN
 
 _KMER: Final = 6
 """Bases scored by one table look-up: 4,096 entries stay in the first-level cache."""
@@ -104,18 +106,20 @@ def best_hits(codes: NDArray[np.uint8], motif: Motif) -> BestHits:
     Parameters
     ----------
     codes
-        Base codes 0 to 3, shape (N, L); L at least the motif's length.
+        Base codes 0 to 4, shape (N, L); L at least the motif's length. A place that holds an
+        unknown base scores minus infinity.
 
     Raises
     ------
     ValueError
-        If a sequence is shorter than the motif or holds a code above 3.
+        If a sequence is shorter than the motif or holds a code above 4.
     """
     num, length = codes.shape
     if length < motif.length_bp:
         raise ValueError(f"sequences of {length} bp are shorter than {motif.matrix_id}")
-    if num and codes.max() > 3:
-        raise ValueError("sequences to scan must hold the codes 0 to 3 only")
+    if num and codes.max() > UNKNOWN:
+        raise ValueError("sequences to scan must hold the codes 0 to 4 only")
+    num_places = length - motif.length_bp + 1
     forward = _kmer_tables(motif.log_odds)
     reverse = _kmer_tables(motif.log_odds[::-1, ::-1])
     score = np.empty(num, dtype=np.float32)
@@ -123,10 +127,13 @@ def best_hits(codes: NDArray[np.uint8], motif: Motif) -> BestHits:
     on_reverse = np.empty(num, dtype=np.bool_)
     for low in range(0, num, _CHUNK):
         part = slice(low, min(low + _CHUNK, num))
-        kmers = _kmers(codes[part])
-        places = [
-            _scores(kmers, tables, length - motif.length_bp + 1) for tables in (forward, reverse)
-        ]
+        unknown = codes[part] == UNKNOWN
+        kmers = _kmers(np.where(unknown, np.uint8(0), codes[part]))
+        places = [_scores(kmers, tables, num_places) for tables in (forward, reverse)]
+        if unknown.any():
+            before = np.pad(np.cumsum(unknown, axis=1), ((0, 0), (1, 0)))
+            known = before[:, motif.length_bp :] == before[:, :num_places]
+            places = [np.where(known, scores, np.float32(-np.inf)) for scores in places]
         at = [scores.argmax(axis=1) for scores in places]
         best = [scores[np.arange(len(scores)), i] for scores, i in zip(places, at, strict=True)]
         on_reverse[part] = best[1] > best[0]

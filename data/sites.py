@@ -62,7 +62,7 @@ def read_peaks(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted:
         If a row does not fit the format or the chromosome, its summit lies outside the peak, or
         its TF has no experiment (unless `skip_unlisted`, then such rows are counted).
     """
-    collected = _Collector(path, profiled, genome, _remap_name, skip_unlisted)
+    collected = _Collector(path, profiled, genome, remap_name, skip_unlisted)
     for batch in iterate_bed(path, PEAKS_FORMAT):
         start, end, summit = (batch.integers(name) for name in (START, END, _SUMMIT))
         if (index := first_true((summit < start) | (summit >= end))) is not None:
@@ -193,7 +193,8 @@ def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray
     return int(same.sum())
 
 
-def _remap_name(name: str) -> tuple[str, str]:
+def remap_name(name: str) -> tuple[str, str]:
+    """TF and biosample of a ReMap peak's name; `ValueError` if it does not tell them."""
     _, tf, biosample = name.split(".", 2)
     return tf, biosample
 

@@ -6,7 +6,8 @@
       manifest.json             schema version, sources with checksums, what was left out
       regions.parquet           the region table, sequences packed
       accessibility.parquet     a bool column per biosample (absent where it is not known)
-      evidence/<TF>.parquet     one uint8 column; counts and content hash in its footer
+      evidence/<TF>.parquet     one uint8 column; counts and content hash in its footer, and for a
+                            TF that was added to the dataset what it was made from
 
 Adding a TF writes one file; reading five TFs reads five. Every file is written beside its place
 and moved in, and a new dataset becomes visible in one rename. Columns: see `data.schema`.
@@ -144,6 +145,8 @@ class TFSummary:
     """Number of regions by evidence code."""
     fingerprint: str
     """Hash of the evidence."""
+    added: Mapping[str, Any] | None = None
+    """What a TF that was added to the dataset was made from; None for one of the build."""
 
     def count(self, code: Evidence) -> int:
         """Number of regions with an evidence code."""
@@ -245,7 +248,12 @@ class Dataset:
             footer = json.loads(pq.read_metadata(path).metadata[_FOOTER_KEY])
         except (OSError, KeyError, TypeError, pa.ArrowException) as error:
             raise DataError(f"{path}: damaged ({error}); build the dataset again") from None
-        return TFSummary(tf=tf, counts=tuple(footer["counts"]), fingerprint=footer["fingerprint"])
+        return TFSummary(
+            tf=tf,
+            counts=tuple(footer["counts"]),
+            fingerprint=footer["fingerprint"],
+            added=footer.get("added"),
+        )
 
     def summaries(self) -> tuple[TFSummary, ...]:
         """Summaries of all TFs, sorted by name."""
@@ -344,15 +352,30 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
 
 
-def write_evidence(path: Path, codes: NDArray[np.uint8]) -> None:
-    """Write one TF's evidence, shape (N,), beside its place and move it in."""
-    counts = np.bincount(codes, minlength=len(Evidence)).tolist()
-    fingerprint = hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest()
-    footer = json.dumps({"counts": counts, "fingerprint": fingerprint})
-    table = pa.table({schema.EVIDENCE: codes}).replace_schema_metadata({_FOOTER_KEY: footer})
+def write_evidence(
+    path: Path, codes: NDArray[np.uint8], added: Mapping[str, Any] | None = None
+) -> None:
+    """Write one TF's evidence, shape (N,), beside its place and move it in.
+
+    Parameters
+    ----------
+    added
+        As JSON types, what a TF was made from that is no part of the build.
+    """
+    footer: dict[str, Any] = {
+        "counts": np.bincount(codes, minlength=len(Evidence)).tolist(),
+        "fingerprint": hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
+    }
+    if added is not None:
+        footer["added"] = dict(added)
+    table = pa.table({schema.EVIDENCE: codes})
+    table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(footer)})
     partial = path.with_suffix(f".partial-{os.getpid()}")
-    pq.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def evidence_path(dataset: Path, tf: str) -> Path:

@@ -75,7 +75,7 @@ class Page:
             raise BrowserError(f"{script}: {answer['exceptionDetails']['text']}")
         return answer["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 60.0) -> Any:
+    def wait(self, script: str, seconds: float = 180.0) -> Any:
         """Wait until an expression is true; its value then.
 
         Raises
@@ -93,7 +93,7 @@ class Page:
         text = " | ".join(str(self.evaluate("document.body.innerText")).split("\n"))
         raise BrowserError(f"{script} is not true after {seconds:.0f} s; the page shows: {text}")
 
-    def wait_for_text(self, *texts: str, seconds: float = 60.0) -> None:
+    def wait_for_text(self, *texts: str, seconds: float = 180.0) -> None:
         """Wait until the page shows some texts."""
         for text in texts:
             self.wait(f"document.body.innerText.includes({json.dumps(text)})", seconds)

@@ -26,6 +26,10 @@ from orchestrator.workspace import Workspace
 RUNS_FILE = "mlflow-runs.png"
 COMPARE_FILE = "mlflow-compare.png"
 _HEADERS = ("tf", "arm", "pretraining_set", "group", "replicate", "num_bound", "mcc")
+_TOP_RIGHT_BUTTON = (
+    "[...document.querySelectorAll('button')].map(b => [b, b.getBoundingClientRect()])"
+    ".filter(([b, at]) => at.y < 80).sort((one, two) => two[1].x - one[1].x)[0]?.[0]"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +51,12 @@ def main() -> None:
         tracker.sync(store)
         with (
             mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
-            browser(width=1500, height=900) as page,
+            browser(width=1500, height=1100) as page,
         ):
             show_runs(page, f"{server.url}/{tracker.views()[options.experiment]}", pair)
             page.screenshot(options.out / RUNS_FILE)
             compare(page, pair)
+            show_metrics(page)
             page.screenshot(options.out / COMPARE_FILE)
     except (BrowserError, RunError) as error:
         sys.exit(str(error))
@@ -88,30 +93,42 @@ def show_runs(page: Page, url: str, pair: Pair) -> None:
     page.wait_for_text(pair.transfer, pair.scratch, *_HEADERS)
     # MLflow's assistant takes a quarter of the window
     if page.evaluate("document.body.innerText.includes('MLflow Assistant')"):
-        page.click(_button_after("MLflow Assistant"))
+        page.click(_TOP_RIGHT_BUTTON)
     page.wait("!document.body.innerText.includes('Ask questions about')")
 
 
 def compare(page: Page, pair: Pair) -> None:
     """Tick both runs in the table, press Compare, and wait for the comparison."""
     for name in (pair.transfer, pair.scratch):
-        page.click(
-            f"[...document.querySelectorAll('.ag-row')].find(row => row.innerText.includes("
-            f"{json.dumps(name)}))?.querySelector('input[type=checkbox]')"
+        row = (
+            "[...document.querySelectorAll('.ag-row')]"
+            f".find(row => row.innerText.includes({json.dumps(name)}))"
         )
-    page.click("[...document.querySelectorAll('button')].find(b => b.innerText === 'Compare')")
+        page.click(f"{row}?.querySelector('.ag-checkbox-input')")
+        # the first tick moves the table: the next click must not come before
+        page.wait(f"{row}.classList.contains('ag-row-selected')")
+    page.click(
+        "[...document.querySelectorAll('button')]"
+        ".find(button => button.innerText === 'Compare' && !button.disabled)"
+    )
     page.wait("location.hash.startsWith('#/compare-runs')")
     page.wait_for_text("Comparing 2 Runs", pair.transfer, pair.scratch)
 
 
-def _button_after(text: str) -> str:
-    """Expression for the last button of the header that shows a text."""
+def show_metrics(page: Page) -> None:
+    """Fold what a comparison has besides run details and metrics, and wait until it lies still."""
+    for section, content in (("Visualizations", "Parallel Coordinates"), ("Parameters", "conv_")):
+        page.click(_leaf(section))
+        page.wait(f"!document.body.innerText.includes({json.dumps(content)})")
+    page.evaluate(f"{_leaf('Run details')}.scrollIntoView({{block: 'center'}})")
+    page.evaluate("new Promise(done => setTimeout(done, 1000))")
+
+
+def _leaf(text: str) -> str:
+    """Expression for the element that shows just a text."""
     return (
-        "(() => { const e = [...document.querySelectorAll('*')].filter(e => !e.children.length &&"
-        f" e.innerText === {json.dumps(text)})[0]; let box = e; while (box &&"
-        " box.querySelectorAll('button').length < 3) box = box.parentElement;"
-        " return [...box.querySelectorAll('button')].filter(b => b.getBoundingClientRect().y <"
-        " e.getBoundingClientRect().bottom + 10).at(-1); })()"
+        "[...document.querySelectorAll('*')].find(e => !e.children.length &&"
+        f" e.innerText?.trim() === {json.dumps(text)})"
     )
 
 

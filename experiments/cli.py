@@ -13,9 +13,11 @@ from experiments import (
     cli_explain,
     cli_mlflow,
     cli_motifs,
+    cli_predict,
     cli_report,
     cli_results,
     cli_run,
+    cli_share,
     cli_tf,
     cli_tune,
 )
@@ -56,6 +58,8 @@ cli_results.register(app)
 cli_report.register(app)
 cli_motifs.register(app)
 cli_explain.register(app)
+cli_predict.register(app)
+cli_share.register(app)
 
 
 def _print_version(asked: bool) -> None:

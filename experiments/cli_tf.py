@@ -1,4 +1,4 @@
-"""`bindgrid tf`: what relates TFs to each other, and the groups that follow from it."""
+"""`bindgrid tf`: a lab's own TFs, and groups of TFs that are related."""
 
 import math
 from pathlib import Path
@@ -13,6 +13,7 @@ from data.groups import Group, GroupKind, GroupRule, Relations, choose_group, re
 from data.schema import Evidence
 from data.store import Dataset
 from data.string_links import read_string_links
+from experiments import cli_tf_add
 from experiments.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -23,7 +24,10 @@ from experiments.console import (
 )
 from orchestrator.workspace import Workspace
 
-app = typer.Typer(help="Look at what relates TFs to each other.", no_args_is_help=True)
+app = typer.Typer(
+    help="Add your own TFs, and look at what relates TFs to each other.", no_args_is_help=True
+)
+cli_tf_add.register(app)
 
 _SCORES = {
     GroupKind.SAME_MODE: "same binding mode, highest cosine similarity of labels",
@@ -36,7 +40,7 @@ _SCORES = {
 
 @app.callback()
 def _options() -> None:
-    """Look at what relates TFs to each other."""
+    """Add your own TFs, and look at what relates TFs to each other."""
 
 
 @app.command()

@@ -171,6 +171,7 @@ class DataParallel(OneProcess):
         return slice(self._bounds[self.rank], self._bounds[self.rank + 1])
 
     def _dropout(self, layer: nn.Dropout, inputs: Tensor) -> Tensor:
+        # inputs are contiguous: one process draws its mask in their order in memory
         if not layer.training:
             return inputs
         whole = F.dropout(inputs.new_ones(self._bounds[-1], *inputs.shape[1:]), layer.p)

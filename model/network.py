@@ -170,7 +170,8 @@ class ConvBlock(nn.Module):
     def finish(self, mapped: Tensor) -> Tensor:
         """What follows the convolution."""
         hidden: Tensor = self.relu(self.pool(self.norm(mapped)))
-        return hidden if self.dropout is None else self.dropout(hidden)
+        # dropout draws in the order of memory, in which a process' slice is part of the batch
+        return hidden if self.dropout is None else self.dropout(hidden.contiguous())
 
     def activations(self, inputs: Tensor) -> Tensor:
         """Activations at every position, before pooling, shape (B, F, 1, L - width + 1)."""
@@ -188,7 +189,8 @@ class RecurrentBlock(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs of both directions at each position, with some dropped in training."""
         hidden, _ = self.lstm(inputs.squeeze(2).transpose(1, 2))
-        return self.dropout(hidden).transpose(1, 2).unsqueeze(2)
+        # contiguous as in `ConvBlock`
+        return self.dropout(hidden.contiguous()).transpose(1, 2).unsqueeze(2)
 
 
 class DenseBlock(nn.Module):

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.bed import BedFormat, read_bed
+from data.bed import BED3, read_bed
 from data.pwm import BASES
 from data.sampling import Part
 from data.schema import CHROM, END, START
@@ -48,14 +48,6 @@ TRACK_FILE: Final = "contributions.bw"
 LOGOS_FOLDER: Final = "logos"
 NUM_LOGOS: Final = 20
 """Regions drawn."""
-
-_BED: Final = BedFormat(
-    title="BED rows",
-    columns=(CHROM, START, END),
-    integers=(START, END),
-    used=(CHROM, START, END),
-    remedy="give chrom, start and end, separated by tabs",
-)
 
 
 @dataclass(frozen=True)
@@ -105,7 +97,7 @@ def bed_regions(path: Path, regions: RegionTable) -> tuple[NDArray[np.int64], in
     RunError
         If nothing overlaps.
     """
-    batch = read_bed(path, _BED)
+    batch = read_bed(path, BED3)
     codes, names = batch.text(CHROM)
     starts, ends = batch.integers(START), batch.integers(END)
     found: list[NDArray[np.int64]] = []

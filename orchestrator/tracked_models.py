@@ -27,6 +27,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -155,8 +156,8 @@ class ModelTracker(Tracker):
             f"Whether {tf} binds a region. Give a table with a column `sequence` of A, C, G and T, "
             "200 bp long; it returns `probability`, the mean of both strands. The aliases "
             "`transfer` and `scratch` are the networks of each arm that were trained on most bound "
-            "regions, of these the one with the least validation loss; `best` is the better of both "
-            "by the same rule. Test regions decide nothing.\n\n"
+            "regions, of these the one with the least validation loss; `best` is the better of "
+            "both by the same rule. Test regions decide nothing.\n\n"
             f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
         )
         self._client.create_registered_model(name, description=text)
@@ -219,7 +220,7 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
         rank = (-math.inf if asked is None else -asked, loss, run.key)
         of_tf = ranked.setdefault(regions.tfs[0], {})
         for alias in (arm, "best"):
-            of_tf.setdefault(alias, []).append((rank, run))  # type: ignore[arg-type]
+            of_tf.setdefault(alias, []).append((rank, run))
     return {
         tf: {alias: min(those)[1] for alias, those in by_alias.items()}
         for tf, by_alias in ranked.items()
@@ -240,9 +241,12 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
     run_id
         MLflow's, of the run.
     """
-    from mlflow import pyfunc
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types.schema import ColSpec, Schema
+    with warnings.catch_warnings():
+        # MLflow's, about type hints of its own
+        warnings.simplefilter("ignore")
+        from mlflow.models import Model, ModelSignature
+        from mlflow.pyfunc import add_to_model
+        from mlflow.types.schema import ColSpec, Schema
 
     code = folder / "data" / "code" / "model"
     code.mkdir(parents=True)
@@ -268,7 +272,7 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
         outputs=Schema([ColSpec("double", served_model.PROBABILITY)]),
     )
     described = Model(artifact_path=FOLDER, run_id=run_id, signature=signature)
-    pyfunc.add_to_model(
+    add_to_model(
         described, loader_module=_LOADER, data="data", code="code", python_env="python_env.yaml"
     )
     described.save(str(folder / "MLmodel"))

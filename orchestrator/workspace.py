@@ -8,6 +8,8 @@
       roles.json      what studies call the runs, where that is more than run.json says
       remarks.json    what planning left out or made smaller, and why
       motifs/<key>/   what filters of a run learnt, see `orchestrator.motifs`
+      models/<name>/  models that were imported, see `orchestrator.predictors`
+      calibration/    how probabilities of a run's network are to be taken
       explain/<key>/  what bases contribute to a run's predictions, see `orchestrator.explain`
       failed/         why runs failed, one file a key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
@@ -21,6 +23,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,19 @@ class Workspace:
     def motifs(self, key: str) -> Path:
         """Folder of the motifs of a run's filters."""
         return self.root / "motifs" / key
+
+    @property
+    def models(self) -> Path:
+        """Folder of the models that were imported."""
+        return self.root / "models"
+
+    def model(self, name: str) -> Path:
+        """Folder of an imported model."""
+        return self.models / quote(name, safe="")
+
+    def calibration(self, key: str, tf: str) -> Path:
+        """File of the calibration of a run's network for a TF."""
+        return self.root / "calibration" / f"{key}-{quote(tf, safe='')}.json"
 
     def explained(self, key: str) -> Path:
         """Folder of what bases contribute to a run's predictions."""

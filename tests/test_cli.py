@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -100,7 +101,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
 
 
 def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
-    small = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
+    small: dict[str, Any] = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
     monkeypatch.setattr(
         "experiments.settings.published", lambda *a, **k: replace(published(*a, **k), **small)
     )
@@ -109,7 +110,8 @@ def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monk
     assert code == 0, err
     runs = {run.planned.arm: run for run in RunStore(workspace).completed()}
     assert {run.planned.spec.network.name for run in runs.values()} == {"danq"}
-    frozen = {arm: run.planned.spec.training.frozen for arm, run in runs.items()}
+    trainings = {arm: run.planned.spec.training for arm, run in runs.items()}
+    frozen = {arm: training.frozen for arm, training in trainings.items() if training}
     assert frozen == {"multi": (), "scratch": (), "transfer": ("conv1",)}
     assert runs["transfer"].planned.pretraining_set == "ELF1+GABPA, danq"
     before, after = (load_state(runs[arm].path) for arm in ("multi", "transfer"))
@@ -127,9 +129,13 @@ def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monk
 
 
 def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch):
-    measured = []
-    rates = Rates(train=1.0, predict=3.0)
-    monkeypatch.setattr("orchestrator.cost.calibrate", lambda *a: measured.append(a[2]) or rates)
+    measured: list[str] = []
+
+    def calibrate(num_workers: int, precision: str, network: str) -> Rates:
+        measured.append(network)
+        return Rates(train=1.0, predict=3.0)
+
+    monkeypatch.setattr("orchestrator.cost.calibrate", calibrate)
     bindgrid(*TRANSFER, *SHORT, "--network", "danq", "--dry-run", "-w", workspace.root)
     assert measured == ["danq"]
 

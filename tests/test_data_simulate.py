@@ -243,8 +243,8 @@ def test_best_hits_equal_a_scan_position_by_position():
 def test_best_hits_refuses_short_and_unknown():
     with pytest.raises(ValueError, match="shorter"):
         best_hits(np.zeros((1, 5), dtype=np.uint8), by_hand("GATTACA"))
-    with pytest.raises(ValueError, match="codes 0 to 3"):
-        best_hits(np.full((1, 9), 4, dtype=np.uint8), by_hand("GATTACA"))
+    with pytest.raises(ValueError, match="codes 0 to 4"):
+        best_hits(np.full((1, 9), 5, dtype=np.uint8), by_hand("GATTACA"))
 
 
 def test_sampled_instances_follow_the_motif():

@@ -29,8 +29,9 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_every_command_in_the_readme_is_understood():
-    commands = shell_commands(README)
+@pytest.mark.parametrize("page", ["README.md", "docs/labs.md"])
+def test_every_command_in_a_page_is_understood(page):
+    commands = shell_commands((ROOT / page).read_text())
     assert len(commands) >= 5
     for words in commands:
         context: Any = None

@@ -15,6 +15,7 @@ from model.training import TrainingConfig
 from orchestrator import ui
 from orchestrator.background import BackgroundTracker
 from orchestrator.errors import RunError
+from orchestrator.mlflow_view import ViewTracker
 from orchestrator.plan import Arm, PlannedRun, RunOutcome
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
@@ -262,7 +263,7 @@ def test_the_thread_logs_what_ended_and_leaves_out_what_was_blocked(workspace: W
     warnings: list[str] = []
     runs = [planned(replicate=number) for number in (1, 2, 3)]
     store_run(workspace, runs[0])
-    with BackgroundTracker(Tracker(workspace), warnings.append) as background:
+    with BackgroundTracker(ViewTracker(workspace), warnings.append) as background:
         background.log(RunOutcome(planned=runs[0], status="completed"))
         background.log(RunOutcome(planned=runs[1], status="failed", error="no"))
         background.log(RunOutcome(planned=runs[2], status="blocked", error="needs r2"))
@@ -282,7 +283,7 @@ def test_a_server_that_is_not_there_is_one_warning(
     with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI"):
         Tracker(workspace).sync(RunStore(workspace))
     warnings: list[str] = []
-    with BackgroundTracker(Tracker(workspace), warnings.append) as background:
+    with BackgroundTracker(ViewTracker(workspace), warnings.append) as background:
         background.sync(RunStore(workspace))
         for _ in range(3):
             background.log(RunOutcome(planned=planned(), status="completed"))

@@ -122,7 +122,7 @@ def importance_map(changes: pd.DataFrame) -> Figure:
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, location="top", fraction=0.03, aspect=40)
     bar.set_label("logit with the filter less logit without")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -227,7 +227,8 @@ def target_match_moved(table: pd.DataFrame, target: str, alpha: float) -> Figure
     known = np.isfinite(distances)
     order = np.argsort(distances[known], kind="stable")  # those that moved most lie on top
     points = axes.scatter(
-        *places[known][order].T,
+        places[known][order, 0],
+        places[known][order, 1],
         c=distances[known][order],
         cmap=_SEQUENTIAL,
         vmin=0,

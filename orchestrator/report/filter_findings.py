@@ -109,7 +109,8 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFi
     multi_models
         Rows of the results table; of those of one set and replicate the last one is read.
     """
-    findings, missing = [], []
+    findings: list[Finding] = []
+    missing: list[str] = []
     rows = latest(
         multi_models.sort_values(["finished_at", "key"]), ["pretraining_set", "replicate"]
     )

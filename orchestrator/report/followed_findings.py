@@ -29,11 +29,12 @@ _ARMS: Final = ("multi", "transfer", "scratch")
 
 def followed_findings(pairs: Pairs, reader: MotifReader) -> FilterFindings:
     """Fig. 3B: filters followed, a finding per target, size and pre-training set."""
-    findings, missing = [], []
+    findings: list[Finding] = []
+    missing: list[str] = []
     variants = list(pairs.table.groupby(["tf", "group", "pretraining_set"], sort=True))
-    num_of_tf = pairs.table.groupby("tf")[["group", "pretraining_set"]].nunique().prod(axis=1)
+    tfs = [tf for (tf, _, _), _ in variants]
     for (tf, group, set_name), rows in variants:
-        heading = str(tf) if num_of_tf[tf] == 1 else f"{tf}, {group}, {set_name}"
+        heading = str(tf) if tfs.count(tf) == 1 else f"{tf}, {group}, {set_name}"
         followed: dict[int, FollowedFilters] = {}
         for row in each_row(rows.sort_values("replicate")):
             read = partial(reader.follow, row.key_transfer, row.key_scratch)
@@ -161,11 +162,13 @@ def _panels(found: FollowedFilters, tf: str, reader: MotifReader) -> tuple[list[
     shown = (table if came.empty else came).sort_values("target_q_after", kind="stable")
     before, after = (found.stored[arm].motifs.frequencies for arm in ("multi", "transfer"))
     panels = []
-    for index, row in shown.head(MAX_LOGOS).iterrows():
+    for index, row in zip(
+        shown.index[:MAX_LOGOS].astype(int), shown.to_dict("records"), strict=False
+    ):
         match: Any = best.loc[index]
         panels.append(
             LogoPanel(
-                title=f"{filter_name(int(str(index)))}: q {row['target_q_before']:.0e} to "
+                title=f"{filter_name(index)}: q {row['target_q_before']:.0e} to "
                 f"{row['target_q_after']:.0e}, moved {number(row['pwm_distance'])}",
                 logos=(
                     Logo(frequencies=before[index]),

@@ -1,0 +1,81 @@
+"""What logging a run to MLflow costs the driver, beside the training of that run.
+
+    python -m benchmarks.tracking --workspace DIR [--runs 12] [--sample 500] [--epochs 10]
+
+Runs from scratch of the TFs with most bound regions are trained one after the other in this
+process on one thread, into a new workspace. Then all are logged by `ViewTracker`, as the driver's
+thread does while workers train. The CPU seconds of that are set beside the seconds of training:
+the epochs' alone, and all that a worker spends on a run, with prediction and files. The first run
+is logged apart: it imports MLflow and matplotlib. Registering networks and comparing filters with
+JASPAR are told apart, since neither happens beside the training of a run.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.machine import describe, table
+from benchmarks.scheduling import make_plan
+from orchestrator.execute import execute, load_dataset
+from orchestrator.mlflow_view import ViewTracker
+from orchestrator.store import RunStore
+from orchestrator.workspace import Workspace
+
+
+def main() -> None:
+    options = _options()
+    print(describe())
+    plan = make_plan(load_dataset(Workspace(options.workspace)), options)
+    print(f"{len(plan)} runs of {options.sample} + {options.sample} regions\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workspace(Path(folder))
+        place.dataset.symlink_to(options.workspace.absolute() / "dataset")
+        store, tracker = RunStore(place), ViewTracker(place)
+        whole = [_cpu_seconds(lambda run=run: execute(run, place)) for run in plan]  # type: ignore[misc]
+        runs = store.completed()
+        training = [float(run.metrics["seconds"]) for run in runs]
+        logging = [_cpu_seconds(lambda run=run: tracker.log_run(run)) for run in runs]  # type: ignore[misc]
+        rest = logging[1:] or logging
+        registering = _cpu_seconds(lambda: tracker.register(store))
+        num_models = sum(len(versions) for versions in tracker._versions().values())
+        matching = _cpu_seconds(lambda: tracker.log_matches(store))
+    per_run = statistics.median(rest)
+    print(
+        table(
+            ("a run", "seconds"),
+            [
+                ("training, its epochs (wall)", f"{statistics.median(training):.2f}"),
+                ("all that a worker does (CPU)", f"{statistics.median(whole):.2f}"),
+                ("logging (CPU)", f"{per_run:.3f}"),
+                ("logging the first one (CPU)", f"{logging[0]:.2f}"),
+                ("registering a network (CPU)", f"{registering / max(1, num_models):.3f}"),
+                ("matches with JASPAR (CPU, a compilation apart)", f"{matching / len(runs):.2f}"),
+            ],
+        )
+    )
+    print(
+        f"\nLogging is {100 * per_run / statistics.median(whole):.1f} % of what a worker does for "
+        f"a run, {100 * per_run / statistics.median(training):.1f} % of its epochs."
+    )
+
+
+def _cpu_seconds(do: Callable[[], object]) -> float:
+    began = time.process_time()
+    do()
+    return time.process_time() - began
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workspace", type=Path, required=True, help="with a dataset")
+    parser.add_argument("--runs", type=int, default=12)
+    parser.add_argument("--sample", type=int, default=500, help="bound regions")
+    parser.add_argument("--epochs", type=int, default=10)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

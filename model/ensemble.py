@@ -1,0 +1,172 @@
+"""Predictions of a TF by several trained networks, calibrated.
+
+A network's logit of a sequence is the mean over its two strands; a :class:`Calibration` turns it
+into a probability that means what it says: of the regions given 0.8, about 80 % are bound. Networks
+that differ in their seed alone are averaged, and how far they lie apart is the spread.
+
+Legend: n sequences, L base pairs, M networks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import nn
+
+from model.batches import check_sequences, to_tensor
+from model.checkpoint import load, load_config
+from model.encoding import OneHotEncoder, reverse_complement
+from model.errors import ModelError
+
+BATCH = 1000
+"""Sequences encoded at a time; only memory and speed depend on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Probability of a logit x: sigmoid(slope * x + intercept) (Platt 1999)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities of logits, any shape."""
+        # tanh cannot overflow
+        return (0.5 + 0.5 * np.tanh(0.5 * (self.slope * logits + self.intercept))).astype(
+            np.float32
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Member:
+    """A trained network as one of an ensemble."""
+
+    network: nn.Module
+    length_bp: int
+    """Of the sequences that it reads."""
+    output: int = 0
+    """Which of its outputs is the TF's."""
+    calibration: Calibration = Calibration()
+
+    @classmethod
+    def load(cls, folder: Path, *, output: int = 0, calibration: Calibration) -> "Member":
+        """Load the network in a folder.
+
+        Raises
+        ------
+        ModelError
+            It cannot be loaded or has no such output.
+        """
+        config = load_config(folder)
+        if not 0 <= output < config.num_tfs:
+            raise ModelError(f"{folder}: no output {output}, the network has {config.num_tfs}")
+        return cls(
+            network=load(folder),
+            length_bp=config.length_bp,
+            output=output,
+            calibration=calibration,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What an ensemble says of n sequences."""
+
+    probability: NDArray[np.float32]
+    """Mean over the networks, shape (n,)."""
+    spread: NDArray[np.float32]
+    """Standard deviation over the networks, shape (n,); 0 where there is one."""
+    logit: NDArray[np.float32]
+    """Mean over the networks of the calibrated logits, shape (n,)."""
+
+
+def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> Calibration:
+    """Fit a calibration to regions that the network was not trained on.
+
+    By greatest likelihood, with Platt's targets (n + 1) / (n + 2) for the n bound regions and
+    1 / (n + 2) for the unbound ones, so that a few regions that are told apart make no certainty.
+    Where logits and labels do not go together the calibration is that of no information.
+
+    Parameters
+    ----------
+    logits, labels
+        Shape (n,); a label is 1 or 0.
+
+    Raises
+    ------
+    ModelError
+        There are no regions of one of the classes.
+    """
+    bound = labels == 1
+    num_bound, num_unbound = int(bound.sum()), int((labels == 0).sum())
+    if not num_bound or not num_unbound:
+        raise ModelError(
+            f"{num_bound} bound and {num_unbound} unbound regions to calibrate by; both are needed"
+        )
+    targets = np.where(bound, (num_bound + 1) / (num_bound + 2), 1 / (num_unbound + 2))
+    x = logits.astype(np.float64)
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = values[0] * x + values[1]
+        off = 0.5 + 0.5 * np.tanh(0.5 * z) - targets
+        gradient = np.array([(off * x).mean(), off.mean()])
+        return float((np.logaddexp(0.0, z) - targets * z).mean()), gradient
+
+    slope, intercept = minimize(
+        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]
+    ).x
+    return Calibration(slope=float(slope), intercept=float(intercept))
+
+
+def both_strand_logits(
+    network: nn.Module, sequences: NDArray[np.uint8], *, output: int = 0
+) -> NDArray[np.float32]:
+    """Mean logits of both strands, in eval mode, shape (n,).
+
+    The network's mode is left at eval.
+
+    Parameters
+    ----------
+    sequences
+        Packed bases, shape (n, L / 4).
+    """
+    check_sequences(sequences)
+    network.eval()
+    encode = OneHotEncoder()
+    found = np.empty(len(sequences), dtype=np.float32)
+    with torch.inference_mode():
+        for first in range(0, len(sequences), BATCH):
+            forward = to_tensor(sequences[first : first + BATCH])
+            both = torch.cat([forward, reverse_complement(forward)])
+            logits = network(encode(both))[:, output].float().view(2, -1)
+            found[first : first + BATCH] = logits.mean(dim=0).numpy()
+    return found
+
+
+def predict_ensemble(members: Sequence[Member], sequences: NDArray[np.uint8]) -> Prediction:
+    """Predict by all networks of an ensemble.
+
+    Parameters
+    ----------
+    sequences
+        Packed bases, shape (n, L / 4).
+    """
+    logits = np.stack(
+        [both_strand_logits(member.network, sequences, output=member.output) for member in members]
+    )
+    each = np.stack(
+        [member.calibration.probabilities(row) for member, row in zip(members, logits, strict=True)]
+    )
+    calibrated = [
+        member.calibration.slope * row + member.calibration.intercept
+        for member, row in zip(members, logits, strict=True)
+    ]
+    return Prediction(
+        probability=each.mean(axis=0),
+        spread=each.std(axis=0),
+        logit=np.mean(calibrated, axis=0, dtype=np.float32),
+    )
