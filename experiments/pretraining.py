@@ -60,7 +60,9 @@ class Pretraining:
             dataset.fingerprint(wanted)
             chosen = [tf for tf in wanted if self._admits(tf, modes)]
         else:
-            ranked = sorted(dataset.summaries(), key=lambda s: (-s.num_resolved, s.tf))
+            # one that was added changes no plan unless it is named
+            of_build = [one for one in dataset.summaries() if one.added is None]
+            ranked = sorted(of_build, key=lambda s: (-s.num_resolved, s.tf))
             chosen = [
                 one.tf for one in ranked if self._is_large(one) and self._admits(one.tf, modes)
             ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,12 +34,18 @@ from tests.finished_runs import planned_run
 
 
 @pytest.fixture(scope="module")
-def logged(trained: Workspace) -> ViewTracker:
-    """A tracker that has logged the runs of `trained`: SPI1 in both arms, and its multi-model."""
+def logged(trained: Workspace, tmp_path_factory: pytest.TempPathFactory) -> ViewTracker:
+    """A tracker that has logged the runs of `trained`: SPI1 in both arms, and its multi-model.
+
+    They are a copy, since other tests make motifs of those.
+    """
+    place = Workspace(tmp_path_factory.mktemp("logged") / "workspace")
+    shutil.copytree(trained.runs, place.runs)
+    shutil.copytree(trained.dataset, place.dataset)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracker = ViewTracker(trained)
-        tracker.sync(RunStore(trained))
+        tracker = ViewTracker(place)
+        tracker.sync(RunStore(place))
     return tracker
 
 
