@@ -72,7 +72,7 @@ def add(
         typer.Option(help="Indexed FASTA; the one that the dataset was built from if not given."),
     ] = None,
     label_only: Annotated[
-        bool, typer.Option("--label-only", help="Stop after the labels; train nothing.")
+        bool, typer.Option("--label-only", help="Do not tell how to train on the labels.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Go on with fewer than 20 bound regions.")
@@ -100,6 +100,12 @@ def add(
     _check_number(labels, force=force)
     add_labels(dataset, labels, replace=replace)
     out.print(f"{name} is in {dataset.path}", highlight=False, markup=False)
+    if not label_only:
+        err.print(
+            f"nothing is trained yet; next: bindgrid run transfer --tfs {name} --replicates 3",
+            highlight=False,
+            markup=False,
+        )
 
 
 def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:

@@ -126,7 +126,7 @@ def test_test_regions_are_never_read(
     selection = poisoned.select(tuning.run.regions)
     test = selection.rows(Part.TEST)
     assert len(test) >= 8
-    with pytest.raises(ModelError, match="not 0, 1 or NaN"):
+    with pytest.raises(ModelError, match="not 0, 1 or -1"):
         Examples(poisoned.regions.sequences[selection.region_ids[test]], selection.labels[test])
     monkeypatch.setattr(tuning_module, "load_dataset", lambda _: poisoned)
     assert judge(tuning, tuning.first, pretrained) == clean
