@@ -118,17 +118,17 @@ def compare(page: Page, pair: Pair) -> None:
 def show_metrics(page: Page) -> None:
     """Fold what a comparison has besides run details and metrics, and wait until it lies still."""
     for section, content in (("Visualizations", "Parallel Coordinates"), ("Parameters", "conv_")):
-        page.click(_leaf(section))
+        page.click(_header(section))
         page.wait(f"!document.body.innerText.includes({json.dumps(content)})")
-    page.evaluate(f"{_leaf('Run details')}.scrollIntoView({{block: 'center'}})")
+    page.evaluate(f"{_header('Run details')}.scrollIntoView({{block: 'center'}})")
     page.evaluate("new Promise(done => setTimeout(done, 1000))")
 
 
-def _leaf(text: str) -> str:
-    """Expression for the element that shows just a text."""
+def _header(text: str) -> str:
+    """Expression for the header of a section that folds."""
     return (
-        "[...document.querySelectorAll('*')].find(e => !e.children.length &&"
-        f" e.innerText?.trim() === {json.dumps(text)})"
+        "[...document.querySelectorAll('[role=button], button')]"
+        f".find(header => header.innerText.trim() === {json.dumps(text)})"
     )
 
 
