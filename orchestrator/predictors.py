@@ -27,6 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from data.sampling import Part
+from data.schema import NULL_LABEL
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.ensemble import Calibration, Member, both_strand_logits, fit_calibration
 from orchestrator.errors import RunError
@@ -223,7 +224,7 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
     selection = loaded.select(run.planned.spec.regions)
     rows = selection.rows(Part.VAL)
     labels = selection.labels[rows, output]
-    rows, labels = rows[~np.isnan(labels)], labels[~np.isnan(labels)]
+    rows, labels = rows[labels != NULL_LABEL], labels[labels != NULL_LABEL].astype(np.float32)
     sequences = loaded.regions.sequences[selection.region_ids[rows]]
     with one_thread():
         logits = both_strand_logits(load(run.path), sequences, output=output)

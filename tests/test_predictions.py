@@ -13,10 +13,21 @@ from torch import nn
 from data.errors import DataError
 from data.genome import Genome
 from data.motifs import Motif
+from data.sampling import Part, Sampling
+from data.schema import NULL_LABEL
 from data.sequence import encode, pack
 from data.variants import VcfReader, touched_motif
 from data.windows import bed_windows, fasta_windows, tiled_windows
+from experiments.pretraining import Pretraining
+from experiments.settings import Trainings
+from experiments.study import Scale, Study
+from experiments.transfer import transfer
 from model.ensemble import Calibration, Member, fit_calibration, predict_ensemble
+from orchestrator import predictors
+from orchestrator.execute import load_dataset
+from orchestrator.local_backend import run_plan
+from orchestrator.plan import Plan
+from orchestrator.store import RunStore
 from tests.tiny import MOTIF, random_bases
 
 LENGTH = 200
@@ -300,3 +311,31 @@ def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(
     assert (code, words in " ".join(err.split())) == (2, True), err
     index = {"g.fa.fai"}
     assert {path.name for path in tmp_path.iterdir()} - index == set(before)
+
+
+def test_a_calibration_leaves_out_regions_unresolved_for_the_tf(workspace, monkeypatch):
+    study = Study(
+        tfs=("GABPA",),
+        pretrain_tfs=None,
+        pretraining=Pretraining(rows="resolved", leave_out=("GABPA",)),
+        sampling=Sampling(held_back=0.4),
+        scale=Scale(trainings=Trainings().with_epochs(multi=1, individual=1)),
+    )
+    [multi, *_] = transfer(load_dataset(workspace), study).runs
+    run_plan(Plan([multi]), workspace, on_done=lambda outcome: None)
+    given = []
+
+    def fit(logits, labels):
+        given.append((len(logits), labels))
+        return fit_calibration(logits, labels)
+
+    monkeypatch.setattr(predictors, "fit_calibration", fit)
+    run = RunStore(workspace).open(multi.key)
+    output = multi.spec.regions.tfs.index("ELF1")
+    predictors.calibration_of(workspace, run, "ELF1", output)
+    selection = load_dataset(workspace).select(multi.spec.regions)
+    labels = selection.labels[selection.rows(Part.VAL), output]
+    assert (labels == NULL_LABEL).any()
+    [(num, fitted)] = given
+    assert num == len(fitted) == (labels != NULL_LABEL).sum()
+    assert set(np.unique(fitted)) == {0.0, 1.0}
