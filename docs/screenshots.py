@@ -49,6 +49,7 @@ def main() -> None:
         pair = find_pair(store, options.experiment, options.tf)
         tracker = ViewTracker(place)
         tracker.sync(store)
+        options.out.mkdir(parents=True, exist_ok=True)
         with (
             mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
             browser(width=1500, height=1100) as page,

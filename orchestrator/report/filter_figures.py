@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -156,6 +157,7 @@ def information_and_importance(table: pd.DataFrame, alpha: float) -> Figure:
         linewidths=0,
     )
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("information content (bits)")
     axes.set_ylabel("importance (largest mean squared\nchange of a TF's probability)")
     bar = figure.colorbar(points, ax=axes, aspect=30)
