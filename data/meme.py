@@ -4,7 +4,6 @@ https://meme-suite.org/meme/doc/meme-format.html: version, alphabet, strands, ba
 each motif a name and a letter-probability matrix with its number of sites.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.pwm import BASES
+from data.whole import whole_file
 
 _DECIMALS: Final = 8
 """Of a probability: a column sums to one within MEME's tolerance, counts can be told from it."""
@@ -64,9 +64,8 @@ def write_meme(
             " " + " ".join(f"{x:.{_DECIMALS}f}" for x in column) for column in motif.probabilities.T
         ]
         lines.append("")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text("\n".join(lines), encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text("\n".join(lines), encoding="utf-8")
 
 
 def read_meme(path: Path) -> tuple[MemeMotif, ...]:

@@ -17,7 +17,6 @@ that the nine relations known from the authors' scripts hold, and gives 65 modes
 Legend: M profiles, L base pairs.
 """
 
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +31,7 @@ from data.binding_modes import SHIPPED
 from data.motif_database import PSEUDOCOUNT, RELEASE
 from data.motifs import Motif, jaspar_motifs
 from data.tomtom import align
+from data.whole import whole_file
 
 CUT: Final = 0.72
 """Distance at which the tree of profiles is cut."""
@@ -145,9 +145,8 @@ def main() -> None:
     motifs = jaspar_motifs()
     num_profiles = len({motif.matrix_id for found in motifs.values() for motif in found})
     text = format_table(compute_modes(motifs), shipped_note(num_profiles))
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
     print(f"{path}: {len(text.splitlines())} lines")
 
 

@@ -35,6 +35,7 @@ from data import schema
 from data.errors import DataError
 from data.schema import Evidence
 from data.sequence import UNKNOWN, gc_fraction, pack
+from data.whole import whole_file
 
 _FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
@@ -370,12 +371,8 @@ def write_evidence(
         footer["added"] = dict(added)
     table = pa.table({schema.EVIDENCE: codes})
     table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(footer)})
-    partial = path.with_suffix(f".partial-{os.getpid()}")
-    try:
+    with whole_file(path) as partial:
         pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def evidence_path(dataset: Path, tf: str) -> Path:

@@ -1,6 +1,5 @@
 """`bindgrid data`: build, import, simulate, show and export datasets."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from data import schema
 from data.errors import DataError
 from data.schema import Evidence
 from data.store import Dataset, TFSummary
+from data.whole import whole_file
 from experiments.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -166,14 +166,11 @@ def export(
             schema.END: regions.end,
             **{tf: evidence[:, column] for column, tf in enumerate(dataset.tfs)},
         }
-        partial = file.with_name(f".{file.name}.{os.getpid()}")
         try:
-            pq.write_table(pa.table(columns), partial, compression="zstd")
-            os.replace(partial, file)
+            with whole_file(file) as partial:
+                pq.write_table(pa.table(columns), partial, compression="zstd")
         except OSError as error:
             raise DataError(f"{file}: cannot write ({error.strerror}); check the path") from None
-        finally:
-            partial.unlink(missing_ok=True)
     out.print(f"{file}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs", highlight=False)
 
 

@@ -16,8 +16,6 @@ Contributions are in logits, of the forward strand (`model.attribution`).
 
 import hashlib
 import math
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +30,7 @@ from data.sampling import Part
 from data.schema import CHROM, END, START
 from data.sequence import unpack
 from data.store import RegionTable
+from data.whole import whole_folder
 from model.attribution import Attributions, Method, attribute
 from model.checkpoint import load
 from model.training import predict
@@ -152,17 +151,9 @@ def explain(
     tell(f"{len(ids)} regions")
     found = attribute(load(run.path), sequences, target=target, method=method)
     tell("writing")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        (partial / LOGOS_FOLDER).mkdir(parents=True)
+    with whole_folder(folder, first_stays=True) as partial:
+        (partial / LOGOS_FOLDER).mkdir()
         _write(partial, loaded, ids, found)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # another process was first; its result is as good
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return StoredExplanation(folder)
 
 

@@ -21,7 +21,6 @@ correctly are read. Importance is the mean over a sample of them.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -36,6 +35,7 @@ from numpy.typing import NDArray
 from data.motif_database import MotifDatabase
 from data.motif_matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.pwm import consensus, information_bits
+from data.whole import whole_folder
 from model.checkpoint import load
 from model.filters import FilterMotifs, correctly_predicted, count_sites
 from model.importance import FilterImportance, filter_importance
@@ -176,17 +176,9 @@ def run_motifs(
         "num_importance_regions": importance.num_regions,
     }
     tell("drawing logos")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        (partial / LOGOS_FOLDER).mkdir(parents=True)
+    with whole_folder(folder, first_stays=True) as partial:
+        (partial / LOGOS_FOLDER).mkdir()
         _write(partial, info, motifs, matches, importance)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # another process was first; its result is as good
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return StoredMotifs(folder)
 
 

@@ -5,7 +5,6 @@ for any other. A sequence with a base other than A, C, G and T has no prediction
 `NA` in text, no value in a bigWig, left out of BED.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from data.motifs import Motif
 from data.sequence import pack
 from data.variants import VariantBatch, touched_motif
+from data.whole import whole_file
 from data.windows import Windows
 from model.ensemble import Member, Prediction, predict_ensemble
 from orchestrator.errors import RunError
@@ -134,8 +134,7 @@ def writing(path: Path | None, sizes: dict[str, int] | None) -> Iterator[Writer]
 
         yield _Text(sys.stdout)
         return
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as partial:
         if path.suffix.lower() == ".parquet":
             with _Parquet(partial).opened() as writer:
                 yield writer
@@ -147,9 +146,6 @@ def writing(path: Path | None, sizes: dict[str, int] | None) -> Iterator[Writer]
         else:
             with partial.open("w", encoding="utf-8") as file:
                 yield _Bed(file) if path.suffix.lower() == ".bed" else _Text(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class _Text:

@@ -18,7 +18,6 @@ Calibrations of runs are fitted to their validation regions once and kept in the
 
 import difflib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 
 from data.sampling import Part
 from data.schema import NULL_LABEL
+from data.whole import whole_file
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.ensemble import Calibration, Member, both_strand_logits, fit_calibration
 from orchestrator.errors import RunError
@@ -230,9 +230,8 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
         logits = both_strand_logits(load(run.path), sequences, output=output)
     fitted = fit_calibration(logits, labels)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
-    partial.write_text(json.dumps(asdict(fitted)))
-    os.replace(partial, kept)
+    with whole_file(kept) as partial:
+        partial.write_text(json.dumps(asdict(fitted)))
     return fitted
 
 

@@ -5,11 +5,11 @@ for eyes only: nothing depends on them, and one that cannot be written is left o
 """
 
 import json
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from data.whole import whole_file
 from model.training import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.workspace import Workspace
@@ -45,14 +45,10 @@ class EpochNotes:
             "val_loss": epoch.val_loss,
         }
         path = self._folder / f"{planned.key}.json"
-        partial = path.with_suffix(f".{os.getpid()}")
         with suppress(OSError):
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as partial:
                 partial.write_text(json.dumps(note))
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
 
     def clear(self, planned: PlannedRun) -> None:
         """Take the note of a run away."""

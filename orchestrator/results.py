@@ -1,11 +1,11 @@
 """The tidy table of all finished runs, a row each, from which every figure is computed."""
 
-import os
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
+from data.whole import whole_file
 from orchestrator.errors import RunError
 from orchestrator.store import SUMMARY_METRICS, RunStore
 
@@ -51,17 +51,14 @@ def write_results(table: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in (".parquet", ".csv"):
         raise RunError(f"{path}: results are written as .parquet or .csv; name one of these")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.suffix == ".parquet":
-            table.to_parquet(partial, index=False)
-        else:
-            table.to_csv(partial, index=False)
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            if path.suffix == ".parquet":
+                table.to_parquet(partial, index=False)
+            else:
+                table.to_csv(partial, index=False)
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror or error}); check the path, space and "
             "rights"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

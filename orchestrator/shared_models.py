@@ -1,13 +1,13 @@
 """A TF's model as a folder for others (`orchestrator.predictors`): export and import."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data.whole import whole_folder
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_config
 from orchestrator.errors import RunError
 from orchestrator.filter_files import FILTERS_FILE, MEME_FILE
@@ -47,9 +47,7 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
         If something is at `folder`.
     """
     _refuse_existing(folder, "name another folder")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
+    with whole_folder(folder) as partial:
         records = []
         for number, one in enumerate(predictor.replicates, start=1):
             own = partial / f"replicate-{number}"
@@ -77,9 +75,6 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
         }
         (partial / MODEL_FILE).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         (partial / CARD_FILE).write_text(_card(predictor, licence), encoding="utf-8")
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def import_model(workspace: Workspace, folder: Path, name: str | None = None) -> Predictor:
@@ -101,13 +96,8 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
     predictor.members()
     place = workspace.model(name or predictor.name)
     _refuse_existing(place, "import it by another --name")
-    partial = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, partial)
-        partial.rename(place)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(place) as partial:
+        shutil.copytree(folder, partial, dirs_exist_ok=True)
     return open_model(place)
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from data.whole import whole_file
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
 from orchestrator.workspace import Workspace
@@ -161,12 +162,8 @@ class RunStore:
         for key, runs in plan.roles.items():
             known = roles.setdefault(key, [])
             known += [run.role for run in runs if run.role not in known]
-        partial = self.workspace.roles.with_suffix(f".{os.getpid()}")
-        try:
+        with whole_file(self.workspace.roles) as partial:
             partial.write_text(json.dumps(roles))
-            os.replace(partial, self.workspace.roles)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def record_remarks(self, experiments: Iterable[str], remarks: Sequence[str]) -> None:
         """Write down what planning said of some experiments, in place of what it said before.
@@ -182,21 +179,12 @@ class RunStore:
         for experiment in experiments:
             mine = [text for text in remarks if text.startswith(f"{experiment}: ")]
             known[experiment] = [text.removeprefix(f"{experiment}: ") for text in mine]
-        partial = self.workspace.remarks.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(known, indent=1))
-        os.replace(partial, self.workspace.remarks)
+        with whole_file(self.workspace.remarks) as partial:
+            partial.write_text(json.dumps(known, indent=1))
 
     def remarks(self) -> dict[str, list[str]]:
         """What planning said of each experiment: what it left out or made smaller, and why."""
-        path = self.workspace.remarks
-        if not path.exists():
-            return {}
-        try:
-            return dict(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{path}: damaged ({error}); remove it, the next `bindgrid run` writes it anew"
-            ) from None
+        return _planned_record(self.workspace.remarks)
 
     def with_roles(
         self, runs: Iterable[StoredRun] | None = None
@@ -238,15 +226,7 @@ class RunStore:
         return records
 
     def _roles(self) -> dict[str, list[dict[str, Any]]]:
-        path = self.workspace.roles
-        if not path.exists():
-            return {}
-        try:
-            return dict(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{path}: damaged ({error}); remove it, the next `bindgrid run` writes it anew"
-            ) from None
+        return _planned_record(self.workspace.roles)
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -288,11 +268,25 @@ class RunStore:
             "error": error,
             "traceback": traceback.splitlines(),
         }
-        partial = path.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as partial:
                 partial.write_text(json.dumps(record, indent=1) + "\n")
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
+
+
+def _planned_record(path: Path) -> dict[str, Any]:
+    """What planning wrote down; empty if it has not yet.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: damaged ({error}); remove it, the next `bindgrid run` writes it anew"
+        ) from None

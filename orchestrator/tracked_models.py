@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import unquote, urlparse
 
+from data.whole import whole_folder
 from orchestrator import served_model
 from orchestrator.find_run import trained_arm
 from orchestrator.store import RunStore, StoredRun
@@ -195,14 +196,9 @@ class ModelTracker(Tracker):
                 self._client.log_artifacts(logged.info.run_id, folder, FOLDER)
             return
         place = Path(unquote(urlparse(logged.info.artifact_uri).path)) / FOLDER
-        partial = place.with_name(f".{FOLDER}.{os.getpid()}")
-        try:
-            partial.mkdir(parents=True)
+        with whole_folder(place) as partial:
             write_model(run, partial, logged.info.run_id)
             shutil.rmtree(place, ignore_errors=True)
-            partial.rename(place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:

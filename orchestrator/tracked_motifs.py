@@ -13,11 +13,11 @@ Two tags of an MLflow run say what it has: ``filters_matched``, such as ``13 of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from data.whole import whole_file
 from orchestrator.errors import RunError
 from orchestrator.filter_files import FILTERS_FILE, stored_filters
 from orchestrator.store import RunStore, StoredRun
@@ -132,12 +132,8 @@ def stored_matches(run: StoredRun, store: RunStore, database: MotifDatabase) -> 
         motifs = stored_filters(run.path)
         table = best_matches(motifs, match_filters(motifs.counts, database, RULE))
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        try:
+        with whole_file(path) as partial:
             table.to_csv(partial, index=False)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
     return path
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, Final
 
+from data.whole import whole_file
 from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.tuning.folds import Tuning, derived_seed
@@ -259,10 +260,9 @@ def write_chosen(result: TuningResult, workspace: Workspace) -> Path:
         },
         "importances": result.importances,
     }
-    partial = path.with_suffix(f".{os.getpid()}")
     try:
-        partial.write_text(json.dumps(record, indent=1) + "\n")
-        os.replace(partial, path)
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(record, indent=1) + "\n")
     except OSError as error:
         raise RunError(f"{path}: cannot write ({error.strerror}); the trials are kept") from None
     return path
