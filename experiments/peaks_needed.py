@@ -34,10 +34,18 @@ from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
 from orchestrator.motif_scores import motif_of
-from orchestrator.report.peak_arms import BY_CHROMOSOME, COMPLETE, MASKED, MASKED_HARD
 from orchestrator.spec import RunSpec
 
 NAME: Final = "peaks-needed"
+
+COMPLETE: Final = "complete rows, without the targets"
+MASKED: Final = "masked, without the targets"
+MASKED_HARD: Final = "masked, without the target's modes"
+"""Pre-training sets of the three arms by transfer."""
+
+BY_CHROMOSOME: Final = ", by chromosome"
+"""End of a group's name where regions are held back by chromosome."""
+
 TARGETS: Final = ("HNF4A", "JUND", "MAX", "SP1", "SPI1")
 """The paper's; further ones are the TFs with most bound regions, each of other binding modes."""
 NUM_TARGETS: Final = 10
@@ -45,7 +53,6 @@ FEW_VALIDATION: Final = 50
 """Validation regions from which on they choose the epoch."""
 MIN_STEPS: Final = 160
 """Of fine-tuning: ten epochs on 800 regions, both strands, in batches of 100."""
-
 
 ON_COMPLETE: Final = "on complete rows"
 ON_ALL: Final = "on all rows"

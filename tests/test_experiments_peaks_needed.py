@@ -14,7 +14,7 @@ from data.sampling import Part, Sampling
 from data.schema import Evidence
 from data.sequence import pack, unpack
 from data.store import RegionTable, write_dataset
-from experiments.peaks_needed import choose_targets, peaks_needed
+from experiments.peaks_needed import COMPLETE, MASKED, MASKED_HARD, choose_targets, peaks_needed
 from experiments.settings import Trainings
 from experiments.study import Scale, Study
 from orchestrator.errors import RunError
@@ -22,7 +22,6 @@ from orchestrator.execute import LoadedDataset, load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.motif_scores import best_threshold, motif_of, motif_probabilities
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.report.peak_arms import COMPLETE, MASKED, MASKED_HARD
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
 
