@@ -25,12 +25,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from data.errors import DataError
-from data.sampling import Sampling
 from data.schema import Evidence
 from experiments.pretraining import HELD_BACK, MIN_BOUND, Pretraining
-from experiments.settings import Trainings
+from experiments.settings import for_size
 from experiments.study import Draft, PlannedStudy, Study, size_name
-from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
 from orchestrator.motif_scores import motif_of
@@ -49,10 +47,6 @@ BY_CHROMOSOME: Final = ", by chromosome"
 TARGETS: Final = ("HNF4A", "JUND", "MAX", "SP1", "SPI1")
 """The paper's; further ones are the TFs with most bound regions, each of other binding modes."""
 NUM_TARGETS: Final = 10
-FEW_VALIDATION: Final = 50
-"""Validation regions from which on they choose the epoch."""
-MIN_STEPS: Final = 160
-"""Of fine-tuning: ten epochs on 800 regions, both strands, in batches of 100."""
 
 ON_COMPLETE: Final = "on complete rows"
 ON_ALL: Final = "on all rows"
@@ -195,7 +189,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
     """Add the arms of a target at a size."""
     builder = replace(
         draft.builder,
-        trainings=_for_size(draft.study.scale.trainings, cell.num_bound),
+        trainings=for_size(draft.study.scale.trainings, cell.num_bound),
         average_strands=True,
     )
     regions = builder.individual_regions(cell.tf, seed=cell.seed, num_bound=cell.num_bound)
@@ -215,15 +209,3 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
     for start in starts:
         tuned = builder.transfer(regions, multi=start.spec)
         draft.add(tuned, "transfer", pretraining_set=start.name, **role)
-
-
-def _for_size(trainings: Trainings, num_bound: int | None) -> Trainings:
-    """Give individual models the steps that few regions need, and the last epoch's weights."""
-    num_val = None if num_bound is None else round(2 * num_bound * Sampling.val_fraction)
-
-    def of(training: TrainingConfig) -> TrainingConfig:
-        few = num_val is not None and num_val < FEW_VALIDATION
-        steps = max(training.min_steps, MIN_STEPS)
-        return replace(training, min_steps=steps, keep="last" if few else training.keep)
-
-    return replace(trainings, scratch=of(trainings.scratch), transfer=of(trainings.transfer))

@@ -26,6 +26,11 @@ SCRATCH_TRAINING: Final = TrainingConfig(lr=0.003, max_epochs=10)
 TRANSFER_TRAINING: Final = TrainingConfig(lr=0.0003, max_epochs=10)
 """The paper: lr 0.0003, 10 epochs."""
 
+FEW_VALIDATION: Final = 50
+"""Validation regions from which on they choose the epoch."""
+MIN_STEPS: Final = 160
+"""Of fine-tuning: ten epochs on 800 regions, both strands, in batches of 100."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trainings:
@@ -96,6 +101,24 @@ class Trainings:
     def _each(self, names: tuple[str, ...], **changes: Any) -> "Trainings":
         changed = {name: replace(getattr(self, name), **changes) for name in names}
         return replace(self, **changed)
+
+
+def for_size(trainings: Trainings, num_bound: int | None) -> Trainings:
+    """Give individual models the steps that few regions need, and the last epoch's weights.
+
+    Parameters
+    ----------
+    num_bound
+        Bound regions of the model, and as many unbound ones; None is all.
+    """
+    num_val = None if num_bound is None else round(2 * num_bound * Sampling.val_fraction)
+
+    def of(training: TrainingConfig) -> TrainingConfig:
+        few = num_val is not None and num_val < FEW_VALIDATION
+        steps = max(training.min_steps, MIN_STEPS)
+        return replace(training, min_steps=steps, keep="last" if few else training.keep)
+
+    return replace(trainings, scratch=of(trainings.scratch), transfer=of(trainings.transfer))
 
 
 @dataclass(frozen=True, kw_only=True)
