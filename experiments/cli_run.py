@@ -212,7 +212,8 @@ def run(
             trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
             trainings = trainings.in_precision(precision.value)
             if fine_tuning is not None:
-                trainings = replace(trainings, transfer=read_training(fine_tuning))
+                chosen = read_training(fine_tuning)
+                trainings = replace(trainings, transfer=chosen, masked_transfer=chosen)
             if freeze:
                 layers = published(network.value, num_tfs=1)
                 trainings = trainings.freezing(names_in(freeze), layers)

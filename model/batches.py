@@ -47,6 +47,13 @@ class Examples:
             )
         check_labels(self.labels)
 
+    def and_also(self, others: "Examples") -> "Examples":
+        """These examples and others of the same TFs."""
+        return Examples(
+            sequences=np.concatenate([self.sequences, others.sequences]),
+            labels=np.concatenate([self.labels, others.labels]),
+        )
+
 
 def mean_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy over the resolved cells.

@@ -24,10 +24,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from model.averaging import AveragedWeights
 from model.batches import Batches, Examples, check_sequences, to_tensor
 from model.data_parallel import ALONE, OneProcess
 from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
+from model.probe import fit_output_layer
 from model.seeds import seeded, stream_seed
 from model.training_config import Keep, Precision, TrainingConfig
 from model.training_state import Epoch, StateFile, TrainingState
@@ -110,6 +112,7 @@ def train(
     began = time.perf_counter()
     device = torch.device(device)
     frozen = _layers(network, config.frozen)
+    still = frozen if not config.fixed_norm else (*frozen, *_norms(network))
     learning = Batches(
         train,
         "training",
@@ -136,6 +139,9 @@ def train(
         seeded(seed, "dropout", device),
         parallel.joined(network),
     ):
+        if config.probe is not None:
+            known = train if config.max_epochs else train.and_also(val)
+            fit_output_layer(network, known, config.probe, device=device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
             return TrainingResult(
@@ -146,7 +152,7 @@ def train(
             )
         optimizer = make_optimizer(network, config)
         shuffling = torch.Generator().manual_seed(stream_seed(seed, "shuffling"))
-        state = TrainingState(network, optimizer, shuffling, device, config.keep)
+        state = TrainingState(network, optimizer, shuffling, device, config)
         if state_file is not None:
             state.read(state_file)
         earlier = sum(epoch.seconds for epoch in state.history)
@@ -154,18 +160,19 @@ def train(
             epoch_began = time.perf_counter()
             number = len(state.history) + 1
             train_loss = _train_epoch(
-                network, frozen, optimizer, learning, shuffling, config.precision
+                network, still, optimizer, learning, shuffling, state.averaged, config.precision
             )
             _check_finite(train_loss, "training", number, config)
-            val_loss = _validation_loss(network, validating, config.precision)
-            _check_finite(val_loss, "validation", number, config)
-            epoch = Epoch(
-                epoch=number,
-                train_loss=train_loss,
-                val_loss=val_loss,
-                seconds=time.perf_counter() - epoch_began,
-            )
-            state.add(epoch)
+            with state.averaged.in_place():
+                val_loss = _validation_loss(network, validating, config.precision)
+                _check_finite(val_loss, "validation", number, config)
+                epoch = Epoch(
+                    epoch=number,
+                    train_loss=train_loss,
+                    val_loss=val_loss,
+                    seconds=time.perf_counter() - epoch_began,
+                )
+                state.add(epoch)
             if state_file is not None and parallel.rank == 0:
                 state.write(state_file)
             if on_epoch is not None:
@@ -257,17 +264,24 @@ def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]
     return tuple(layers[name] for name in names)
 
 
+def _norms(network: nn.Module) -> tuple[nn.Module, ...]:
+    """Batch norms of a network."""
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d
+    return tuple(module for module in network.modules() if isinstance(module, kinds))
+
+
 def _train_epoch(
     network: nn.Module,
-    frozen: tuple[nn.Module, ...],
+    still: tuple[nn.Module, ...],
     optimizer: torch.optim.Optimizer,
     batches: Batches,
     shuffling: torch.Generator,
+    averaged: AveragedWeights,
     precision: Precision,
 ) -> float:
     """One pass over the shuffled examples; their mean loss."""
     network.train()
-    for layer in frozen:
+    for layer in still:
         layer.eval()  # or batch norm would go on averaging what passes through
     order = batches.shuffled(shuffling)
     # sums stay tensors: reading a number at each step would wait for the device
@@ -279,6 +293,7 @@ def _train_epoch(
         loss.backward()
         batches.parallel.add_up_gradients(network.parameters())
         optimizer.step()
+        averaged.add()
         total += loss.detach() * cells
         count += cells
     batches.parallel.add_up(total)

@@ -46,6 +46,17 @@ class TrainingConfig:
     min_steps: int = field(default=0, metadata={"late": True})
     """Steps at least: with few examples more epochs are trained until there were so many."""
 
+    averaging: float = field(default=0.0, metadata={"late": True})
+    """Decay of the average of the weights over the steps, which is validated and kept in place of
+    the weights themselves (`model.averaging`); 0 takes no average. Paper: none."""
+    probe: float | None = field(default=None, metadata={"late": True})
+    """Inverse strength of the penalty with which the output layer is fitted, by logistic
+    regression on the hidden layers as they are, before any epoch is trained (`model.probe`); None
+    fits none. With `max_epochs=0` that is all there is to train, and since no epoch is to be
+    chosen the validation regions are learnt from too. Paper: none."""
+    fixed_norm: bool = field(default=False, metadata={"late": True})
+    """Batch norm keeps the statistics of the start: those of a few regions are noise. Paper: no."""
+
     def __post_init__(self) -> None:
         if isinstance(self.frozen, str):
             raise ValueError(f"frozen is {self.frozen!r}; give a list of names of layers")
@@ -69,6 +80,10 @@ class TrainingConfig:
             )
         if self.random_strand and not self.both_strands:
             raise ValueError("random_strand draws one of both strands: set both_strands too")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging is {self.averaging}; give 0 or more, below 1")
+        if self.probe is not None and not (math.isfinite(self.probe) and self.probe > 0):
+            raise ValueError(f"probe is {self.probe}; give a number above 0, or None")
         if self.keep not in get_args(Keep):
             raise ValueError(f"keep is {self.keep!r}; give one of {', '.join(get_args(Keep))}")
 

@@ -21,7 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from model.training_config import Keep
+from model.averaging import AveragedWeights
+from model.training_config import Keep, TrainingConfig
 
 STATE_VERSION: Final = 1
 """Raised when a file of before cannot be gone on from."""
@@ -65,8 +66,8 @@ class TrainingState:
         Generator of the order of examples; dropout draws from torch's global one.
     device
         Where the network is.
-    keep
-        Which epoch's weights are kept.
+    config
+        Which epoch's weights are kept, and whether their average is.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class TrainingState:
         optimizer: torch.optim.Optimizer,
         shuffling: torch.Generator,
         device: torch.device,
-        keep: Keep,
+        config: TrainingConfig,
     ) -> None:
         self.history: list[Epoch] = []
-        self.kept = KeptWeights(network, keep)
+        self.kept = KeptWeights(network, config.keep)
+        self.averaged = AveragedWeights(network, config.averaging)
         self._live = {name: tensor.detach() for name, tensor in network.state_dict().items()}
         self._optimizer = optimizer
         self._shuffling = shuffling
@@ -102,6 +104,7 @@ class TrainingState:
             "version": STATE_VERSION,
             "history": [asdict(epoch) for epoch in self.history],
             "kept": self.kept.record(),
+            "averaged_steps": self.averaged.num_steps,
         }
         partial = file.path.with_name(f".{file.path.name}.{os.getpid()}")
         with contextlib.suppress(OSError, SafetensorError):
@@ -138,6 +141,7 @@ class TrainingState:
             torch.cuda.set_rng_state(tensors["random.cuda"], self._device)
         self.history = [Epoch(**epoch) for epoch in record["history"]]
         self.kept.restore_record(record["kept"])
+        self.averaged.num_steps = record.get("averaged_steps", 0)
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
         """All tensors of the state by name; those of the random generators are copies."""
@@ -145,6 +149,8 @@ class TrainingState:
             yield f"weights.{name}", tensor
         for name, tensor in self.kept.tensors.items():
             yield f"kept.{name}", tensor
+        for name, tensor in self.averaged.tensors.items():
+            yield f"averaged.{name}", tensor
         for number, weight in enumerate(self._weights()):
             for name, moment in self._optimizer.state[weight].items():
                 yield f"optimizer.{number}.{name}", moment
