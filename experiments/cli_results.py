@@ -58,24 +58,30 @@ def ui(
 
 
 def print_comparison(table: "pd.DataFrame") -> None:
-    """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC."""
+    """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC.
+
+    Where an arm of a TF has several pre-training sets, each has a line, and a column says which.
+    """
+    cell = ["experiment", "tf", "group", "with_target", "arm"]
+    several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
     shown = Table("experiment", "TF", "group", "arm")
+    if several:
+        cell.append("pretraining_set")
+        shown.add_column("pre-trained on")
     for title in ("runs", "MCC", "sd", "AUROC", "avg. precision", "seconds"):
         shown.add_column(title, justify="right")
-    groups = table.groupby(["experiment", "tf", "group", "with_target", "arm"], sort=True)
-    for names, rows in groups:
-        experiment, tf, group, _, arm = map(str, names)
+    for names, rows in table.groupby(cell, sort=True):
+        experiment, tf, group, _, *arm = map(str, names)
         if rows.with_target.any():
             group += " with target"
-        spread = f"{rows.mcc.std():.3f}" if len(rows) > 1 else ""
         shown.add_row(
             experiment,
             tf or "(multi-model)",
             group,
-            arm,
+            *arm,
             str(len(rows)),
             f"{rows.mcc.mean():.3f}",
-            spread,
+            f"{rows.mcc.std():.3f}" if len(rows) > 1 else "",
             f"{rows.auroc.mean():.3f}",
             f"{rows.average_precision.mean():.3f}",
             f"{rows.seconds.mean():.0f}",

@@ -212,8 +212,8 @@ def run(
             trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
             trainings = trainings.in_precision(precision.value)
             if fine_tuning is not None:
-                chosen = read_training(fine_tuning)
-                trainings = replace(trainings, transfer=chosen, masked_transfer=chosen)
+                settings = read_training(fine_tuning)
+                trainings = replace(trainings, transfer=settings, masked_transfer=settings)
             if freeze:
                 layers = published(network.value, num_tfs=1)
                 trainings = trainings.freezing(names_in(freeze), layers)

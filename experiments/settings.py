@@ -37,6 +37,8 @@ MASKED_TRANSFER_TRAINING: Final = TrainingConfig(
 """Of transfer from a masked multi-model, beyond the paper; with few regions the probe alone."""
 FEW_BOUND: Final = 250
 """Bound regions up to which the probe alone did as well as any fine-tuning, or better."""
+MANY_BOUND: Final = 1000
+"""Bound regions beyond which the paper's fine-tuning of all layers did better than the probe's."""
 
 FEW_VALIDATION: Final = 50
 """Validation regions from which on they choose the epoch."""
@@ -136,7 +138,9 @@ def for_size(trainings: Trainings, num_bound: int | None) -> Trainings:
         return replace(training, min_steps=steps, keep="last" if few else training.keep)
 
     masked = of(trainings.masked_transfer)
-    if num_bound is not None and num_bound <= FEW_BOUND and masked.probe is not None:
+    if num_bound is None or num_bound > MANY_BOUND:
+        masked = of(trainings.transfer)
+    elif num_bound <= FEW_BOUND and masked.probe is not None:
         masked = replace(masked, max_epochs=0, keep="best")
     return replace(
         trainings,

@@ -15,7 +15,7 @@ from data.schema import Evidence
 from data.sequence import pack, unpack
 from data.store import RegionTable, write_dataset
 from experiments.peaks_needed import COMPLETE, MASKED, MASKED_HARD, choose_targets, peaks_needed
-from experiments.settings import Trainings
+from experiments.settings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
 from experiments.study import Scale, Study
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset, load_dataset
@@ -168,12 +168,32 @@ def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_fro
 def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDataset) -> None:
     by_chrom = Sampling(split="chromosome", val_chroms=("chr2",), test_chroms=("chr4",))
     runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",), sampling=by_chrom)).runs
-    keeps = {run.group: run.spec.training.keep for run in runs if run.tf and run.spec.training}
+    by_arm = [run for run in runs if run.tf]
+    keeps = {
+        run.group: run.spec.training.keep
+        for run in by_arm
+        if run.arm == "scratch" and run.spec.training
+    }
     assert list(keeps.values()) == ["last", "last", "best"]
     # one batch of both strands of 42 regions an epoch
     small = next(run.spec.training for run in runs if run.tf)
     assert small is not None
     assert small.num_epochs(1) == 160
+    # from masked multi-models, of few regions only the output layer is fitted
+    masked = [
+        (run.spec.regions.sampling.num_bound or 10**9, run.spec.training)
+        for run in by_arm
+        if run.pretraining_set in (MASKED, MASKED_HARD) and run.spec.training
+    ]
+    assert {num_bound <= FEW_BOUND for num_bound, _ in masked} == {True, False}
+    for num_bound, training in masked:
+        assert (training.max_epochs == 0) is (num_bound <= FEW_BOUND)
+    more = for_size(Trainings(), FEW_BOUND + 1).masked_transfer
+    assert more.probe == PROBE_STRENGTH and more.num_epochs(1) == 300
+    # many regions decide all layers, as the paper has it
+    for many in (None, MANY_BOUND + 1):
+        sized = for_size(Trainings(), many)
+        assert sized.masked_transfer == sized.transfer
 
 
 def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> None:

@@ -31,6 +31,7 @@ from orchestrator.report.missing import (
     without_models,
 )
 from orchestrator.report.pairs import Pairs, pair
+from orchestrator.report.peaks_findings import peaks_findings
 from orchestrator.report.run_settings import Facts, dataset_facts, settings_facts
 from orchestrator.report.set_findings import KINDS, set_findings
 from orchestrator.report.statistics import Bootstrap
@@ -43,6 +44,7 @@ TITLES: Final = {
     "downsampling": "How few regions are enough (Fig. 1B)",
     "binding-modes": "A shared binding mode (Fig. 2A)",
     "pretraining-sets": "Which TFs to pre-train on (Fig. 2B)",
+    "peaks-needed": "How many peaks a good model takes (beyond the paper)",
     "interpretation": "Filters followed through fine-tuning (Fig. 3B)",
 }
 """Of the experiments that have a section, in their order; the figures are the paper's."""
@@ -152,6 +154,8 @@ def _section(
         findings = set_findings(of_last, runs.calls, boot)
         lines += missing_sets(of_last, KINDS)
         lines += other_networks(rows, of_last)
+    elif name == "peaks-needed":
+        findings = peaks_findings(rows, runs, boot)
     else:
         pairs = pair(rows)
         findings = _pair_findings(name, pairs, runs, boot)
