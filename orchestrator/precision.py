@@ -86,7 +86,7 @@ class Problem:
     """What a check trains."""
 
     network: NetworkConfig = published("paper", num_tfs=len(_TFS))
-    training: TrainingConfig = TrainingConfig(lr=0.001, max_epochs=12, random_strand=True)
+    training: TrainingConfig = TrainingConfig(lr=0.003, max_epochs=20, random_strand=True)
     num_train: int = 2000
     num_val: int = 500
     seed: int = 0
@@ -166,7 +166,7 @@ def simulated(num: int, rng: np.random.Generator) -> Examples:
         room = length // len(_TFS)
         start = column * room + rng.integers(0, room - motif.length_bp + 1, len(rows))
         at = start[:, None] + np.arange(motif.length_bp)
-        bases[rows[:, None], at] = sample_instances(motif, len(rows), 2.0, rng)
+        bases[rows[:, None], at] = sample_instances(motif, len(rows), 4.0, rng)
     labels[rng.random(labels.shape) < _UNRESOLVED] = UNRESOLVED
     return Examples(pack(bases), labels)
 

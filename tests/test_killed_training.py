@@ -1,4 +1,4 @@
-"""A training that is killed in its midst goes on from its last epoch, and ends with the same bits."""
+"""A training that is killed goes on from its last epoch, and ends with the same bits."""
 
 import os
 import signal
@@ -99,7 +99,7 @@ def group_member(rank: int, folder: str, name: str, killed_after: int) -> None:
 
     def note(epoch: Epoch) -> None:
         epochs.append(epoch.epoch)
-        if epoch.epoch == killed_after:
+        if rank == 0 and epoch.epoch == killed_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     place = "interrupted" if name != "whole" else name

@@ -103,7 +103,7 @@ def test_a_cluster_has_the_precision_that_all_of_its_nodes_have(workspace: Works
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"measured": null, "precision": "half"}'])
 def test_a_choice_that_cannot_be_read_is_told(workspace: Workspace, content: str) -> None:
     workspace.precision.write_text(content)
-    with pytest.raises(RunError, match="precision.json: cannot be read .* remove it"):
+    with pytest.raises(RunError, match=r"precision\.json: cannot be read .* remove it"):
         settle(workspace)
 
 
