@@ -151,7 +151,7 @@ class Crew:
             process.start()
             self._ends.append(ours)
             self._processes.append(process)
-        self.told: str = [end.recv() for end in self._ends][0]
+        self.told: str = next(iter([end.recv() for end in self._ends]))
 
     def run(self) -> Turn:
         """Train a turn."""
@@ -260,8 +260,7 @@ def _authors(_: Way, examples: Examples) -> Callable[[int], None]:
             num_workers=LOADER_WORKERS,
         )
         while True:
-            for one, two in loader:
-                yield one, two
+            yield from loader
 
     with warnings.catch_warnings():
         # torch advises against more workers than cores; they are what is measured

@@ -148,7 +148,7 @@ def run(
     precision: Annotated[
         Precision,
         typer.Option(
-            help="Of products in training; auto: bfloat16 where it is checked to be faster and as good."
+            help="Of products in training; auto: bfloat16 if a check finds it faster, as good."
         ),
     ] = Precision.FLOAT32,
     split: Annotated[Split, typer.Option(help="How regions are split.")] = Split.RANDOM,

@@ -11,7 +11,8 @@ bfloat16 is chosen where all of this holds, and float32 anywhere else:
 The check takes half a minute on one thread. A workspace is checked once and keeps the answer, with
 what was measured, in `precision.json`: precision is part of a run's key, so with another answer a
 finished study would be run again. The answer stands on another machine and after an update of
-torch too; to have it checked anew, remove the file. On a cluster each node is checked (`orchestrator.ray_precision`), and bfloat16 is chosen only
+torch too; to have it checked anew, remove the file. On a cluster each node is checked
+(`orchestrator.ray_precision`), and bfloat16 is chosen only
 where every one chooses it.
 """
 
@@ -32,7 +33,7 @@ from data.motifs import jaspar_motifs, sample_instances
 from data.sequence import pack
 from data.whole import whole_file
 from model.labels import UNRESOLVED
-from model.network import NetworkConfig, build_network, published
+from model.network import NetworkConfig, build_network
 from model.training import Examples, Precision, TrainingConfig, train
 from orchestrator.errors import RunError
 from orchestrator.execute import one_thread
@@ -85,8 +86,8 @@ class PrecisionChoice:
 class Problem:
     """What a check trains."""
 
-    network: NetworkConfig = published("paper", num_tfs=len(_TFS))
-    training: TrainingConfig = TrainingConfig(lr=0.003, max_epochs=20, random_strand=True)
+    network: NetworkConfig = NetworkConfig(num_tfs=len(_TFS))  # noqa: RUF009 - frozen
+    training: TrainingConfig = TrainingConfig(lr=0.003, max_epochs=20, random_strand=True)  # noqa: RUF009 - frozen
     num_train: int = 2000
     num_val: int = 500
     seed: int = 0
