@@ -8,7 +8,7 @@ bfloat16 is chosen where all of this holds, and float32 anywhere else:
   losses of both differ by at most `LOSS_TOLERANCE` of float32's, after a training that has
   learnt something (`LEARNT`).
 
-The check takes half a minute on one thread. A workspace is checked once and keeps the answer, with
+The check takes about half a minute on one free core. A workspace is checked once and keeps the answer, with
 what was measured, in `precision.json`: precision is part of a run's key, so with another answer a
 finished study would be run again. The answer stands on another machine and after an update of
 torch too; to have it checked anew, remove the file. On a cluster each node is checked
@@ -42,8 +42,7 @@ from orchestrator.workspace import Workspace
 MAX_TIME_RATIO: Final = 0.9
 """Processor time in bfloat16, as a fraction of that in float32, at most."""
 LOSS_TOLERANCE: Final = 0.05
-"""Difference of the validation losses, as a fraction of float32's, at most. Between seeds the
-loss in float32 differs by more."""
+"""Difference of the validation losses, as a fraction of float32's, at most."""
 LEARNT: Final = 0.8
 """Validation loss, as a fraction of the one that knows only how many regions are bound, at most."""
 

@@ -7,15 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-import torch.distributed as dist
-from torch import multiprocessing
 
-from model.data_parallel import DataParallel
-from model.network import NetworkConfig, build_network
-from model.training import Epoch, Examples, StateFile, TrainingConfig, train
 from orchestrator.store import HISTORY_FILE, RunStore
 from orchestrator.workspace import Workspace
 from tests.test_orchestrator_execute import contents
@@ -77,61 +70,3 @@ def test_a_killed_command_goes_on_in_the_midst_of_a_training(tmp_path: Path) -> 
     assert len(run.history) == 12
     assert sum(epoch["seconds"] for epoch in run.history) > 0
     assert ends > 0
-
-
-CONFIG = TrainingConfig(lr=0.003, batch_size=16, max_epochs=5, keep="last", random_strand=True)
-
-
-def group_member(rank: int, folder: str, name: str, killed_after: int) -> None:
-    """Train as one of two processes; be killed, if so, after an epoch."""
-    torch.set_num_threads(1)
-    init = f"file://{folder}/meeting-{name}"
-    dist.init_process_group("gloo", init_method=init, rank=rank, world_size=2)
-    rng = np.random.default_rng(0)
-    examples = Examples(
-        rng.integers(0, 256, (90, 50), dtype=np.uint8),
-        rng.integers(-1, 2, (90, 3)).astype(np.int8),
-    )
-    network = build_network(
-        NetworkConfig(num_tfs=3, conv_filters=(8, 8, 8), dense_units=(16,)), seed=0
-    )
-    epochs: list[int] = []
-
-    def note(epoch: Epoch) -> None:
-        epochs.append(epoch.epoch)
-        if rank == 0 and epoch.epoch == killed_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    place = "interrupted" if name != "whole" else name
-    result = train(
-        network,
-        examples,
-        examples,
-        CONFIG,
-        seed=0,
-        on_epoch=note,
-        parallel=DataParallel(),
-        state_file=StateFile(path=Path(folder, f"{place}.safetensors"), every_seconds=0.0),
-    )
-    losses = [(epoch.train_loss, epoch.val_loss) for epoch in result.history]
-    torch.save((epochs, losses, network.state_dict()), Path(folder, f"{name}-{rank}.pt"))
-
-
-@pytest.mark.timeout(300)
-def test_two_processes_that_are_killed_go_on_together(tmp_path: Path) -> None:
-    def group(name: str, killed_after: int = 0) -> None:
-        arguments = (str(tmp_path), name, killed_after)
-        multiprocessing.spawn(group_member, arguments, nprocs=2)
-
-    group("whole")
-    with pytest.raises(multiprocessing.ProcessExitedException, match="SIGKILL"):
-        group("killed", killed_after=2)
-    group("again")
-    for rank in (0, 1):
-        whole, again = (
-            torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=False)
-            for name in ("whole", "again")
-        )
-        assert (whole[0], again[0]) == ([1, 2, 3, 4, 5], [3, 4, 5])
-        assert again[1] == whole[1]
-        assert all(torch.equal(again[2][key], tensor) for key, tensor in whole[2].items())
