@@ -8,7 +8,8 @@ bfloat16 is chosen where all of this holds, and float32 anywhere else:
   losses of both differ by at most `LOSS_TOLERANCE` of float32's, after a training that has
   learnt something (`LEARNT`).
 
-The check takes about half a minute on one free core. A workspace is checked once and keeps the answer, with
+The check takes about half a minute on one free core. A workspace is checked once and keeps the
+answer, with
 what was measured, in `precision.json`: precision is part of a run's key, so with another answer a
 finished study would be run again. The answer stands on another machine and after an update of
 torch too; to have it checked anew, remove the file. On a cluster each node is checked
