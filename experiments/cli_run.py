@@ -34,6 +34,7 @@ from experiments.run_options import (
     ScaleName,
     Split,
     names_in,
+    settled,
     sized,
     split_by,
 )
@@ -145,7 +146,10 @@ def run(
         ),
     ] = "",
     precision: Annotated[
-        Precision, typer.Option(help="Of products in training; bfloat16 is faster where AMX is.")
+        Precision,
+        typer.Option(
+            help="Of products in training; auto: bfloat16 if a check finds it faster, as good."
+        ),
     ] = Precision.FLOAT32,
     split: Annotated[Split, typer.Option(help="How regions are split.")] = Split.RANDOM,
     val_chroms: Annotated[str, typer.Option(help="Chromosomes to validate on.")] = "",
@@ -194,6 +198,7 @@ def run(
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
     place = Workspace(workspace)
+    chosen_precision = settled(precision, place, address)
     with steps("Planning"):
         loaded = load_dataset(place)
         links = (
@@ -210,7 +215,7 @@ def run(
                 hold_back=hold_back,
             )
             trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
-            trainings = trainings.in_precision(precision.value)
+            trainings = trainings.in_precision(chosen_precision)
             if fine_tuning is not None:
                 settings = read_training(fine_tuning)
                 trainings = replace(trainings, transfer=settings, masked_transfer=settings)

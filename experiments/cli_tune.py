@@ -17,7 +17,7 @@ from experiments.console import (
     steps,
 )
 from experiments.plan_progress import PlanProgress
-from experiments.run_options import Keep, Precision
+from experiments.run_options import Keep, Precision, settled
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -80,6 +80,7 @@ def tune(
     from orchestrator.tuning.study import TuningStudy, write_chosen
 
     place = Workspace(workspace)
+    chosen_precision = settled(precision, place, address)
     with steps("Planning"):
         with checked_settings():
             if trials < 1:
@@ -87,7 +88,9 @@ def tune(
             if workers is not None and workers < 1:
                 raise ValueError(f"{workers} workers cannot train anything: give 1 or more")
             names = tuple(name.strip() for name in pretrain_tfs.split(",") if name.strip())
-            trainings = Trainings().with_epochs(multi=pretrain_epochs).in_precision(precision.value)
+            trainings = (
+                Trainings().with_epochs(multi=pretrain_epochs).in_precision(chosen_precision)
+            )
             if pretrain_keep is Keep.LAST:
                 trainings = trainings.keeping_last()
             experiment = Study(

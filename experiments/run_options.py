@@ -4,12 +4,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from experiments.console import err
 from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.sampling import Sampling
     from experiments.pretraining import Pretraining, WantedTFs
     from experiments.study import Scale
+    from model.training import Precision as TrainingPrecision
     from orchestrator.execute import LoadedDataset
 
 
@@ -39,6 +42,7 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
+    AUTO = "auto"
 
 
 class Network(StrEnum):
@@ -110,6 +114,45 @@ class MultiModel:
         usual = HELD_BACK if self.is_masked and sampling.split == "random" else None
         held_back = usual if self.hold_back is None else self.hold_back
         return replace(sampling, held_back=held_back)
+
+
+def settled(precision: Precision, workspace: Workspace, address: str = "") -> "TrainingPrecision":
+    """Give the precision of all trainings; of `auto` what the workspace has chosen, or chooses now.
+
+    Raises
+    ------
+    RunError
+        The workspace's choice cannot be read or written, or the cluster not be reached.
+    """
+    if precision is Precision.FLOAT32:
+        return "float32"
+    if precision is Precision.BFLOAT16:
+        return "bfloat16"
+    from orchestrator.precision import multiplies_bfloat16, processor, settle
+
+    on_cluster = False
+    if address:
+        from orchestrator.ray_precision import check_nodes
+
+        on_cluster = True
+        choice, is_new = settle(workspace, lambda: check_nodes(address))
+    else:
+        choice, is_new = settle(workspace)
+    where = "checked just now" if is_new else f"chosen before, in {workspace.precision}"
+    err.print(
+        f"--precision auto: {choice.precision} ({choice.reason}; {choice.processor}, torch "
+        f"{choice.torch}; {where})",
+        markup=False,
+        highlight=False,
+    )
+    if choice.precision == "bfloat16" and not on_cluster and not multiplies_bfloat16():
+        err.print(
+            f"{processor()} does not multiply bfloat16 and will be slow; keys of finished runs "
+            "stay with bfloat16",
+            markup=False,
+            highlight=False,
+        )
+    return choice.precision
 
 
 def names_in(text: str) -> tuple[str, ...]:

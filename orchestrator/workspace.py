@@ -7,6 +7,7 @@
       runs/<key>/     one finished run each, see `orchestrator.store`
       roles.json      what studies call the runs, where that is more than run.json says
       remarks.json    what planning left out or made smaller, and why
+      precision.json  which precision `--precision auto` stands for, see `orchestrator.precision`
       motifs/<key>/   what filters of a run learnt, see `orchestrator.motifs`
       models/<name>/  models that were imported, see `orchestrator.predictors`
       calibration/    how probabilities of a run's network are to be taken
@@ -59,6 +60,11 @@ class Workspace:
     def remarks(self) -> Path:
         """File of what planning left out, and why."""
         return self.root / "remarks.json"
+
+    @property
+    def precision(self) -> Path:
+        """File of the precision that was chosen for this workspace."""
+        return self.root / "precision.json"
 
     def motifs(self, key: str) -> Path:
         """Folder of the motifs of a run's filters."""
