@@ -78,6 +78,26 @@ class Trainings:
             )
         return changed
 
+    def from_masked(self, num_bound: int | None) -> TrainingConfig:
+        """How an individual model is trained that starts from a masked multi-model.
+
+        With few regions only the output layer is fitted, with many all layers are fine-tuned as
+        the paper does it; settings without a probe are taken as they are.
+
+        Parameters
+        ----------
+        num_bound
+            Bound regions of the model, and as many unbound ones; None is all.
+        """
+        masked = self.masked_transfer
+        if masked.probe is None:
+            return masked
+        if num_bound is None or num_bound > MANY_BOUND:
+            return self.transfer
+        if num_bound <= FEW_BOUND:
+            return replace(masked, max_epochs=0, keep="best")
+        return masked
+
     def freezing(self, names: Sequence[str], network: NetworkConfig) -> "Trainings":
         """Let transfer leave some layers as they are: weights, and batch-norm statistics.
 
@@ -137,16 +157,11 @@ def for_size(trainings: Trainings, num_bound: int | None) -> Trainings:
         steps = max(training.min_steps, MIN_STEPS)
         return replace(training, min_steps=steps, keep="last" if few else training.keep)
 
-    masked = of(trainings.masked_transfer)
-    if num_bound is None or num_bound > MANY_BOUND:
-        masked = of(trainings.transfer)
-    elif num_bound <= FEW_BOUND and masked.probe is not None:
-        masked = replace(masked, max_epochs=0, keep="best")
     return replace(
         trainings,
         scratch=of(trainings.scratch),
         transfer=of(trainings.transfer),
-        masked_transfer=masked,
+        masked_transfer=of(trainings.masked_transfer),
     )
 
 
@@ -237,15 +252,16 @@ class SpecBuilder:
         return RunSpec(
             regions=regions,
             network=published(self.network, num_tfs=1),
-            training=self._transfer_training(multi),
+            training=self._transfer_training(regions, multi),
             seed=regions.sampling.seed,
             start=multi,
             average_strands=self.average_strands,
         )
 
-    def _transfer_training(self, multi: RunSpec) -> TrainingConfig:
-        masked = multi.regions.rows == "resolved"
-        return self.trainings.masked_transfer if masked else self.trainings.transfer
+    def _transfer_training(self, regions: RegionSpec, multi: RunSpec) -> TrainingConfig:
+        if multi.regions.rows != "resolved":
+            return self.trainings.transfer
+        return self.trainings.from_masked(regions.sampling.num_bound)
 
     def motif_alone(self, regions: RegionSpec, matrix_id: str) -> RunSpec:
         """Spec of scoring the best hit of a motif, with nothing to train but a threshold."""

@@ -17,6 +17,7 @@ from data.store import RegionTable, write_dataset
 from experiments.peaks_needed import COMPLETE, MASKED, MASKED_HARD, choose_targets, peaks_needed
 from experiments.settings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
 from experiments.study import Scale, Study
+from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset, load_dataset
 from orchestrator.local_backend import run_plan
@@ -188,12 +189,13 @@ def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDat
     assert {num_bound <= FEW_BOUND for num_bound, _ in masked} == {True, False}
     for num_bound, training in masked:
         assert (training.max_epochs == 0) is (num_bound <= FEW_BOUND)
-    more = for_size(Trainings(), FEW_BOUND + 1).masked_transfer
+    more = for_size(Trainings(), FEW_BOUND + 1).from_masked(FEW_BOUND + 1)
     assert more.probe == PROBE_STRENGTH and more.num_epochs(1) == 300
     # many regions decide all layers, as the paper has it
     for many in (None, MANY_BOUND + 1):
-        sized = for_size(Trainings(), many)
-        assert sized.masked_transfer == sized.transfer
+        assert Trainings().from_masked(many) == Trainings().transfer
+    own = TrainingConfig(lr=0.01)
+    assert Trainings(masked_transfer=own).from_masked(FEW_BOUND) == own
 
 
 def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> None:
