@@ -36,8 +36,8 @@ MASKED_TRANSFER_TRAINING: Final = TrainingConfig(
 )
 """Of transfer from a masked multi-model, beyond the paper; with few regions the probe alone."""
 FEW_BOUND: Final = 250
-"""Bound regions up to which the probe alone, which learns from validation regions too, did as well as
-the best fine-tuning, to 0.01 MCC, and far better than the paper's (benchmarks/RESULTS.md)."""
+"""Bound regions up to which the probe alone, which learns from validation regions too, did as well
+as the best fine-tuning, to 0.01 MCC, and far better than the paper's (benchmarks/RESULTS.md)."""
 MANY_BOUND: Final = 1000
 """Bound regions beyond which the paper's fine-tuning of all layers did better than the probe's."""
 
