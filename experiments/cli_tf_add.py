@@ -102,7 +102,8 @@ def add(
     out.print(f"{name} is in {dataset.path}", highlight=False, markup=False)
     if not label_only:
         err.print(
-            f"nothing is trained yet; next: bindgrid run transfer --tfs {name} --replicates 3",
+            "nothing is trained yet; next: bindgrid run transfer --pretrain masked --split "
+            f"chromosome --tfs {name} --replicates 3",
             highlight=False,
             markup=False,
         )

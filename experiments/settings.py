@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from data.sampling import RowRule, Sampling
+from data.schema import Evidence
 from data.store import Dataset
 from model.network import NetworkConfig, published
 from model.training import Precision, TrainingConfig
@@ -79,7 +80,7 @@ class Trainings:
             )
         return changed
 
-    def from_masked(self, num_bound: int | None) -> TrainingConfig:
+    def from_masked(self, num_bound: int) -> TrainingConfig:
         """How an individual model is trained that starts from a masked multi-model.
 
         With few regions only the output layer is fitted, with many all layers are fine-tuned as
@@ -88,12 +89,12 @@ class Trainings:
         Parameters
         ----------
         num_bound
-            Bound regions of the model, and as many unbound ones; None is all.
+            Bound regions of the model, and about as many unbound ones.
         """
         masked = self.masked_transfer
         if masked.probe is None:
             return masked
-        if num_bound is None or num_bound > MANY_BOUND:
+        if num_bound > MANY_BOUND:
             return self.transfer
         if num_bound <= FEW_BOUND:
             return replace(masked, max_epochs=0, keep="best")
@@ -262,7 +263,10 @@ class SpecBuilder:
     def _transfer_training(self, regions: RegionSpec, multi: RunSpec) -> TrainingConfig:
         if multi.regions.rows != "resolved":
             return self.trainings.transfer
-        return self.trainings.from_masked(regions.sampling.num_bound)
+        num_bound = regions.sampling.num_bound
+        if num_bound is None:
+            num_bound = self.dataset.summary(regions.tfs[0]).count(Evidence.BOUND)
+        return self.trainings.from_masked(num_bound)
 
     def motif_alone(self, regions: RegionSpec, matrix_id: str) -> RunSpec:
         """Spec of scoring the best hit of a motif, with nothing to train but a threshold."""
