@@ -17,7 +17,6 @@ from orchestrator.report.figure_style import (
     SKY_BLUE,
     VERMILLION,
     error,
-    legend,
     styled,
 )
 from orchestrator.report.figures import WIDTH_INCHES
@@ -56,18 +55,27 @@ def peaks_by_tf(table: pd.DataFrame, means: pd.DataFrame, arms: Sequence[str]) -
     num_columns = min(len(panels), _COLUMNS)
     num_rows = -(-len(panels) // num_columns)
     figure = Figure(
-        figsize=(max(WIDTH_INCHES * num_columns / _COLUMNS, 4.6), 0.9 + 2.0 * num_rows),
+        figsize=(
+            max(WIDTH_INCHES * num_columns / _COLUMNS, 4.6),
+            0.9 + 0.17 * len(arms) + 2.0 * num_rows,
+        ),
         layout="constrained",
     )
     drawn = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True).ravel()
+    sizes = sorted(table["size"].unique())
     for axes, (name, rows) in zip(drawn, panels, strict=False):
         _lines(axes, rows, arms)
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(name, fontweight="bold")
     for axes in drawn[len(panels) :]:
         axes.remove()
     figure.supxlabel("bound regions (and as many unbound) trained, validated and tested on", size=8)
     figure.supylabel("MCC on held-back regions", fontsize=8)
-    legend(figure, drawn[0])
+    # names of pre-training sets are long: a line each
+    handles, labels = drawn[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=1)
     return figure
 
 
@@ -85,7 +93,3 @@ def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
             elinewidth=0.7,
             **_STYLES[number % len(_STYLES)],
         )
-    sizes = sorted(rows["size"].unique())
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
-    axes.xaxis.set_minor_locator(NullLocator())

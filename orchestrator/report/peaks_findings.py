@@ -70,7 +70,10 @@ def _finding(
     cell = ["tf", "arm", "size", "replicate"]
     last = latest(scored, cell)
     is_masked: Mapping[str, bool] = dict(zip(last["arm"], last["masked"], strict=True))
-    order = sorted(is_masked, key=lambda arm: (_rank(arm), is_masked[arm], arm))
+    sizes: pd.Series[int] = last["pretraining_tfs"].str.split().str.len()
+    num_tfs = {str(arm): int(most) for arm, most in sizes.groupby(last["arm"]).max().items()}
+    # of masked multi-models the one of most TFs comes first
+    order = sorted(is_masked, key=lambda arm: (_rank(arm), is_masked[arm], -num_tfs[arm], arm))
     table = pd.DataFrame(
         [
             {
