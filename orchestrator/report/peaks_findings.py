@@ -70,8 +70,9 @@ def _finding(
     cell = ["tf", "arm", "size", "replicate"]
     last = latest(scored, cell)
     is_masked: Mapping[str, bool] = dict(zip(last["arm"], last["masked"], strict=True))
-    sizes: pd.Series[int] = last["pretraining_tfs"].str.split().str.len()
-    num_tfs = {str(arm): int(most) for arm, most in sizes.groupby(last["arm"]).max().items()}
+    num_tfs: dict[str, int] = {}
+    for row in each_row(last):
+        num_tfs[row.arm] = max(num_tfs.get(row.arm, 0), len(row.pretraining_tfs.split()))
     # of masked multi-models the one of most TFs comes first
     order = sorted(is_masked, key=lambda arm: (_rank(arm), is_masked[arm], -num_tfs[arm], arm))
     table = pd.DataFrame(
