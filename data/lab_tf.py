@@ -384,12 +384,24 @@ def site_source(tf: LabTF) -> str:
     return " and ".join(words) or "none"
 
 
+def added_motif(dataset: Dataset, tf: str) -> Motif | None:
+    """Motif that the sites of a TF that was added were predicted by; None where there is none."""
+    if tf not in dataset.tfs:
+        return None
+    record = (dataset.summary(tf).added or {}).get("motif", {})
+    if "probabilities" not in record:  # of a dataset's own TF, or added by an older bindgrid
+        return None
+    matrix = np.array(record["probabilities"], dtype=np.float64)
+    return Motif(record["tf"], record["matrix_id"], matrix)
+
+
 def _motif_record(motif: Motif, rule: SiteRule) -> dict[str, Any]:
     matrix = np.ascontiguousarray(motif.probabilities)
     return {
         "tf": motif.tf,
         "matrix_id": motif.matrix_id,
         "hash": hashlib.blake2b(matrix.tobytes(), digest_size=8).hexdigest(),
+        "probabilities": motif.probabilities.tolist(),
         "p_value": rule.p_value,
         "flank_bp": rule.flank_bp,
     }

@@ -77,7 +77,14 @@ class Sampling:
     that individual models draw all of theirs from (random split only). None (paper): each
     multi-model splits the regions that it has, `test_fraction` of them to test on."""
 
+    train_fraction: float | None = field(default=None, metadata={"late": True})
+    """Fraction of the bound, and of the unbound, regions to train and validate on that are kept,
+    for a step of a learning curve; None keeps all. The regions to test on stay the same, and a
+    smaller fraction's regions are among those of a larger one."""
+
     def __post_init__(self) -> None:
+        if self.train_fraction is not None and not 0 < self.train_fraction < 1:
+            raise ValueError(f"train_fraction is {self.train_fraction}; give one between 0 and 1")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; give 0 or more")
         if self.num_bound is not None and self.num_bound < MIN_PER_CLASS:
@@ -254,6 +261,11 @@ def select_individual(
         bound, part_bound = _extend(bound, part_bound, more_bound)
         unbound, part_unbound = _extend(unbound, part_unbound, more_unbound)
 
+    if sampling.train_fraction is not None:
+        fewer = np.random.default_rng([sampling.seed, 4])
+        bound, part_bound = _thinned(fewer, bound, part_bound, sampling.train_fraction)
+        unbound, part_unbound = _thinned(fewer, unbound, part_unbound, sampling.train_fraction)
+
     ids = np.concatenate([bound, unbound])
     order = np.argsort(ids)
     return _checked(
@@ -381,6 +393,19 @@ def _extend(
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     test = np.full(len(more), Part.TEST, dtype=np.uint8)
     return np.concatenate([ids, more]), np.concatenate([part, test])
+
+
+def _thinned(
+    rng: np.random.Generator, ids: NDArray[np.int64], part: NDArray[np.uint8], fraction: float
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Keep a fraction of the regions of one class to train and to validate on, one at least."""
+    kept = [np.flatnonzero(part == Part.TEST)]
+    for wanted in (Part.TRAIN, Part.VAL):
+        # the whole order is drawn, so that fractions nest
+        order = rng.permutation(np.flatnonzero(part == wanted))
+        kept.append(order[: max(1, round(fraction * len(order)))])
+    rows = np.sort(np.concatenate(kept))
+    return ids[rows], part[rows]
 
 
 def _checked(selection: Selection, name: str = "the multi-model") -> Selection:

@@ -266,7 +266,7 @@ class SpecBuilder:
         num_bound = regions.sampling.num_bound
         if num_bound is None:
             num_bound = self.dataset.summary(regions.tfs[0]).count(Evidence.BOUND)
-        return self.trainings.from_masked(num_bound)
+        return self.trainings.from_masked(round(num_bound * (regions.sampling.train_fraction or 1)))
 
     def motif_alone(self, regions: RegionSpec, matrix_id: str) -> RunSpec:
         """Spec of scoring the best hit of a motif, with nothing to train but a threshold."""

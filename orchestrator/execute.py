@@ -30,7 +30,7 @@ from model.training import Epoch, Examples, StateFile, TrainingResult, predict, 
 from model.transfer import transfer
 from orchestrator.errors import RunError
 from orchestrator.filter_files import write_filters
-from orchestrator.motif_scores import motif_probabilities
+from orchestrator.motif_scores import motif_named, motif_probabilities
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.progress import EpochNotes
 from orchestrator.spec import RegionSpec, RunSpec
@@ -252,7 +252,7 @@ def execute(
         result = _train(spec, network, examples, tell, parallel, state_file)
         if not first:
             return
-        probabilities = _test_predictions(spec, network, loaded.regions, selection)
+        probabilities = _test_predictions(spec, network, loaded, selection)
         filters = _filters(spec, network, loaded.regions, selection, probabilities)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
@@ -342,11 +342,13 @@ def _examples(regions: RegionTable, selection: Selection, part: Part) -> Example
 
 
 def _test_predictions(
-    spec: RunSpec, network: nn.Module, regions: RegionTable, selection: Selection
+    spec: RunSpec, network: nn.Module, loaded: LoadedDataset, selection: Selection
 ) -> NDArray[np.float32]:
     """Probabilities of the test regions, shape (n, T)."""
+    regions = loaded.regions
     if spec.motif:
-        return motif_probabilities(spec.motif, regions, selection)
+        motif = motif_named(spec.motif, loaded.dataset, spec.regions.tfs[0])
+        return motif_probabilities(motif, regions, selection)
     ids = selection.region_ids[selection.rows(Part.TEST)]
     probabilities = predict(network, regions.sequences[ids], both_strands=spec.average_strands)
     if spec.training is None and spec.start is not None:

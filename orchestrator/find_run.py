@@ -3,7 +3,7 @@
 import difflib
 
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm
+from orchestrator.plan import CONTROL, Arm
 from orchestrator.store import RunStore, StoredRun
 
 
@@ -13,7 +13,8 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     Parameters
     ----------
     named
-        A key; or a TF, of which the newest run of the arm is taken. The `multi` arm of a TF is the
+        A key; or a TF, of which the newest run of the arm is taken that is not a control or a step
+        of a learning curve, unless there is no other. The `multi` arm of a TF is the
         multi-model that its newest transfer started from, or else the newest that knows the TF.
     arm
         Only for a TF.
@@ -48,7 +49,14 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     if not of_tf[arm]:
         others = ", ".join(name for name, runs in of_tf.items() if runs)
         raise RunError(f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}")
-    return of_tf[arm][-1]
+    models = [run for run in of_tf[arm] if _is_model(run)]
+    return (models or of_tf[arm])[-1]
+
+
+def _is_model(run: StoredRun) -> bool:
+    """Whether a run is what its TF is to be predicted by."""
+    planned = run.planned
+    return planned.group != CONTROL and planned.spec.regions.sampling.train_fraction is None
 
 
 def trained_arm(run: StoredRun) -> Arm | None:

@@ -6,14 +6,22 @@ that a network would train and validate on. The odds of being bound are taken to
 bit above it.
 """
 
+import hashlib
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.lab_tf import added_motif
+from data.motif_database import jaspar_matrix
 from data.motifs import Motif, best_hits, jaspar_motifs
 from data.sampling import Part, Selection
 from data.sequence import unpack
-from data.store import RegionTable
+from data.store import Dataset, RegionTable
+
+_HASH_MARK: Final = "#"
+"""Between the name of a motif that is not JASPAR's and the hash of its matrix."""
 
 
 def motif_of(tf: str) -> Motif:
@@ -30,25 +38,55 @@ def motif_of(tf: str) -> Motif:
     return motifs[0]
 
 
-def motif_probabilities(
-    matrix_id: str, regions: RegionTable, selection: Selection
-) -> NDArray[np.float32]:
-    """Score the test regions of an individual model, shape (n, 1).
+def motif_name(motif: Motif) -> str:
+    """Give what a run spec calls a motif: JASPAR's identifier, or name and hash of another's."""
+    profile = jaspar_matrix(motif.matrix_id)
+    if profile is not None and np.array_equal(profile.probabilities, motif.probabilities):
+        return motif.matrix_id
+    return f"{motif.matrix_id}{_HASH_MARK}{_hash(motif)}"
+
+
+def motif_named(name: str, dataset: Dataset, tf: str) -> Motif:
+    """Find the motif that a run spec names.
+
+    Parameters
+    ----------
+    name
+        As :func:`motif_name` gives it.
+    tf
+        A TF that was added, if the motif is the one that its sites were predicted by.
 
     Raises
     ------
     DataError
-        If JASPAR 2020 has no such motif.
+        If there is no such motif.
     """
-    known = {motif.matrix_id: motif for motifs in jaspar_motifs().values() for motif in motifs}
-    if matrix_id not in known:
-        raise DataError(f"JASPAR 2020 has no motif {matrix_id!r} of a vertebrate")
-    scores = best_hits(unpack(regions.sequences[selection.region_ids]), known[matrix_id]).score
+    if _HASH_MARK in name:
+        motif = added_motif(dataset, tf)
+        if motif is None or motif_name(motif) != name:
+            raise DataError(f"{tf} was not added by a motif {name!r}; plan the run again")
+        return motif
+    profile = jaspar_matrix(name)
+    if profile is None:
+        raise DataError(f"JASPAR has no motif {name!r} of a vertebrate")
+    return Motif(profile.tfs[0], profile.matrix_id, profile.probabilities)
+
+
+def motif_probabilities(
+    motif: Motif, regions: RegionTable, selection: Selection
+) -> NDArray[np.float32]:
+    """Score the test regions of an individual model, shape (n, 1)."""
+    scores = best_hits(unpack(regions.sequences[selection.region_ids]), motif).score
     seen, test = selection.part != Part.TEST, selection.part == Part.TEST
     threshold = best_threshold(selection.labels[seen, 0] == 1, scores[seen])
     # exponents beyond a float's reach would warn and change nothing
     bits = np.clip(scores[test] - threshold, -100, 100)
     return (1 / (1 + np.exp2(-bits)))[:, None].astype(np.float32)
+
+
+def _hash(motif: Motif) -> str:
+    matrix = np.ascontiguousarray(motif.probabilities)
+    return hashlib.blake2b(matrix.tobytes(), digest_size=8).hexdigest()
 
 
 def best_threshold(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from orchestrator.errors import RunError
 from orchestrator.spec import RunSpec
 
 Arm = Literal["scratch", "transfer", "multi", "motif"]
+CONTROL: Final = "at the transfer rate"
+"""Group of runs from scratch that are trained as transfer is: a control, and no TF's model."""
 Status = Literal["completed", "failed", "blocked"]
 
 

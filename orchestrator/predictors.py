@@ -209,11 +209,17 @@ def _replicate(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Re
 def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Calibration:
     """Calibration of a run's network for a TF, fitted to its validation regions once.
 
+    A penalized regression that learnt from the validation regions too is left as it is: there is
+    nothing to calibrate it by, and its probabilities are likelihood estimates already.
+
     Raises
     ------
     DataError, RunError
         If the dataset is no longer the one that the run was trained on.
     """
+    training = run.planned.spec.training
+    if training is not None and training.probe is not None and not training.max_epochs:
+        return Calibration()
     kept = workspace.calibration(run.key, tf)
     if kept.is_file():
         try:

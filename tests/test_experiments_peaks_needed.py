@@ -21,7 +21,7 @@ from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset, load_dataset
 from orchestrator.local_backend import run_plan
-from orchestrator.motif_scores import best_threshold, motif_of, motif_probabilities
+from orchestrator.motif_scores import best_threshold, motif_named, motif_of, motif_probabilities
 from orchestrator.plan import Plan, PlannedRun
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
@@ -240,7 +240,9 @@ def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
 ) -> None:
     run = next(run for run in peaks_needed(loaded, STUDY).runs if run.arm == "motif")
     selection = loaded.select(run.spec.regions)
-    probabilities = motif_probabilities(run.spec.motif, loaded.regions, selection)
+    probabilities = motif_probabilities(
+        motif_named(run.spec.motif, loaded.dataset, run.tf), loaded.regions, selection
+    )
     test = selection.rows(Part.TEST)
     assert probabilities.shape == (len(test), 1)
     codes = unpack(loaded.regions.sequences[selection.region_ids])
@@ -251,7 +253,7 @@ def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
     threshold = best_threshold(selection.labels[seen, 0] == 1, scores[seen])
     assert ((probabilities[:, 0] >= 0.5) == (scores[test] >= threshold)).all()
     with pytest.raises(DataError, match=r"no motif .MA9999\.1."):
-        motif_probabilities("MA9999.1", loaded.regions, selection)
+        motif_named("MA9999.1", loaded.dataset, run.tf)
 
 
 def test_the_threshold_is_that_of_the_highest_mcc() -> None:
