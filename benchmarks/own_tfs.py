@@ -27,8 +27,9 @@ def _text(path: Path, mode: str) -> IO[str]:
 
 
 def _without(path: Path, tfs: tuple[str, ...], place: int) -> Iterator[str]:
-    """Lines of a BED whose name, `experiment.TF.biosample` or `experiment.biosample.TF`, is not of
-    some TFs.
+    """Lines of a BED that are not of some TFs.
+
+    Names are `experiment.TF.biosample`, or `experiment.biosample.TF` with place 0.
     """
     with _text(path, "rt") as file:
         for line in file:

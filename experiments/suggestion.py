@@ -226,8 +226,10 @@ def results_by_kind(store: RunStore) -> dict[str, KindResult]:
 def _gains(runs: FinishedRuns) -> Iterator[tuple[str, str, float]]:
     """Kind, TF and gain of every transfer run that has a twin from scratch."""
     table = scored_runs(runs.table)
-    whole = [runs.specs[key].regions.sampling.train_fraction is None for key in table["key"]]
-    table = table[whole]
+    is_step = {
+        key: runs.specs[key].regions.sampling.train_fraction is not None for key in table["key"]
+    }
+    table = table[~table["key"].map(is_step).astype(bool)]
     twin = ["tf", "replicate", "test_regions", "num_bound", "network"]
     scratch = table[(table["arm"] == "scratch") & (table["group"] != CONTROL)]
     scratch = scratch.drop_duplicates(twin, keep="last")[[*twin, "mcc"]]
