@@ -5,20 +5,24 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from experiments import settings
+from experiments import own_tf
 from orchestrator import motifs
 from orchestrator.find_run import find_run
 from orchestrator.store import RunStore
 from orchestrator.tracking import tracking_uri
 from orchestrator.verdict.tracking import EXPERIMENT, VerdictTracker
+from orchestrator.workspace import Workspace
+from tests.tiny import tiny_dataset
 
 RANDOM = ("--split", "random")
 QUICK = ("--backend", "local", "--precision", "float32", "--pretrain-epochs", 1)
 
 
-def test_train_judge_and_show_again(bindgrid, workspace, monkeypatch):
-    monkeypatch.setattr(settings, "MIN_STEPS", 4)
+def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
+    monkeypatch.setattr(own_tf, "for_size", lambda all_of, _: all_of.with_epochs(individual=1))
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
+    workspace = Workspace(tmp_path / "w")
+    tiny_dataset(workspace.dataset, 800)  # of which others bind enough for a masked multi-model
     train = ("tf", "train", "SPI1", *RANDOM, *QUICK, "--replicates", 2, "-w", workspace.root)
     code, out, err = bindgrid(*train)
     assert code == 0, err
