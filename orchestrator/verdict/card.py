@@ -15,9 +15,9 @@ from data.whole import whole_file
 from orchestrator.errors import RunError
 from orchestrator.report.figure_style import save
 from orchestrator.report.page import inline_svg, render
+from orchestrator.report.score_draws import NUM_DRAWS, SCORES
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
-from orchestrator.verdict.draws import NUM_DRAWS, SCORES
 from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
 from orchestrator.verdict.numbers import Value
 from orchestrator.verdict.stored import StoredCard

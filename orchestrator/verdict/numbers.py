@@ -12,12 +12,11 @@ from data.sampling import Part
 from data.store import Dataset
 from model.checkpoint import load
 from model.ensemble import both_strand_logits
-from model.metrics import evaluate
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset, load_dataset, one_thread
 from orchestrator.plan import PlannedRun
 from orchestrator.predictors import calibration_of
-from orchestrator.report.predictions import Predictions
+from orchestrator.report.score_draws import SCORES, ends_of, score_draws, score_means
 from orchestrator.report.statistics import Floats, Interval
 from orchestrator.store import RunStore
 from orchestrator.verdict.arms import (
@@ -28,7 +27,6 @@ from orchestrator.verdict.arms import (
     arm_of,
     read_arms,
 )
-from orchestrator.verdict.draws import SCORES, ends_of, score_draws
 from orchestrator.workspace import Workspace
 
 NUM_BINS: Final = 10
@@ -151,7 +149,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
                 "name other chromosomes by --test-chroms, or give more peaks"
             )
     draws = score_draws(arms)
-    means = {arm: _means(own) for arm, own in arms.items()}
+    means = {arm: score_means(own) for arm, own in arms.items()}
     models = _by_replicate(plan, TRANSFER)
     loaded = load_dataset(workspace)
     first = models[0]
@@ -192,15 +190,6 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
 
 def _by_replicate(plan: Sequence[PlannedRun], arm: str) -> list[PlannedRun]:
     return sorted((run for run in plan if arm_of(run) == arm), key=lambda run: run.replicate)
-
-
-def _means(replicates: Sequence[Predictions]) -> Floats:
-    """Mean scores over replicates, shape (3,)."""
-    rows = []
-    for one in replicates:
-        found = evaluate(one.bound.astype(np.float32), one.probability)
-        rows.append([getattr(found, name) for name in SCORES])
-    return np.mean(rows, axis=0)
 
 
 def _values(means: Floats, draws: Floats) -> dict[str, Value]:

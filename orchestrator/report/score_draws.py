@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics import THRESHOLD
+from model.metrics import THRESHOLD, evaluate
 from orchestrator.report.predictions import Predictions
 from orchestrator.report.statistics import LEVEL, Floats, Interval
 
@@ -114,6 +114,15 @@ def weighted_scores(predicted: Predictions, weights: NDArray[np.int64]) -> Float
     scores = np.stack([mcc, auroc, average_precision], axis=1)
     scores[(num_bound == 0) | (num_unbound == 0)] = np.nan
     return scores
+
+
+def score_means(replicates: Sequence[Predictions]) -> Floats:
+    """Mean scores over replicates, shape (3,), in the order of `SCORES`."""
+    rows = []
+    for one in replicates:
+        found = evaluate(one.bound.astype(np.float32), one.probability)
+        rows.append([getattr(found, name) for name in SCORES])
+    return np.mean(rows, axis=0)
 
 
 def ends_of(draws: Floats) -> Interval:

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score
 
 from orchestrator.report.predictions import Predictions
-from orchestrator.verdict.draws import ends_of, score_draws, weighted_scores
+from orchestrator.report.score_draws import ends_of, score_draws, weighted_scores
 
 
 def predictions(num: int, seed: int, skill: float = 1.0, first: int = 0) -> Predictions:
