@@ -8,7 +8,7 @@ accessibility of a biosample that the dataset lacks may be given.
 import difflib
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -388,7 +388,12 @@ def added_motif(dataset: Dataset, tf: str) -> Motif | None:
     """Motif that the sites of a TF that was added were predicted by; None where there is none."""
     if tf not in dataset.tfs:
         return None
-    record = (dataset.summary(tf).added or {}).get("motif", {})
+    return recorded_motif(dataset.summary(tf).added)
+
+
+def recorded_motif(added: Mapping[str, Any] | None) -> Motif | None:
+    """Motif in the record of what a TF was made from; None where there is none."""
+    record = (added or {}).get("motif", {})
     if "probabilities" not in record:  # of a dataset's own TF, or added by an older bindgrid
         return None
     matrix = np.array(record["probabilities"], dtype=np.float64)

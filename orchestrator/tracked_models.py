@@ -8,8 +8,8 @@ Which run an alias means is decided without a look at test regions. Of the TF's 
 whatever experiment, those trained on most bound regions (as asked for: all before 1,000 before
 500) come first, since one wants a network that saw the most; among these the least validation
 loss decides, then the key. `best` is the first by that rule of both arms: where both were trained
-on the same regions, the arm of the lower validation loss. Controls and steps of a learning curve are
-no models. (A model of few regions that learnt from its validation regions too has a loss that
+on the same regions, the arm of the lower validation loss. Controls and steps of a learning curve
+are no models. (A model of few regions that learnt from its validation regions too has a loss that
 flatters it.)
 
 What is registered needs nothing of bindgrid to predict (`orchestrator.served_model`)::

@@ -20,19 +20,21 @@ def value(low: float, middle: float, high: float) -> Value:
     return Value(value=middle, ends=Interval(low=low, high=high))
 
 
+OVER_NOTHING = value(-0.1, 0.0, 0.1)
 GOOD, OVER_MOTIF, OVER_SCRATCH = value(0.5, 0.6, 0.7), value(0.1, 0.2, 0.3), value(0.2, 0.3, 0.4)
 
 
 def numbers(
     mcc: Value = GOOD,
     motif: Value | None = OVER_MOTIF,
+    motif_precision: Value = OVER_NOTHING,
     scratch: Value = OVER_SCRATCH,
     **others: object,
 ) -> Numbers:
     """Numbers of a model that is good enough, unless told otherwise."""
     gains = {SCRATCH: {"mcc": scratch}}
     if motif is not None:
-        gains[MOTIF] = {"mcc": motif}
+        gains[MOTIF] = {"mcc": motif, "average_precision": motif_precision}
     good = Numbers(
         tf="MINE",
         arms={TRANSFER: {"mcc": mcc}},
@@ -66,6 +68,16 @@ def numbers(
         (numbers(value(0.35, 0.52, 0.7)), Level.CARE, "its MCC may be below 0.4"),
         (numbers(num_test_bound=29), Level.CARE, "tested on 29 bound regions only"),
         (numbers(motif=value(-0.1, 0.1, 0.3)), Level.CARE, "the motif alone may be as good"),
+        (
+            numbers(motif=value(-0.1, 0.0, 0.1), motif_precision=value(0.1, 0.2, 0.3)),
+            Level.GOOD,
+            "good enough",
+        ),
+        (
+            numbers(motif=value(-0.3, -0.2, -0.1), motif_precision=value(0.1, 0.2, 0.3)),
+            Level.CARE,
+            "the motif alone calls regions better, though it ranks them worse",
+        ),
         (numbers(scratch=value(-0.3, -0.2, -0.1)), Level.CARE, "`--arm scratch`"),
         (numbers(sites="none"), Level.CARE, "peaks alone"),
         (numbers(num_seen=1200), Level.CARE, "1,200 test regions were seen"),

@@ -93,7 +93,9 @@ def sentences(verdict: Verdict) -> list[str]:
     """What else there is to say: gains, outlook, calibration, filters."""
     numbers = verdict.numbers
     said = [
-        f"Transfer less {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)})."
+        f"Transfer less {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
+        f"{number(values['average_precision'].value)} average precision "
+        f"({span(values['average_precision'].ends)})."
         for arm, values in numbers.gains.items()
     ]
     if numbers.outlook is None:

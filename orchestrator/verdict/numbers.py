@@ -122,9 +122,9 @@ class Numbers:
         return self.gains[SCRATCH]["mcc"]
 
     @property
-    def over_motif(self) -> Value | None:
-        """Gain in MCC over the motif alone; None where there is no motif."""
-        return self.gains[MOTIF]["mcc"] if MOTIF in self.gains else None
+    def over_motif(self) -> Mapping[str, Value] | None:
+        """Gains over the motif alone, by score; None where there is no motif."""
+        return self.gains.get(MOTIF)
 
 
 def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -> Numbers:

@@ -60,11 +60,12 @@ def _against_any_use(numbers: Numbers) -> list[str]:
         found.append(f"its MCC is below {POOR_MCC}")
     elif not mcc.ends.low > 0:
         found.append("its MCC cannot be told from 0")
-    over_motif = numbers.over_motif
-    if over_motif is not None and over_motif.ends.below_zero:
+    motif = numbers.over_motif
+    if motif and motif["mcc"].ends.below_zero and not motif["average_precision"].ends.above_zero:
+        ends = motif["mcc"].ends
         found.append(
-            f"the motif alone is better by {number(-over_motif.value)} MCC "
-            f"({number(-over_motif.ends.high)} to {number(-over_motif.ends.low)})"
+            f"the motif alone is better by {number(-motif['mcc'].value)} MCC "
+            f"({number(-ends.high)} to {number(-ends.low)})"
         )
     return found
 
@@ -78,9 +79,13 @@ def _doubts(numbers: Numbers) -> list[str]:
         found.append(f"its MCC may be below {GOOD_LOW}")
     if numbers.num_test_bound < MIN_TEST_BOUND:
         found.append(f"it was tested on {numbers.num_test_bound} bound regions only")
-    over_motif = numbers.over_motif
-    if over_motif is not None and not (over_motif.ends.above_zero or over_motif.ends.below_zero):
-        found.append("the motif alone may be as good")
+    motif = numbers.over_motif
+    if motif and not motif["mcc"].ends.above_zero:
+        ranks_better = motif["average_precision"].ends.above_zero
+        if ranks_better and motif["mcc"].ends.below_zero:
+            found.append("the motif alone calls regions better, though it ranks them worse")
+        elif not ranks_better and not motif["mcc"].ends.below_zero:
+            found.append("the motif alone may be as good")
     if numbers.over_scratch.ends.below_zero:
         found.append("training from scratch was better (predict by `--arm scratch`)")
     if numbers.sites == "none":
