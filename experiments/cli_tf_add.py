@@ -42,6 +42,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     from data.genome import Genome
     from data.lab_tf import Labels, LabTF, PeakFile
+    from data.store import RegionTable
 
 _FEW_ACCESSIBLE = 0.05
 """Share of summits in accessible regions below which something is likely wrong."""
@@ -87,6 +88,13 @@ def add(
             help="DNase or ATAC peaks, BED, of each biosample that the dataset lacks; repeat it."
         ),
     ] = None,
+    extend_regions: Annotated[
+        bool,
+        typer.Option(
+            "--extend-regions",
+            help="Add what of the --accessible peaks lies in no region of the dataset.",
+        ),
+    ] = False,
     genome: Annotated[
         Path | None,
         typer.Option(help="Indexed FASTA; the one that the dataset was built from if not given."),
@@ -122,6 +130,7 @@ def add(
     Example: bindgrid tf add ETV4 --peaks etv4_peaks.narrowPeak --biosample K562
     """
     from data.lab_tf import add_labels, check_name, label_lab_tf, source_genome
+    from data.store import add_regions
 
     options = TrainOptions(
         pretrain_set=pretrain_set,
@@ -145,9 +154,15 @@ def add(
     with steps("Labelling") as tell:
         genome_path = genome or source_genome(dataset)
         tell(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
-        labels = label_lab_tf(dataset, tf, _opened(genome_path))
+        opened = _opened(genome_path)
+        more = _more_regions(dataset, files, opened) if extend_regions else None
+        extended = None if more is None else dataset.regions().extended(more)
+        labels = label_lab_tf(dataset, tf, opened, extended)
     _print_labels(labels, tf)
     _check_number(labels, force=force)
+    if more is not None:
+        dataset = add_regions(dataset, more)
+        out.print(f"{len(more):,} regions were added to {dataset.path}", highlight=False)
     add_labels(dataset, labels, replace=replace)
     out.print(f"{name} is in {dataset.path}", highlight=False, markup=False)
     if label_only:
@@ -250,6 +265,16 @@ def _lab_tf(
     found = None if given or no_sites else find_motif(name, motif)
     with checked_settings():
         return LabTF(name=name, files=files, motif=found, rule=SiteRule(p_value=site_p))
+
+
+def _more_regions(
+    dataset: Dataset, files: "tuple[PeakFile, ...]", genome: "Genome | None"
+) -> "RegionTable | None":
+    from data.extend import new_regions
+
+    if genome is None:
+        raise RunError("--extend-regions reads new regions from the genome; give it by --genome")
+    return new_regions(dataset.regions(), files, genome)
 
 
 def _opened(path: Path | None) -> "Genome | None":
