@@ -1,7 +1,8 @@
 """The runs that a verdict on one TF rests on: both arms, controls and a learning curve.
 
-Per replicate, all on the same regions: transfer; scratch; scratch trained as transfer is, which
-tells the multi-model's share from that of the training; the TF's motif alone. Transfer is trained
+Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
+without it; scratch; scratch trained as transfer is, which tells the multi-model's share from that
+of the training; the motif alone. Transfer is trained
 on fractions of the regions too and tested on the same test regions. All replicates start from the
 same multi-model; they differ in the unbound regions drawn and in the seed of training.
 """
@@ -11,13 +12,14 @@ from typing import Any, Final
 
 from data.errors import DataError
 from data.lab_tf import added_motif
+from data.motifs import Motif
 from data.sampling import MIN_PER_CLASS, Part, individual_pools
-from experiments.settings import for_size
+from experiments.settings import SpecBuilder, for_size
 from experiments.study import Draft, PlannedStudy, Study
 from experiments.suggestion import Start
 from orchestrator.execute import LoadedDataset
 from orchestrator.motif_scores import motif_name, motif_of
-from orchestrator.plan import CONTROL
+from orchestrator.plan import CONTROL, NO_MOTIF
 from orchestrator.spec import RegionSpec
 from orchestrator.verdict.arms import EXPERIMENT, WHOLE, step_name
 
@@ -62,18 +64,28 @@ def own_tf(
         replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
         for replicate in range(1, study.scale.repeats + 1)
     }
+    motif = _motif(draft, tf)
     fewest = min(regions.num_bound_train for regions in by_replicate.values())
     for fraction in FRACTIONS:
         if fraction * fewest < MIN_PER_CLASS:
             step = f"{step_name(fraction)} of the regions"
             draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
     for replicate, regions in by_replicate.items():
-        role = {"tf": tf, "target": tf, "replicate": replicate}
-        _add_arms(draft, regions, start, role)
+        cell = _Cell(draft, start, motif, regions, {"tf": tf, "target": tf, "replicate": replicate})
+        cell.add_arms()
         for fraction in FRACTIONS:
             if fraction * fewest >= MIN_PER_CLASS:
-                _add_step(draft, regions, start, fraction, role)
+                cell.add_step(fraction)
     return draft.done()
+
+
+def _motif(draft: Draft, tf: str) -> Motif | None:
+    """Motif that the TF was added by, or else JASPAR's of its name."""
+    try:
+        return added_motif(draft.loaded.dataset, tf) or motif_of(tf)
+    except DataError as error:
+        draft.leave_out(f"the motif of {tf}", str(error))
+        return None
 
 
 def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | None) -> _Regions:
@@ -105,43 +117,43 @@ def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | No
     return _Regions(whole=whole, num_bound=num_bound, num_bound_train=int(in_train.sum()))
 
 
-def _add_arms(draft: Draft, regions: _Regions, start: Start, role: dict[str, Any]) -> None:
-    trainings = for_size(draft.study.scale.trainings, regions.num_bound)
-    builder = replace(draft.builder, trainings=trainings, average_strands=True)
-    draft.add(
-        builder.transfer(regions.whole, multi=start.spec),
-        "transfer",
-        group=WHOLE,
-        pretraining_set=start.name,
-        **role,
-    )
-    scratch = builder.scratch(regions.whole)
-    draft.add(scratch, "scratch", group=WHOLE, **role)
-    draft.add(replace(scratch, training=trainings.transfer), "scratch", group=CONTROL, **role)
-    tf = role["tf"]
-    try:
-        motif = added_motif(draft.loaded.dataset, tf) or motif_of(tf)
-    except DataError as error:
-        draft.leave_out(f"the motif of {tf}", str(error))
-    else:
-        draft.add(
-            builder.motif_alone(regions.whole, motif_name(motif)), "motif", group=WHOLE, **role
-        )
+@dataclass(frozen=True)
+class _Cell:
+    """A replicate."""
 
+    draft: Draft
+    start: Start
+    motif: Motif | None
+    regions: _Regions
+    role: dict[str, Any]
 
-def _add_step(
-    draft: Draft, regions: _Regions, start: Start, fraction: float, role: dict[str, Any]
-) -> None:
-    """Add a step of the learning curve."""
-    fewer = replace(
-        regions.whole, sampling=replace(regions.whole.sampling, train_fraction=fraction)
-    )
-    trainings = for_size(draft.study.scale.trainings, round(fraction * regions.num_bound))
-    builder = replace(draft.builder, trainings=trainings, average_strands=True)
-    draft.add(
-        builder.transfer(fewer, multi=start.spec),
-        "transfer",
-        group=step_name(fraction),
-        pretraining_set=start.name,
-        **role,
-    )
+    def add_arms(self) -> None:
+        """Add both arms and the controls."""
+        builder, whole = self._builder(1), self.regions.whole
+        self._add_transfer(builder, whole, WHOLE, self.motif)
+        scratch = builder.scratch(whole)
+        as_transfer = replace(scratch, training=builder.trainings.transfer)
+        self.draft.add(scratch, "scratch", group=WHOLE, **self.role)
+        self.draft.add(as_transfer, "scratch", group=CONTROL, **self.role)
+        if self.motif is not None:
+            self._add_transfer(builder, whole, NO_MOTIF, None)
+            alone = builder.motif_alone(whole, motif_name(self.motif))
+            self.draft.add(alone, "motif", group=WHOLE, **self.role)
+
+    def add_step(self, fraction: float) -> None:
+        """Add a step of the learning curve."""
+        whole = self.regions.whole
+        fewer = replace(whole, sampling=replace(whole.sampling, train_fraction=fraction))
+        self._add_transfer(self._builder(fraction), fewer, step_name(fraction), self.motif)
+
+    def _builder(self, fraction: float) -> SpecBuilder:
+        num_bound = round(fraction * self.regions.num_bound)
+        trainings = for_size(self.draft.study.scale.trainings, num_bound)
+        return replace(self.draft.builder, trainings=trainings, average_strands=True)
+
+    def _add_transfer(
+        self, builder: SpecBuilder, regions: RegionSpec, group: str, motif: Motif | None
+    ) -> None:
+        spec = builder.transfer(regions, multi=self.start.spec, motif=motif)
+        name = self.start.name
+        self.draft.add(spec, "transfer", group=group, pretraining_set=name, **self.role)

@@ -3,7 +3,7 @@
 import difflib
 
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROL, Arm
+from orchestrator.plan import CONTROLS, Arm
 from orchestrator.store import RunStore, StoredRun
 
 
@@ -56,7 +56,7 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
 def is_model(run: StoredRun) -> bool:
     """Whether a run is what its TF is to be predicted by."""
     planned = run.planned
-    return planned.group != CONTROL and planned.spec.regions.sampling.train_fraction is None
+    return planned.group not in CONTROLS and planned.spec.regions.sampling.train_fraction is None
 
 
 def trained_arm(run: StoredRun) -> Arm | None:

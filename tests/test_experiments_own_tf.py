@@ -195,3 +195,21 @@ def test_steps_are_left_out_by_the_smallest_replicate(planned, monkeypatch):
     groups = [run.group for run in study.runs]
     assert groups.count("1/2") == 2
     assert "1/100" not in groups
+
+
+def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_keys(planned):
+    _, _, study = planned()
+    without = next(run.spec for run in study.runs if run.arm == "transfer")
+    assert without.network.motif_width == 0
+    spi1 = motif_of("SPI1")
+    beside = replace(
+        without,
+        network=replace(without.network, motif_width=spi1.length_bp),
+        motif=spi1.matrix_id,
+    )
+    assert beside.key != without.key
+    assert type(beside).from_dict(beside.to_dict()) == beside
+    with pytest.raises(ValueError, match="if and only if"):
+        replace(without, motif=spi1.matrix_id)
+    with pytest.raises(ValueError, match="if and only if"):
+        replace(beside, motif="")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
-from orchestrator.plan import CONTROL, PlannedRun
+from orchestrator.plan import CONTROL, NO_MOTIF, PlannedRun
 from orchestrator.report.predictions import Predictions, read_predictions
 from orchestrator.store import RunStore
 
@@ -12,10 +12,11 @@ EXPERIMENT: Final = "own-tf"
 WHOLE: Final = "all regions"
 """Group of the runs on all regions."""
 TRANSFER: Final = "transfer"
+TRANSFER_ALONE: Final = f"transfer, {NO_MOTIF}"
 SCRATCH: Final = "from scratch"
 SCRATCH_AS_TRANSFER: Final = f"from scratch, {CONTROL}"
 MOTIF: Final = "motif alone"
-ARMS: Final = (TRANSFER, SCRATCH, SCRATCH_AS_TRANSFER, MOTIF)
+ARMS: Final = (TRANSFER, TRANSFER_ALONE, SCRATCH, SCRATCH_AS_TRANSFER, MOTIF)
 """In the order in which tables show them."""
 
 
@@ -27,7 +28,8 @@ def step_name(fraction: float) -> str:
 def arm_of(planned: PlannedRun) -> str:
     """Arm of a run of the experiment: one of `ARMS`, a step's name, or empty for a multi-model."""
     if planned.arm == "transfer":
-        return TRANSFER if planned.group == WHOLE else planned.group
+        names = {WHOLE: TRANSFER, NO_MOTIF: TRANSFER_ALONE}
+        return names.get(planned.group, planned.group)
     if planned.arm == "scratch":
         return SCRATCH_AS_TRANSFER if planned.group == CONTROL else SCRATCH
     return MOTIF if planned.arm == "motif" else ""

@@ -26,7 +26,7 @@ def arms_figure(numbers: Numbers) -> Figure:
         elinewidth=1.2,
     )
     axes.axvline(0.5, color=GREY, linewidth=0.6, linestyle=":")
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel("MCC on held-back regions")
     return figure
@@ -56,7 +56,7 @@ def curve_figure(numbers: Numbers) -> Figure:
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("bound regions learnt from")
-    axes.legend(loc="best")
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 
