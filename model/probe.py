@@ -4,7 +4,8 @@ A logistic regression with an L2 penalty on the last hidden layer's activations,
 strands, is what a few hundred regions can decide: Kumar et al. 2022 (arXiv:2202.10054) show why
 fine-tuning all layers on few examples distorts good features. It is a convex problem, so there is
 neither a rate nor an epoch to choose, and it takes a second. Where the network has a motif's term
-(`model.motif_term`), its weight is fitted with the others, almost without a penalty.
+(`model.motif_term`), its weight is fitted with the others, almost without a penalty, and never
+below 0: that a site would speak against binding is what 25 regions may show by chance.
 
 Legend: n examples, F features, T TFs.
 """
@@ -190,6 +191,9 @@ def _regression(
     if motif is not None:
         columns.append(MOTIF_SCALE * motif[:, None])
     fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(np.hstack(columns), bound)
+    if motif is not None and fitted.coef_[0][-1] < 0:
+        # the loss is convex, so its minimum at 0 or more then lies at 0
+        return _regression(features, bound, strength, np.zeros_like(motif))
     weight = fitted.coef_[0][:num_features] / scale
     return _Fitted(
         weight=weight.astype(np.float32),

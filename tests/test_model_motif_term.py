@@ -16,6 +16,7 @@ from model.checkpoint import load, load_state, save
 from model.encoding import encode_one_hot, reverse_complement
 from model.importance import filter_importance
 from model.network import BindingNetwork, NetworkConfig, build_network
+from model.probe import fit_motif_term, fit_output_layer
 from model.training import TrainingConfig, predict, train
 from model.transfer import transfer
 from tests.tiny import MOTIF
@@ -99,6 +100,21 @@ def test_the_weight_is_learnt_with_the_others():
     assert float(fitted.motif_term.weight.detach()) > 0
     assert float(network.motif_term.weight.detach()) != float(fitted.motif_term.weight.detach())
     assert torch.equal(network.motif_term.kernel, fitted.motif_term.kernel)
+
+
+def test_a_motif_that_unbound_regions_have_by_chance_does_not_count_against_binding():
+    packed, bound = regions(60)
+    swapped = Examples(packed, (~bound)[:, None].astype(np.int8))
+    with_term, without = network_of(), network_of(SMALL)
+    for network in (with_term, without):
+        fit_output_layer(network, swapped, 0.001)
+    assert with_term.motif_term is not None
+    assert float(with_term.motif_term.weight.detach()) == 0
+    np.testing.assert_allclose(predict(with_term, packed), predict(without, packed), atol=1e-4)
+    alone = network_of()
+    fit_motif_term(alone, swapped)
+    assert alone.motif_term is not None
+    assert float(alone.motif_term.weight.detach()) == 0
 
 
 def fitted_network() -> BindingNetwork:
