@@ -186,11 +186,12 @@ def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
 
 
 def _alike(one: PlannedRun, other: PlannedRun) -> bool:
-    """Whether two runs are of the same TFs and dataset, network and training."""
+    """Whether two runs are of the same TFs and dataset, network, motif and training."""
     return (
         one.spec.regions.tfs == other.spec.regions.tfs
         and one.spec.regions.dataset == other.spec.regions.dataset
         and one.spec.network == other.spec.network
+        and one.spec.motif == other.spec.motif
         and one.spec.training == other.spec.training
     )
 
