@@ -27,10 +27,11 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe, table
+from data.region_table import RegionTable
 from data.sampling import Part, Sampling, select_individual
 from data.schema import REGION_WIDTH_BP, Evidence
 from data.sequence import unpack
-from data.store import Dataset, RegionTable
+from data.store import Dataset
 from model.batches import Batches
 from model.encoding import encode_one_hot
 from model.training import Examples

@@ -21,10 +21,11 @@ import ray
 
 from benchmarks.machine import describe, table
 from data.errors import DataError
+from data.region_table import RegionTable
 from data.sampling import Sampling
 from data.schema import Evidence
 from data.sequence import gc_fraction, unpack
-from data.store import RegionTable, write_dataset
+from data.store import write_dataset
 from orchestrator.execute import load_dataset
 from orchestrator.ray_session import session
 from orchestrator.spec import RegionSpec

@@ -39,13 +39,12 @@ from data.bed import open_binary
 from data.errors import DataError
 from data.matrices import Calls, read_calls
 from data.pickles import read_index
+from data.region_table import RegionTable, chrom_sort_key
 from data.schema import NULL_LABEL, REGION_WIDTH_BP, VIEWS, Evidence, ViewName
 from data.sequence import encode
 from data.store import (
     DROPPED_WITH_N,
     Dataset,
-    RegionTable,
-    chrom_sort_key,
     refuse_existing,
     source_record,
     write_dataset,

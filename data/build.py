@@ -12,13 +12,12 @@ from data.bed import BedBatch, first_true
 from data.errors import DataError
 from data.evidence import evidence_codes, matched_hits
 from data.genome import Genome
+from data.region_table import RegionTable, chrom_sort_key
 from data.sites import read_peaks, read_sites
 from data.sources import SourceFiles, read_dhs, read_profiled
 from data.store import (
     DROPPED_WITH_N,
     Dataset,
-    RegionTable,
-    chrom_sort_key,
     refuse_existing,
     source_record,
     write_dataset,

@@ -15,10 +15,10 @@ import pandas as pd
 import pyranges as pr
 from numpy.typing import NDArray
 
+from data.region_table import RegionTable
 from data.schema import Evidence
 from data.sites import Sites
 from data.sources import Profiled
-from data.store import RegionTable
 
 _QUERY, _REGION = "query", "region"
 _QUERIES_AT_ONCE = 500_000  # bounds the memory of a join

@@ -22,9 +22,9 @@ from data.evidence import overlaps
 from data.genome import Genome
 from data.lab_peaks import codes_on, read_lab_peaks
 from data.lab_tf import PeakFile
+from data.region_table import RegionTable
 from data.schema import END, REGION_WIDTH_BP, START
 from data.sites import Sites
-from data.store import RegionTable
 
 
 def new_regions(

@@ -24,10 +24,11 @@ from data.genome import Genome
 from data.lab_peaks import Peaks, codes_on, read_lab_peaks
 from data.motifs import Motif
 from data.predicted_sites import SiteRule, predict_sites
+from data.region_table import RegionTable
 from data.schema import END, START, Evidence
 from data.sites import Sites
 from data.sources import Profiled
-from data.store import Dataset, RegionTable, evidence_path, source_record
+from data.store import Dataset, evidence_path, source_record
 from data.store import write_evidence as write_codes
 
 MIN_BOUND: Final = 20

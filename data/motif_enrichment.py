@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from data.motifs import Motif, best_hits
+from data.region_table import RegionTable
 from data.sampling import gc_matched
 from data.schema import Evidence
 from data.sequence import unpack
-from data.store import RegionTable
 
 MAX_REGIONS: Final = 500
 """Regions of a class that are scanned at most: AUROC to about 0.02."""

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.errors import DataError
+from data.region_table import RegionTable
 from data.schema import NULL_LABEL, LabelArray, view_labels
-from data.store import RegionTable
 
 RowRule = Literal["complete", "resolved"]
 """Regions of a multi-model: resolved for all its TFs (paper), or for one of them at least."""

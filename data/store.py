@@ -22,11 +22,9 @@ import difflib
 import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
-from dataclasses import replace as replace_fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,132 +37,13 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.errors import DataError
+from data.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.schema import Evidence
-from data.sequence import UNKNOWN, gc_fraction, pack
 from data.whole import whole_file
 
 _FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
 """The reason under which a manifest counts regions with N."""
-
-
-def chrom_sort_key(chrom: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key of natural order: chr2 before chr10, numbers before letters."""
-    parts = re.findall(r"\d+|\D+", chrom)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegionTable:
-    """Regions, sorted by chromosome (natural order) and start, added ones after; N rows.
-
-    All columns are plain arrays of numbers, which processes can share without copies.
-    """
-
-    chroms: tuple[str, ...]
-    """Names of the chromosomes, in the table's order."""
-    chrom: NDArray[np.uint16]
-    """Indices into `chroms`, shape (N,)."""
-    start: NDArray[np.int32]
-    """First bases, 0-based, shape (N,)."""
-    end: NDArray[np.int32]
-    """One past the last bases, shape (N,)."""
-    gc: NDArray[np.float32]
-    """Fractions of G and C, shape (N,)."""
-    sequences: NDArray[np.uint8]
-    """Packed sequences, shape (N, 50), see `data.sequence`."""
-    num_unknown: NDArray[np.uint8]
-    """Numbers of bases other than A, C, G and T, shape (N,). They are packed as A; a region
-    with any keeps its evidence and is left out of every selection."""
-    num_added: int = 0
-    """Regions, the last ones, that were added after the build."""
-
-    @classmethod
-    def from_bases(
-        cls, chrom: NDArray[np.object_], start: NDArray[np.int32], bases: NDArray[np.uint8]
-    ) -> "RegionTable":
-        """Make the table of sorted regions.
-
-        Parameters
-        ----------
-        chrom
-            Names of chromosomes, shape (N,).
-        bases
-            Base codes, shape (N, 200).
-        """
-        unknown = bases == UNKNOWN
-        chroms, codes = _coded(pa.array(chrom, type=pa.string()).dictionary_encode())
-        return cls(
-            chroms=chroms,
-            chrom=codes,
-            start=start,
-            end=start + np.int32(schema.REGION_WIDTH_BP),
-            gc=gc_fraction(bases),
-            sequences=pack(np.where(unknown, np.uint8(0), bases)),
-            num_unknown=unknown.sum(axis=1, dtype=np.uint8),
-        )
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    @property
-    def built(self) -> "RegionTable":
-        """The regions of the build."""
-        if not self.num_added:
-            return self
-        num = len(self) - self.num_added
-        columns: dict[str, Any] = {name: own[:num] for name, own in self._columns().items()}
-        return replace_fields(self, num_added=0, **columns)
-
-    def extended(self, more: "RegionTable") -> "RegionTable":
-        """The table with others after its own; their chromosomes are among its own."""
-        codes = np.array([self.chroms.index(name) for name in more.chroms], dtype=np.uint16)
-        others = more._columns() | {"chrom": codes[more.chrom]}
-        columns: dict[str, Any] = {
-            name: np.concatenate([own, others[name]]) for name, own in self._columns().items()
-        }
-        return replace_fields(self, num_added=self.num_added + len(more), **columns)
-
-    def _columns(self) -> dict[str, Any]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-
-    def chromosomes(self) -> dict[str, int]:
-        """Number of regions by chromosome, in the table's order."""
-        counts = np.bincount(self.chrom, minlength=len(self.chroms)).tolist()
-        return {name: num for name, num in zip(self.chroms, counts, strict=True) if num}
-
-    @property
-    def chrom_names(self) -> NDArray[np.object_]:
-        """Name of each region's chromosome, shape (N,)."""
-        return np.array(self.chroms, dtype=object)[self.chrom]
-
-    def lies_on(
-        self, chroms: Collection[str], ids: NDArray[np.int64] | None = None
-    ) -> NDArray[np.bool_]:
-        """Say of regions, all or those of some rows, whether they lie on one of some chromosomes.
-
-        Returns
-        -------
-        NDArray
-            Shape (N,), or that of `ids`.
-        """
-        codes = [code for code, name in enumerate(self.chroms) if name in chroms]
-        return np.isin(self.chrom if ids is None else self.chrom[ids], codes)
-
-    @property
-    def num_with_n(self) -> int:
-        """Number of regions with a base other than A, C, G and T."""
-        return int((self.num_unknown > 0).sum())
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the coordinates and sequences."""
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(json.dumps(self.chromosomes()).encode())
-        for column in (self.start, self.sequences, self.num_unknown):
-            digest.update(column.tobytes())
-        return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,17 +136,17 @@ class Dataset:
     def regions(self) -> RegionTable:
         """Read the region table."""
         sizes = list(self.versions)
-        regions = _read_regions(self.path / "regions.parquet", sizes[0])
+        regions = read_regions(self.path / "regions.parquet", sizes[0])
         for number in range(1, len(sizes)):
             num_rows = sizes[number] - sizes[number - 1]
-            regions = regions.extended(_read_regions(_added_path(self.path, number), num_rows))
+            regions = regions.extended(read_regions(_added_path(self.path, number), num_rows))
         return regions
 
     def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
         """Evidence codes of some TFs, shape (N, T), reading no other TF's file."""
         codes = np.empty((self.num_regions, len(tfs)), dtype=np.uint8, order="F")
         for column, tf in enumerate(tfs):
-            table = _read(self._evidence_path(tf), *self.versions)
+            table = read_rows(self._evidence_path(tf), *self.versions)
             codes[: table.num_rows, column] = table.column(schema.EVIDENCE).to_numpy()
             codes[table.num_rows :, column] = Evidence.UNMATCHED
         return codes
@@ -276,7 +155,7 @@ class Dataset:
         """Whether each region is accessible in a biosample, shape (N,)."""
         if biosample not in self.biosamples:
             raise DataError(_unknown("biosample", biosample, self.biosamples, self.path))
-        table = _read(self.path / "accessibility.parquet", *self.versions, columns=[biosample])
+        table = read_rows(self.path / "accessibility.parquet", *self.versions, columns=[biosample])
         accessible = np.zeros(self.num_regions, dtype=bool)
         accessible[: table.num_rows] = table.column(biosample).to_numpy()
         return accessible
@@ -357,7 +236,7 @@ def write_dataset(
     partial = _partial_path(path)
     try:
         (partial / "evidence").mkdir(parents=True)
-        _write_regions(partial / "regions.parquet", regions)
+        write_regions(partial / "regions.parquet", regions)
         for tf, codes in evidence.items():
             write_evidence(evidence_path(partial, tf), codes)
         if accessibility is not None:
@@ -400,7 +279,7 @@ def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
     extended = dataset.regions().extended(more)
     number = len(dataset.versions)
     with whole_file(_added_path(dataset.path, number)) as partial:
-        _write_regions(partial, more)
+        write_regions(partial, more)
     versions = [{"num_regions": n, "fingerprint": f} for n, f in dataset.versions.items()]
     manifest = dataset.manifest | {
         "num_regions": len(extended),
@@ -462,68 +341,8 @@ def source_record(path: Path) -> dict[str, Any]:
     return {"file": str(path.resolve()), "size": path.stat().st_size, "sha256": checksum}
 
 
-def _write_regions(path: Path, regions: RegionTable) -> None:
-    packed = np.ascontiguousarray(regions.sequences)
-    sequences = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(schema.PACKED_BYTES), len(regions), [None, pa.py_buffer(packed)]
-    )
-    table = pa.table(
-        {
-            schema.ID: np.arange(len(regions), dtype=np.int32),
-            schema.CHROM: pa.DictionaryArray.from_arrays(
-                pa.array(regions.chrom, type=pa.int32()), list(regions.chroms)
-            ),
-            schema.START: regions.start,
-            schema.END: regions.end,
-            schema.GC: regions.gc,
-            schema.NUM_UNKNOWN: regions.num_unknown,
-            schema.SEQUENCE: sequences,
-        }
-    )
-    # sequences neither repeat nor compress: plain and uncompressed, they are read as they lie
-    others = [name for name in table.column_names if name != schema.SEQUENCE]
-    codecs = dict.fromkeys(others, "zstd") | {schema.SEQUENCE: "none"}
-    pq.write_table(table, path, compression=codecs, use_dictionary=[schema.CHROM])
-
-
-def _read_regions(path: Path, num_rows: int) -> RegionTable:
-    table = _read(path, num_rows)
-    packed = table.column(schema.SEQUENCE).combine_chunks()
-    sequences = np.frombuffer(packed.buffers()[1], dtype=np.uint8)
-    chroms, codes = _coded(table.column(schema.CHROM).unify_dictionaries().combine_chunks())
-    return RegionTable(
-        chroms=chroms,
-        chrom=codes,
-        start=table.column(schema.START).to_numpy(),
-        end=table.column(schema.END).to_numpy(),
-        gc=table.column(schema.GC).to_numpy(),
-        num_unknown=table.column(schema.NUM_UNKNOWN).to_numpy(),
-        sequences=sequences.reshape(num_rows, schema.PACKED_BYTES),
-    )
-
-
 def _added_path(dataset: Path, number: int) -> Path:
     return dataset / f"regions.{number}.parquet"
-
-
-def _coded(names: pa.DictionaryArray) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
-    """Distinct names, and each one's index."""
-    return tuple(names.dictionary.to_pylist()), names.indices.to_numpy().astype(np.uint16)
-
-
-def _read(path: Path, *num_rows: int, columns: list[str] | None = None) -> pa.Table:
-    """Read a table that has as many rows as one of the versions of the region table."""
-    try:
-        table = pq.read_table(path, columns=columns, memory_map=True)
-    except (OSError, pa.ArrowException) as error:
-        first_line = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read ({first_line}); build the dataset again") from None
-    if table.num_rows not in num_rows:
-        raise DataError(
-            f"{path}: {table.num_rows:,} rows where the dataset has {max(num_rows):,} regions; "
-            "it belongs to another dataset, build this one again"
-        )
-    return table
 
 
 def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:

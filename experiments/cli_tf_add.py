@@ -42,7 +42,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     from data.genome import Genome
     from data.lab_tf import Labels, LabTF, PeakFile
-    from data.store import RegionTable
+    from data.region_table import RegionTable
 
 _FEW_ACCESSIBLE = 0.05
 """Share of summits in accessible regions below which something is likely wrong."""

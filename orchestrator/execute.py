@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from data.errors import DataError
+from data.region_table import RegionTable
 from data.sampling import Part, Selection, select_individual, select_multi
 from data.schema import NULL_LABEL
-from data.store import Dataset, RegionTable
+from data.store import Dataset
 from model.checkpoint import load, load_state, save
 from model.data_parallel import ALONE, OneProcess
 from model.errors import ModelError, ProcessLostError

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from data.bed import BED3, read_bed
 from data.pwm import BASES
+from data.region_table import RegionTable
 from data.sampling import Part
 from data.schema import CHROM, END, START
 from data.sequence import unpack
-from data.store import RegionTable
 from data.whole import whole_folder
 from model.attribution import Attributions, Method, attribute
 from model.checkpoint import load

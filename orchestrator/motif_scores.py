@@ -16,9 +16,10 @@ from data.errors import DataError
 from data.lab_tf import added_motif
 from data.motif_database import jaspar_matrix
 from data.motifs import Motif, best_hits, jaspar_motifs
+from data.region_table import RegionTable
 from data.sampling import Part, Selection
 from data.sequence import unpack
-from data.store import Dataset, RegionTable
+from data.store import Dataset
 
 _HASH_MARK: Final = "#"
 """Between the name of a motif that is not JASPAR's and the hash of its matrix."""

@@ -12,9 +12,10 @@ from data.errors import DataError
 from data.extend import new_regions
 from data.genome import Genome
 from data.lab_tf import LabTF, PeakFile, add_labels, label_lab_tf
+from data.region_table import RegionTable
 from data.sampling import Sampling, individual_pools, select_multi
 from data.schema import Evidence
-from data.store import Dataset, RegionTable, add_regions
+from data.store import Dataset, add_regions
 from tests.tiny import TinySources
 
 # regions of the dataset: chr1 100-300, 1000-1200, 1100-1300, chr2 500-700

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
+from data.region_table import RegionTable
 from data.sampling import (
     Part,
     Sampling,
@@ -11,7 +12,6 @@ from data.sampling import (
     select_multi,
 )
 from data.schema import Evidence, view_labels
-from data.store import RegionTable
 
 NUM_REGIONS = 2000
 

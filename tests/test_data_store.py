@@ -10,8 +10,9 @@ import pytest
 
 from data import store as store_module
 from data.errors import DataError
+from data.region_table import RegionTable, chrom_sort_key
 from data.schema import Evidence
-from data.store import Dataset, RegionTable, chrom_sort_key, evidence_path, write_dataset
+from data.store import Dataset, evidence_path, write_dataset
 from data.store import write_evidence as write_one
 
 NUM_REGIONS = 6

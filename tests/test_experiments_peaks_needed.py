@@ -10,10 +10,11 @@ from sklearn.metrics import matthews_corrcoef
 from data.binding_modes import BindingModes
 from data.errors import DataError
 from data.motifs import best_hits
+from data.region_table import RegionTable
 from data.sampling import Part, Sampling
 from data.schema import Evidence
 from data.sequence import pack, unpack
-from data.store import RegionTable, write_dataset
+from data.store import write_dataset
 from experiments.peaks_needed import (
     COMPLETE,
     MASKED,

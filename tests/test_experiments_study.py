@@ -9,9 +9,10 @@ import pytest
 
 from data.binding_modes import BindingModes
 from data.errors import DataError
+from data.region_table import RegionTable
 from data.sampling import Sampling
 from data.schema import Evidence
-from data.store import RegionTable, write_dataset
+from data.store import write_dataset
 from data.string_links import read_string_links
 from experiments.binding_modes import OTHER, SHARED, UNKNOWN, binding_modes
 from experiments.downsampling import downsampling

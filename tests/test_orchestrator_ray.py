@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import ray
 
+from data.region_table import RegionTable
 from data.sampling import Sampling
 from data.schema import Evidence
-from data.store import RegionTable, write_dataset
+from data.store import write_dataset
 from model.network import NetworkConfig
 from model.training import TrainingConfig
 from orchestrator import local_backend

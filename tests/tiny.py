@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data.region_table import RegionTable
 from data.schema import Evidence
 from data.sequence import encode
 from data.sources import SourceFiles
-from data.store import Dataset, RegionTable, write_dataset
+from data.store import Dataset, write_dataset
 
 CHROM_LENGTH_BP = 3000
 

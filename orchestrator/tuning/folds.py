@@ -27,8 +27,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.region_table import RegionTable
 from data.sampling import Part, Selection
-from data.store import RegionTable
 from model.training import Examples, TrainingConfig, train
 from orchestrator.errors import RunError
 from orchestrator.execute import load_dataset, one_thread, starting_network
