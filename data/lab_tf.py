@@ -8,7 +8,7 @@ accessibility of a biosample that the dataset lacks may be given.
 import difflib
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,13 +138,17 @@ def source_genome(dataset: Dataset) -> Path | None:
     return None
 
 
-def label_lab_tf(dataset: Dataset, tf: LabTF, genome: Genome | None) -> Labels:
+def label_lab_tf(
+    dataset: Dataset, tf: LabTF, genome: Genome | None, regions: RegionTable | None = None
+) -> Labels:
     """Work out the evidence of a TF by the rules of the build.
 
     Parameters
     ----------
     genome
         Checks that peaks lie on it, and is scanned for sites; None if neither is possible.
+    regions
+        The dataset's, with others after them that are to be added; None takes the dataset's.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def label_lab_tf(dataset: Dataset, tf: LabTF, genome: Genome | None) -> Labels:
         raise DataError(
             f"{dataset.path}: the genome that it was built from is gone; give it by --genome"
         )
-    regions = dataset.regions()
+    regions = dataset.regions() if regions is None else regions
     biosamples = tuple(dict.fromkeys(file.biosample for file in tf.files))
     accessible = np.stack(
         [_accessible(dataset, regions, tf.files, biosample, genome) for biosample in biosamples],
@@ -239,7 +243,8 @@ def _accessible(
     if not paths:
         if biosample not in dataset.biosamples:
             raise DataError(_unknown_biosample(dataset, biosample))
-        return dataset.accessibility(biosample)
+        known = dataset.accessibility(biosample)
+        return np.concatenate([known, np.zeros(len(regions) - len(known), dtype=bool)])
     open_regions = np.zeros(len(regions), dtype=bool)
     for path in paths:
         rows = read_bed(path, BED3)
@@ -388,7 +393,12 @@ def added_motif(dataset: Dataset, tf: str) -> Motif | None:
     """Motif that the sites of a TF that was added were predicted by; None where there is none."""
     if tf not in dataset.tfs:
         return None
-    record = (dataset.summary(tf).added or {}).get("motif", {})
+    return recorded_motif(dataset.summary(tf).added)
+
+
+def recorded_motif(added: Mapping[str, Any] | None) -> Motif | None:
+    """Motif in the record of what a TF was made from; None where there is none."""
+    record = (added or {}).get("motif", {})
     if "probabilities" not in record:  # of a dataset's own TF, or added by an older bindgrid
         return None
     matrix = np.array(record["probabilities"], dtype=np.float64)

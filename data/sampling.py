@@ -175,7 +175,7 @@ def select_multi(
     if sampling.held_back is None:
         part = _split(rng, regions, ids, sampling)
     else:
-        part = _parts_of_dataset(len(regions), sampling.held_back, sampling)[ids]
+        part = _parts_of_dataset(regions, sampling.held_back, sampling)[ids]
     labels = np.empty((len(ids), len(evidence)), dtype=np.int8)
     for column, codes in enumerate(evidence):
         labels[:, column] = view_labels(codes[ids], "less-sparse")
@@ -201,7 +201,7 @@ def individual_pools(
     if excluded is not None:
         allowed[excluded] = False
     if sampling.held_back is not None:
-        allowed &= _parts_of_dataset(len(regions), sampling.held_back, sampling) == Part.TEST
+        allowed &= _parts_of_dataset(regions, sampling.held_back, sampling) == Part.TEST
     return np.flatnonzero(allowed & (labels == 1)), np.flatnonzero(allowed & (labels == 0))
 
 
@@ -343,13 +343,20 @@ def _where(sampling: Sampling, excluded: NDArray[np.int64] | None) -> str:
     return " outside its multi-model" if excluded is not None else ""
 
 
-def _parts_of_dataset(num_regions: int, held_back: float, sampling: Sampling) -> NDArray[np.uint8]:
-    """Draw the part that each of the dataset's regions has in any multi-model of the seed."""
-    order = np.random.default_rng([sampling.seed, 3]).permutation(num_regions)
-    num_test, num_val = round(held_back * num_regions), round(sampling.val_fraction * num_regions)
-    part = np.full(num_regions, Part.TRAIN, dtype=np.uint8)
+def _parts_of_dataset(
+    regions: RegionTable, held_back: float, sampling: Sampling
+) -> NDArray[np.uint8]:
+    """Draw the part that each of the dataset's regions has in any multi-model of the seed.
+
+    Those that were added after the build are no multi-model's, and change no part of the others.
+    """
+    num_built = len(regions) - regions.num_added
+    order = np.random.default_rng([sampling.seed, 3]).permutation(num_built)
+    num_test, num_val = round(held_back * num_built), round(sampling.val_fraction * num_built)
+    part = np.full(len(regions), Part.TRAIN, dtype=np.uint8)
     part[order[:num_test]] = Part.TEST
     part[order[num_test : num_test + num_val]] = Part.VAL
+    part[num_built:] = Part.TEST
     return part
 
 

@@ -5,12 +5,17 @@
     dataset/
       manifest.json             schema version, sources with checksums, what was left out
       regions.parquet           the region table, sequences packed
+      regions.<n>.parquet       regions that were added later, see `data.extend`
       accessibility.parquet     a bool column per biosample (absent where it is not known)
       evidence/<TF>.parquet     one uint8 column; counts and content hash in its footer, and for a
                             TF that was added to the dataset what it was made from
 
 Adding a TF writes one file; reading five TFs reads five. Every file is written beside its place
 and moved in, and a new dataset becomes visible in one rename. Columns: see `data.schema`.
+
+Regions that are added stand after those that are there, and the manifest lists the versions of the
+table. A file of evidence or accessibility that has fewer rows than the table was written for an
+earlier version: the regions after it are unresolved, or not accessible.
 """
 
 import difflib
@@ -20,7 +25,8 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from dataclasses import replace as replace_fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,7 +56,7 @@ def chrom_sort_key(chrom: str) -> tuple[tuple[int, int, str], ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionTable:
-    """Regions, sorted by chromosome (natural order) and start; N rows.
+    """Regions, sorted by chromosome (natural order) and start, added ones after; N rows.
 
     All columns are plain arrays of numbers, which processes can share without copies.
     """
@@ -70,6 +76,8 @@ class RegionTable:
     num_unknown: NDArray[np.uint8]
     """Numbers of bases other than A, C, G and T, shape (N,). They are packed as A; a region
     with any keeps its evidence and is left out of every selection."""
+    num_added: int = 0
+    """Regions, the last ones, that were added after the build."""
 
     @classmethod
     def from_bases(
@@ -98,6 +106,28 @@ class RegionTable:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def built(self) -> "RegionTable":
+        """The regions of the build."""
+        if not self.num_added:
+            return self
+        num = len(self) - self.num_added
+        columns: dict[str, Any] = {name: own[:num] for name, own in self._columns().items()}
+        return replace_fields(self, num_added=0, **columns)
+
+    def extended(self, more: "RegionTable") -> "RegionTable":
+        """The table with others after its own; their chromosomes are among its own."""
+        codes = np.array([self.chroms.index(name) for name in more.chroms], dtype=np.uint16)
+        others = more._columns() | {"chrom": codes[more.chrom]}
+        columns: dict[str, Any] = {
+            name: np.concatenate([own, others[name]]) for name, own in self._columns().items()
+        }
+        return replace_fields(self, num_added=self.num_added + len(more), **columns)
+
+    def _columns(self) -> dict[str, Any]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
     def chromosomes(self) -> dict[str, int]:
         """Number of regions by chromosome, in the table's order."""
@@ -152,6 +182,11 @@ class TFSummary:
     def count(self, code: Evidence) -> int:
         """Number of regions with an evidence code."""
         return self.counts[code]
+
+    @property
+    def num_regions(self) -> int:
+        """Number of regions of the table that the evidence was written for."""
+        return sum(self.counts)
 
     @property
     def num_resolved(self) -> int:
@@ -211,36 +246,40 @@ class Dataset:
         path = self.path / "accessibility.parquet"
         return tuple(pq.read_schema(path).names) if path.is_file() else ()
 
+    @property
+    def versions(self) -> dict[int, str]:
+        """Fingerprint of the region table by its number of regions, from the build on."""
+        earlier = [
+            (one["num_regions"], one["fingerprint"]) for one in self.manifest.get("versions", [])
+        ]
+        return dict([*earlier, (self.num_regions, self.manifest["regions_fingerprint"])])
+
     def regions(self) -> RegionTable:
         """Read the region table."""
-        table = _read(self.path / "regions.parquet", self.num_regions)
-        packed = table.column(schema.SEQUENCE).combine_chunks()
-        sequences = np.frombuffer(packed.buffers()[1], dtype=np.uint8)
-        chroms, codes = _coded(table.column(schema.CHROM).unify_dictionaries().combine_chunks())
-        return RegionTable(
-            chroms=chroms,
-            chrom=codes,
-            start=table.column(schema.START).to_numpy(),
-            end=table.column(schema.END).to_numpy(),
-            gc=table.column(schema.GC).to_numpy(),
-            num_unknown=table.column(schema.NUM_UNKNOWN).to_numpy(),
-            sequences=sequences.reshape(self.num_regions, schema.PACKED_BYTES),
-        )
+        sizes = list(self.versions)
+        regions = _read_regions(self.path / "regions.parquet", sizes[0])
+        for number in range(1, len(sizes)):
+            num_rows = sizes[number] - sizes[number - 1]
+            regions = regions.extended(_read_regions(_added_path(self.path, number), num_rows))
+        return regions
 
     def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
         """Evidence codes of some TFs, shape (N, T), reading no other TF's file."""
         codes = np.empty((self.num_regions, len(tfs)), dtype=np.uint8, order="F")
         for column, tf in enumerate(tfs):
-            table = _read(self._evidence_path(tf), self.num_regions)
-            codes[:, column] = table.column(schema.EVIDENCE).to_numpy()
+            table = _read(self._evidence_path(tf), *self.versions)
+            codes[: table.num_rows, column] = table.column(schema.EVIDENCE).to_numpy()
+            codes[table.num_rows :, column] = Evidence.UNMATCHED
         return codes
 
     def accessibility(self, biosample: str) -> NDArray[np.bool_]:
         """Whether each region is accessible in a biosample, shape (N,)."""
         if biosample not in self.biosamples:
             raise DataError(_unknown("biosample", biosample, self.biosamples, self.path))
-        table = _read(self.path / "accessibility.parquet", self.num_regions, [biosample])
-        return table.column(biosample).to_numpy()
+        table = _read(self.path / "accessibility.parquet", *self.versions, columns=[biosample])
+        accessible = np.zeros(self.num_regions, dtype=bool)
+        accessible[: table.num_rows] = table.column(biosample).to_numpy()
+        return accessible
 
     def summary(self, tf: str) -> TFSummary:
         """Counts and content hash of a TF's evidence, without reading it."""
@@ -263,11 +302,17 @@ class Dataset:
     def fingerprint(self, tfs: Sequence[str]) -> str:
         """Hash of the regions and of some TFs' evidence: what a run on them depends on.
 
-        Another TF that is added or removed does not change it.
+        Another TF that is added or removed does not change it, nor do regions that are added
+        where nothing is known of these TFs.
         """
-        digest = hashlib.blake2b(self.manifest["regions_fingerprint"].encode(), digest_size=16)
-        for tf in sorted(set(tfs)):
-            digest.update(f"{tf}={self.summary(tf).fingerprint};".encode())
+        summaries = [self.summary(tf) for tf in sorted(set(tfs))]
+        versions = self.versions
+        num_regions = max((one.num_regions for one in summaries), default=min(versions))
+        if num_regions not in versions:
+            raise DataError(f"{self.path}: the evidence of {', '.join(tfs)} is of another dataset")
+        digest = hashlib.blake2b(versions[num_regions].encode(), digest_size=16)
+        for one in summaries:
+            digest.update(f"{one.tf}={one.fingerprint};".encode())
         return digest.hexdigest()
 
     def _evidence_path(self, tf: str) -> Path:
@@ -335,6 +380,36 @@ def write_dataset(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Dataset.open(path)
+
+
+def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
+    """Add regions after those of a dataset, as a new version of its table.
+
+    They are there when the manifest says so, in one rename. Evidence that is there stays as it is.
+
+    Parameters
+    ----------
+    more
+        On chromosomes that the dataset has, see `data.extend`.
+
+    Returns
+    -------
+    Dataset
+        The dataset, opened anew.
+    """
+    extended = dataset.regions().extended(more)
+    number = len(dataset.versions)
+    with whole_file(_added_path(dataset.path, number)) as partial:
+        _write_regions(partial, more)
+    versions = [{"num_regions": n, "fingerprint": f} for n, f in dataset.versions.items()]
+    manifest = dataset.manifest | {
+        "num_regions": len(extended),
+        "regions_fingerprint": extended.fingerprint,
+        "versions": versions,
+    }
+    with whole_file(dataset.path / "manifest.json") as partial:
+        partial.write_text(json.dumps(manifest, indent=1) + "\n")
+    return Dataset.open(dataset.path)
 
 
 def refuse_existing(path: Path, *, replace: bool) -> None:
@@ -411,20 +486,41 @@ def _write_regions(path: Path, regions: RegionTable) -> None:
     pq.write_table(table, path, compression=codecs, use_dictionary=[schema.CHROM])
 
 
+def _read_regions(path: Path, num_rows: int) -> RegionTable:
+    table = _read(path, num_rows)
+    packed = table.column(schema.SEQUENCE).combine_chunks()
+    sequences = np.frombuffer(packed.buffers()[1], dtype=np.uint8)
+    chroms, codes = _coded(table.column(schema.CHROM).unify_dictionaries().combine_chunks())
+    return RegionTable(
+        chroms=chroms,
+        chrom=codes,
+        start=table.column(schema.START).to_numpy(),
+        end=table.column(schema.END).to_numpy(),
+        gc=table.column(schema.GC).to_numpy(),
+        num_unknown=table.column(schema.NUM_UNKNOWN).to_numpy(),
+        sequences=sequences.reshape(num_rows, schema.PACKED_BYTES),
+    )
+
+
+def _added_path(dataset: Path, number: int) -> Path:
+    return dataset / f"regions.{number}.parquet"
+
+
 def _coded(names: pa.DictionaryArray) -> tuple[tuple[str, ...], NDArray[np.uint16]]:
     """Distinct names, and each one's index."""
     return tuple(names.dictionary.to_pylist()), names.indices.to_numpy().astype(np.uint16)
 
 
-def _read(path: Path, num_rows: int, columns: list[str] | None = None) -> pa.Table:
+def _read(path: Path, *num_rows: int, columns: list[str] | None = None) -> pa.Table:
+    """Read a table that has as many rows as one of the versions of the region table."""
     try:
         table = pq.read_table(path, columns=columns, memory_map=True)
     except (OSError, pa.ArrowException) as error:
         first_line = str(error).splitlines()[0]
         raise DataError(f"{path}: cannot be read ({first_line}); build the dataset again") from None
-    if table.num_rows != num_rows:
+    if table.num_rows not in num_rows:
         raise DataError(
-            f"{path}: {table.num_rows:,} rows where the dataset has {num_rows:,} regions; "
+            f"{path}: {table.num_rows:,} rows where the dataset has {max(num_rows):,} regions; "
             "it belongs to another dataset, build this one again"
         )
     return table

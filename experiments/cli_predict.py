@@ -154,9 +154,14 @@ def _predictor(workspace: Path, name: str, arm: ArmName) -> "Predictor":
 def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
     """Give the motif whose positions are told; None where the TF has none."""
     from data.errors import DataError
+    from data.lab_tf import recorded_motif
     from data.predicted_sites import find_motif
 
-    added = (predictor.about.get("added") or {}).get("motif", {}).get("matrix_id")
+    record = predictor.about.get("added")
+    own = recorded_motif(record)
+    if own is not None and given is None:
+        return own
+    added = (record or {}).get("motif", {}).get("matrix_id")
     try:
         return find_motif(predictor.tf, given or added)
     except DataError:

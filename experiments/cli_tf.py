@@ -13,7 +13,7 @@ from data.groups import Group, GroupKind, GroupRule, Relations, choose_group, re
 from data.schema import Evidence
 from data.store import Dataset
 from data.string_links import read_string_links
-from experiments import cli_tf_add
+from experiments import cli_tf_add, cli_tf_train
 from experiments.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -28,6 +28,7 @@ app = typer.Typer(
     help="Add your own TFs, and look at what relates TFs to each other.", no_args_is_help=True
 )
 cli_tf_add.register(app)
+cli_tf_train.register(app)
 
 _SCORES = {
     GroupKind.SAME_MODE: "same binding mode, highest cosine similarity of labels",

@@ -8,6 +8,25 @@ from rich.table import Table
 
 from data.schema import Evidence
 from data.store import Dataset
+from experiments.cli_tf_train import (
+    DEFAULT_REPLICATES,
+    DEFAULT_SAMPLE,
+    BackendOption,
+    EpochsOption,
+    PrecisionOption,
+    ReplicatesOption,
+    RunOption,
+    SampleOption,
+    SetOption,
+    SplitOption,
+    StringOption,
+    TestOption,
+    TrainOptions,
+    ValOption,
+    WorkersOption,
+    YesOption,
+    train_and_judge,
+)
 from experiments.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -16,12 +35,14 @@ from experiments.console import (
     out,
     steps,
 )
+from experiments.run_options import Backend, Precision, Split
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.genome import Genome
     from data.lab_tf import Labels, LabTF, PeakFile
+    from data.store import RegionTable
 
 _FEW_ACCESSIBLE = 0.05
 """Share of summits in accessible regions below which something is likely wrong."""
@@ -67,12 +88,19 @@ def add(
             help="DNase or ATAC peaks, BED, of each biosample that the dataset lacks; repeat it."
         ),
     ] = None,
+    extend_regions: Annotated[
+        bool,
+        typer.Option(
+            "--extend-regions",
+            help="Add what of the --accessible peaks lies in no region of the dataset.",
+        ),
+    ] = False,
     genome: Annotated[
         Path | None,
         typer.Option(help="Indexed FASTA; the one that the dataset was built from if not given."),
     ] = None,
     label_only: Annotated[
-        bool, typer.Option("--label-only", help="Do not tell how to train on the labels.")
+        bool, typer.Option("--label-only", help="Stop after the labels; nothing is trained.")
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Go on with fewer than 20 bound regions.")
@@ -80,14 +108,45 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the TF that was added by this name.")
     ] = False,
+    pretrain_set: SetOption = "",
+    pretrain_run: RunOption = "",
+    sample: SampleOption = DEFAULT_SAMPLE,
+    replicates: ReplicatesOption = DEFAULT_REPLICATES,
+    split: SplitOption = Split.CHROMOSOME,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
+    string: StringOption = None,
+    pretrain_epochs: EpochsOption = None,
+    precision: PrecisionOption = Precision.AUTO,
+    backend: BackendOption = Backend.RAY,
+    workers: WorkersOption = None,
+    yes: YesOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Add your own TF: label the dataset's regions by your peaks.
+    """Add your own TF: label the dataset's regions by your peaks, train its model, judge it.
 
-    Example: bindgrid tf add ETV4 --peaks etv4_peaks.narrowPeak --biosample K562 --label-only
+    The training is that of `bindgrid tf train`, which goes on where this one was interrupted.
+
+    Example: bindgrid tf add ETV4 --peaks etv4_peaks.narrowPeak --biosample K562
     """
     from data.lab_tf import add_labels, check_name, label_lab_tf, source_genome
+    from data.store import add_regions
 
+    options = TrainOptions(
+        pretrain_set=pretrain_set,
+        pretrain_run=pretrain_run,
+        sample=sample,
+        replicates=replicates,
+        split=split,
+        val_chroms=val_chroms,
+        test_chroms=test_chroms,
+        string=string,
+        pretrain_epochs=pretrain_epochs,
+        precision=precision,
+        backend=backend,
+        workers=workers,
+        yes=yes,
+    )
     dataset = Dataset.open(Workspace(workspace).dataset)
     check_name(dataset, name, replace=replace)
     files = _files(dataset, peaks, biosample, sites, accessible)
@@ -95,18 +154,23 @@ def add(
     with steps("Labelling") as tell:
         genome_path = genome or source_genome(dataset)
         tell(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
-        labels = label_lab_tf(dataset, tf, _opened(genome_path))
+        opened = _opened(genome_path)
+        more = _more_regions(dataset, files, opened) if extend_regions else None
+        extended = None if more is None else dataset.regions().extended(more)
+        labels = label_lab_tf(dataset, tf, opened, extended)
     _print_labels(labels, tf)
     _check_number(labels, force=force)
+    if more is not None:
+        dataset = add_regions(dataset, more)
+        out.print(f"{len(more):,} regions were added to {dataset.path}", highlight=False)
     add_labels(dataset, labels, replace=replace)
     out.print(f"{name} is in {dataset.path}", highlight=False, markup=False)
-    if not label_only:
+    if label_only:
         err.print(
-            "nothing is trained yet; next: bindgrid run transfer --pretrain masked --split "
-            f"chromosome --tfs {name} --replicates 3",
-            highlight=False,
-            markup=False,
+            f"nothing is trained yet; next: bindgrid tf train {name}", highlight=False, markup=False
         )
+        return
+    train_and_judge(Workspace(workspace), name, options)
 
 
 def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
@@ -201,6 +265,16 @@ def _lab_tf(
     found = None if given or no_sites else find_motif(name, motif)
     with checked_settings():
         return LabTF(name=name, files=files, motif=found, rule=SiteRule(p_value=site_p))
+
+
+def _more_regions(
+    dataset: Dataset, files: "tuple[PeakFile, ...]", genome: "Genome | None"
+) -> "RegionTable | None":
+    from data.extend import new_regions
+
+    if genome is None:
+        raise RunError("--extend-regions reads new regions from the genome; give it by --genome")
+    return new_regions(dataset.regions(), files, genome)
 
 
 def _opened(path: Path | None) -> "Genome | None":

@@ -1,12 +1,13 @@
 """Experiment `peaks-needed` (beyond the paper): how many peaks a good model of a TF takes.
 
-Per replicate and target, for each number of bound regions, five arms on the very same regions:
+Per replicate and target, for each number of bound regions, six arms on the very same regions:
 
 - from scratch;
 - the target's motif alone (`orchestrator.motif_scores`);
 - transfer from the paper's kind of multi-model, complete rows of 50 TFs;
 - transfer from a masked multi-model, every resolved cell of all TFs;
-- transfer from a masked multi-model without any TF of the target's binding modes.
+- transfer from a masked multi-model without any TF of the target's binding modes;
+- transfer from a masked multi-model, the target's motif a term of the network's logits.
 
 None of the multi-models knows a target. The regions are held back from all of them, by one draw for
 a seed, or by chromosome. The last kind of multi-model is trained once per target, or for groups of
@@ -39,7 +40,9 @@ NAME: Final = "peaks-needed"
 COMPLETE: Final = "complete rows, without the targets"
 MASKED: Final = "masked, without the targets"
 MASKED_HARD: Final = "masked, without the target's modes"
-"""Pre-training sets of the three arms by transfer."""
+"""Pre-training sets of the arms by transfer."""
+WITH_MOTIF: Final = ", with the motif"
+"""End of the set's name where the motif is a term of the logits."""
 
 BY_CHROMOSOME: Final = ", by chromosome"
 """End of a group's name where regions are held back by chromosome."""
@@ -200,12 +203,16 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
         "replicate": cell.replicate,
     }
     draft.add(builder.scratch(regions), "scratch", **role)
+    motif = None
     try:
-        matrix_id = motif_of(cell.tf).matrix_id
+        motif = motif_of(cell.tf)
     except DataError as error:
         draft.leave_out(f"the motif of {cell.tf}", str(error))
     else:
-        draft.add(builder.motif_alone(regions, matrix_id), "motif", **role)
+        draft.add(builder.motif_alone(regions, motif.matrix_id), "motif", **role)
     for start in starts:
         tuned = builder.transfer(regions, multi=start.spec)
         draft.add(tuned, "transfer", pretraining_set=start.name, **role)
+        if motif is not None and start.name == MASKED:
+            beside = builder.transfer(regions, multi=start.spec, motif=motif)
+            draft.add(beside, "transfer", pretraining_set=start.name + WITH_MOTIF, **role)

@@ -206,7 +206,7 @@ def split_by(
     """
     from data.sampling import Sampling, default_chromosomes
 
-    counts = loaded.regions.chromosomes()
+    counts = loaded.regions.built.chromosomes()
     for chrom in (*val_chroms, *test_chroms):
         if chrom not in counts:
             raise RunError(f"no regions on chromosome {chrom!r}; there are: {', '.join(counts)}")

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from data.motifs import Motif
 from data.sampling import RowRule, Sampling
 from data.schema import Evidence
 from data.store import Dataset
 from model.network import NetworkConfig, published
 from model.training import Precision, TrainingConfig
+from orchestrator.motif_scores import motif_name
 from orchestrator.spec import RegionSpec, RunSpec
 
 MULTI_PATIENCE: Final = 4
@@ -249,11 +251,23 @@ class SpecBuilder:
             average_strands=self.average_strands,
         )
 
-    def transfer(self, regions: RegionSpec, *, multi: RunSpec) -> RunSpec:
-        """Spec of an individual model that starts from a multi-model's hidden layers."""
+    def transfer(
+        self, regions: RegionSpec, *, multi: RunSpec, motif: Motif | None = None
+    ) -> RunSpec:
+        """Spec of an individual model that starts from a multi-model's hidden layers.
+
+        Parameters
+        ----------
+        motif
+            Whose best hit is a term of the logits; None for none (paper).
+        """
+        network = published(self.network, num_tfs=1)
+        if motif is not None:
+            network = replace(network, motif_width=motif.length_bp)
         return RunSpec(
             regions=regions,
-            network=published(self.network, num_tfs=1),
+            network=network,
+            motif="" if motif is None else motif_name(motif),
             training=self._transfer_training(regions, multi),
             seed=regions.sampling.seed,
             start=multi,

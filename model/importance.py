@@ -75,7 +75,8 @@ def filter_importance(
         raise ModelError(f"there is no convolution {layer}; the network has {num_layers}")
     if not len(sequences):
         raise ModelError("there is no region to silence filters on")
-    modules = list(copy.deepcopy(network).cpu().eval().children())
+    network = copy.deepcopy(network).cpu().eval()
+    modules, term = network.blocks(), network.motif_term
     before, following = modules[:layer], modules[layer:]
     silenced = _recomputed if isinstance(following[0], RecurrentBlock) else _less_shares
     num_filters = network.config.conv_filters[layer - 1]
@@ -83,12 +84,16 @@ def filter_importance(
     signed = torch.zeros_like(squared)
     with torch.inference_mode():
         for packed in to_tensor(sequences).split(_BATCH):
-            hidden = through(before, encode_one_hot(packed).unsqueeze(2))
+            one_hot = encode_one_hot(packed)
+            hidden = through(before, one_hot.unsqueeze(2))
             logits = through(following, hidden)
+            # no filter changes it, but probabilities depend on it
+            of_motif = torch.zeros_like(logits) if term is None else term(one_hot)
             for rows, others in silenced(following, hidden, logits):
                 change = logits.unsqueeze(1) - others
                 signed[rows] += change.double().sum(0)
-                probability_change = logits.sigmoid().unsqueeze(1) - others.sigmoid()
+                probability = (logits + of_motif).sigmoid().unsqueeze(1)
+                probability_change = probability - (others + of_motif.unsqueeze(1)).sigmoid()
                 squared[rows] += probability_change.double().square().sum(0)
     return FilterImportance(
         squared_change=(squared / len(sequences)).numpy(),

@@ -2,8 +2,9 @@
 
 Input: one-hot DNA, float32 (B, 4, L), channels A, C, G, T. Output: logits (B, T). A chain of
 blocks: convolutions `conv1`..., LSTMs `lstm1`..., dense layers `dense1`..., and a dense layer to
-the TFs, `output`, the one layer that transfer leaves out. What a network has of each, its config
-says; :func:`published` gives the two of the paper.
+the TFs, `output`, the one layer that transfer leaves out; beyond the paper a motif's best hit may
+be a further term of the logits, `motif`. What a network has of each, its config says;
+:func:`published` gives the two of the paper.
 
 ``paper``: three blocks of convolution (no padding), batch norm, ReLU and max pooling; two dense
 blocks with batch norm, ReLU and dropout. 200 bp become 182, pooled 60; 54, pooled 18; 15, pooled 5
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from model.encoding import NUM_CHANNELS
+from model.motif_term import MOTIF_LAYER, MotifTerm
 from model.seeds import seeded
 
 OUTPUT_LAYER: Final = "output"
@@ -70,6 +72,9 @@ class NetworkConfig:
     """Units of each bidirectional LSTM, in either direction. Paper: none; DanQ: 320, 320."""
     lstm_dropout: float = field(default=0.0, metadata={"late": True})
     """Fraction of values dropped between LSTMs in training. DanQ: 0.5."""
+    motif_width: int = field(default=0, metadata={"late": True})
+    """Base pairs of the motif whose best hit is a term of the logits (`model.motif_term`); 0: none.
+    Paper: none."""
 
     def __post_init__(self) -> None:
         for name in ("conv_filters", "conv_widths", "dense_units", "lstm_units"):
@@ -85,6 +90,8 @@ class NetworkConfig:
                 f"conv_filters {self.conv_filters} and conv_widths {self.conv_widths} differ in"
                 " length; give one of each for every convolution"
             )
+        if not 0 <= self.motif_width <= self.length_bp:
+            raise ValueError(f"motif_width is {self.motif_width}; give 0 to {self.length_bp}")
         for name in ("dropout", "conv_dropout", "lstm_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(
@@ -240,12 +247,28 @@ class BindingNetwork(nn.Module):
             self.add_module(f"dense{number}", DenseBlock(features, units, config))
             features = units
         self.output = nn.Linear(features, config.num_tfs)
+        if config.motif_width:
+            term = MotifTerm(config.motif_width, config.length_bp, config.num_tfs)
+            self.add_module(MOTIF_LAYER, term)
+
+    def blocks(self) -> list[nn.Module]:
+        """The chain of blocks, `output` the last."""
+        return [block for name, block in self.named_children() if name != MOTIF_LAYER]
+
+    @property
+    def motif_term(self) -> MotifTerm | None:
+        """The motif's term of the logits, if the network has one."""
+        term = self._modules.get(MOTIF_LAYER)
+        assert term is None or isinstance(term, MotifTerm)
+        return term
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, T) of one-hot sequences (B, 4, L)."""
         # no copy where the batch is laid out by position, as model.encoding makes it
         hidden = inputs.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return through(list(self.children()), hidden)
+        logits = through(self.blocks(), hidden)
+        term = self.motif_term
+        return logits if term is None else logits + term(inputs)
 
 
 def through(blocks: Sequence[nn.Module], hidden: Tensor) -> Tensor:

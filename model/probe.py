@@ -3,12 +3,13 @@
 A logistic regression with an L2 penalty on the last hidden layer's activations, mean of both
 strands, is what a few hundred regions can decide: Kumar et al. 2022 (arXiv:2202.10054) show why
 fine-tuning all layers on few examples distorts good features. It is a convex problem, so there is
-neither a rate nor an epoch to choose, and it takes a second.
+neither a rate nor an epoch to choose, and it takes a second. Where the network has a motif's term
+(`model.motif_term`), its weight is fitted with the others, almost without a penalty.
 
 Legend: n examples, F features, T TFs.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -20,11 +21,18 @@ from model.batches import Examples, to_tensor
 from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
 from model.labels import resolved_cells
+from model.motif_term import MotifTerm
+from model.network import BindingNetwork
 
 BATCH: Final = 500
 """Sequences encoded at a time; only memory and speed depend on it."""
 MAX_STEPS: Final = 2000
 """Of L-BFGS, which needs some tens."""
+
+
+MOTIF_SCALE: Final = 30.0
+"""By which the standardized score of a motif is multiplied beside features, which frees its weight
+of the penalty: from 10 to 30 it gained 0.01 MCC, from 30 to 100 nothing (benchmarks/RESULTS.md)."""
 
 
 def fit_output_layer(
@@ -56,13 +64,66 @@ def fit_output_layer(
     features = hidden_features(network, examples.sequences, device=device)
     if not np.isfinite(features).all():
         raise ModelError("a feature of the network is not finite; start from other weights")
+    term = _standardized(network, examples, device)
+    motif = None if term is None else term[1]
     for number in range(examples.labels.shape[1]):
         labels = examples.labels[:, number]
         resolved = resolved_cells(labels)
-        weight, bias = _regression(features[resolved], labels[resolved] == 1, strength)
+        fitted = _regression(
+            features[resolved],
+            labels[resolved] == 1,
+            strength,
+            None if motif is None else motif[resolved],
+        )
         with torch.no_grad():
-            output.weight[number] = torch.from_numpy(weight)
-            output.bias[number] = bias
+            output.weight[number] = torch.from_numpy(fitted.weight)
+            output.bias[number] = fitted.bias
+            if term is not None:
+                term[0].weight[number] = fitted.motif_weight
+
+
+def fit_motif_term(
+    network: nn.Module, examples: Examples, *, device: torch.device | str = "cpu"
+) -> None:
+    """Fit the weight of a network's motif term, and the output's bias, as if there was no more.
+
+    A training that follows then learns what the motif does not say. A network without such a term
+    is left as it is.
+
+    Raises
+    ------
+    ModelError
+        A TF has regions of one class only.
+    """
+    found = _standardized(network, examples, device)
+    if found is None:
+        return
+    term, motif = found
+    output = network.get_submodule("output")
+    assert isinstance(output, nn.Linear)
+    nothing = np.zeros((len(motif), 0), dtype=np.float32)
+    for number in range(examples.labels.shape[1]):
+        labels = examples.labels[:, number]
+        resolved = resolved_cells(labels)
+        fitted = _regression(nothing[resolved], labels[resolved] == 1, 1.0, motif[resolved])
+        with torch.no_grad():
+            term.weight[number] = fitted.motif_weight
+            output.bias[number] = fitted.bias
+
+
+@torch.inference_mode()
+def _standardized(
+    network: nn.Module, examples: Examples, device: torch.device | str
+) -> tuple[MotifTerm, NDArray[np.float32]] | None:
+    """Standardize a network's motif term by some regions; the term, and their scores (n,)."""
+    term = network.motif_term if isinstance(network, BindingNetwork) else None
+    if term is None:
+        return None
+    encode = OneHotEncoder(device)
+    packed = to_tensor(examples.sequences).to(device)
+    scores = torch.cat([term.scores(encode(part)) for part in packed.split(BATCH)]).cpu().numpy()
+    term.standardize(scores)
+    return term, ((scores - float(term.center)) / float(term.spread)).astype(np.float32)
 
 
 @torch.inference_mode()
@@ -102,19 +163,36 @@ def hidden_features(
     return mean
 
 
+class _Fitted(NamedTuple):
+    """A logistic regression, its weights on the features as they are."""
+
+    weight: NDArray[np.float32]
+    """Shape (F,)."""
+    motif_weight: float
+    bias: float
+
+
 def _regression(
-    features: NDArray[np.float32], bound: NDArray[np.bool_], strength: float
-) -> tuple[NDArray[np.float32], float]:
-    """Weights (F,) and bias of the logistic regression, on the features as they are."""
+    features: NDArray[np.float32],
+    bound: NDArray[np.bool_],
+    strength: float,
+    motif: NDArray[np.float32] | None,
+) -> _Fitted:
     if bound.all() or not bound.any():
         raise ModelError(
             f"{int(bound.sum())} bound and {int((~bound).sum())} unbound regions to fit the output "
             "to; both are needed"
         )
+    num_features = features.shape[1]
     center = features.mean(axis=0, dtype=np.float64)
-    scale = float((features - center).std()) or 1.0
-    fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(
-        (features - center) / scale, bound
+    scale = (float((features - center).std()) if num_features else 0.0) or 1.0
+    columns = [(features - center) / scale]
+    if motif is not None:
+        columns.append(MOTIF_SCALE * motif[:, None])
+    fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(np.hstack(columns), bound)
+    weight = fitted.coef_[0][:num_features] / scale
+    return _Fitted(
+        weight=weight.astype(np.float32),
+        motif_weight=0.0 if motif is None else float(fitted.coef_[0][-1]) * MOTIF_SCALE,
+        bias=float(fitted.intercept_[0] - center @ weight),
     )
-    weight = fitted.coef_[0] / scale
-    return weight.astype(np.float32), float(fitted.intercept_[0] - center @ weight)

@@ -29,7 +29,7 @@ from model.batches import Batches, Examples, check_sequences, to_tensor
 from model.data_parallel import ALONE, OneProcess
 from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
-from model.probe import fit_output_layer
+from model.probe import fit_motif_term, fit_output_layer
 from model.seeds import seeded, stream_seed
 from model.training_config import Keep, Precision, TrainingConfig
 from model.training_state import Epoch, StateFile, TrainingState
@@ -142,6 +142,8 @@ def train(
         if config.probe is not None:
             known = train if config.max_epochs else train.and_also(val)
             fit_output_layer(network, known, config.probe, device=device)
+        else:
+            fit_motif_term(network, train, device=device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
             return TrainingResult(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import ModelError
+from model.motif_term import MOTIF_LAYER
 from model.network import OUTPUT_LAYER
 
 
@@ -55,8 +56,8 @@ def transfer(source_state: Mapping[str, Tensor], network: nn.Module) -> list[str
 
 
 def _hidden_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    prefix = OUTPUT_LAYER + "."
-    return {name: tensor for name, tensor in state.items() if not name.startswith(prefix)}
+    others = (f"{OUTPUT_LAYER}.", f"{MOTIF_LAYER}.")
+    return {name: tensor for name, tensor in state.items() if not name.startswith(others)}
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

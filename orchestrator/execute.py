@@ -25,7 +25,7 @@ from model.data_parallel import ALONE, OneProcess
 from model.errors import ModelError, ProcessLostError
 from model.filters import FilterMotifs, correctly_predicted, count_sites
 from model.metrics import Metrics, evaluate_per_tf, mean_metrics
-from model.network import build_network
+from model.network import BindingNetwork, build_network
 from model.training import Epoch, Examples, StateFile, TrainingResult, predict, train
 from model.transfer import transfer
 from orchestrator.errors import RunError
@@ -249,6 +249,7 @@ def execute(
     noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
     with one_thread(), noting as tell:
         network = starting_network(spec, store)
+        _give_motif(spec, network, loaded.dataset)
         examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
         result = _train(spec, network, examples, tell, parallel, state_file)
         if not first:
@@ -312,6 +313,13 @@ def starting_network(spec: RunSpec, store: RunStore) -> nn.Module:
     return network
 
 
+def _give_motif(spec: RunSpec, network: nn.Module, dataset: Dataset) -> None:
+    """Give a network with a motif's term the motif that its spec names."""
+    term = network.motif_term if isinstance(network, BindingNetwork) else None
+    if term is not None:
+        term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
+
+
 def _train(
     spec: RunSpec,
     network: nn.Module,
@@ -347,7 +355,7 @@ def _test_predictions(
 ) -> NDArray[np.float32]:
     """Probabilities of the test regions, shape (n, T)."""
     regions = loaded.regions
-    if spec.motif:
+    if spec.motif and spec.training is None:
         motif = motif_named(spec.motif, loaded.dataset, spec.regions.tfs[0])
         return motif_probabilities(motif, regions, selection)
     ids = selection.region_ids[selection.rows(Part.TEST)]

@@ -3,7 +3,7 @@
 import difflib
 
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROL, Arm
+from orchestrator.plan import CONTROLS, Arm
 from orchestrator.store import RunStore, StoredRun
 
 
@@ -49,14 +49,14 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     if not of_tf[arm]:
         others = ", ".join(name for name, runs in of_tf.items() if runs)
         raise RunError(f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}")
-    models = [run for run in of_tf[arm] if _is_model(run)]
+    models = [run for run in of_tf[arm] if is_model(run)]
     return (models or of_tf[arm])[-1]
 
 
-def _is_model(run: StoredRun) -> bool:
+def is_model(run: StoredRun) -> bool:
     """Whether a run is what its TF is to be predicted by."""
     planned = run.planned
-    return planned.group != CONTROL and planned.spec.regions.sampling.train_fraction is None
+    return planned.group not in CONTROLS and planned.spec.regions.sampling.train_fraction is None
 
 
 def trained_arm(run: StoredRun) -> Arm | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from orchestrator.store import RunStore
 from orchestrator.tracked_models import ModelTracker
 from orchestrator.tracked_motifs import MotifTracker
+from orchestrator.verdict.tracking import VerdictTracker
 
 
 class ViewTracker(ModelTracker, MotifTracker):
-    """Writes runs to MLflow, with the motifs that are there and the networks to use.
+    """Writes runs to MLflow, with the motifs that are there, the networks to use and the verdicts.
 
     What must be computed for it, matches of filters, only `log_matches` adds.
     """
 
     def sync(self, store: RunStore) -> int:
-        """Log what MLflow lacks of a run store: runs, folders of motifs, models and their aliases.
+        """Log what MLflow lacks of a run store: runs, motifs, models and their aliases, verdicts.
 
         Returns
         -------
@@ -31,6 +32,7 @@ class ViewTracker(ModelTracker, MotifTracker):
         num_logged = super().sync(store)
         self.log_motifs(store)
         self.register(store)
+        VerdictTracker(self.workspace).log_cards()
         return num_logged
 
     def forget(self, store: RunStore) -> int:

@@ -10,6 +10,10 @@ from orchestrator.spec import RunSpec
 Arm = Literal["scratch", "transfer", "multi", "motif"]
 CONTROL: Final = "at the transfer rate"
 """Group of runs from scratch that are trained as transfer is: a control, and no TF's model."""
+NO_MOTIF: Final = "without the motif"
+"""Group of transfer runs whose networks have no term of the motif that the TF's model has."""
+CONTROLS: Final = frozenset({CONTROL, NO_MOTIF})
+"""Groups of runs that are no TF's model."""
 Status = Literal["completed", "failed", "blocked"]
 
 

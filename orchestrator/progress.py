@@ -22,10 +22,12 @@ class RunningNote:
     name: str
     epoch: int
     max_epochs: int
+    """0 where steps are counted and not epochs."""
     val_loss: float
 
     def __str__(self) -> str:
-        return f"{self.name}: epoch {self.epoch}/{self.max_epochs}, val. loss {self.val_loss:.4f}"
+        of_all = f"/{self.max_epochs}" if self.max_epochs else ""
+        return f"{self.name}: epoch {self.epoch}{of_all}, val. loss {self.val_loss:.4f}"
 
 
 class EpochNotes:
@@ -38,10 +40,11 @@ class EpochNotes:
     def leave(self, planned: PlannedRun, epoch: Epoch) -> None:
         """Note that an epoch of a run is over."""
         training = planned.spec.training
+        counts_epochs = training is not None and not training.min_steps
         note = {
             "name": planned.name,
             "epoch": epoch.epoch,
-            "max_epochs": 0 if training is None else training.max_epochs,
+            "max_epochs": training.max_epochs if training is not None and counts_epochs else 0,
             "val_loss": epoch.val_loss,
         }
         path = self._folder / f"{planned.key}.json"

@@ -73,11 +73,16 @@ class RunSpec:
     average_strands: bool = field(default=False, metadata={"late": True})
     """Whether test regions are predicted on both strands, and the mean taken. Paper: forward."""
     motif: str = field(default="", metadata={"late": True})
-    """Motif of JASPAR 2020, such as MA0080.5, whose best hit is scored in place of a network."""
+    """Motif, such as JASPAR's MA0080.5, whose best hit is scored: in place of a network, or as a
+    term of one that has a `motif_width`."""
 
     def __post_init__(self) -> None:
-        if self.motif and (self.training or self.start or self.regions.view != "sparse"):
-            raise ValueError("a motif is scored on the regions of one TF, and is not trained")
+        if self.motif and self.regions.view != "sparse":
+            raise ValueError("a motif is scored on the regions of one TF")
+        if bool(self.motif and self.training) != bool(self.network.motif_width):
+            raise ValueError("a network has the motif's width if and only if it has its term")
+        if self.motif and self.start and not self.training:
+            raise ValueError("a motif is scored as it is, and starts from no network")
         needs_start = self.training is None and not self.motif
         if needs_start and (self.start is None or self.layers != "all"):
             raise ValueError("scoring needs a start and all of its layers")

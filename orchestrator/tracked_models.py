@@ -8,7 +8,9 @@ Which run an alias means is decided without a look at test regions. Of the TF's 
 whatever experiment, those trained on most bound regions (as asked for: all before 1,000 before
 500) come first, since one wants a network that saw the most; among these the least validation
 loss decides, then the key. `best` is the first by that rule of both arms: where both were trained
-on the same regions, the arm of the lower validation loss.
+on the same regions, the arm of the lower validation loss. Controls and steps of a learning curve
+are no models. (A model of few regions that learnt from its validation regions too has a loss that
+flatters it.)
 
 What is registered needs nothing of bindgrid to predict (`orchestrator.served_model`)::
 
@@ -36,7 +38,7 @@ from urllib.parse import unquote, urlparse
 
 from data.whole import whole_folder
 from orchestrator import served_model
-from orchestrator.find_run import trained_arm
+from orchestrator.find_run import is_model, trained_arm
 from orchestrator.store import RunStore, StoredRun
 from orchestrator.tracking import Tracker
 
@@ -207,6 +209,8 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
     for run in runs:
         arm = trained_arm(run)
         if arm not in ("transfer", "scratch") or not (run.path / _WEIGHTS).exists():
+            continue
+        if not is_model(run):
             continue
         loss = run.metrics.get("best_val_loss", math.nan)
         if not math.isfinite(loss):

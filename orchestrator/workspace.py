@@ -18,7 +18,7 @@
       training/       states of long trainings, from which they go on; see `model.training_state`
       progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
-      report/         the page, figures and tables of `bindgrid report`
+      report/         the page, figures and tables of `bindgrid report`; verdicts in its tf/
 """
 
 import os
@@ -147,3 +147,8 @@ class Workspace:
     def report(self) -> Path:
         """Folder of the report."""
         return self.root / "report"
+
+    @property
+    def cards(self) -> Path:
+        """Folder of the verdicts on single TFs, kept when a report is made anew."""
+        return self.report / "tf"

@@ -81,3 +81,21 @@ def test_what_cannot_be_added_is_one_line_and_changes_nothing(add, place, argume
 def test_help_has_an_example(bindgrid, command):
     code, out, _ = bindgrid("tf", command, "--help")
     assert (code, f"Example: bindgrid tf {command}" in out) == (0, True)
+
+
+def test_regions_of_ones_own_cell_type_are_added_and_runs_stay(add, place, tmp_path):
+    (tmp_path / "atac.bed").write_text("chr1\t100\t300\nchr1\t2000\t2400\n")
+    (tmp_path / "mine.bed").write_text("chr1\t150\t250\nchr1\t2100\t2140\n")
+    mine = ("--peaks", "{folder}/mine.bed", "--biosample", "mine", *ALONE)
+    opened = ("--accessible", "{folder}/atac.bed", "--extend-regions")
+    before = Dataset.open(place.dataset)
+    code, _, err = add("MINE", *K562, *ALONE, "--extend-regions")
+    assert code == 2
+    assert "give them by --accessible" in err
+    assert Dataset.open(place.dataset).num_regions == before.num_regions
+    code, out, err = add("MINE", *mine, *opened)
+    assert code == 0, err
+    assert "1 regions were added" in out
+    after = Dataset.open(place.dataset)
+    assert after.fingerprint(["SPI1"]) == before.fingerprint(["SPI1"])
+    assert after.evidence(["MINE"])[:, 0].tolist() == [4, 0, 0, 0, 4]

@@ -227,3 +227,39 @@ def test_held_out_chromosomes_are_those_nearest_a_tenth():
 def test_settings_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError):
         Sampling(**options)
+
+
+@pytest.mark.parametrize("split", ["random", "chromosome"])
+def test_a_learning_curves_steps_nest_and_are_tested_on_the_same_regions(split):
+    regions, evidence = make_regions(), make_evidence()
+    by_chrom = split == "chromosome"
+
+    def select(fraction):
+        sampling = Sampling(
+            seed=3,
+            split=split,
+            train_fraction=fraction,
+            val_chroms=("chr2",) if by_chrom else (),
+            test_chroms=("chr1",) if by_chrom else (),
+        )
+        return select_individual(regions, evidence, sampling)
+
+    whole, half, eighth = select(None), select(0.5), select(0.125)
+    for fewer, fraction in ((half, 0.5), (eighth, 0.125)):
+        assert np.array_equal(
+            fewer.region_ids[fewer.rows(Part.TEST)], whole.region_ids[whole.rows(Part.TEST)]
+        )
+        for part in (Part.TRAIN, Part.VAL):
+            for label in (0, 1):
+                num = int((fewer.labels[fewer.rows(part), 0] == label).sum())
+                of_all = int((whole.labels[whole.rows(part), 0] == label).sum())
+                assert num == max(1, round(fraction * of_all))
+    for part in Part:
+        ids = [one.region_ids[one.rows(part)] for one in (eighth, half, whole)]
+        assert set(ids[0]) <= set(ids[1]) <= set(ids[2])
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5])
+def test_a_step_is_a_fraction(fraction):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Sampling(train_fraction=fraction)

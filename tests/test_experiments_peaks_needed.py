@@ -14,7 +14,14 @@ from data.sampling import Part, Sampling
 from data.schema import Evidence
 from data.sequence import pack, unpack
 from data.store import RegionTable, write_dataset
-from experiments.peaks_needed import COMPLETE, MASKED, MASKED_HARD, choose_targets, peaks_needed
+from experiments.peaks_needed import (
+    COMPLETE,
+    MASKED,
+    MASKED_HARD,
+    WITH_MOTIF,
+    choose_targets,
+    peaks_needed,
+)
 from experiments.settings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
 from experiments.study import Scale, Study
 from model.training import TrainingConfig
@@ -154,8 +161,10 @@ def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_fro
             ("motif", ""),
             ("transfer", COMPLETE),
             ("transfer", MASKED),
+            ("transfer", MASKED + WITH_MOTIF),
             ("transfer", MASKED_HARD),
         ]
+        assert [bool(run.spec.motif) for run in members] == [False, True, False, False, True, False]
         assert len({run.spec.regions for run in members}) == 1
         own = loaded.select(members[0].spec.regions)
         for run in members[2:]:

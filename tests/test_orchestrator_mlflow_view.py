@@ -23,7 +23,7 @@ from orchestrator.curves import run_curves
 from orchestrator.errors import RunError
 from orchestrator.find_run import find_run
 from orchestrator.mlflow_view import ViewTracker
-from orchestrator.plan import PlannedRun
+from orchestrator.plan import CONTROL, PlannedRun
 from orchestrator.store import METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.tracked_models import chosen_runs, shipped_files
 from orchestrator.tracked_views import COLUMNS, view_link
@@ -166,6 +166,21 @@ def test_aliases_go_by_regions_and_validation_loss_and_never_by_test_regions(tmp
     assert keys == {"transfer": better.key, "scratch": scratch.key, "best": better.key}
     (better.path / "weights.safetensors").unlink()
     assert chosen_runs([few, worse, better, scratch])["A"]["best"].key == scratch.key
+
+
+def test_controls_and_steps_of_a_learning_curve_are_no_models(tmp_path):
+    place = Workspace(tmp_path)
+    whole = store_network(place, planned_run("transfer", "A", 1, group="all"), 0.5)
+    run = planned_run("transfer", "A", 1, group="1/2")
+    sampling = replace(run.spec.regions.sampling, train_fraction=0.5)
+    spec = replace(run.spec, regions=replace(run.spec.regions, sampling=sampling))
+    step = store_network(place, replace(run, spec=spec), 0.1)
+    control = store_network(place, planned_run("scratch", "A", 1, group=CONTROL), 0.1)
+    chosen = chosen_runs([whole, step, control])
+    assert {alias: run.key for alias, run in chosen["A"].items()} == {
+        "transfer": whole.key,
+        "best": whole.key,
+    }
 
 
 def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):

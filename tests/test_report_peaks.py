@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.container import ErrorbarContainer
 
 from orchestrator.plan import PlannedRun
 from orchestrator.report.peaks_findings import _crossing, _reached
@@ -79,6 +80,27 @@ def test_masked_transfer_is_set_beside_the_papers(place: Workspace) -> None:
     assert "MCC 0.5 is reached from scratch for no TF of 3." in words
     assert list(finding.shown.columns[:2]) == ["TF", "arm"]
     assert "not reached" in set(finding.shown["regions for MCC 0.5"])
+
+
+def test_average_precision_has_intervals_and_a_figure(place: Workspace) -> None:
+    study = Study(place, num_regions=500)
+    for replicate in (1, 2):
+        add_arms(study, "A", replicate)
+    [finding] = section(place).findings
+    rows = finding.table
+    assert (rows["average_precision_low"] < rows["average_precision"]).all()
+    assert (rows["average_precision"] < rows["average_precision_high"]).all()
+    assert [figure.stem for figure in finding.figures] == [
+        "peaks-needed",
+        "peaks-needed-average-precision",
+    ]
+    axes = finding.figures[1].figure.axes[0]
+    drawn = {str(line.get_label()): line for line in axes.containers}
+    masked = rows[rows["arm"] == f"transfer, {MASKED}"].sort_values("size")
+    bars = drawn[f"transfer, {MASKED}"]
+    assert isinstance(bars, ErrorbarContainer)
+    line = bars.lines[0]
+    assert line.get_ydata() == pytest.approx(masked["average_precision"])
 
 
 def test_ways_of_holding_regions_back_are_kept_apart(place: Workspace) -> None:

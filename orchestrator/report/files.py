@@ -5,6 +5,7 @@
     report/
       index.html          everything, self-contained; opens without a network
       figures/            <figure>.svg and .png; <table>.csv, missing.csv
+      tf/                 cards of single TFs, see `orchestrator.verdict`; a new report keeps them
 """
 
 import os
@@ -47,6 +48,8 @@ def write_report(report: Report, workspace: Workspace) -> Path:
             _write_figures(report, partial / FIGURES_FOLDER)
             page = render_page(report, partial / FIGURES_FOLDER, name=str(workspace.root))
             (partial / PAGE_FILE).write_text(page, encoding="utf-8")
+            if workspace.cards.is_dir():
+                shutil.copytree(workspace.cards, partial / workspace.cards.name)
             _put_in_place(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

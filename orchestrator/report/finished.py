@@ -1,11 +1,11 @@
 """All finished runs as the report reads them: their table, their calls, their specs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from orchestrator.report.predictions import Calls, read_calls
+from orchestrator.report.predictions import Calls, Predictions, read_calls, read_predictions
 from orchestrator.results import results_table
 from orchestrator.spec import RunSpec
 from orchestrator.store import RunStore
@@ -24,6 +24,8 @@ class FinishedRuns:
     """By key, of the runs on one TF."""
     specs: Mapping[str, RunSpec]
     """By key."""
+    predictions: Callable[[str], Predictions]
+    """Reads a run's predictions of its test regions, by key."""
 
 
 def read_finished(store: RunStore) -> FinishedRuns:
@@ -48,7 +50,12 @@ def read_finished(store: RunStore) -> FinishedRuns:
         network=[specs[key].network.name for key in table["key"]],
         pretraining_tfs=[_names(specs[key].start) for key in table["key"]],
     )
-    return FinishedRuns(table=table, calls=calls, specs=specs)
+    return FinishedRuns(
+        table=table,
+        calls=calls,
+        specs=specs,
+        predictions=lambda key: read_predictions(store.open(key)),
+    )
 
 
 def _names(multi_model: RunSpec | None) -> str:

@@ -33,18 +33,12 @@ def render_page(report: Report, figures: Path, *, name: str) -> str:
     name
         Of the workspace.
     """
-    environment = Environment(
-        loader=PackageLoader("orchestrator.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
     def inline(named: NamedFigure) -> Markup:
         return inline_svg((figures / f"{named.stem}.svg").read_text(), named.stem, named.caption)
 
-    return environment.get_template(TEMPLATE).render(
+    return render(
+        TEMPLATE,
         report=report,
         inline=inline,
         rows=_rows,
@@ -54,9 +48,20 @@ def render_page(report: Report, figures: Path, *, name: str) -> str:
         max_open_rows=MAX_OPEN_ROWS,
         num_draws=NUM_DRAWS,
         workspace=name,
-        version=version("bindgrid"),
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
     )
+
+
+def render(template: str, **content: Any) -> str:
+    """Render one of the templates; what it names must be there."""
+    environment = Environment(
+        loader=PackageLoader("orchestrator.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(version=version("bindgrid"), **content)
 
 
 def inline_svg(text: str, name: str, title: str) -> Markup:

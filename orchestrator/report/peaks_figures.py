@@ -30,23 +30,29 @@ _STYLES: Final[Sequence[dict[str, Any]]] = (
     {"color": ORANGE, "marker": "P"},
     {"color": GREEN, "marker": "^"},
 )
+_WORDS: Final = {"mcc": "MCC", "average_precision": "average precision"}
 MEAN: Final = "mean"
 """Panel of the mean over TFs."""
 _COLUMNS: Final = 3
 
 
 @styled
-def peaks_by_tf(table: pd.DataFrame, means: pd.DataFrame, arms: Sequence[str]) -> Figure:
+def peaks_by_tf(
+    table: pd.DataFrame, means: pd.DataFrame, arms: Sequence[str], *, score: str = "mcc"
+) -> Figure:
     """Draw a panel per TF, and one of their mean, with a line per arm.
 
     Parameters
     ----------
     table
-        A row per TF, arm and size: tf, arm, size (bound regions), mcc, mcc_low, mcc_high.
+        A row per TF, arm and size: tf, arm, size (bound regions), and the score with its interval
+        as `_low` and `_high`.
     means
         The same of the mean over TFs, without tf.
     arms
         In the order of the legend.
+    score
+        `mcc` or `average_precision`.
     """
     targets = sorted(table["tf"].unique())
     panels = [(tf, table[table["tf"] == tf]) for tf in targets]
@@ -64,7 +70,7 @@ def peaks_by_tf(table: pd.DataFrame, means: pd.DataFrame, arms: Sequence[str]) -
     drawn = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True).ravel()
     sizes = sorted(table["size"].unique())
     for axes, (name, rows) in zip(drawn, panels, strict=False):
-        _lines(axes, rows, arms)
+        _lines(axes, rows, arms, score)
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -72,21 +78,21 @@ def peaks_by_tf(table: pd.DataFrame, means: pd.DataFrame, arms: Sequence[str]) -
     for axes in drawn[len(panels) :]:
         axes.remove()
     figure.supxlabel("bound regions (and as many unbound) trained, validated and tested on", size=8)
-    figure.supylabel("MCC on held-back regions", fontsize=8)
+    figure.supylabel(f"{_WORDS[score]} on held-back regions", fontsize=8)
     # names of pre-training sets are long: a line each
     handles, labels = drawn[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=1)
     return figure
 
 
-def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
+def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], score: str) -> None:
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
     for number, arm in enumerate(arms):
         line = rows[rows["arm"] == arm].sort_values("size")
         axes.errorbar(
             line["size"],
-            line["mcc"],
-            yerr=error(line, "mcc"),
+            line[score],
+            yerr=error(line, score),
             label=arm,
             markersize=3.2,
             linewidth=1.0,

@@ -14,9 +14,10 @@ import pandas as pd
 
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.finished import FinishedRuns
-from orchestrator.report.gains import CallsByKey, mean_mcc
+from orchestrator.report.gains import mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
 from orchestrator.report.peaks_figures import peaks_by_tf
+from orchestrator.report.score_draws import SCORES, ends_of, score_draws
 from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval
 from orchestrator.report.words import confidence, counted, listed, number
 from orchestrator.spec import RunSpec
@@ -28,6 +29,10 @@ WORSE: Final = 0.02
 """MCC by which a TF is called worse."""
 COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
+
+PRECISION: Final = "average_precision"
+NUM_DRAWS: Final = 400
+"""Of the intervals of average precision: each sorts all test regions."""
 
 _SCRATCH: Final = "from scratch"
 _MOTIF: Final = "motif alone"
@@ -55,7 +60,7 @@ def peaks_findings(rows: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> l
     return [
         _finding(
             own,
-            runs.calls,
+            runs,
             boot,
             heading=(str(way) or "at random") if len(ways) > 1 else "",
             multi=_multi_task(rows, masked),
@@ -65,7 +70,7 @@ def peaks_findings(rows: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> l
 
 
 def _finding(
-    scored: pd.DataFrame, calls: CallsByKey, boot: Bootstrap, *, heading: str, multi: list[str]
+    scored: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap, *, heading: str, multi: list[str]
 ) -> Finding:
     cell = ["tf", "arm", "size", "replicate"]
     last = latest(scored, cell)
@@ -80,8 +85,8 @@ def _finding(
             {
                 **dict(zip(cell, names, strict=False)),
                 "num_replicates": len(own),
-                "average_precision": own["average_precision"].mean(),
-                **with_ends("mcc", *mean_mcc(own, calls, boot)),
+                **with_ends(PRECISION, own[PRECISION].mean(), _ends_of_precision(own, runs)),
+                **with_ends("mcc", *mean_mcc(own, runs.calls, boot)),
             }
             for names, own in last.groupby(cell[:-1], sort=True)
         ]
@@ -112,11 +117,24 @@ def _finding(
                 "test regions and replicates, and of the mean over TFs. The dotted line is MCC "
                 f"{GOOD_MCC}.",
             ),
+            NamedFigure(
+                stem=f"{name}-average-precision",
+                figure=peaks_by_tf(table, means, order, score=PRECISION),
+                caption="Average precision against the number of bound regions, with intervals as "
+                "above. The dotted line is what guessing reaches on balanced regions.",
+            ),
         ),
         table=table,
         shown=_shown(table, reached),
         numbers=numbers,
     )
+
+
+def _ends_of_precision(replicates: pd.DataFrame, runs: FinishedRuns) -> Interval:
+    """Interval of the mean average precision over replicates."""
+    own = [runs.predictions(key) for key in replicates["key"]]
+    draws = score_draws({"": own}, num_draws=NUM_DRAWS)[""]
+    return ends_of(draws[:, SCORES.index(PRECISION)])
 
 
 def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
@@ -126,15 +144,10 @@ def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
     whole = table[table["tf"].isin(there)] if len(there) else table
     rows = []
     for (arm, size), own in whole.groupby(["arm", "size"], sort=True):
-        mean, ends = _mean_over_tfs(own["mcc"].to_numpy(dtype=float), boot)
-        rows.append(
-            {
-                "arm": arm,
-                "size": size,
-                "average_precision": own["average_precision"].mean(),
-                **with_ends("mcc", mean, ends),
-            }
-        )
+        row: dict[str, Any] = {"arm": arm, "size": size}
+        for score in ("mcc", PRECISION):
+            row |= with_ends(score, *_mean_over_tfs(own[score].to_numpy(dtype=float), boot))
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

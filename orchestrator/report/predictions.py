@@ -16,6 +16,18 @@ from orchestrator.store import PREDICTIONS_FILE, RunStore, StoredRun
 
 
 @dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """A run's predictions of its n test regions of one TF."""
+
+    region_ids: NDArray[np.int64]
+    """Rows of the region table, shape (n,)."""
+    bound: NDArray[np.bool_]
+    """Labels, shape (n,)."""
+    probability: NDArray[np.float32]
+    """As the network gave it, not calibrated, shape (n,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calls:
     """A run's test regions and which of them it calls bound; n regions of one TF."""
 
@@ -51,19 +63,33 @@ def joint_counts(runs: Sequence[Calls]) -> Counts:
     return outcome_counts(runs[0].bound, *(run.called for run in runs))
 
 
-def _calls(run: StoredRun) -> Calls:
+def read_predictions(run: StoredRun) -> Predictions:
+    """Read a run's predictions of its test regions, those of a resolved label.
+
+    Raises
+    ------
+    RunError
+        If they are missing or damaged.
+    """
     path = run.path / PREDICTIONS_FILE
     try:
         table = pq.read_table(path, columns=["region_id", "label", "probability"])
     except (OSError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"{path}: damaged ({reason}); remove {run.path} and run again") from None
-    region_ids = table["region_id"].to_numpy().astype(np.int64)
-    labels = table["label"].to_numpy().astype(np.int8)
-    digest = hashlib.blake2b(region_ids.tobytes(), digest_size=8)
-    digest.update(labels.tobytes())
+    return Predictions(
+        region_ids=table["region_id"].to_numpy().astype(np.int64),
+        bound=table["label"].to_numpy() == 1,
+        probability=table["probability"].to_numpy(),
+    )
+
+
+def _calls(run: StoredRun) -> Calls:
+    found = read_predictions(run)
+    digest = hashlib.blake2b(found.region_ids.tobytes(), digest_size=8)
+    digest.update(found.bound.astype(np.int8).tobytes())
     return Calls(
-        bound=labels == 1,
-        called=table["probability"].to_numpy() >= THRESHOLD,
+        bound=found.bound,
+        called=found.probability >= THRESHOLD,
         regions=digest.hexdigest(),
     )

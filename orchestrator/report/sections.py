@@ -37,6 +37,8 @@ from orchestrator.report.set_findings import KINDS, set_findings
 from orchestrator.report.statistics import Bootstrap
 from orchestrator.report.words import counted, listed
 from orchestrator.store import RunStore
+from orchestrator.verdict.arms import EXPERIMENT as OWN_TF
+from orchestrator.verdict.stored import stored_cards
 from orchestrator.workspace import Workspace
 
 TITLES: Final = {
@@ -86,6 +88,8 @@ class Report:
     """Runs that were asked for and are not complete, see `orchestrator.missing`."""
     notes: tuple[str, ...] = field(default=())
     """What concerns no section."""
+    cards: tuple[tuple[str, str], ...] = ()
+    """Name and conclusion of each TF that has a verdict, see `orchestrator.verdict`."""
 
 
 def make_report(
@@ -112,7 +116,7 @@ def make_report(
     missing = missing_table(store.unfinished())
     remarks = store.remarks()
     there = set(runs.table["experiment"]) | set(missing["experiment"])
-    others = sorted(set(runs.table["experiment"]) - set(TITLES))
+    others = sorted(set(runs.table["experiment"]) - set(TITLES) - {OWN_TF})
     return Report(
         sections=tuple(
             _section(
@@ -130,6 +134,7 @@ def make_report(
         dataset=dataset_facts(workspace.dataset, runs.specs.values()),
         missing=missing,
         notes=(f"The report has no section for {listed(others)}.",) if others else (),
+        cards=tuple((card.name, card.sentence) for card in stored_cards(workspace)),
     )
 
 

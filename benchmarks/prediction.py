@@ -1,0 +1,145 @@
+"""`bindgrid predict`'s own path beside the bare forward pass of the same networks.
+
+    python -m benchmarks.prediction [--genome FASTA] [--regions 4000] [--replicates 3] [--rounds 5]
+
+- *bare*: the networks' forward passes over sequences that are one-hot coded already, both strands,
+  batches of 2,000, and nothing else.
+- *regions*: rows of a BED file, read from the genome, encoded, predicted, averaged, calibrated and
+  written as text, or as Parquet.
+- *tiles*: as many windows every 50 bases, written as a bigWig.
+
+One thread, one process, the ways in turn within a round; medians of the ratio to the bare pass of
+the same round. Without a genome, one of random bases is made.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe, table
+from data.genome import Genome
+from data.sequence import pack
+from data.windows import Windows, bed_windows, tiled_windows
+from model.batches import to_tensor
+from model.encoding import encode_one_hot, reverse_complement
+from model.ensemble import Calibration, Member
+from model.network import build_network, published
+from orchestrator.predictions import predict_windows, writing
+
+LENGTH_BP = 200
+STRIDE_BP = 50
+BATCH = 2000
+
+
+def main() -> None:
+    options = _options()
+    machine = describe()  # before there is load of our own
+    torch.set_num_threads(1)
+    config = published("paper", num_tfs=1)
+    members = tuple(
+        Member(
+            network=build_network(config, seed=seed).eval(),
+            length_bp=config.length_bp,
+            calibration=Calibration(slope=1.1, intercept=0.1),
+        )
+        for seed in range(options.replicates)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        genome = Genome(options.genome or _random_genome(Path(folder)))
+        bed, tiles = _write_beds(genome, options.regions, Path(folder))
+        codes = np.concatenate([one.codes for one in bed_windows(bed, genome, LENGTH_BP)])
+        packed = to_tensor(pack(codes[(codes < 4).all(axis=1)]))
+        forward = encode_one_hot(packed)
+        both = torch.cat([forward, encode_one_hot(reverse_complement(packed))])
+
+        def write(name: str, batches: Callable[[], Iterator[Windows]]) -> Callable[[], int]:
+            def run() -> int:
+                with writing(Path(folder) / name, genome.lengths_bp) as writer:
+                    return predict_windows(members, batches(), writer).num
+
+            return run
+
+        def regions() -> Iterator[Windows]:
+            return bed_windows(bed, genome, LENGTH_BP)
+
+        ways = {
+            "regions to text": write("out.tsv", regions),
+            "regions to Parquet": write("out.parquet", regions),
+            f"tiles of {STRIDE_BP} bp to bigWig": write(
+                "out.bw", lambda: tiled_windows(genome, LENGTH_BP, STRIDE_BP, tiles)
+            ),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in ("bare", *ways)}
+        for number in range(options.rounds + 1):
+            measured = {"bare": _rate(lambda: _bare(members, both))}
+            measured |= {name: _rate(run) for name, run in ways.items()}
+            if number:  # the first one warms up
+                for name, rate in measured.items():
+                    rates[name].append(rate)
+    print(machine)
+    print(f"{options.regions:,} sequences, {options.replicates} replicates, both strands")
+    rows = []
+    for name, own in rates.items():
+        ratios = [one / bare for one, bare in zip(own, rates["bare"], strict=True)]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        rows.append(
+            (name, f"{statistics.median(own):,.0f}", f"{statistics.median(ratios):.2f}", spread)
+        )
+    print(table(("way", "sequences/s", "of bare", "least to most"), rows))
+
+
+@torch.inference_mode()
+def _bare(members: tuple[Member, ...], both: torch.Tensor) -> int:
+    for member in members:
+        for part in both.split(BATCH):
+            member.network(part)
+    return len(both) // 2
+
+
+def _rate(run: Callable[[], int]) -> float:
+    """Sequences per second."""
+    began = time.perf_counter()
+    num = run()
+    return num / (time.perf_counter() - began)
+
+
+def _random_genome(folder: Path) -> Path:
+    bases = np.frombuffer(b"ACGT", dtype=np.uint8)
+    path = folder / "genome.fa"
+    with path.open("wb") as file:
+        for seed in range(2):
+            drawn = bases[np.random.default_rng(seed).integers(0, 4, 5_000_000)].tobytes()
+            file.write(f">chr{seed + 1}\n".encode())
+            file.writelines(drawn[i : i + 100] + b"\n" for i in range(0, len(drawn), 100))
+    return path
+
+
+def _write_beds(genome: Genome, num: int, folder: Path) -> tuple[Path, Path]:
+    """Write regions spread over the largest chromosome, and one stretch of as many tiles."""
+    chrom = max(genome.lengths_bp, key=lambda name: genome.lengths_bp[name])
+    length = genome.lengths_bp[chrom]
+    starts = np.sort(np.random.default_rng(0).integers(1000, length - 1000, num))
+    regions, tiles = folder / "regions.bed", folder / "tiles.bed"
+    regions.write_text("".join(f"{chrom}\t{start}\t{start + 200}\n" for start in starts))
+    middle = length // 2 // STRIDE_BP * STRIDE_BP
+    tiles.write_text(f"{chrom}\t{middle}\t{middle + num * STRIDE_BP}\n")
+    return regions, tiles
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--genome", type=Path)
+    parser.add_argument("--regions", type=int, default=4000)
+    parser.add_argument("--replicates", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    complain,
+    err,
+    out,
+    steps,
+)
+from experiments.driving import drive, runner
+from experiments.run_options import (
+    Backend,
+    MultiModel,
+    Precision,
+    Pretrain,
+    Split,
+    names_in,
+    settled,
+    split_by,
+)
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from experiments.study import PlannedStudy, Study
+    from experiments.suggestion import Start, Suggestion
+    from orchestrator.execute import LoadedDataset
+    from orchestrator.plan import Plan
+    from orchestrator.verdict.verdict import Verdict
+
+SetOption = Annotated[
+    str,
+    typer.Option(
+        "--pretrain-set",
+        help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
+        "complete) or of these TFs, separated by commas; the first suggestion if empty.",
+    ),
+]
+RunOption = Annotated[
+    str, typer.Option("--pretrain-run", help="Start from this finished multi-model, by its key.")
+]
+SampleOption = Annotated[
+    str, typer.Option("--sample", help="Bound regions to use at most, or `all`.")
+]
+ReplicatesOption = Annotated[int, typer.Option("--replicates", help="Replicates of every arm.")]
+SplitOption = Annotated[
+    Split, typer.Option("--split", help="How regions are held back to test on.")
+]
+ValOption = Annotated[str, typer.Option("--val-chroms", help="Chromosomes to validate on.")]
+TestOption = Annotated[str, typer.Option("--test-chroms", help="Chromosomes to test on.")]
+StringOption = Annotated[
+    Path | None, typer.Option("--string", help="STRING's links, for STRING partners.")
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option("--pretrain-epochs", help="Epochs of a multi-model that is trained now, at most."),
+]
+PrecisionOption = Annotated[
+    Precision, typer.Option("--precision", help="Of products in training, as for `bindgrid run`.")
+]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the plan.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", help="Runs that train at once on Ray; one per CPU if not given."),
+]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking.")
+]
+DEFAULT_SAMPLE = "5000"
+DEFAULT_REPLICATES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """The options of `bindgrid tf train`, as typed."""
+
+    pretrain_set: str = ""
+    pretrain_run: str = ""
+    sample: str = DEFAULT_SAMPLE
+    replicates: int = DEFAULT_REPLICATES
+    split: Split = Split.CHROMOSOME
+    val_chroms: str = ""
+    test_chroms: str = ""
+    string: Path | None = None
+    pretrain_epochs: int | None = None
+    precision: Precision = Precision.AUTO
+    backend: Backend = Backend.RAY
+    workers: int | None = None
+    yes: bool = False
+
+    @property
+    def max_bound(self) -> int | None:
+        """Bound regions to use at most; None: all.
+
+        Raises
+        ------
+        RunError
+            If it is neither a number nor `all`.
+        """
+        if self.sample == "all":
+            return None
+        if not self.sample.isdigit():
+            raise RunError(f"--sample: {self.sample!r} is neither a number nor `all`")
+        return int(self.sample)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to `bindgrid tf`."""
+    app.command()(suggest)
+    app.command()(train)
+
+
+def suggest(
+    name: Annotated[str, typer.Argument(help="A TF of the dataset.")],
+    string: StringOption = None,
+    split: SplitOption = Split.CHROMOSOME,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Show which multi-models a TF could start from, best first, and why.
+
+    Example: bindgrid tf suggest ETV4
+    """
+    options = TrainOptions(
+        string=string,
+        split=split,
+        val_chroms=val_chroms,
+        test_chroms=test_chroms,
+        precision=Precision.FLOAT32,
+    )
+    place = Workspace(workspace)
+    with steps("Comparing TFs"):
+        loaded, study = _study(place, name, options)
+        suggestion = _suggestion(place, loaded, study, name)
+    _print_suggestion(suggestion)
+
+
+def train(
+    name: Annotated[str, typer.Argument(help="A TF of the dataset, added or not.")],
+    pretrain_set: SetOption = "",
+    pretrain_run: RunOption = "",
+    sample: SampleOption = DEFAULT_SAMPLE,
+    replicates: ReplicatesOption = DEFAULT_REPLICATES,
+    split: SplitOption = Split.CHROMOSOME,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
+    string: StringOption = None,
+    pretrain_epochs: EpochsOption = None,
+    precision: PrecisionOption = Precision.AUTO,
+    backend: BackendOption = Backend.RAY,
+    workers: WorkersOption = None,
+    yes: YesOption = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Train a TF's model, its controls and a learning curve, and give a verdict.
+
+    What is complete is not run again: the same command goes on after an interruption, and shows
+    the verdict of a TF that is trained.
+
+    Example: bindgrid tf train ETV4
+    """
+    options = TrainOptions(
+        pretrain_set=pretrain_set,
+        pretrain_run=pretrain_run,
+        sample=sample,
+        replicates=replicates,
+        split=split,
+        val_chroms=val_chroms,
+        test_chroms=test_chroms,
+        string=string,
+        pretrain_epochs=pretrain_epochs,
+        precision=precision,
+        backend=backend,
+        workers=workers,
+        yes=yes,
+    )
+    train_and_judge(Workspace(workspace), name, options)
+
+
+def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> None:
+    """Train what is missing for a TF, write its card and print it.
+
+    Raises
+    ------
+    DataError, RunError
+        If the TF cannot be trained on.
+    typer.Exit
+        If a run failed, or the user would not have a multi-model trained.
+    """
+    from experiments.own_tf import own_tf
+    from orchestrator.plan import Plan
+    from orchestrator.verdict.card import write_card
+    from orchestrator.verdict.verdict import judge
+
+    run_plan = runner(options.backend, options.workers, 1, "")
+    with steps("Planning") as tell:
+        loaded, study = _study(workspace, tf, options)
+        tell("choosing what to start from")
+        start, suggestion = _chosen(workspace, loaded, study, tf, options)
+        with checked_settings():
+            planned = own_tf(loaded, study, start, tf, options.max_bound)
+        plan = Plan(planned.runs)
+    if suggestion is not None:
+        _print_suggestion(suggestion)
+    for remark in planned.remarks:
+        err.print(remark, markup=False, highlight=False)
+    if not start.is_finished:
+        _offer(start, plan, planned, options)
+    drive(plan, planned.remarks, workspace, run_plan)
+    with steps("Judging") as tell:
+        verdict = judge(workspace, [run for runs in plan.roles.values() for run in runs], tf, tell)
+        card = write_card(verdict, workspace)
+        tell("logging to MLflow")
+        _log(workspace)
+    _print_verdict(verdict)
+    out.print(f"card: {card.page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[LoadedDataset, Study]":
+    """Load the dataset, and settle how its regions are split and models are trained."""
+    from data.binding_modes import load_modes
+    from data.string_links import read_string_links
+    from experiments.study import Scale, Study
+    from orchestrator.execute import load_dataset
+
+    precision = settled(options.precision, workspace)
+    loaded = load_dataset(workspace)
+    loaded.dataset.summary(tf)  # an unknown TF is told before anything is read
+    links = options.string
+    masked = MultiModel(pretrain=Pretrain.MASKED)
+    with checked_settings():
+        scale = Scale(repeats=options.replicates)
+        trainings = scale.trainings.with_epochs(multi=options.pretrain_epochs)
+        study = Study(
+            tfs=(tf,),
+            sampling=masked.held_back_of(
+                split_by(
+                    loaded,
+                    options.split,
+                    names_in(options.val_chroms),
+                    names_in(options.test_chroms),
+                )
+            ),
+            scale=replace(scale, trainings=trainings.in_precision(precision)),
+            modes=load_modes(None),
+            links=None if links is None else read_string_links(links, loaded.dataset.tfs, None),
+        )
+    return loaded, study
+
+
+def _suggestion(
+    workspace: Workspace, loaded: "LoadedDataset", study: "Study", tf: str
+) -> "Suggestion":
+    from experiments.suggestion import suggest
+    from orchestrator.store import RunStore
+
+    return suggest(loaded, study, RunStore(workspace), tf)
+
+
+def _chosen(
+    workspace: Workspace,
+    loaded: "LoadedDataset",
+    study: "Study",
+    tf: str,
+    options: TrainOptions,
+) -> "tuple[Start, Suggestion | None]":
+    """Give the start that the options name, or the first suggestion and all others."""
+    from experiments.suggestion import KINDS, start_from_run, start_from_tfs
+    from orchestrator.store import RunStore
+
+    if options.pretrain_set and options.pretrain_run:
+        raise RunError("--pretrain-set and --pretrain-run exclude each other; give one of them")
+    store = RunStore(workspace)
+    if options.pretrain_run:
+        return start_from_run(loaded, store, options.pretrain_run, tf), None
+    if options.pretrain_set and options.pretrain_set not in KINDS:
+        return start_from_tfs(loaded, study, store, names_in(options.pretrain_set)), None
+    suggestion = _suggestion(workspace, loaded, study, tf)
+    if not options.pretrain_set:
+        return suggestion.starts[0], suggestion
+    for start in suggestion.starts:
+        if start.kind == options.pretrain_set:
+            return start, None
+    reason = suggestion.left_out[options.pretrain_set]
+    raise RunError(f"--pretrain-set {options.pretrain_set}: {reason}")
+
+
+def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: TrainOptions) -> None:
+    """Tell how long the multi-model takes that is missing, and ask at a terminal."""
+    from orchestrator.cost import calibrate, run_seconds
+
+    precision = start.spec.training.precision if start.spec.training is not None else "float32"
+    with steps("Calibrating"):
+        rates = calibrate(1, precision, start.spec.network.name)
+    seconds = run_seconds(plan[start.spec.key], planned.sizes[start.spec.key], rates)
+    serves = "; it serves every TF that you add" if start.kind == "masked" else ""
+    err.print(
+        f"the multi-model ({escape(start.name)}) is not trained yet; that takes about "
+        f"{seconds / 60:,.0f} minutes here, once{serves}",
+        highlight=False,
+    )
+    asks = sys.stdin.isatty() and err.is_terminal and not options.yes
+    if asks and not typer.confirm("Train it now?", default=True, err=True):
+        err.print("nothing was trained; see `--pretrain-set` for other starts", highlight=False)
+        raise typer.Exit(1)
+
+
+def _log(workspace: Workspace) -> None:
+    """Show the card in MLflow; that it cannot be reached is a warning."""
+    from orchestrator.verdict.tracking import VerdictTracker
+
+    try:
+        VerdictTracker(workspace).log_cards()
+    except RunError as error:
+        complain(str(error))
+
+
+def _print_suggestion(suggestion: "Suggestion") -> None:
+    modes = ", ".join(sorted(suggestion.mode.modes)) or "unknown"
+    table = Table(
+        "start",
+        "pre-trained on",
+        "gain here",
+        "finished",
+        title=escape(f"{suggestion.tf}: binding mode {modes} ({suggestion.mode.how})"),
+        title_justify="left",
+    )
+    for start in suggestion.starts:
+        result = start.result
+        gain = "" if result is None else f"{result.mean_gain:.2f} MCC, {result.num_tfs} TFs"
+        table.add_row(
+            start.kind,
+            escape(start.reason),
+            gain,
+            start.spec.key if start.is_finished else "",
+        )
+    out.print(table)
+    for kind, reason in suggestion.left_out.items():
+        err.print(f"{kind}: left out, {reason}", markup=False, highlight=False)
+
+
+def _print_verdict(verdict: "Verdict") -> None:
+    from orchestrator.verdict.arms import TRANSFER
+    from orchestrator.verdict.card import SCORE_WORDS, facts, score_cells, sentences
+
+    numbers = verdict.numbers
+    titles = [f"{words} (95 % CI)" for words in SCORE_WORDS.values()]
+    arms = Table("arm", *titles)
+    for arm, values in numbers.arms.items():
+        arms.add_row(arm, *score_cells(values))
+    out.print(arms)
+    if len(numbers.steps) > 1:
+        curve = Table("learning curve", "bound learnt from", *titles)
+        for step in numbers.steps:
+            name = "all" if step.name == TRANSFER else step.name
+            curve.add_row(name, f"{step.num_bound:,}", *score_cells(step.scores))
+        out.print(curve)
+    for name, value in facts(verdict):
+        out.print(f"{name}: {value}", highlight=False, markup=False)
+    for sentence in sentences(verdict):
+        out.print(sentence, highlight=False, markup=False)
+    if numbers.num_seen:
+        complain(f"{numbers.num_seen:,} test regions were seen in pre-training")
+    out.print(verdict.conclusion.sentence, style="bold", highlight=False, markup=False)

@@ -1,0 +1,171 @@
+"""A verdict as a page of its own, and as JSON beside it: `report/tf/<name>.html` and `.json`."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from data.whole import whole_file
+from orchestrator.errors import RunError
+from orchestrator.report.figure_style import save
+from orchestrator.report.page import inline_svg, render
+from orchestrator.report.score_draws import NUM_DRAWS, SCORES
+from orchestrator.report.words import counted, listed, number, span
+from orchestrator.verdict.arms import TRANSFER
+from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
+from orchestrator.verdict.numbers import Value
+from orchestrator.verdict.stored import StoredCard
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.workspace import Workspace
+
+TEMPLATE: Final = "tf.html"
+CARD_VERSION: Final = 1
+"""Raised when an older program could not read the JSON."""
+SCORE_WORDS: Final = {"mcc": "MCC", "auroc": "AUROC", "average_precision": "avg. precision"}
+
+
+def write_card(verdict: Verdict, workspace: Workspace) -> StoredCard:
+    """Write the page and the JSON of a verdict, in place of earlier ones.
+
+    Raises
+    ------
+    RunError
+        If they cannot be written.
+    """
+    folder = workspace.cards
+    name = quote(verdict.numbers.tf, safe="")
+    made = datetime.now().astimezone()
+    content = {
+        "version": CARD_VERSION,
+        "made": made.isoformat(timespec="seconds"),
+        **asdict(verdict),
+    }
+    page = _page(verdict, made.strftime("%Y-%m-%d %H:%M %Z"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / f"{name}.html") as partial:
+            partial.write_text(page, encoding="utf-8")
+        with whole_file(folder / f"{name}.json") as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot write ({error.strerror or error}); free space or rights"
+        ) from error
+    return StoredCard(folder / f"{name}.json", content)
+
+
+def score_cells(values: Mapping[str, Value]) -> list[str]:
+    """Scores as `0.46 (0.40 to 0.52)`, in the order of `SCORES`."""
+    return [f"{number(values[name].value)} ({span(values[name].ends)})" for name in SCORES]
+
+
+def facts(verdict: Verdict) -> list[tuple[str, str]]:
+    """What the verdict rests on, by name."""
+    numbers = verdict.numbers
+    sites = {
+        "dataset": "those of the dataset",
+        "none": "none: bound by peaks alone, weaker evidence",
+    }.get(numbers.sites, numbers.sites)
+    return [
+        (
+            "bound regions used",
+            f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
+            f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on",
+        ),
+        ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
+        (
+            "test regions seen in pre-training",
+            f"{numbers.num_seen:,}" if numbers.num_seen else "none",
+        ),
+        ("sites", sites),
+        ("multi-model", f"{numbers.start_name}, run {numbers.start_key}"),
+        ("replicates", f"{numbers.num_replicates}, from one multi-model"),
+    ]
+
+
+def sentences(verdict: Verdict) -> list[str]:
+    """What else there is to say: gains, outlook, calibration, filters."""
+    numbers = verdict.numbers
+    said = [
+        f"Transfer less {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
+        f"{number(values['average_precision'].value)} average precision "
+        f"({span(values['average_precision'].ends)})."
+        for arm, values in numbers.gains.items()
+    ]
+    if numbers.outlook is None:
+        said.append("There are too few regions for a learning curve.")
+    else:
+        said.append(
+            f"Twice the bound regions would likely bring {number(numbers.outlook.value)} MCC "
+            f"({span(numbers.outlook.ends)}), if the curve goes on as in its last steps."
+        )
+    check = numbers.calibration
+    said.append(
+        f"Calibrated probabilities are off by {number(check.error)} in the mean over "
+        f"{counted(len(check.bins), 'bin')} of test regions; Brier score {number(check.brier)}."
+    )
+    filters = verdict.filters
+    if filters is None:
+        said.append("No filters were read: too few regions are predicted right.")
+    elif not filters.wanted:
+        said.append("JASPAR 2020 has no motif of the TF to look for among the filters.")
+    else:
+        each = [f"{one.filter} {one.consensus}" for one in filters.matching]
+        whom = f" ({listed(each, 5)})" if each else ""
+        said.append(
+            f"{len(filters.matching)} of {filters.num_filters} filters match the TF's motif{whom}, "
+            f"{filters.num_matched} match any."
+        )
+    return said
+
+
+def _page(verdict: Verdict, made: str) -> str:
+    numbers = verdict.numbers
+    figures = {
+        "arms": (arms_figure(numbers), "MCC of each arm on the same held-back regions."),
+        "calibration": (
+            calibration_figure(numbers),
+            "Fraction bound against the calibrated probability, test regions of all replicates.",
+        ),
+    }
+    if len(numbers.steps) > 1:
+        figures["curve"] = (
+            curve_figure(numbers),
+            "Transfer from fractions of the regions, on the same test regions.",
+        )
+    drawn: dict[str, Markup] = {}
+    captions = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (figure, caption) in figures.items():
+            stem = Path(folder) / name
+            save(figure, stem)
+            drawn[name] = inline_svg(stem.with_suffix(".svg").read_text(), name, caption)
+            captions[name] = caption
+    return render(
+        TEMPLATE,
+        tf=numbers.tf,
+        conclusion=verdict.conclusion,
+        scores=[SCORE_WORDS[name] for name in SCORES],
+        arms=[(arm, score_cells(values)) for arm, values in numbers.arms.items()],
+        steps=[
+            (
+                "all" if step.name == TRANSFER else step.name,
+                f"{step.num_bound:,}",
+                score_cells(step.scores),
+            )
+            for step in numbers.steps
+        ],
+        sentences=sentences(verdict),
+        facts=facts(verdict),
+        start_tfs=" ".join(numbers.start_tfs),
+        drawn=drawn,
+        captions=captions,
+        num_draws=NUM_DRAWS,
+        made=made,
+    )

@@ -1,0 +1,287 @@
+"""The numbers of a verdict, from finished runs: arms, gains, learning curve, calibration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.sampling import Part
+from data.store import Dataset
+from model.checkpoint import load
+from model.ensemble import both_strand_logits
+from orchestrator.errors import RunError
+from orchestrator.execute import LoadedDataset, load_dataset, one_thread
+from orchestrator.plan import PlannedRun
+from orchestrator.predictors import calibration_of
+from orchestrator.report.score_draws import SCORES, ends_of, score_draws, score_means
+from orchestrator.report.statistics import Floats, Interval
+from orchestrator.store import RunStore
+from orchestrator.verdict.arms import (
+    ARMS,
+    MOTIF,
+    SCRATCH,
+    TRANSFER,
+    arm_of,
+    read_arms,
+)
+from orchestrator.workspace import Workspace
+
+NUM_BINS: Final = 10
+"""Of the calibration plot, with about as many regions each."""
+NUM_LAST: Final = 3
+"""Steps of the learning curve, the last ones, that the outlook goes by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A number with its 95 % interval."""
+
+    value: float
+    ends: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of the learning curve."""
+
+    name: str
+    num_bound: int
+    """Bound regions trained and validated on, mean over replicates."""
+    scores: Mapping[str, Value]
+    """By name, of `SCORES`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBin:
+    """Test regions of like probability."""
+
+    predicted: float
+    """Mean calibrated probability."""
+    observed: float
+    """Fraction of them that is bound."""
+    num: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationCheck:
+    """How calibrated probabilities meet test regions, of all replicates."""
+
+    bins: tuple[CalibrationBin, ...]
+    brier: float
+    """Mean squared distance of probability and label; 0.25 says nothing of balanced regions."""
+    error: float
+    """Mean distance of predicted and observed over bins, weighted by regions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """All numbers that a verdict rests on."""
+
+    tf: str
+    arms: Mapping[str, Mapping[str, Value]]
+    """Scores, of `SCORES`, by arm, of `arms.ARMS`."""
+    gains: Mapping[str, Mapping[str, Value]]
+    """Transfer less each other arm."""
+    steps: tuple[Step, ...]
+    """Of the learning curve, the smallest first, all regions last."""
+    outlook: Value | None
+    """MCC that twice the regions would bring, if the last steps go on; None with fewer than three
+    steps."""
+    calibration: CalibrationCheck
+    num_replicates: int
+    num_bound: int
+    """Bound regions used to train, validate and test; of the first replicate."""
+    num_train_bound: int
+    num_val_bound: int
+    num_test_bound: int
+    num_test: int
+    num_seen: int
+    """Test regions that the multi-model was trained or validated on, most of any replicate."""
+    sites: str
+    """Where the sites of its bound regions come from: given, predicted, none; or dataset."""
+    split: str
+    """How regions are held back, for people."""
+    start_key: str
+    """Of the multi-model's run."""
+    start_tfs: tuple[str, ...]
+    start_name: str
+    keys: tuple[str, ...]
+    """Of the transfer runs on all regions, by replicate."""
+
+    @property
+    def transfer(self) -> Mapping[str, Value]:
+        """Scores of transfer on all regions."""
+        return self.arms[TRANSFER]
+
+    @property
+    def over_scratch(self) -> Value:
+        """Gain in MCC over training from scratch."""
+        return self.gains[SCRATCH]["mcc"]
+
+    @property
+    def over_motif(self) -> Mapping[str, Value] | None:
+        """Gains over the motif alone, by score; None where there is no motif."""
+        return self.gains.get(MOTIF)
+
+
+def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -> Numbers:
+    """Work out the numbers of a TF from its finished runs.
+
+    Parameters
+    ----------
+    plan
+        The runs of the experiment, all complete.
+
+    Raises
+    ------
+    RunError
+        If a run is missing or damaged, or a class has no test region.
+    """
+    store = RunStore(workspace)
+    arms = read_arms(store, plan)
+    for one in arms[TRANSFER]:
+        if one.bound.all() or not one.bound.any():
+            raise RunError(
+                f"{tf}: {int(one.bound.sum())} of {len(one.bound)} regions to test on are bound; "
+                "name other chromosomes by --test-chroms, or give more peaks"
+            )
+    draws = score_draws(arms)
+    means = {arm: score_means(own) for arm, own in arms.items()}
+    models = _by_replicate(plan, TRANSFER)
+    loaded = load_dataset(workspace)
+    first = models[0]
+    start = first.spec.start
+    if start is None:
+        raise RunError(f"{first.name}: has no multi-model to start from")
+    selection = loaded.select(first.spec.regions)
+    bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
+    counts = {part: int(own.sum()) for part, own in bound.items()}
+    steps = _steps(store, plan, means, draws)
+    metrics = [store.open(run.key).metrics for run in models]
+    return Numbers(
+        tf=tf,
+        arms={arm: _values(means[arm], draws[arm]) for arm in ARMS if arm in arms},
+        gains={
+            arm: _values(means[TRANSFER] - means[arm], draws[TRANSFER] - draws[arm])
+            for arm in ARMS
+            if arm in arms and arm != TRANSFER
+        },
+        steps=steps,
+        outlook=_outlook(steps, draws),
+        calibration=_check(workspace, loaded, models, tf),
+        num_replicates=len(models),
+        num_bound=sum(counts.values()),
+        num_train_bound=counts[Part.TRAIN],
+        num_val_bound=counts[Part.VAL],
+        num_test_bound=counts[Part.TEST],
+        num_test=len(bound[Part.TEST]),
+        num_seen=max(one["num_test_regions_seen_in_pretraining"] for one in metrics),
+        sites=_sites(loaded.dataset, tf),
+        split=_split(first),
+        start_key=start.key,
+        start_tfs=start.regions.tfs,
+        start_name=first.pretraining_set,
+        keys=tuple(run.key for run in models),
+    )
+
+
+def _by_replicate(plan: Sequence[PlannedRun], arm: str) -> list[PlannedRun]:
+    return sorted((run for run in plan if arm_of(run) == arm), key=lambda run: run.replicate)
+
+
+def _values(means: Floats, draws: Floats) -> dict[str, Value]:
+    return {
+        name: Value(value=float(means[i]), ends=ends_of(draws[:, i]))
+        for i, name in enumerate(SCORES)
+    }
+
+
+def _steps(
+    store: RunStore,
+    plan: Sequence[PlannedRun],
+    means: Mapping[str, Floats],
+    draws: Mapping[str, Floats],
+) -> tuple[Step, ...]:
+    names = [arm for arm in means if arm not in ARMS] + [TRANSFER]
+    found = []
+    for name in names:
+        runs = _by_replicate(plan, name)
+        num_bound = np.mean([store.open(run.key).metrics["num_bound"] for run in runs])
+        scores = _values(means[name], draws[name])
+        found.append(Step(name=name, num_bound=round(float(num_bound)), scores=scores))
+    return tuple(sorted(found, key=lambda step: _fraction(step.name)))
+
+
+def _fraction(name: str) -> Fraction:
+    return Fraction(1) if name == TRANSFER else Fraction(name)
+
+
+def _outlook(steps: Sequence[Step], draws: Mapping[str, Floats]) -> Value | None:
+    """Slope of MCC over the logarithm of the regions to base 2, by least squares."""
+    last = steps[-NUM_LAST:]
+    if len(last) < NUM_LAST:
+        return None
+    x = np.log2([step.num_bound for step in last])
+    x -= x.mean()
+    weights = x / (x**2).sum()
+    values = np.array([step.scores["mcc"].value for step in last])
+    drawn = np.stack([draws[step.name][:, 0] for step in last], axis=1)
+    return Value(value=float(values @ weights), ends=ends_of(drawn @ weights))
+
+
+def _check(
+    workspace: Workspace, loaded: LoadedDataset, models: Sequence[PlannedRun], tf: str
+) -> CalibrationCheck:
+    """Calibrated probabilities of the test regions of all replicates, beside their labels."""
+    store = RunStore(workspace)
+    probabilities: list[NDArray[np.float32]] = []
+    labels: list[NDArray[np.bool_]] = []
+    for planned in models:
+        run = store.open(planned.key)
+        calibration = calibration_of(workspace, run, tf, 0)
+        selection = loaded.select(planned.spec.regions)
+        rows = selection.rows(Part.TEST)
+        with one_thread():
+            logits = both_strand_logits(
+                load(run.path), loaded.regions.sequences[selection.region_ids[rows]]
+            )
+        probabilities.append(calibration.probabilities(logits))
+        labels.append(selection.labels[rows, 0] == 1)
+    return check_calibration(np.concatenate(probabilities), np.concatenate(labels))
+
+
+def check_calibration(
+    probabilities: NDArray[np.float32], bound: NDArray[np.bool_]
+) -> CalibrationCheck:
+    """Compare calibrated probabilities with labels, both of shape (n,)."""
+    order = np.argsort(probabilities, kind="stable")
+    bins = []
+    for rows in np.array_split(order, min(NUM_BINS, len(order))):
+        bins.append(
+            CalibrationBin(
+                predicted=float(probabilities[rows].mean()),
+                observed=float(bound[rows].mean()),
+                num=len(rows),
+            )
+        )
+    error = sum(abs(one.predicted - one.observed) * one.num for one in bins) / len(order)
+    brier = float(np.mean((probabilities - bound) ** 2))
+    return CalibrationCheck(bins=tuple(bins), brier=brier, error=error)
+
+
+def _sites(dataset: Dataset, tf: str) -> str:
+    added = dataset.summary(tf).added
+    return "dataset" if added is None else str(added["sites"])
+
+
+def _split(planned: PlannedRun) -> str:
+    sampling = planned.spec.regions.sampling
+    if sampling.split == "chromosome":
+        return (
+            f"tested on {', '.join(sampling.test_chroms)}, validated on "
+            f"{', '.join(sampling.val_chroms)}"
+        )
+    return "at random"

@@ -1,0 +1,95 @@
+"""The rule that turns numbers into one sentence: good enough to use, use with care, do not use.
+
+The rule is documented for users in docs/labs.md; a change here is a change there.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from orchestrator.report.words import listed, number, span
+from orchestrator.verdict.numbers import Numbers
+
+GOOD_MCC: Final = 0.5
+"""What a model that is good enough reaches."""
+GOOD_LOW: Final = 0.4
+"""What the lower end of its interval reaches."""
+POOR_MCC: Final = 0.3
+"""What a model does not reach that should not be used."""
+MIN_TEST_BOUND: Final = 30
+"""Bound test regions below which no number is sure enough."""
+
+
+class Level(StrEnum):
+    """What to do with a model."""
+
+    GOOD = "good enough to use"
+    CARE = "use with care"
+    DO_NOT = "do not use"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """The sentence and its reasons."""
+
+    level: Level
+    sentence: str
+    reasons: tuple[str, ...]
+    """What keeps it from being good enough; empty where nothing does."""
+
+
+def conclude(numbers: Numbers) -> Conclusion:
+    """Apply the rule."""
+    against = _against_any_use(numbers)
+    doubts = _doubts(numbers)
+    level = Level.DO_NOT if against else Level.CARE if doubts else Level.GOOD
+    reasons = (*against, *doubts)
+    because = f", because {listed(reasons)}" if reasons else ""
+    mcc = numbers.transfer["mcc"]
+    return Conclusion(
+        level=level,
+        sentence=f"{numbers.tf}: {level}, MCC {number(mcc.value)} ({span(mcc.ends)}){because}.",
+        reasons=reasons,
+    )
+
+
+def _against_any_use(numbers: Numbers) -> list[str]:
+    mcc = numbers.transfer["mcc"]
+    found = []
+    if not mcc.value >= POOR_MCC:
+        found.append(f"its MCC is below {POOR_MCC}")
+    elif not mcc.ends.low > 0:
+        found.append("its MCC cannot be told from 0")
+    motif = numbers.over_motif
+    if motif and motif["mcc"].ends.below_zero and not motif["average_precision"].ends.above_zero:
+        ends = motif["mcc"].ends
+        found.append(
+            f"the motif alone is better by {number(-motif['mcc'].value)} MCC "
+            f"({number(-ends.high)} to {number(-ends.low)})"
+        )
+    return found
+
+
+def _doubts(numbers: Numbers) -> list[str]:
+    mcc = numbers.transfer["mcc"]
+    found = []
+    if POOR_MCC <= mcc.value < GOOD_MCC:
+        found.append(f"its MCC is below {GOOD_MCC}")
+    elif mcc.value >= GOOD_MCC and mcc.ends.low < GOOD_LOW:
+        found.append(f"its MCC may be below {GOOD_LOW}")
+    if numbers.num_test_bound < MIN_TEST_BOUND:
+        found.append(f"it was tested on {numbers.num_test_bound} bound regions only")
+    motif = numbers.over_motif
+    if motif and not motif["mcc"].ends.above_zero:
+        ranks_better = motif["average_precision"].ends.above_zero
+        if ranks_better and motif["mcc"].ends.below_zero:
+            found.append("the motif alone calls regions better, though it ranks them worse")
+        elif not ranks_better and not motif["mcc"].ends.below_zero:
+            found.append("the motif alone may be as good")
+    if numbers.over_scratch.ends.below_zero:
+        found.append("training from scratch was better (predict by `--arm scratch`)")
+    if numbers.sites == "none":
+        found.append("its regions are bound by peaks alone, without sites")
+    if numbers.num_seen:
+        found.append(f"{numbers.num_seen:,} test regions were seen in pre-training")
+    return found

@@ -1,0 +1,116 @@
+"""A TF's verdict: numbers, conclusion and the filters that match its motif."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from data.errors import DataError
+from data.lab_tf import added_motif
+from data.motif_database import jaspar_database
+from data.motif_matches import ALPHA
+from data.motifs import jaspar_motifs
+from data.store import Dataset
+from model.errors import ModelError
+from orchestrator.errors import RunError
+from orchestrator.motifs import run_motifs
+from orchestrator.plan import PlannedRun
+from orchestrator.store import RunStore
+from orchestrator.verdict.numbers import Numbers, collect_numbers
+from orchestrator.verdict.rule import Conclusion, conclude
+from orchestrator.workspace import Workspace
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchingFilter:
+    """A filter of the first convolution that matches the TF's motif."""
+
+    filter: int
+    consensus: str
+    matrix_id: str
+    q_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What the filters of the first replicate's model match."""
+
+    matching: tuple[MatchingFilter, ...]
+    """Those that match one of `wanted`, the best first."""
+    wanted: tuple[str, ...]
+    """Matrices of the TF's motif in JASPAR 2020; empty where it has none there."""
+    num_matched: int
+    """Filters that match any motif."""
+    num_filters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is said of a TF's model."""
+
+    numbers: Numbers
+    conclusion: Conclusion
+    filters: Filters | None
+    """None where no region is predicted right."""
+
+
+def judge(
+    workspace: Workspace, plan: Sequence[PlannedRun], tf: str, tell: Tell = lambda step: None
+) -> Verdict:
+    """Judge a TF by its finished runs.
+
+    Parameters
+    ----------
+    plan
+        The runs of the experiment, all complete.
+    tell
+        Told of each step.
+
+    Raises
+    ------
+    RunError
+        If a run is missing or damaged, or a class has no test region.
+    """
+    tell("scores and intervals")
+    numbers = collect_numbers(workspace, plan, tf)
+    return Verdict(
+        numbers=numbers,
+        conclusion=conclude(numbers),
+        filters=_filters(workspace, numbers, tf, tell),
+    )
+
+
+def _filters(workspace: Workspace, numbers: Numbers, tf: str, tell: Tell) -> Filters | None:
+    run = RunStore(workspace).open(numbers.keys[0])
+    try:
+        stored = run_motifs(run, workspace, jaspar_database(), tell=tell)
+    except (DataError, ModelError, RunError):
+        return None
+    wanted = _matrices(Dataset.open(workspace.dataset), tf)
+    matches = stored.matches
+    own = matches[matches["matrix_id"].isin(wanted) & (matches["q_value"] < ALPHA)]
+    best = own.sort_values(["q_value", "filter"]).drop_duplicates("filter")
+    consensus = stored.table.set_index("filter")["consensus"]
+    return Filters(
+        matching=tuple(
+            MatchingFilter(
+                filter=int(row["filter"]),
+                consensus=str(consensus[row["filter"]]),
+                matrix_id=str(row["matrix_id"]),
+                q_value=float(row["q_value"]),
+            )
+            for row in best.to_dict("records")
+        ),
+        wanted=wanted,
+        num_matched=stored.num_matched(),
+        num_filters=len(stored.table),
+    )
+
+
+def _matrices(dataset: Dataset, tf: str) -> tuple[str, ...]:
+    """Matrices of a TF in JASPAR 2020: by its name, and by the motif that it was added by."""
+    by_tf = jaspar_motifs()
+    motif = added_motif(dataset, tf)
+    names = [tf.upper()] + ([] if motif is None else [motif.tf.upper()])
+    found = [one.matrix_id for name in names for one in by_tf.get(name, ())]
+    return tuple(dict.fromkeys(found))
