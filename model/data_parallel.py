@@ -24,6 +24,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -50,6 +51,10 @@ class OneProcess:
     def joined(self, network: nn.Module) -> AbstractContextManager[None]:
         """Let the network's layers look at whole batches, for the length of a block."""
         return nullcontext()
+
+    def from_first(self, content: bytes) -> bytes:
+        """Give what the first process has, so that all of them decide alike."""
+        return content
 
     def add_up(self, *tensors: Tensor) -> None:
         """Replace tensors by their sums over the processes."""
@@ -113,6 +118,25 @@ class DataParallel(OneProcess):
                 del layer.forward
             for hook in hooks:
                 hook.remove()
+
+    def from_first(self, content: bytes) -> bytes:
+        """Give what the first process has, so that all of them decide alike.
+
+        Raises
+        ------
+        ProcessLostError
+            As for :meth:`add_up`.
+        """
+        first = dist.get_process_group_ranks(self._group)[0]
+        size = torch.tensor([len(content)])
+        with _telling_of_losses():
+            dist.broadcast(size, first, group=self._group)
+            sent = torch.empty(int(size), dtype=torch.uint8)
+            if self.rank == 0:
+                sent.numpy()[:] = np.frombuffer(content, dtype=np.uint8)
+            if len(sent):
+                dist.broadcast(sent, first, group=self._group)
+        return sent.numpy().tobytes()
 
     def add_up(self, *tensors: Tensor) -> None:
         """Replace tensors, all of one type, by their sums over the processes, in one message.

@@ -156,7 +156,8 @@ def train(
         shuffling = torch.Generator().manual_seed(stream_seed(seed, "shuffling"))
         state = TrainingState(network, optimizer, shuffling, device, config)
         if state_file is not None:
-            state.read(state_file)
+            # by one process for all: a leftover of a killed command may still write states
+            state.restore(parallel.from_first(state_file.read() if parallel.rank == 0 else b""))
         earlier = sum(epoch.seconds for epoch in state.history)
         while not _is_over(state, config, len(learning.bounds)):
             epoch_began = time.perf_counter()

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from model.averaging import AveragedWeights
@@ -49,6 +49,13 @@ class StateFile:
     path: Path
     every_seconds: float = 60.0
     """Seconds of training between two states at least: short trainings write none."""
+
+    def read(self) -> bytes:
+        """Content, for :meth:`TrainingState.restore`; empty where there is none to be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
 
     def remove(self) -> None:
         """Remove it, once what was trained is kept elsewhere."""
@@ -117,13 +124,14 @@ class TrainingState:
                 partial.unlink(missing_ok=True)
         self._written_at = time.monotonic()
 
-    def read(self, file: StateFile) -> None:
-        """Go on from a file; where it is absent, damaged or of another network nothing changes."""
+    def restore(self, content: bytes) -> None:
+        """Go on from a file's content; if it is empty, damaged or of another network do nothing."""
         try:
-            with safe_open(file.path, framework="pt") as opened:
-                record = json.loads((opened.metadata() or {})["state"])
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError, KeyError):
+            header = int.from_bytes(content[:8], "little")
+            metadata = json.loads(content[8 : 8 + header])["__metadata__"]
+            record = json.loads(metadata["state"])
+            tensors = load(content)
+        except (SafetensorError, ValueError, KeyError, TypeError):
             return
         self._start_moments()
         targets = dict(self._tensors())

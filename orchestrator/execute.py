@@ -239,7 +239,8 @@ def execute(
         If another process that trains with this one is gone.
     """
     store = RunStore(workspace)
-    if store.is_complete(planned.key):
+    # the first process says so for all, or the others would wait for one that trains nothing
+    if parallel.from_first(b"complete" if store.is_complete(planned.key) else b""):
         return
     spec = planned.spec
     loaded = load_dataset(workspace, tables)

@@ -170,6 +170,22 @@ def simulated(num: int, rng: np.random.Generator) -> Examples:
     return Examples(pack(bases), labels)
 
 
+def agreed(choices: Sequence[PrecisionChoice]) -> PrecisionChoice:
+    """Give the choice that all machines can train by: the first float32, or else the first.
+
+    One machine that trains slowly in bfloat16, or to another loss, decides for all, since the
+    precision is part of a run's key and any machine may be given any run.
+
+    Raises
+    ------
+    ValueError
+        There is no choice.
+    """
+    if not choices:
+        raise ValueError("no machine was checked; give one choice or more")
+    return next((choice for choice in choices if choice.precision == "float32"), choices[0])
+
+
 def settle(
     workspace: Workspace, ask: Callable[[], Sequence[PrecisionChoice]] = lambda: [check()]
 ) -> tuple[PrecisionChoice, bool]:
@@ -208,9 +224,7 @@ def settle(
                 "or give --precision"
             ) from error
         return choice, False
-    choices = list(ask())
-    slow = [choice for choice in choices if choice.precision == "float32"]
-    choice = [*slow, *choices][0]
+    choice = agreed(ask())
     try:
         with whole_file(path) as partial:
             partial.write_text(json.dumps(asdict(choice), indent=1) + "\n")

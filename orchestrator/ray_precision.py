@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.errors import RunError
-from orchestrator.precision import PrecisionChoice, check
+from orchestrator.precision import PrecisionChoice, Problem, check
 from orchestrator.ray_session import session
 
+ANSWER_SECONDS: Final = 600.0
+"""How long all nodes together may take: a check takes a minute, once a CPU of the node is free."""
 
-def check_nodes(address: str) -> list[PrecisionChoice]:
+
+def check_nodes(address: str | None, problem: Problem | None = None) -> list[PrecisionChoice]:
     """Check every node that trains, all at once; takes about a minute.
+
+    Parameters
+    ----------
+    address
+        Of the cluster; a Ray that this process is connected to already is taken in place of it.
+    problem
+        What to train; the usual one if None.
+
+    Returns
+    -------
+    list of PrecisionChoice
+        One for each node; `orchestrator.precision.agreed` says what follows from them.
 
     Raises
     ------
@@ -25,8 +40,22 @@ def check_nodes(address: str) -> list[PrecisionChoice]:
         nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         if not nodes:
             raise RunError("no node of the Ray cluster has a CPU: give --precision float32")
+        answers = [_remote(node["NodeID"], problem) for node in nodes]
         try:
-            choices: list[PrecisionChoice] = ray.get([_remote(node["NodeID"]) for node in nodes])
+            choices: list[PrecisionChoice] = ray.get(answers, timeout=ANSWER_SECONDS)
+        except GetTimeoutError as error:
+            done, _ = ray.wait(answers, num_returns=len(answers), timeout=0)
+            late = [
+                node["NodeManagerAddress"]
+                for node, answer in zip(nodes, answers, strict=True)
+                if answer not in done
+            ]
+            for answer in answers:
+                ray.cancel(answer, force=True)
+            raise RunError(
+                f"node {', '.join(late)} has not checked its precision in {ANSWER_SECONDS:.0f} s; "
+                "wait until its CPUs are free, or give --precision float32"
+            ) from error
         except (RayError, ImportError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise RunError(
@@ -35,6 +64,6 @@ def check_nodes(address: str) -> list[PrecisionChoice]:
         return choices
 
 
-def _remote(node_id: str) -> Any:
+def _remote(node_id: str, problem: Problem | None) -> Any:
     here = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(check).options(num_cpus=1, scheduling_strategy=here).remote()
+    return ray.remote(check).options(num_cpus=1, scheduling_strategy=here).remote(problem)

@@ -1,6 +1,8 @@
 """Several processes that train one network compute what one computes."""
 
+import contextlib
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from model.data_parallel import ALONE, DataParallel, OneProcess
 from model.errors import ModelError, ProcessLostError
 from model.network import NetworkConfig, build_network
 from model.seeds import seeded
-from model.training import Examples, TrainingConfig, TrainingResult, train
+from model.training import Epoch, Examples, StateFile, TrainingConfig, TrainingResult, train
 
 NUM_TFS = 3
 CONFIG = TrainingConfig(lr=0.003, batch_size=16, max_epochs=3)
@@ -75,7 +77,9 @@ def make_examples(num: int, seed: int, *, masked: bool = False) -> Examples:
     return Examples(rng.integers(0, 256, (num, 50), dtype=np.uint8), labels)
 
 
-def train_case(case: dict[str, Any], parallel: OneProcess) -> tuple[TrainingResult, Any]:
+def train_case(
+    case: dict[str, Any], parallel: OneProcess, **options: Any
+) -> tuple[TrainingResult, Any]:
     sizes = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)} | case.get("sizes", {})
     sizes["dropout"] = case["dropout"]
     network = InDouble(build_network(NetworkConfig(num_tfs=NUM_TFS, **sizes), seed=0))
@@ -87,8 +91,24 @@ def train_case(case: dict[str, Any], parallel: OneProcess) -> tuple[TrainingResu
         replace(CONFIG, both_strands=case.get("both_strands", True)),
         seed=0,
         parallel=parallel,
+        **options,
     )
     return result, network.state_dict()
+
+
+def interrupted_case(parallel: OneProcess, folder: str) -> list[Tensor]:
+    """Weights of a training that went on from a state that the first process alone can read."""
+    file = StateFile(path=Path(folder, f"state-{parallel.rank}.safetensors"), every_seconds=0)
+
+    def interrupt(epoch: Epoch) -> None:
+        if epoch.epoch == 2:
+            raise InterruptedError
+
+    with contextlib.suppress(InterruptedError):
+        train_case(CASES["masked"], parallel, state_file=file, on_epoch=interrupt)
+    result, state = train_case(CASES["masked"], parallel, state_file=file)
+    assert len(result.history) == CONFIG.max_epochs
+    return list(state.values())
 
 
 def batch_norm_case(num_rows: int, dtype: torch.dtype, parallel: OneProcess) -> dict[str, Tensor]:
@@ -127,6 +147,11 @@ def work(rank: int, num_processes: int, folder: str) -> None:
     found: dict[str, Any] = {
         "batch norm": {case: batch_norm_case(*case, parallel) for case in BATCH_NORM_CASES},
         "mask": dropout_case(parallel),
+        "from first": [
+            parallel.from_first(content)
+            for content in (b"of %d" % rank, b"" if rank == 0 else b"1")
+        ],
+        "interrupted": interrupted_case(parallel, tempfile.mkdtemp(dir=folder)),
     }
     network = nn.Sequential(nn.BatchNorm1d(2), nn.AlphaDropout())
     try:
@@ -208,6 +233,14 @@ def test_all_processes_end_with_the_same_bits(found: list[dict[str, Any]], name:
     for their_losses, _, their_weights in others:
         assert their_losses == losses
         assert all(torch.equal(their_weights[key], tensor) for key, tensor in weights.items())
+
+
+def test_all_processes_go_on_from_what_the_first_one_has(found: list[dict[str, Any]]) -> None:
+    for process in found:
+        assert process["from first"] == [b"of 0", b""]
+        _, _, undisturbed = process["masked"]
+        pairs = zip(process["interrupted"], undisturbed.values(), strict=True)
+        assert all(torch.equal(tensor, expected) for tensor, expected in pairs)
 
 
 def test_a_layer_that_is_not_known_is_refused_and_the_others_given_back(
