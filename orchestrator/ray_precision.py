@@ -66,4 +66,5 @@ def check_nodes(address: str | None, problem: Problem | None = None) -> list[Pre
 
 def _remote(node_id: str, problem: Problem | None) -> Any:
     here = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(check).options(num_cpus=1, scheduling_strategy=here).remote(problem)
+    asked: Any = ray.remote(check)
+    return asked.options(num_cpus=1, scheduling_strategy=here).remote(problem)
