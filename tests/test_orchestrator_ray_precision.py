@@ -1,4 +1,4 @@
-"""`--precision auto` on a cluster: every node of a real Ray is asked, and what they say agreed on."""
+"""`--precision auto` on a cluster: every node is asked, and what they say is agreed on."""
 
 import os
 from collections.abc import Iterator
