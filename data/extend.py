@@ -81,7 +81,7 @@ def new_regions(
 def _intervals(path: Path, regions: RegionTable, genome: Genome) -> Sites:
     rows = read_bed(path, BED3)
     codes = codes_on(rows, regions.chroms, genome)
-    return _sites(regions, codes, rows.integers(START), rows.integers(END))
+    return Sites.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
 
 
 def _summits_in(
@@ -90,12 +90,14 @@ def _summits_in(
     """Summits in accessible peaks and in no region: chromosome codes and positions."""
     peaks = read_lab_peaks(file.peaks)
     codes = codes_on(peaks.rows, regions.chroms, genome)
-    summits = _sites(regions, codes, peaks.summit, peaks.summit + np.int32(1))
+    summits = Sites.of_one_pair(regions.chroms, codes, peaks.summit, peaks.summit + np.int32(1))
     is_open = np.zeros(len(codes), dtype=bool)
     for code in np.unique(codes[codes >= 0]):
         own = opened.chrom == code
         here = np.flatnonzero(codes == code)
-        is_open[here] = _inside(peaks.summit[here], opened.start[own], opened.end[own])
+        is_open[here] = _overlapping(
+            peaks.summit[here], opened.start[own], opened.end[own], width_bp=1
+        )
     is_open[_in_regions(summits, regions)] = False
     return codes[is_open], peaks.summit[is_open]
 
@@ -121,7 +123,7 @@ def _kept(
         for chrom, centre in zip(chroms, centres, strict=True):
             start = np.unique(centre[chrom == code].astype(np.int64)) - REGION_WIDTH_BP // 2
             start = start[(start >= 0) & (start + REGION_WIDTH_BP <= genome.lengths_bp[name])]
-            start = start[~_near(start, taken)]
+            start = start[~_overlapping(start, taken, taken + REGION_WIDTH_BP)]
             own = regions.lies_on([name])
             start = start[~_overlapping(start, regions.start[own], regions.end[own])]
             taken = np.sort(np.concatenate([taken, _spaced(start)]))
@@ -139,48 +141,21 @@ def _spaced(start: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(kept, dtype=np.int64)
 
 
-def _near(start: NDArray[np.int64], taken: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether windows overlap others of their width, whose starts are sorted."""
-    return _overlapping(start, taken, taken + REGION_WIDTH_BP)
-
-
 def _overlapping(
-    start: NDArray[np.int64], low: NDArray[np.integer], high: NDArray[np.integer]
+    start: NDArray[np.integer],
+    low: NDArray[np.integer],
+    high: NDArray[np.integer],
+    width_bp: int = REGION_WIDTH_BP,
 ) -> NDArray[np.bool_]:
-    """Whether windows of a region's width overlap intervals."""
+    """Whether windows of a width overlap intervals, from `low` to before `high`."""
     # of all intervals that begin before a window's end, does one end after its start?
     order = np.argsort(low, kind="stable")
     furthest = np.maximum.accumulate(np.append(np.int64(-1), high[order].astype(np.int64)))
-    before = np.searchsorted(low[order], start + REGION_WIDTH_BP, side="left")
+    before = np.searchsorted(low[order], start + width_bp, side="left")
     return furthest[before] > start
-
-
-def _inside(
-    position: NDArray[np.int32], low: NDArray[np.int32], high: NDArray[np.int32]
-) -> NDArray[np.bool_]:
-    """Whether positions lie in intervals."""
-    order = np.argsort(low, kind="stable")
-    furthest = np.maximum.accumulate(np.append(np.int64(-1), high[order].astype(np.int64)))
-    return furthest[np.searchsorted(low[order], position, side="right")] > position
 
 
 def _in_regions(sites: Sites, regions: RegionTable) -> NDArray[np.int64]:
     """Indices of the intervals that overlap a region."""
     found = [site for site, _ in overlaps(regions, sites)]
     return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
-
-
-def _sites(
-    regions: RegionTable,
-    chrom: NDArray[np.int16],
-    start: NDArray[np.int32],
-    end: NDArray[np.int32],
-) -> Sites:
-    return Sites(
-        chroms=list(regions.chroms),
-        chrom=chrom,
-        start=start,
-        end=end,
-        pair=np.zeros(len(start), dtype=np.int32),
-        dropped={},
-    )

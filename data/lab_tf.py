@@ -6,7 +6,6 @@ accessibility of a biosample that the dataset lacks may be given.
 """
 
 import difflib
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.bed import BED3, BedBatch, read_bed
+from data.bed import BED3, read_bed
 from data.errors import DataError
 from data.evidence import evidence_codes, matched_hits, overlaps
 from data.genome import Genome
@@ -181,7 +180,9 @@ def label_lab_tf(
         pair = biosamples.index(file.biosample)
         peaks = read_lab_peaks(file.peaks)
         chrom = codes_on(peaks.rows, regions.chroms, genome)
-        summits = _sites(regions, chrom, peaks.summit, peaks.summit + np.int32(1), pair)
+        summits = Sites.of_one_pair(
+            regions.chroms, chrom, peaks.summit, peaks.summit + np.int32(1), pair
+        )
         sites = _sites_of(file, tf, regions, peaks, chrom, genome, pair)
         hits = matched_hits(regions, summits, profiled, accessible)
         peak_hits.append(hits)
@@ -249,7 +250,8 @@ def _accessible(
     open_regions = np.zeros(len(regions), dtype=bool)
     for path in paths:
         rows = read_bed(path, BED3)
-        places = _intervals(regions, rows, codes_on(rows, regions.chroms, genome))
+        codes = codes_on(rows, regions.chroms, genome)
+        places = Sites.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
         for _, region in overlaps(regions, places):
             open_regions[region] = True
     if not open_regions.any():
@@ -274,28 +276,6 @@ def _unknown_biosample(dataset: Dataset, biosample: str) -> str:
     )
 
 
-def _intervals(regions: RegionTable, rows: BedBatch, chrom: NDArray[np.int16]) -> Sites:
-    return _sites(regions, chrom, rows.integers(START), rows.integers(END), 0)
-
-
-def _sites(
-    regions: RegionTable,
-    chrom: NDArray[np.int16],
-    start: NDArray[np.int32],
-    end: NDArray[np.int32],
-    pair: int,
-) -> Sites:
-    """Intervals of one pair; those on other chromosomes stay, with a code that no region has."""
-    return Sites(
-        chroms=list(regions.chroms),
-        chrom=chrom,
-        start=start,
-        end=end,
-        pair=np.full(len(start), pair, dtype=np.int32),
-        dropped={},
-    )
-
-
 def _sites_of(
     file: PeakFile,
     tf: LabTF,
@@ -309,12 +289,14 @@ def _sites_of(
     if file.sites is not None:
         rows = read_bed(file.sites, BED3)
         codes = codes_on(rows, regions.chroms, genome)
-        return _sites(regions, codes, rows.integers(START), rows.integers(END), pair)
+        return Sites.of_one_pair(
+            regions.chroms, codes, rows.integers(START), rows.integers(END), pair
+        )
     if tf.motif is None or genome is None:
         return None
     found = predict_sites(peaks, np.flatnonzero(chrom >= 0), genome, tf.motif, tf.rule)
     end = found.start + np.int32(found.length_bp)
-    return _sites(regions, chrom[found.peak], found.start, end, pair)
+    return Sites.of_one_pair(regions.chroms, chrom[found.peak], found.start, end, pair)
 
 
 def _counts(
@@ -407,11 +389,10 @@ def recorded_motif(added: Mapping[str, Any] | None) -> Motif | None:
 
 
 def _motif_record(motif: Motif, rule: SiteRule) -> dict[str, Any]:
-    matrix = np.ascontiguousarray(motif.probabilities)
     return {
         "tf": motif.tf,
         "matrix_id": motif.matrix_id,
-        "hash": hashlib.blake2b(matrix.tobytes(), digest_size=8).hexdigest(),
+        "hash": motif.digest,
         "probabilities": motif.probabilities.tolist(),
         "p_value": rule.p_value,
         "flank_bp": rule.flank_bp,

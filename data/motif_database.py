@@ -91,6 +91,7 @@ def jaspar_profiles(release: str = RELEASE) -> tuple[Profile, ...]:
     return tuple(sorted(map(_profile, entries), key=lambda profile: profile.matrix_id))
 
 
+@cache
 def jaspar_matrix(matrix_id: str) -> Profile | None:
     """Matrix of JASPAR 2020, or else of the newest release that has it; None if none has."""
     newest_first = sorted(pyjaspar.jaspar_releases, reverse=True)

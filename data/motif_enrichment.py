@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 from data.motifs import Motif, best_hits
 from data.region_table import RegionTable
@@ -53,16 +53,10 @@ def enriched_motifs(
     if not len(bound) or not len(unbound):
         return []
     codes = unpack(regions.sequences[np.concatenate([bound, unbound])])
+    is_bound = np.arange(len(codes)) < len(bound)
     found = [
-        Enrichment(motif=motif, auroc=_auroc(best_hits(codes, motif).score, len(bound)))
+        Enrichment(motif=motif, auroc=float(roc_auc_score(is_bound, best_hits(codes, motif).score)))
         for motif in motifs
         if motif.length_bp <= codes.shape[1]
     ]
     return sorted(found, key=lambda one: (-one.auroc, one.motif.matrix_id))
-
-
-def _auroc(scores: NDArray[np.float32], num_bound: int) -> float:
-    """Area under the ROC curve of scores whose first ones are of bound regions."""
-    ranks = rankdata(scores)[:num_bound]
-    num_unbound = len(scores) - num_bound
-    return float((ranks.sum() - num_bound * (num_bound + 1) / 2) / (num_bound * num_unbound))

@@ -7,6 +7,7 @@ Sequences are base codes: A 0, C 1, G 2, T 3, unknown 4 (`data.sequence`). Score
 uniform background; `data.pwm_scan` tells how likely they are by chance.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -44,6 +45,12 @@ class Motif:
     def log_odds(self) -> NDArray[np.float32]:
         """Bits over a uniform background, shape (4, L)."""
         return np.log2(self.probabilities * 4).astype(np.float32)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the probabilities, 16 hexadecimal digits."""
+        matrix = np.ascontiguousarray(self.probabilities)
+        return hashlib.blake2b(matrix.tobytes(), digest_size=8).hexdigest()
 
     @property
     def max_score(self) -> float:

@@ -4,7 +4,7 @@ A peak counts by its summit, one base wide; see `data.sources` for the formats.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +51,25 @@ class Sites:
     """Index of the pair, shape (M,)."""
     dropped: dict[str, int]
     """Numbers of rows left out or collapsed, by reason."""
+
+    @classmethod
+    def of_one_pair(
+        cls,
+        chroms: Sequence[str],
+        chrom: NDArray[np.int16],
+        start: NDArray[np.int32],
+        end: NDArray[np.int32],
+        pair: int = 0,
+    ) -> "Sites":
+        """Intervals of one pair; those on other chromosomes stay, with a code that none has."""
+        return cls(
+            chroms=list(chroms),
+            chrom=chrom,
+            start=start,
+            end=end,
+            pair=np.full(len(start), pair, dtype=np.int32),
+            dropped={},
+        )
 
 
 def read_peaks(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Sites:

@@ -121,6 +121,16 @@ class Study:
         """Name of the multi-model's TFs for tags and tables."""
         return self.pretraining.name(self.pretrain_tfs, tfs)
 
+    def builder(self, dataset: Dataset) -> SpecBuilder:
+        """Give what makes specs of the study's settings."""
+        return SpecBuilder(
+            dataset=dataset,
+            trainings=self.scale.trainings,
+            sampling=self.sampling,
+            rows=self.pretraining.rows,
+            network=self.network,
+        )
+
     def about(self, tfs: tuple[str, ...]) -> "Study":
         """The same study on other target TFs."""
         return replace(self, tfs=tfs)
@@ -159,13 +169,7 @@ class Draft:
     def __init__(self, experiment: str, loaded: LoadedDataset, study: Study) -> None:
         self.loaded = loaded
         self.study = study
-        self.builder = SpecBuilder(
-            dataset=loaded.dataset,
-            trainings=study.scale.trainings,
-            sampling=study.sampling,
-            rows=study.pretraining.rows,
-            network=study.network,
-        )
+        self.builder = study.builder(loaded.dataset)
         self._experiment = experiment
         self._runs: list[PlannedRun] = []
         self._sizes: dict[str, RunSize] = {}

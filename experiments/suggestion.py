@@ -30,7 +30,6 @@ from data.motif_enrichment import enriched_motifs
 from data.motifs import Motif, jaspar_motifs
 from experiments import peaks_needed
 from experiments.pretraining import MIN_BOUND, Pretraining
-from experiments.settings import SpecBuilder
 from experiments.study import Study
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
@@ -166,7 +165,9 @@ def start_from_tfs(
     DataError
         If a TF is unknown, or too few regions are resolved for all.
     """
-    spec = _builder(loaded, study, "complete").multi(tuple(tfs), seed=study.seed)
+    spec = replace(study.builder(loaded.dataset), rows="complete").multi(
+        tuple(tfs), seed=study.seed
+    )
     loaded.select(spec.regions)
     return Start(
         kind="named", spec=spec, reason="as named", is_finished=store.is_complete(spec.key)
@@ -261,7 +262,7 @@ def _start(
     """Spec of a kind's multi-model, and why it has its TFs."""
     if kind == MASKED:
         return _masked(loaded, study, store, tf, left_out)
-    builder = _builder(loaded, study, "complete")
+    builder = replace(study.builder(loaded.dataset), rows="complete")
     if kind == COMPLETE:
         pretraining = Pretraining(leave_out=left_out)
         num_tfs = len([one for one in loaded.dataset.summaries() if one.added is None])
@@ -285,7 +286,7 @@ def _masked(
 ) -> tuple[RunSpec, str]:
     pretraining = Pretraining(rows="resolved", min_bound=MIN_BOUND, leave_out=left_out)
     tfs = pretraining.tfs(loaded.dataset, None, study.modes)
-    spec = _builder(loaded, study, "resolved").multi(tfs, seed=study.seed)
+    spec = replace(study.builder(loaded.dataset), rows="resolved").multi(tfs, seed=study.seed)
     found = [
         other
         for other in (run.planned.spec for run in store.completed())
@@ -318,16 +319,6 @@ def _is_current(loaded: LoadedDataset, spec: RunSpec) -> bool:
         return loaded.dataset.fingerprint(spec.regions.tfs) == spec.regions.dataset
     except DataError:
         return False
-
-
-def _builder(loaded: LoadedDataset, study: Study, rows: str) -> SpecBuilder:
-    return SpecBuilder(
-        dataset=loaded.dataset,
-        trainings=study.scale.trainings,
-        sampling=study.sampling,
-        rows="resolved" if rows == "resolved" else "complete",
-        network=study.network,
-    )
 
 
 def _first_motif(tf: str) -> tuple[Motif, ...]:

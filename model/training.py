@@ -140,7 +140,7 @@ def train(
         parallel.joined(network),
     ):
         if config.probe is not None:
-            known = train if config.max_epochs else train.and_also(val)
+            known = train.and_also(val) if config.learns_from_val else train
             fit_output_layer(network, known, config.probe, device=device)
         else:
             fit_motif_term(network, train, device=device)

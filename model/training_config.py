@@ -99,6 +99,11 @@ class TrainingConfig:
         """Which strands of an example are validated on."""
         return "forward" if self.random_strand else self.train_strands
 
+    @property
+    def learns_from_val(self) -> bool:
+        """Whether the validation regions are learnt from too, since they choose no epoch."""
+        return self.probe is not None and self.max_epochs == 0
+
     def num_epochs(self, num_steps: int) -> int:
         """Epochs at most, of so many steps each."""
         if self.max_epochs == 0:

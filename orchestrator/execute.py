@@ -249,8 +249,7 @@ def execute(
     first = parallel.rank == 0
     noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
     with one_thread(), noting as tell:
-        network = starting_network(spec, store)
-        _give_motif(spec, network, loaded.dataset)
+        network = starting_network(spec, store, loaded.dataset)
         examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
         result = _train(spec, network, examples, tell, parallel, state_file)
         if not first:
@@ -302,23 +301,17 @@ def _noting_epochs(
         notes.clear(planned)
 
 
-def starting_network(spec: RunSpec, store: RunStore) -> nn.Module:
-    """Build a run's network with the weights that its training starts from."""
-    if spec.start is None:
-        return build_network(spec.network, seed=spec.seed)
-    path = store.open(spec.start.key).path
-    if spec.layers == "all":
-        return load(path)
+def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Module:
+    """Build a run's network with the weights, and the motif, that its training starts from."""
+    if spec.start is not None and spec.layers == "all":
+        return load(store.open(spec.start.key).path)
     network = build_network(spec.network, seed=spec.seed)
-    transfer(load_state(path), network)
-    return network
-
-
-def _give_motif(spec: RunSpec, network: nn.Module, dataset: Dataset) -> None:
-    """Give a network with a motif's term the motif that its spec names."""
+    if spec.start is not None:
+        transfer(load_state(store.open(spec.start.key).path), network)
     term = network.motif_term if isinstance(network, BindingNetwork) else None
     if term is not None:
         term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
+    return network
 
 
 def _train(

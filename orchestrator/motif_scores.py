@@ -6,7 +6,6 @@ that a network would train and validate on. The odds of being bound are taken to
 bit above it.
 """
 
-import hashlib
 from typing import Final
 
 import numpy as np
@@ -44,7 +43,7 @@ def motif_name(motif: Motif) -> str:
     profile = jaspar_matrix(motif.matrix_id)
     if profile is not None and np.array_equal(profile.probabilities, motif.probabilities):
         return motif.matrix_id
-    return f"{motif.matrix_id}{_HASH_MARK}{_hash(motif)}"
+    return f"{motif.matrix_id}{_HASH_MARK}{motif.digest}"
 
 
 def motif_named(name: str, dataset: Dataset, tf: str) -> Motif:
@@ -83,11 +82,6 @@ def motif_probabilities(
     # exponents beyond a float's reach would warn and change nothing
     bits = np.clip(scores[test] - threshold, -100, 100)
     return (1 / (1 + np.exp2(-bits)))[:, None].astype(np.float32)
-
-
-def _hash(motif: Motif) -> str:
-    matrix = np.ascontiguousarray(motif.probabilities)
-    return hashlib.blake2b(matrix.tobytes(), digest_size=8).hexdigest()
 
 
 def best_threshold(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:

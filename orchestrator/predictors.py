@@ -219,7 +219,7 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
         If the dataset is no longer the one that the run was trained on.
     """
     training = run.planned.spec.training
-    if training is not None and training.probe is not None and not training.max_epochs:
+    if training is not None and training.learns_from_val:
         return Calibration()
     kept = workspace.calibration(run.key, tf)
     if kept.is_file():

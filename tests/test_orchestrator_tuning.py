@@ -107,6 +107,7 @@ class Poisoned:
     def __init__(self, loaded: LoadedDataset) -> None:
         self.loaded = loaded
         self.regions = loaded.regions
+        self.dataset = loaded.dataset
 
     def select(self, spec: Any) -> Selection:
         selection = self.loaded.select(spec)
@@ -146,7 +147,9 @@ def test_a_setting_is_judged_on_regions_that_neither_taught_nor_chose(
     expected = []
     for number, fold in enumerate(make_folds(selection, 2, tuning.run.seed)):
         seed = derived_seed(tuning.run.seed, number)
-        network = starting_network(replace(tuning.run, seed=seed), RunStore(pretrained))
+        network = starting_network(
+            replace(tuning.run, seed=seed), RunStore(pretrained), load_dataset(pretrained).dataset
+        )
         train(network, examples(fold.learn), examples(fold.choose), config, seed=seed)
         judging = examples(fold.judge)
         probability = predict(network, judging.sequences).astype(float)

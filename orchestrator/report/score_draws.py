@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics import THRESHOLD, evaluate
+from model.metrics import THRESHOLD
 from orchestrator.report.predictions import Predictions
-from orchestrator.report.statistics import LEVEL, Floats, Interval
+from orchestrator.report.statistics import Floats, Interval, interval
 
 SCORES: Final = ("mcc", "auroc", "average_precision")
 NUM_DRAWS: Final = 1000
@@ -116,23 +116,12 @@ def weighted_scores(predicted: Predictions, weights: NDArray[np.int64]) -> Float
     return scores
 
 
-def score_means(replicates: Sequence[Predictions]) -> Floats:
-    """Mean scores over replicates, shape (3,), in the order of `SCORES`."""
-    rows = []
-    for one in replicates:
-        found = evaluate(one.bound.astype(np.float32), one.probability)
-        rows.append([getattr(found, name) for name in SCORES])
-    return np.mean(rows, axis=0)
-
-
 def ends_of(draws: Floats) -> Interval:
     """Percentile interval of draws of shape (B,), undefined ones left out."""
     defined = draws[~np.isnan(draws)]
     if not len(defined):
         return Interval(low=float("nan"), high=float("nan"))
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(low=float(low), high=float(high))
+    return interval(defined)
 
 
 def _drawn(rng: np.random.Generator, num: int, size: int) -> NDArray[np.int64]:

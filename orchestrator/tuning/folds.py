@@ -233,7 +233,7 @@ def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tup
     with one_thread():
         for number, fold in enumerate(folds):
             spec = replace(tuning.run, seed=derived_seed(tuning.run.seed, number))
-            network = starting_network(spec, RunStore(workspace))
+            network = starting_network(spec, RunStore(workspace), loaded.dataset)
             learn, choose, held_out = (
                 _examples(loaded.regions, selection, rows)
                 for rows in (fold.learn, fold.choose, fold.judge)

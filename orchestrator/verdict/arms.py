@@ -5,8 +5,6 @@ from fractions import Fraction
 from typing import Final
 
 from orchestrator.plan import CONTROL, NO_MOTIF, PlannedRun
-from orchestrator.report.predictions import Predictions, read_predictions
-from orchestrator.store import RunStore
 
 EXPERIMENT: Final = "own-tf"
 WHOLE: Final = "all regions"
@@ -35,21 +33,10 @@ def arm_of(planned: PlannedRun) -> str:
     return MOTIF if planned.arm == "motif" else ""
 
 
-def read_arms(store: RunStore, plan: Iterable[PlannedRun]) -> dict[str, list[Predictions]]:
-    """Read the predictions of finished runs by arm, replicates in order.
-
-    Raises
-    ------
-    RunError
-        If a run is missing or damaged.
-    """
-    found: dict[str, list[tuple[int, Predictions]]] = {}
-    for planned in plan:
-        arm = arm_of(planned)
-        if arm:
-            predicted = read_predictions(store.open(planned.key))
-            found.setdefault(arm, []).append((planned.replicate, predicted))
-    return {
-        arm: [predicted for _, predicted in sorted(own, key=lambda pair: pair[0])]
-        for arm, own in found.items()
-    }
+def by_arm(plan: Iterable[PlannedRun]) -> dict[str, list[PlannedRun]]:
+    """Runs of the experiment by arm, without multi-models; replicates in order."""
+    found: dict[str, list[PlannedRun]] = {}
+    for planned in sorted(plan, key=lambda run: run.replicate):
+        if arm := arm_of(planned):
+            found.setdefault(arm, []).append(planned)
+    return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,16 @@ from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset, load_dataset, one_thread
 from orchestrator.plan import PlannedRun
 from orchestrator.predictors import calibration_of
-from orchestrator.report.score_draws import SCORES, ends_of, score_draws, score_means
+from orchestrator.report.predictions import read_predictions
+from orchestrator.report.score_draws import SCORES, ends_of, score_draws
 from orchestrator.report.statistics import Floats, Interval
-from orchestrator.store import RunStore
+from orchestrator.store import RunStore, StoredRun
 from orchestrator.verdict.arms import (
     ARMS,
     MOTIF,
     SCRATCH,
     TRANSFER,
-    arm_of,
-    read_arms,
+    by_arm,
 )
 from orchestrator.workspace import Workspace
 
@@ -141,33 +141,35 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         If a run is missing or damaged, or a class has no test region.
     """
     store = RunStore(workspace)
-    arms = read_arms(store, plan)
-    for one in arms[TRANSFER]:
+    runs = {arm: [store.open(one.key) for one in own] for arm, own in by_arm(plan).items()}
+    predicted = {arm: [read_predictions(run) for run in own] for arm, own in runs.items()}
+    for one in predicted[TRANSFER]:
         if one.bound.all() or not one.bound.any():
             raise RunError(
                 f"{tf}: {int(one.bound.sum())} of {len(one.bound)} regions to test on are bound; "
                 "name other chromosomes by --test-chroms, or give more peaks"
             )
-    draws = score_draws(arms)
-    means = {arm: score_means(own) for arm, own in arms.items()}
-    models = _by_replicate(plan, TRANSFER)
+    draws = score_draws(predicted)
+    metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
+    means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
+    models = runs[TRANSFER]
     loaded = load_dataset(workspace)
-    first = models[0]
+    first = models[0].planned
     start = first.spec.start
     if start is None:
         raise RunError(f"{first.name}: has no multi-model to start from")
     selection = loaded.select(first.spec.regions)
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
-    steps = _steps(store, plan, means, draws)
-    metrics = [store.open(run.key).metrics for run in models]
+    sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
+    steps = _steps(sizes, means, draws)
     return Numbers(
         tf=tf,
-        arms={arm: _values(means[arm], draws[arm]) for arm in ARMS if arm in arms},
+        arms={arm: _values(means[arm], draws[arm]) for arm in ARMS if arm in runs},
         gains={
             arm: _values(means[TRANSFER] - means[arm], draws[TRANSFER] - draws[arm])
             for arm in ARMS
-            if arm in arms and arm != TRANSFER
+            if arm in runs and arm != TRANSFER
         },
         steps=steps,
         outlook=_outlook(steps, draws),
@@ -178,7 +180,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         num_val_bound=counts[Part.VAL],
         num_test_bound=counts[Part.TEST],
         num_test=len(bound[Part.TEST]),
-        num_seen=max(one["num_test_regions_seen_in_pretraining"] for one in metrics),
+        num_seen=max(one["num_test_regions_seen_in_pretraining"] for one in metrics[TRANSFER]),
         sites=_sites(loaded.dataset, tf),
         split=_split(first),
         start_key=start.key,
@@ -188,8 +190,9 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     )
 
 
-def _by_replicate(plan: Sequence[PlannedRun], arm: str) -> list[PlannedRun]:
-    return sorted((run for run in plan if arm_of(run) == arm), key=lambda run: run.replicate)
+def _means(metrics: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Floats:
+    """Means over replicates of some of their metrics, in the order of the names."""
+    return np.array([[one[name] for name in names] for one in metrics], dtype=np.float64).mean(0)
 
 
 def _values(means: Floats, draws: Floats) -> dict[str, Value]:
@@ -200,19 +203,13 @@ def _values(means: Floats, draws: Floats) -> dict[str, Value]:
 
 
 def _steps(
-    store: RunStore,
-    plan: Sequence[PlannedRun],
-    means: Mapping[str, Floats],
-    draws: Mapping[str, Floats],
+    sizes: Mapping[str, int], means: Mapping[str, Floats], draws: Mapping[str, Floats]
 ) -> tuple[Step, ...]:
     names = [arm for arm in means if arm not in ARMS] + [TRANSFER]
-    found = []
-    for name in names:
-        runs = _by_replicate(plan, name)
-        num_bound = np.mean([store.open(run.key).metrics["num_bound"] for run in runs])
-        scores = _values(means[name], draws[name])
-        found.append(Step(name=name, num_bound=round(float(num_bound)), scores=scores))
-    return tuple(sorted(found, key=lambda step: _fraction(step.name)))
+    return tuple(
+        Step(name=name, num_bound=sizes[name], scores=_values(means[name], draws[name]))
+        for name in sorted(names, key=_fraction)
+    )
 
 
 def _fraction(name: str) -> Fraction:
@@ -233,16 +230,14 @@ def _outlook(steps: Sequence[Step], draws: Mapping[str, Floats]) -> Value | None
 
 
 def _check(
-    workspace: Workspace, loaded: LoadedDataset, models: Sequence[PlannedRun], tf: str
+    workspace: Workspace, loaded: LoadedDataset, models: Sequence[StoredRun], tf: str
 ) -> CalibrationCheck:
     """Calibrated probabilities of the test regions of all replicates, beside their labels."""
-    store = RunStore(workspace)
     probabilities: list[NDArray[np.float32]] = []
     labels: list[NDArray[np.bool_]] = []
-    for planned in models:
-        run = store.open(planned.key)
+    for run in models:
         calibration = calibration_of(workspace, run, tf, 0)
-        selection = loaded.select(planned.spec.regions)
+        selection = loaded.select(run.planned.spec.regions)
         rows = selection.rows(Part.TEST)
         with one_thread():
             logits = both_strand_logits(
