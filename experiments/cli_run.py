@@ -114,7 +114,8 @@ def run(
     mode_models: Annotated[
         int | None,
         typer.Option(
-            help="Multi-models of peaks-needed that lack the modes of its targets; one per target."
+            help="Multi-models of peaks-needed that lack the modes of its targets; one per target, "
+            "0 leaves them out."
         ),
     ] = None,
     replicates: Annotated[int | None, typer.Option(help="Replicates of everything.")] = None,

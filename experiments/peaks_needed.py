@@ -11,7 +11,8 @@ Per replicate and target, for each number of bound regions, six arms on the very
 
 None of the multi-models knows a target. The regions are held back from all of them, by one draw for
 a seed, or by chromosome. The last kind of multi-model is trained once per target, or for groups of
-targets, whose modes it then lacks together: cheaper, and harder than need be.
+targets, whose modes it then lacks together: cheaper, and harder than need be. It costs most of all,
+and can be left out.
 
 All multi-models of a replicate are also scored on the test regions of the complete one, which says
 what masking does for the multi-task prediction itself.
@@ -158,7 +159,8 @@ def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Ite
         _Kind(COMPLETE, Pretraining(min_bound=MIN_BOUND, leave_out=targets), targets),
         _Kind(MASKED, _masked(leave_out=targets), targets),
     ]
-    num_groups = min(draft.study.scale.mode_models or len(targets), len(targets))
+    wanted = draft.study.scale.mode_models
+    num_groups = len(targets) if wanted is None else min(wanted, len(targets))
     for group in (targets[number::num_groups] for number in range(num_groups)):
         kinds.append(_Kind(MASKED_HARD, _masked(leave_out=targets, modes_of=group), group))
     complete: RunSpec | None = None

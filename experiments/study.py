@@ -37,7 +37,7 @@ class Scale:
     """Bound regions of each step of `peaks-needed`; None is all."""
     mode_models: int | None = None
     """Multi-models of `peaks-needed` that lack the binding modes of some of its targets; None takes
-    one for each target."""
+    one for each target, 0 leaves that arm out."""
     num_bound: int = 1000
     """Bound regions of an individual model in `binding-modes` and `pretraining-sets`."""
     set_regions: int | None = 70_000
@@ -57,8 +57,8 @@ class Scale:
         Sampling(max_multi_regions=self.set_regions)
         if not self.sizes or not self.peak_sizes:
             raise ValueError("no sizes; give at least one")
-        if self.mode_models is not None and self.mode_models < 1:
-            raise ValueError(f"mode_models is {self.mode_models}; give 1 or more")
+        if self.mode_models is not None and self.mode_models < 0:
+            raise ValueError(f"mode_models is {self.mode_models}; give 0 or more")
 
 
 SCALES: Final[Mapping[str, Scale]] = {
