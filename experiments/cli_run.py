@@ -213,8 +213,7 @@ def run(
             trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
             trainings = trainings.in_precision(chosen_precision)
             if fine_tuning is not None:
-                settings = read_training(fine_tuning)
-                trainings = replace(trainings, transfer=settings, masked_transfer=settings)
+                trainings = trainings.tuned(read_training(fine_tuning))
             if freeze:
                 layers = published(network.value, num_tfs=1)
                 trainings = trainings.freezing(names_in(freeze), layers)

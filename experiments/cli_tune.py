@@ -1,7 +1,7 @@
-"""`bindgrid tune`: search the settings of fine-tuning for one TF."""
+"""`bindgrid tune`: search the settings of fine-tuning for a TF, or by several for others."""
 
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,14 +17,24 @@ from experiments.console import (
     steps,
 )
 from experiments.plan_progress import PlanProgress
-from experiments.run_options import Keep, Precision, settled
+from experiments.run_options import (
+    Keep,
+    MultiModel,
+    Precision,
+    Pretrain,
+    Split,
+    names_in,
+    settled,
+    split_by,
+)
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.study import Study
+    from orchestrator.execute import LoadedDataset
     from orchestrator.plan import PlannedRun, RunOutcome
-    from orchestrator.tuning.folds import SearchSpace, Tuning
+    from orchestrator.tuning.folds import Tuning
     from orchestrator.tuning.study import TunedTrial, TuningResult, TuningStudy
 
 
@@ -34,10 +44,39 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    tf: Annotated[str, typer.Option(help="The target TF.")],
+    tf: Annotated[
+        str,
+        typer.Option(
+            help="The target TF; or several, separated by commas, whose mean decides: settings for "
+            "TFs that are none of them."
+        ),
+    ],
     pretrain_tfs: Annotated[
         str, typer.Option(help="TFs of the multi-model, as for `bindgrid run transfer`.")
-    ] = "50",
+    ] = "",
+    pretrain: Annotated[
+        Pretrain, typer.Option(help="Regions of the multi-model, as for `bindgrid run`.")
+    ] = Pretrain.COMPLETE,
+    min_bound: Annotated[
+        int | None,
+        typer.Option(help="Bound regions that a TF of the multi-model has; 100 if masked."),
+    ] = None,
+    leave_out: Annotated[
+        str,
+        typer.Option(
+            help="TFs that the multi-model must not know, or `none`; of a masked one the --tf."
+        ),
+    ] = "",
+    leave_out_mode: Annotated[
+        bool, typer.Option("--leave-out-mode", help="Nor any TF of their binding modes.")
+    ] = False,
+    hold_back: Annotated[
+        float | None,
+        typer.Option(help="Fraction of all regions kept from multi-models, as for `bindgrid run`."),
+    ] = None,
+    motif: Annotated[
+        bool, typer.Option("--motif", help="Have each TF's motif as a term of its logits.")
+    ] = False,
     sample: Annotated[
         int, typer.Option(help="Bound regions (and as many unbound); 0 takes all.")
     ] = 500,
@@ -47,7 +86,16 @@ def tune(
     folds: Annotated[
         int, typer.Option(help="Parts of the regions that each setting is judged on.")
     ] = 5,
-    max_epochs: Annotated[int, typer.Option(help="Most epochs to try.")] = 40,
+    max_epochs: Annotated[
+        int, typer.Option(help="Most epochs to try, where validation chooses one.")
+    ] = 40,
+    max_steps: Annotated[
+        int,
+        typer.Option(
+            help="Most steps to try after the output layer's regression, with which transfer "
+            "from a masked multi-model begins (up to 1,000 bound regions)."
+        ),
+    ] = 600,
     seed: Annotated[int, typer.Option(help="Seed, as for `bindgrid run transfer`.")] = 0,
     pretrain_epochs: Annotated[
         int | None, typer.Option(help="Epochs of the multi-model at most.")
@@ -58,6 +106,9 @@ def tune(
     precision: Annotated[
         Precision, typer.Option(help="Of products in training, as for `bindgrid run`.")
     ] = Precision.FLOAT32,
+    split: Annotated[Split, typer.Option(help="How regions are split.")] = Split.RANDOM,
+    val_chroms: Annotated[str, typer.Option(help="Chromosomes to validate on.")] = "",
+    test_chroms: Annotated[str, typer.Option(help="Chromosomes to test on.")] = "",
     workers: Annotated[
         int | None, typer.Option(help="Trials at once on Ray; one per CPU if not given.")
     ] = None,
@@ -66,41 +117,55 @@ def tune(
     ] = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Search rate, epochs, frozen layers and batch size of fine-tuning by Optuna.
+    """Search the settings of fine-tuning by Optuna.
 
     Validation decides, test regions are never read. Trials that are complete are kept: a rerun
-    goes on, up to `--trials` in all. The first trial is the paper's setting.
+    goes on, up to `--trials` in all. The first trial is what `bindgrid run` would do.
 
     Example: bindgrid tune --tf SPI1 --pretrain-tfs 50 --sample 500 --trials 20
     """
     from experiments.settings import Trainings
     from experiments.study import Scale, Study
+    from orchestrator.execute import load_dataset
     from orchestrator.lock import sole_driver
-    from orchestrator.tuning.folds import SearchSpace
     from orchestrator.tuning.study import TuningStudy, write_chosen
 
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
+        loaded = load_dataset(place)
+        multi_model = MultiModel(
+            tfs=pretrain_tfs,
+            pretrain=pretrain,
+            min_bound=min_bound,
+            leave_out=leave_out,
+            leave_out_mode=leave_out_mode,
+            hold_back=hold_back,
+        )
         with checked_settings():
+            if not names_in(tf):
+                raise ValueError("no TF to tune for; name a TF by --tf")
             if trials < 1:
                 raise ValueError(f"{trials} trials choose nothing; give 1 or more")
             if workers is not None and workers < 1:
                 raise ValueError(f"{workers} workers cannot train anything: give 1 or more")
-            names = tuple(name.strip() for name in pretrain_tfs.split(",") if name.strip())
             trainings = (
                 Trainings().with_epochs(multi=pretrain_epochs).in_precision(chosen_precision)
             )
             if pretrain_keep is Keep.LAST:
                 trainings = trainings.keeping_last()
             experiment = Study(
-                tfs=(tf,),
-                pretrain_tfs=int(pretrain_tfs) if pretrain_tfs.isdigit() else names,
+                tfs=names_in(tf),
+                pretrain_tfs=multi_model.wanted(),
+                pretraining=multi_model.pretraining(names_in(tf)),
                 seed=seed,
+                sampling=multi_model.held_back_of(
+                    split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
+                ),
                 scale=Scale(transfer_bound=sample or None, trainings=trainings),
             )
-            space = SearchSpace(epochs=(SearchSpace.epochs[0], max_epochs))
-        multi, tuning = _plan(place, experiment, space, folds)
+            lengths = _Lengths(max_epochs=max_epochs, max_steps=max_steps)
+            multi, tuning = _plan(loaded, experiment, lengths, folds, with_motif=motif)
     with sole_driver(place):
         study = TuningStudy(tuning, place)
         err.print(f"{trials} trials, {study.num_complete()} complete already", highlight=False)
@@ -116,22 +181,49 @@ def tune(
     out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
 
 
-def _plan(
-    workspace: Workspace, experiment: "Study", space: "SearchSpace", num_folds: int
-) -> tuple["PlannedRun", "Tuning"]:
-    """Give the multi-model of the experiment, and the tuning of its fine-tuning."""
-    from experiments.transfer import transfer
-    from orchestrator.execute import load_dataset
-    from orchestrator.tuning.folds import Tuning, make_folds
+class _Lengths(NamedTuple):
+    """The longest fine-tunings to try."""
 
-    loaded = load_dataset(workspace)
+    max_epochs: int
+    max_steps: int
+
+
+def _plan(
+    loaded: "LoadedDataset",
+    experiment: "Study",
+    lengths: _Lengths,
+    num_folds: int,
+    *,
+    with_motif: bool,
+) -> tuple["PlannedRun", "Tuning"]:
+    """Give the multi-model of the experiment, and the tuning of its fine-tunings."""
+    from experiments.transfer import transfer
+    from orchestrator.motif_scores import motif_of
+    from orchestrator.tuning.folds import Tuning, make_folds
+    from orchestrator.tuning.space import ProbeSpace, SearchSpace, Space
+
     runs = transfer(loaded, experiment).runs
     multi = next(run for run in runs if run.arm == "multi" and not run.tf)
-    tuned = next(run for run in runs if run.arm == "transfer")
-    with checked_settings():
-        tuning = Tuning(run=tuned.spec, space=space, num_folds=num_folds)
+    builder = experiment.builder(loaded.dataset)
+    tuned = [
+        builder.transfer(
+            run.spec.regions,
+            multi=multi.spec,
+            motif=motif_of(run.tf) if with_motif else None,
+        )
+        for run in runs
+        if run.arm == "transfer"
+    ]
+    training = tuned[0].training
+    space: Space
+    if training is not None and training.probe is not None:
+        space = ProbeSpace(max_steps=lengths.max_steps)
+    else:
+        space = SearchSpace(epochs=(SearchSpace.epochs[0], lengths.max_epochs))
+    tuning = Tuning(runs=tuple(tuned), space=space, num_folds=num_folds)
     # too few regions are told now, not after the pre-training
-    make_folds(loaded.select(tuning.run.regions), num_folds, tuning.run.seed)
+    for run in tuning.runs:
+        make_folds(loaded.select(run.regions), num_folds, run.seed)
     return multi, tuning
 
 
@@ -222,38 +314,50 @@ def _log(result: "TuningResult", workspace: Workspace) -> None:
 
 def _print_result(result: "TuningResult") -> None:
     tuning = result.tuning
-    table = Table("setting", title=f"Fine-tuning {tuning.tf}, {len(result.trials)} trials")
-    for title in ("trial", "val. loss", "sd", "rate", "epochs", "frozen", "batch"):
+    table = Table("setting", title=f"Fine-tuning {tuning.name}, {len(result.trials)} trials")
+    names = [_TITLES.get(name, name) for name in tuning.space.distributions()]
+    for title in ("trial", "val. loss", "sd", *names):
         table.add_column(title, justify="right")
     table.add_row("best", *_cells(tuning, result.best))
-    table.add_row("paper's", *_cells(tuning, result.first))
+    table.add_row(_first_name(tuning), *_cells(tuning, result.first))
     out.print(table)
     out.print(_verdict(result), highlight=False, soft_wrap=True)
+    if len(tuning.tfs) > 1:
+        gains = {tf: fmean(losses) for tf, losses in tuning.by_tf(result.gains()).items()}
+        told = ", ".join(f"{tf} {gain:.4f}" for tf, gain in gains.items())
+        out.print(f"Gain of each TF: {told}", highlight=False, soft_wrap=True)
     if result.importances:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in result.importances.items())
         out.print(f"Share in the variance of the loss: {shares}", highlight=False)
 
 
+_TITLES: Final = {"lr": "rate", "batch_size": "batch", "fixed_norm": "fixed norm"}
+"""Of columns, by parameter, where they differ from its name."""
+
+
+def _first_name(tuning: "Tuning") -> str:
+    """Whose settings the first ones are."""
+    return "paper's" if tuning.first.probe is None else "default"
+
+
 def _cells(tuning: "Tuning", trial: "TunedTrial") -> list[str]:
-    values = tuning.space.parameters(trial.training)
-    return [
-        str(trial.number),
-        f"{trial.loss:.4f}",
-        f"{trial.spread:.4f}",
-        f"{values['lr']:.2g}",
-        str(values["epochs"]),
-        str(values["frozen"]),
-        str(values["batch_size"]),
-    ]
+    values = tuning.space.parameters(trial.training).values()
+    told = [f"{value:.2g}" if isinstance(value, float) else str(value) for value in values]
+    return [str(trial.number), f"{trial.loss:.4f}", f"{trial.spread:.4f}", *told]
 
 
 def _verdict(result: "TuningResult") -> str:
+    first = _first_name(result.tuning)
     if result.best is result.first:
-        return "No setting tried is better than the paper's."
+        return f"No setting tried is better than the {first}."
     gains = result.gains()
+    where = f"`bindgrid run transfer --seed {result.tuning.seed}`, which no trial saw"
+    if len(result.tuning.tfs) > 1:
+        where = "TFs that took no part"
+    whose = "the paper's" if first == "paper's" else "that of the default"
     return (
-        f"The best setting's loss is {fmean(gains):.4f} below the paper's in the mean of "
+        f"The best setting's loss is {fmean(gains):.4f} below {whose} in the mean of "
         f"{len(gains)} folds, and below it in {sum(gain > 0 for gain in gains)} of them. The best "
         f"of {len(result.trials)} is flattered by the choice: what it is worth is told by the test "
-        f"regions of `bindgrid run transfer --seed {result.tuning.run.seed}`, which no trial saw."
+        f"regions of {where}."
     )

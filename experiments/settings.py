@@ -61,6 +61,8 @@ class Trainings:
     transfer: TrainingConfig = TRANSFER_TRAINING
     masked_transfer: TrainingConfig = MASKED_TRANSFER_TRAINING
     """Of individual models that start from a multi-model of every resolved cell."""
+    by_size: bool = True
+    """Whether the number of regions decides which part of `masked_transfer` is trained."""
 
     def with_epochs(
         self, *, multi: int | None = None, individual: int | None = None
@@ -86,7 +88,7 @@ class Trainings:
         """How an individual model is trained that starts from a masked multi-model.
 
         With few regions only the output layer is fitted, with many all layers are fine-tuned as
-        the paper does it; settings without a probe are taken as they are.
+        the paper does it; settings without a probe, or not `by_size`, are taken as they are.
 
         Parameters
         ----------
@@ -94,13 +96,21 @@ class Trainings:
             Bound regions of the model, and about as many unbound ones.
         """
         masked = self.masked_transfer
-        if masked.probe is None:
+        if masked.probe is None or not self.by_size:
             return masked
         if num_bound > MANY_BOUND:
             return self.transfer
         if num_bound <= FEW_BOUND:
             return replace(masked, max_epochs=0, keep="best")
         return masked
+
+    def tuned(self, settings: TrainingConfig) -> "Trainings":
+        """Train individual models that start from a multi-model by settings that were searched.
+
+        Settings with a probe say how many steps follow it, so no number of regions changes them.
+        """
+        by_size = settings.probe is None
+        return replace(self, transfer=settings, masked_transfer=settings, by_size=by_size)
 
     def freezing(self, names: Sequence[str], network: NetworkConfig) -> "Trainings":
         """Let transfer leave some layers as they are: weights, and batch-norm statistics.
@@ -165,7 +175,9 @@ def for_size(trainings: Trainings, num_bound: int | None) -> Trainings:
         trainings,
         scratch=of(trainings.scratch),
         transfer=of(trainings.transfer),
-        masked_transfer=of(trainings.masked_transfer),
+        masked_transfer=of(trainings.masked_transfer)
+        if trainings.by_size
+        else trainings.masked_transfer,
     )
 
 

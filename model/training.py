@@ -45,6 +45,7 @@ __all__ = [
     "make_optimizer",
     "predict",
     "train",
+    "validation_loss",
 ]
 
 EVAL_BATCH: Final = 500
@@ -187,6 +188,39 @@ def train(
         best_val_loss=state.kept.loss,
         seconds=earlier + time.perf_counter() - began,
     )
+
+
+def validation_loss(
+    network: nn.Module,
+    examples: Examples,
+    config: TrainingConfig,
+    *,
+    device: torch.device | str = "cpu",
+) -> float:
+    """Mean loss over the resolved cells of some examples, of the weights as they are.
+
+    The network's device and mode are given back as found.
+
+    Parameters
+    ----------
+    config
+        Says which strands are read, and the precision.
+
+    Raises
+    ------
+    ModelError
+        There are no examples, or none of their labels is resolved.
+    """
+    device = torch.device(device)
+    batches = Batches(
+        examples,
+        "validation",
+        batch_size=config.batch_size,
+        strands=config.val_strands,
+        device=device,
+    )
+    with _borrowed(network, device):
+        return _validation_loss(network, batches, config.precision)
 
 
 def predict(

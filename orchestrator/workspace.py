@@ -95,9 +95,9 @@ class Workspace:
         """File with the trials of the tuning with a key."""
         return self.root / "tuning" / f"{key}.log"
 
-    def tuned(self, tf: str, key: str) -> Path:
-        """File with the settings that the tuning with a key chose for a TF."""
-        return self.root / "tuning" / f"{tf}-{key}.json"
+    def tuned(self, name: str, key: str) -> Path:
+        """File with the settings that the tuning with a key chose, named by its TF or TFs."""
+        return self.root / "tuning" / f"{name.replace(' ', '-')}-{key}.json"
 
     @property
     def lock(self) -> Path:

@@ -22,8 +22,9 @@ from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.store import RunStore
 from orchestrator.tuning import folds as tuning_module
-from orchestrator.tuning.folds import SearchSpace, Tuning, derived_seed, judge, make_folds
+from orchestrator.tuning.folds import Tuning, derived_seed, judge, make_folds
 from orchestrator.tuning.search import MAX_FAILURES, _SettingSearcher
+from orchestrator.tuning.space import SearchSpace
 from orchestrator.tuning.study import TuningStudy, read_training, write_chosen
 from orchestrator.workspace import Workspace
 from tests.tiny import tiny_dataset
@@ -55,7 +56,7 @@ def study() -> Study:
 def tuning(pretrained: Workspace) -> Tuning:
     runs = transfer(load_dataset(pretrained), study()).runs
     [run] = [run for run in runs if run.arm == "transfer"]
-    return Tuning(run=run.spec, space=SPACE, num_folds=2)
+    return Tuning(runs=(run.spec,), space=SPACE, num_folds=2)
 
 
 # folds
@@ -124,7 +125,7 @@ def test_test_regions_are_never_read(
 ) -> None:
     clean = judge(tuning, tuning.first, pretrained)
     poisoned = Poisoned(load_dataset(pretrained))
-    selection = poisoned.select(tuning.run.regions)
+    selection = poisoned.select(tuning.runs[0].regions)
     test = selection.rows(Part.TEST)
     assert len(test) >= 8
     with pytest.raises(ModelError, match="not 0, 1 or -1"):
@@ -137,7 +138,7 @@ def test_a_setting_is_judged_on_regions_that_neither_taught_nor_chose(
     tuning: Tuning, pretrained: Workspace
 ) -> None:
     loaded = load_dataset(pretrained)
-    selection = loaded.select(tuning.run.regions)
+    selection = loaded.select(tuning.runs[0].regions)
 
     def examples(rows: Any) -> Examples:
         ids = selection.region_ids[rows]
@@ -145,10 +146,12 @@ def test_a_setting_is_judged_on_regions_that_neither_taught_nor_chose(
 
     config = replace(tuning.first, both_strands=False)
     expected = []
-    for number, fold in enumerate(make_folds(selection, 2, tuning.run.seed)):
-        seed = derived_seed(tuning.run.seed, number)
+    for number, fold in enumerate(make_folds(selection, 2, tuning.seed)):
+        seed = derived_seed(tuning.seed, number)
         network = starting_network(
-            replace(tuning.run, seed=seed), RunStore(pretrained), load_dataset(pretrained).dataset
+            replace(tuning.runs[0], seed=seed),
+            RunStore(pretrained),
+            load_dataset(pretrained).dataset,
         )
         train(network, examples(fold.learn), examples(fold.choose), config, seed=seed)
         judging = examples(fold.judge)
@@ -195,12 +198,12 @@ def test_the_key_follows_all_that_decides(tuning: Tuning) -> None:
     others = [
         replace(tuning, num_folds=3),
         replace(tuning, space=replace(SPACE, epochs=(1, 4))),
-        replace(tuning, run=replace(tuning.run, seed=1)),
+        replace(tuning, runs=(replace(tuning.runs[0], seed=1),)),
     ]
     assert len({tuning.key, *(other.key for other in others)}) == 4
     assert replace(tuning).key == tuning.key
     with pytest.raises(ValueError, match="starts from a multi-model"):
-        replace(tuning, run=replace(tuning.run, start=None))
+        replace(tuning, runs=(replace(tuning.runs[0], start=None),))
     with pytest.raises(ValueError, match="give 1 or more"):
         replace(tuning, num_folds=0)
 

@@ -1,1 +1,1 @@
-"""The search of fine-tuning settings for one TF: Optuna through Ray Tune, kept in a journal."""
+"""The search of fine-tuning settings: Optuna through Ray Tune, kept in a journal."""

@@ -1,9 +1,10 @@
-"""What fine-tuning settings are searched, and how one setting is judged.
+"""A search of fine-tuning settings, and how one setting is judged.
 
 A setting is judged by cross-validation within the regions that the tuned run trains and validates
 on. They are dealt into parts of the size of the validation part, which is the first of them. In a
 fold one part judges, the next one chooses the epoch, and the network learns from all the others;
-the setting's worth is the mean over the folds of the loss on the part that judges. The reasons:
+the setting's worth is the mean over the folds, of one TF or of several, of the loss on the part
+that judges. The reasons:
 
 - A single validation part of 100 regions is noise. Every setting is judged on the same parts by
   the same seeds, so that settings are compared pair by pair.
@@ -15,141 +16,104 @@ the setting's worth is the mean over the folds of the loss on the part that judg
   tuned run, as a setting chosen on test regions would make the test worth nothing.
 
 A fold learns from one part less than the run does (at 80/10/10 from 7/8 of its training regions).
+
+A setting that several TFs decide is for TFs that none of them is: what it is worth is told by the
+test regions of others.
 """
 
 import hashlib
 import json
-import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.region_table import RegionTable
 from data.sampling import Part, Selection
-from model.training import Examples, TrainingConfig, train
+from model.training import Examples, TrainingConfig, train, validation_loss
 from orchestrator.errors import RunError
 from orchestrator.execute import load_dataset, one_thread, starting_network
 from orchestrator.spec import RunSpec
 from orchestrator.store import RunStore
+from orchestrator.tuning.space import Space
 from orchestrator.workspace import Workspace
 
 TUNING_VERSION: Final = 1
 """Raised when the same tuning comes to mean another search."""
 
-NOT_FROZEN: Final = "none"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSpace:
-    """Settings to choose among; all else of a training stays as it is.
-
-    Raises
-    ------
-    ValueError
-        A range is empty or out of bounds.
-    """
-
-    lr: tuple[float, float] = (3e-5, 3e-3)
-    """Least and greatest learning rate, searched by its logarithm. Paper: 0.0003."""
-    epochs: tuple[int, int] = (3, 40)
-    """Fewest and most epochs, searched by their logarithm. Paper: 10."""
-    frozen: tuple[tuple[str, ...], ...] = ((), ("conv1",), ("conv1", "conv2", "conv3"))
-    """Sets of layers to freeze; the empty one freezes none. Paper: none."""
-    batch_sizes: tuple[int, ...] = (20, 50, 100)
-    """Examples a step. Paper: 100."""
-
-    def __post_init__(self) -> None:
-        if not (0 < self.lr[0] < self.lr[1] and math.isfinite(self.lr[1])):
-            raise ValueError(f"lr from {self.lr[0]} to {self.lr[1]}: give two rising numbers")
-        if not 1 <= self.epochs[0] < self.epochs[1]:
-            raise ValueError(
-                f"epochs from {self.epochs[0]} to {self.epochs[1]}: give two rising numbers"
-            )
-        if not self.frozen or not self.batch_sizes:
-            raise ValueError("give at least one set of layers to freeze and one batch size")
-
-    def parameters(self, training: TrainingConfig) -> dict[str, Any]:
-        """Give a training's place in the space: values by name of parameter.
-
-        Raises
-        ------
-        ValueError
-            The training lies outside.
-        """
-        inside = (
-            self.lr[0] <= training.lr <= self.lr[1]
-            and self.epochs[0] <= training.max_epochs <= self.epochs[1]
-            and training.frozen in self.frozen
-            and training.batch_size in self.batch_sizes
-        )
-        if not inside:
-            raise ValueError(
-                f"the first setting (lr {training.lr}, {training.max_epochs} epochs, batches of"
-                f" {training.batch_size}, frozen {frozen_name(training.frozen)}) is not among those"
-                f" to choose from (lr {self.lr[0]} to {self.lr[1]}, {self.epochs[0]} to"
-                f" {self.epochs[1]} epochs, batches of {self.batch_sizes}, frozen {self.frozen})"
-            )
-        return {
-            "lr": training.lr,
-            "epochs": training.max_epochs,
-            "frozen": frozen_name(training.frozen),
-            "batch_size": training.batch_size,
-        }
-
-    def training(self, base: TrainingConfig, parameters: dict[str, Any]) -> TrainingConfig:
-        """Undo :meth:`parameters`; what is not searched comes from `base`."""
-        frozen = {frozen_name(layers): layers for layers in self.frozen}
-        return replace(
-            base,
-            lr=parameters["lr"],
-            max_epochs=parameters["epochs"],
-            frozen=frozen[parameters["frozen"]],
-            batch_size=parameters["batch_size"],
-        )
-
-
-def frozen_name(layers: tuple[str, ...]) -> str:
-    """Name of a set of frozen layers, such as `conv1+conv2`."""
-    return "+".join(layers) or NOT_FROZEN
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """A search for the settings of one fine-tuning."""
+    """A search for settings of fine-tuning, by one TF or by the mean over several."""
 
-    run: RunSpec
-    """The fine-tuning as the experiment has it; its settings are the first to be tried."""
-    space: SearchSpace
+    runs: tuple[RunSpec, ...]
+    """The fine-tuning of each TF as the experiment has it; its settings, the same for all, are the
+    first to be tried."""
+    space: Space
     num_folds: int
-    """Parts that each setting is judged on."""
+    """Parts of each TF's regions that a setting is judged on."""
 
     def __post_init__(self) -> None:
-        if self.run.training is None or self.run.start is None:
+        if not self.runs:
+            raise ValueError("give at least one fine-tuning")
+        if any(run.training is None or run.start is None for run in self.runs):
             raise ValueError("only a training that starts from a multi-model is tuned")
+        if len({run.start for run in self.runs}) > 1:
+            raise ValueError("the TFs of a tuning start from the same multi-model")
+        if len({run.training for run in self.runs}) > 1:
+            raise ValueError(
+                "the TFs differ in how their numbers of bound regions are trained on; give one "
+                "number for all (--sample)"
+            )
         if self.num_folds < 1:
             raise ValueError(f"{self.num_folds} folds judge nothing; give 1 or more")
-        self.space.parameters(self.run.training)
+        self.space.parameters(self.first)
 
     @property
-    def tf(self) -> str:
-        """The TF that the individual model is about."""
-        return self.run.regions.tfs[0]
+    def tfs(self) -> tuple[str, ...]:
+        """The TFs that decide, each the one of an individual model."""
+        return tuple(run.regions.tfs[0] for run in self.runs)
+
+    @property
+    def name(self) -> str:
+        """The TFs in words, for files and tables."""
+        return self.tfs[0] if len(self.tfs) == 1 else f"{len(self.tfs)} TFs"
+
+    @property
+    def multi(self) -> RunSpec:
+        """The multi-model that all start from."""
+        assert self.runs[0].start is not None  # checked when made
+        return self.runs[0].start
 
     @property
     def first(self) -> TrainingConfig:
         """The settings that the experiment has."""
-        assert self.run.training is not None  # checked when made
-        return self.run.training
+        assert self.runs[0].training is not None  # checked when made
+        return self.runs[0].training
+
+    @property
+    def seed(self) -> int:
+        """The experiment's."""
+        return self.runs[0].seed
+
+    def by_tf(self, losses: Sequence[float]) -> dict[str, tuple[float, ...]]:
+        """Losses of all folds, as :func:`judge` gives them, by TF."""
+        folds = self.num_folds
+        return {
+            tf: tuple(losses[number * folds : (number + 1) * folds])
+            for number, tf in enumerate(self.tfs)
+        }
 
     @cached_property
     def key(self) -> str:
         """Hash of all that decides which settings are best, 16 hexadecimal digits."""
+        keys = [run.key for run in self.runs]
         content = {
             "version": TUNING_VERSION,
-            "run": self.run.key,
+            **({"run": keys[0]} if len(keys) == 1 else {"runs": keys}),
             "space": asdict(self.space),
             "folds": self.num_folds,
         }
@@ -221,26 +185,31 @@ def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tup
     settings would keep. Folds differ in their regions and in their seed, and are the same for
     all settings.
 
+    Returns
+    -------
+    tuple of float
+        The folds of the first TF, then those of the next.
+
     Raises
     ------
     DataError, ModelError, RunError
         There are too few regions, a loss is not finite, or the multi-model is not complete.
     """
     loaded = load_dataset(workspace)
-    selection = loaded.select(tuning.run.regions)
-    folds = make_folds(selection, tuning.num_folds, tuning.run.seed)
     losses = []
     with one_thread():
-        for number, fold in enumerate(folds):
-            spec = replace(tuning.run, seed=derived_seed(tuning.run.seed, number))
-            network = starting_network(spec, RunStore(workspace), loaded.dataset)
-            learn, choose, held_out = (
-                _examples(loaded.regions, selection, rows)
-                for rows in (fold.learn, fold.choose, fold.judge)
-            )
-            train(network, learn, choose, training, seed=spec.seed)
-            no_more = replace(training, max_epochs=0)
-            losses.append(train(network, learn, held_out, no_more, seed=0).best_val_loss)
+        for run in tuning.runs:
+            selection = loaded.select(run.regions)
+            folds = make_folds(selection, tuning.num_folds, run.seed)
+            for number, fold in enumerate(folds):
+                spec = replace(run, seed=derived_seed(run.seed, number))
+                network = starting_network(spec, RunStore(workspace), loaded.dataset)
+                learn, choose, held_out = (
+                    _examples(loaded.regions, selection, rows)
+                    for rows in (fold.learn, fold.choose, fold.judge)
+                )
+                train(network, learn, choose, training, seed=spec.seed)
+                losses.append(validation_loss(network, held_out, training))
     return tuple(losses)
 
 

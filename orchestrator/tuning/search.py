@@ -51,7 +51,7 @@ class _SettingSearcher(OptunaSearch):
         on_trial: Callable[[float], None],
     ) -> None:
         super().__init__(
-            space=study.distributions(),
+            space=study.tuning.space.distributions(),
             metric="loss",
             mode="min",
             sampler=study.sampler(),

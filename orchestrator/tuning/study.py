@@ -22,7 +22,6 @@ from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.distributions import BaseDistribution
 
 LOSSES: Final = "losses"
 SECONDS: Final = "seconds"
@@ -80,7 +79,7 @@ class TuningResult:
         return next(trial for trial in self.trials if trial.training == self.tuning.first)
 
     def gains(self) -> tuple[float, ...]:
-        """By how much the best loss is below the first one, in each fold."""
+        """By how much the best loss is below the first one, in each fold of each TF."""
         pairs = zip(self.first.losses, self.best.losses, strict=True)
         return tuple(before - after for before, after in pairs)
 
@@ -123,29 +122,11 @@ class TuningStudy:
                 "mend the permissions, or remove the file to begin anew"
             ) from error
 
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Give the space as Optuna has it."""
-        from optuna.distributions import (
-            CategoricalDistribution,
-            FloatDistribution,
-            IntDistribution,
-        )
-
-        from orchestrator.tuning.folds import frozen_name
-
-        space = self.tuning.space
-        return {
-            "lr": FloatDistribution(*space.lr, log=True),
-            "epochs": IntDistribution(*space.epochs, log=True),
-            "frozen": CategoricalDistribution([frozen_name(layers) for layers in space.frozen]),
-            "batch_size": CategoricalDistribution(space.batch_sizes),
-        }
-
     def sampler(self) -> optuna.samplers.BaseSampler:
         """Tree-structured Parzen estimator; a later search does not draw the same numbers again."""
         import optuna
 
-        seed = derived_seed(self.tuning.run.seed, len(self.study.trials))
+        seed = derived_seed(self.tuning.seed, len(self.study.trials))
         return optuna.samplers.TPESampler(seed=seed)
 
     def num_complete(self) -> int:
@@ -246,11 +227,11 @@ def write_chosen(result: TuningResult, workspace: Workspace) -> Path:
         The file cannot be written.
     """
     tuning = result.tuning
-    path = workspace.tuned(tuning.tf, tuning.key)
+    path = workspace.tuned(tuning.name, tuning.key)
     record: dict[str, Any] = {
-        "tf": tuning.tf,
+        "tf": "+".join(tuning.tfs),
         "tuning": tuning.key,
-        "multi_model": "" if tuning.run.start is None else tuning.run.start.key,
+        "multi_model": tuning.multi.key,
         "num_trials": len(result.trials),
         "training": asdict(result.best.training),
         "val_losses": result.best.losses,

@@ -5,6 +5,7 @@ Like all that is logged there they are a view of what the workspace has, and can
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.tracked_views import kind_tags
@@ -23,7 +24,8 @@ class TuningTracker(Tracker):
 
     Each has the name ``SPI1 trial 7``; tags ``key experiment tf tuning multi_model``; the settings
     that were searched as parameters; and as metrics ``val_loss`` (mean over folds),
-    ``val_loss_sd``, ``seconds``, and ``fold_loss`` with the fold as step.
+    ``val_loss_sd``, ``seconds``, ``fold_loss`` with the fold as step (those of the first TF, then
+    of the next), and of several TFs each one's mean, such as ``val_loss_GATA3``.
     """
 
     def log_trials(self, result: TuningResult) -> int:
@@ -69,21 +71,24 @@ class TuningTracker(Tracker):
         tags = {
             "key": _key(tuning, trial),
             "experiment": EXPERIMENT,
-            "tf": tuning.tf,
+            "tf": "+".join(tuning.tfs),
             "tuning": tuning.key,
-            "multi_model": "" if tuning.run.start is None else tuning.run.start.key,
+            "multi_model": tuning.multi.key,
         }
         created = self._client.create_run(
             experiment_id,
             start_time=end - int(1000 * trial.seconds),
             tags=tags,
-            run_name=f"{tuning.tf} trial {trial.number}",
+            run_name=f"{tuning.name} trial {trial.number}",
         )
         run_id = created.info.run_id
         totals = {"val_loss": trial.loss, "val_loss_sd": trial.spread, "seconds": trial.seconds}
         metrics = [Metric(name, value, end, 0) for name, value in totals.items()]
         folds = enumerate(trial.losses, start=1)
         metrics += [Metric("fold_loss", loss, end, fold) for fold, loss in folds]
+        if len(tuning.tfs) > 1:
+            by_tf = tuning.by_tf(trial.losses)
+            metrics += [Metric(f"val_loss_{tf}", fmean(by_tf[tf]), end, 0) for tf in by_tf]
         settings = tuning.space.parameters(trial.training)
         params = [Param(name, str(value)) for name, value in settings.items()]
         self._client.log_batch(run_id, metrics, params)
