@@ -112,6 +112,14 @@ def run(
             "take theirs from; 0.3 if masked and split at random."
         ),
     ] = None,
+    motif: Annotated[
+        bool,
+        typer.Option(
+            "--motif/--no-motif",
+            help="Try transfer with the TF's motif as a term of the logits too; with --pretrain "
+            "masked, in transfer, downsampling and binding-modes.",
+        ),
+    ] = False,
     sample: Annotated[
         int | None,
         typer.Option(help="Bound regions (and as many unbound) of individual models."),
@@ -187,6 +195,8 @@ def run(
         raise RunError(f"--stop-after is {stop_after}; give hours above 0")
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
+    if motif and pretrain is not Pretrain.MASKED:
+        raise RunError("--motif goes with --pretrain masked")
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
@@ -226,6 +236,7 @@ def run(
                 modes=load_modes(modes),
                 links=links,
                 network=network.value,
+                motif=motif,
             )
         planned = plan_experiments(names, loaded, study)
         plan = Plan(planned.runs)
