@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from data.gc_matching import gc_matched
 from data.motifs import Motif, best_hits
 from data.region_table import RegionTable
-from data.sampling import gc_matched
 from data.schema import Evidence
 from data.sequence import unpack
 

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.errors import DataError
+from data.gc_matching import gc_matched
 from data.region_table import RegionTable
 from data.schema import NULL_LABEL, LabelArray, view_labels
 
@@ -278,38 +279,6 @@ def select_individual(
     )
 
 
-def gc_matched(
-    rng: np.random.Generator,
-    gc: NDArray[np.float32],
-    bound: NDArray[np.int64],
-    unbound_pool: NDArray[np.int64],
-    num_bins: int = 10,
-) -> NDArray[np.int64]:
-    """Draw unbound regions, as many per GC bin as there are bound ones.
-
-    Bins are closed on the right. A bin with fewer unbound than bound regions gives all it has,
-    as in the authors' scripts.
-
-    Parameters
-    ----------
-    gc
-        GC fractions of all regions, shape (N,).
-    bound, unbound_pool
-        Region ids.
-
-    Returns
-    -------
-    NDArray
-        Sorted ids of unbound regions.
-    """
-    bound_bin, pool_bin = (_gc_bin(gc[ids], num_bins) for ids in (bound, unbound_pool))
-    drawn = []
-    for index, wanted in enumerate(np.bincount(bound_bin, minlength=num_bins)):
-        candidates = unbound_pool[pool_bin == index]
-        drawn.append(rng.choice(candidates, min(wanted, len(candidates)), replace=False))
-    return np.sort(np.concatenate(drawn))
-
-
 def default_chromosomes(counts: Mapping[str, int]) -> tuple[str, str]:
     """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
 
@@ -330,11 +299,6 @@ def default_chromosomes(counts: Mapping[str, int]) -> tuple[str, str]:
     tenth = sum(counts.values()) / 10
     test, val = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))[:2]
     return val, test
-
-
-def _gc_bin(gc: NDArray[np.float32], num_bins: int) -> NDArray[np.int64]:
-    # rounding first, since 0.3 * 10 is a little over 3
-    return np.maximum(np.ceil(np.round(gc * num_bins, 4)).astype(np.int64) - 1, 0)
 
 
 def _where(sampling: Sampling, excluded: NDArray[np.int64] | None) -> str:

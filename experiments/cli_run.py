@@ -33,6 +33,20 @@ from experiments.run_options import (
     sized,
     split_by,
 )
+from experiments.shared_options import (
+    AddressOption,
+    BackendOption,
+    ModesOption,
+    PrecisionOption,
+    PretrainEpochsOption,
+    PretrainKeepOption,
+    SplitOption,
+    StringInfoOption,
+    StringOption,
+    TestOption,
+    ValOption,
+    WorkersOption,
+)
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -98,6 +112,14 @@ def run(
             "take theirs from; 0.3 if masked and split at random."
         ),
     ] = None,
+    motif: Annotated[
+        bool,
+        typer.Option(
+            "--motif/--no-motif",
+            help="Try transfer with the TF's motif as a term of the logits too; with --pretrain "
+            "masked, in transfer, downsampling and binding-modes.",
+        ),
+    ] = False,
     sample: Annotated[
         int | None,
         typer.Option(help="Bound regions (and as many unbound) of individual models."),
@@ -120,13 +142,8 @@ def run(
     ] = None,
     replicates: Annotated[int | None, typer.Option(help="Replicates of everything.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the first replicate.")] = 0,
-    pretrain_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of a multi-model at most.")
-    ] = None,
-    pretrain_keep: Annotated[
-        Keep,
-        typer.Option(help="Epoch of a multi-model to keep: best (paper), or last of all of them."),
-    ] = Keep.BEST,
+    pretrain_epochs: PretrainEpochsOption = None,
+    pretrain_keep: PretrainKeepOption = Keep.BEST,
     epochs: Annotated[int | None, typer.Option(help="Epochs of an individual model.")] = None,
     fine_tuning: Annotated[
         Path | None, typer.Option(help="Settings of transfer that `bindgrid tune` chose.")
@@ -141,34 +158,19 @@ def run(
             "names such as conv1,conv2."
         ),
     ] = "",
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            help="Of products in training; auto: bfloat16 if a check finds it faster, as good."
-        ),
-    ] = Precision.FLOAT32,
-    split: Annotated[Split, typer.Option(help="How regions are split.")] = Split.RANDOM,
-    val_chroms: Annotated[str, typer.Option(help="Chromosomes to validate on.")] = "",
-    test_chroms: Annotated[str, typer.Option(help="Chromosomes to test on.")] = "",
-    string: Annotated[
-        Path | None, typer.Option(help="STRING's links, for the sets of STRING partners.")
-    ] = None,
-    string_info: Annotated[
-        Path | None, typer.Option(help="STRING's protein.info, if not beside protein.links.")
-    ] = None,
-    modes: Annotated[
-        Path | None, typer.Option(help="Your binding modes, a table `tf mode`; JASPAR's if none.")
-    ] = None,
-    backend: Annotated[Backend, typer.Option(help="What runs the plan.")] = Backend.RAY,
-    workers: Annotated[
-        int | None, typer.Option(help="Runs that train at once on Ray; one per CPU if not given.")
-    ] = None,
+    precision: PrecisionOption = Precision.FLOAT32,
+    split: SplitOption = Split.RANDOM,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
+    string: StringOption = None,
+    string_info: StringInfoOption = None,
+    modes: ModesOption = None,
+    backend: BackendOption = Backend.RAY,
+    workers: WorkersOption = None,
     pretrain_workers: Annotated[
         int, typer.Option(help="Processes that train a multi-model together, on Ray.")
     ] = 1,
-    address: Annotated[
-        str, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster to use; none starts one here.")
-    ] = "",
+    address: AddressOption = "",
     stop_after: Annotated[
         float | None, typer.Option(help="Hours after which no further run is started.")
     ] = None,
@@ -193,6 +195,8 @@ def run(
         raise RunError(f"--stop-after is {stop_after}; give hours above 0")
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
+    if motif and pretrain is not Pretrain.MASKED:
+        raise RunError("--motif goes with --pretrain masked")
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
@@ -231,6 +235,7 @@ def run(
                 modes=load_modes(modes),
                 links=links,
                 network=network.value,
+                motif=motif,
             )
         planned = plan_experiments(names, loaded, study)
         plan = Plan(planned.runs)

@@ -1,7 +1,6 @@
 """`bindgrid tf`: a lab's own TFs, and groups of TFs that are related."""
 
 import math
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +21,7 @@ from experiments.console import (
     out,
     steps,
 )
+from experiments.shared_options import ModesOption, StringInfoOption, StringOption
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(
@@ -49,16 +49,9 @@ def groups(
     tf: Annotated[
         list[str] | None, typer.Option(help="Only for this target TF; repeat it.")
     ] = None,
-    string: Annotated[
-        Path | None,
-        typer.Option(help="STRING's links: web export, protein.links, or a list `TF partner`."),
-    ] = None,
-    string_info: Annotated[
-        Path | None, typer.Option(help="STRING's protein.info, if not beside protein.links.")
-    ] = None,
-    modes: Annotated[
-        Path | None, typer.Option(help="Your binding modes, a table `tf mode`; JASPAR's if none.")
-    ] = None,
+    string: StringOption = None,
+    string_info: StringInfoOption = None,
+    modes: ModesOption = None,
     size: Annotated[int, typer.Option(help="TFs in a group.")] = GroupRule.size,
     min_bound: Annotated[
         int, typer.Option(help="Fewest bound regions of a TF in a group.")

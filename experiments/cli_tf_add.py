@@ -8,25 +8,7 @@ from rich.table import Table
 
 from data.schema import Evidence
 from data.store import Dataset
-from experiments.cli_tf_train import (
-    DEFAULT_REPLICATES,
-    DEFAULT_SAMPLE,
-    BackendOption,
-    EpochsOption,
-    PrecisionOption,
-    ReplicatesOption,
-    RunOption,
-    SampleOption,
-    SetOption,
-    SplitOption,
-    StringOption,
-    TestOption,
-    TrainOptions,
-    ValOption,
-    WorkersOption,
-    YesOption,
-    train_and_judge,
-)
+from experiments.cli_tf_train import TrainOptions, train_and_judge
 from experiments.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -35,7 +17,7 @@ from experiments.console import (
     out,
     steps,
 )
-from experiments.run_options import Backend, Precision, Split
+from experiments.shared_options import spread
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -50,7 +32,7 @@ _FEW_ACCESSIBLE = 0.05
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to `bindgrid tf`."""
-    app.command()(add)
+    app.command()(spread(add))
     app.command("list")(list_tfs)
     app.command()(remove)
 
@@ -108,19 +90,8 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the TF that was added by this name.")
     ] = False,
-    pretrain_set: SetOption = "",
-    pretrain_run: RunOption = "",
-    sample: SampleOption = DEFAULT_SAMPLE,
-    replicates: ReplicatesOption = DEFAULT_REPLICATES,
-    split: SplitOption = Split.CHROMOSOME,
-    val_chroms: ValOption = "",
-    test_chroms: TestOption = "",
-    string: StringOption = None,
-    pretrain_epochs: EpochsOption = None,
-    precision: PrecisionOption = Precision.AUTO,
-    backend: BackendOption = Backend.RAY,
-    workers: WorkersOption = None,
-    yes: YesOption = False,
+    *,
+    options: TrainOptions,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Add your own TF: label the dataset's regions by your peaks, train its model, judge it.
@@ -132,21 +103,6 @@ def add(
     from data.lab_tf import add_labels, check_name, label_lab_tf, source_genome
     from data.store import add_regions
 
-    options = TrainOptions(
-        pretrain_set=pretrain_set,
-        pretrain_run=pretrain_run,
-        sample=sample,
-        replicates=replicates,
-        split=split,
-        val_chroms=val_chroms,
-        test_chroms=test_chroms,
-        string=string,
-        pretrain_epochs=pretrain_epochs,
-        precision=precision,
-        backend=backend,
-        workers=workers,
-        yes=yes,
-    )
     dataset = Dataset.open(Workspace(workspace).dataset)
     check_name(dataset, name, replace=replace)
     files = _files(dataset, peaks, biosample, sites, accessible)

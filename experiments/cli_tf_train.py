@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +28,16 @@ from experiments.run_options import (
     settled,
     split_by,
 )
+from experiments.shared_options import (
+    BackendOption,
+    PrecisionOption,
+    SplitOption,
+    StringOption,
+    TestOption,
+    ValOption,
+    WorkersOption,
+    spread,
+)
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -39,65 +48,37 @@ if TYPE_CHECKING:
     from orchestrator.plan import Plan
     from orchestrator.verdict.verdict import Verdict
 
-SetOption = Annotated[
-    str,
-    typer.Option(
-        "--pretrain-set",
-        help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
-        "complete) or of these TFs, separated by commas; the first suggestion if empty.",
-    ),
-]
-RunOption = Annotated[
-    str, typer.Option("--pretrain-run", help="Start from this finished multi-model, by its key.")
-]
-SampleOption = Annotated[
-    str, typer.Option("--sample", help="Bound regions to use at most, or `all`.")
-]
-ReplicatesOption = Annotated[int, typer.Option("--replicates", help="Replicates of every arm.")]
-SplitOption = Annotated[
-    Split, typer.Option("--split", help="How regions are held back to test on.")
-]
-ValOption = Annotated[str, typer.Option("--val-chroms", help="Chromosomes to validate on.")]
-TestOption = Annotated[str, typer.Option("--test-chroms", help="Chromosomes to test on.")]
-StringOption = Annotated[
-    Path | None, typer.Option("--string", help="STRING's links, for STRING partners.")
-]
-EpochsOption = Annotated[
-    int | None,
-    typer.Option("--pretrain-epochs", help="Epochs of a multi-model that is trained now, at most."),
-]
-PrecisionOption = Annotated[
-    Precision, typer.Option("--precision", help="Of products in training, as for `bindgrid run`.")
-]
-BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the plan.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", help="Runs that train at once on Ray; one per CPU if not given."),
-]
-YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking.")
-]
-DEFAULT_SAMPLE = "5000"
-DEFAULT_REPLICATES = 3
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """The options of `bindgrid tf train`, as typed."""
+    """The options of a training and its verdict, as typed: of `bindgrid tf train` and `tf add`."""
 
-    pretrain_set: str = ""
-    pretrain_run: str = ""
-    sample: str = DEFAULT_SAMPLE
-    replicates: int = DEFAULT_REPLICATES
-    split: Split = Split.CHROMOSOME
-    val_chroms: str = ""
-    test_chroms: str = ""
-    string: Path | None = None
-    pretrain_epochs: int | None = None
-    precision: Precision = Precision.AUTO
-    backend: Backend = Backend.RAY
-    workers: int | None = None
-    yes: bool = False
+    pretrain_set: Annotated[
+        str,
+        typer.Option(
+            help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
+            "complete) or of these TFs, separated by commas; the first suggestion if empty."
+        ),
+    ] = ""
+    pretrain_run: Annotated[
+        str, typer.Option(help="Start from this finished multi-model, by its key.")
+    ] = ""
+    sample: Annotated[str, typer.Option(help="Bound regions to use at most, or `all`.")] = "5000"
+    replicates: Annotated[int, typer.Option(help="Replicates of every arm.")] = 3
+    split: SplitOption = Split.CHROMOSOME
+    val_chroms: ValOption = ""
+    test_chroms: TestOption = ""
+    string: StringOption = None
+    pretrain_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of a multi-model that is trained now, at most.")
+    ] = None
+    precision: PrecisionOption = Precision.AUTO
+    backend: BackendOption = Backend.RAY
+    workers: WorkersOption = None
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking."),
+    ] = False
 
     @property
     def max_bound(self) -> int | None:
@@ -118,7 +99,7 @@ class TrainOptions:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to `bindgrid tf`."""
     app.command()(suggest)
-    app.command()(train)
+    app.command()(spread(train))
 
 
 def suggest(
@@ -149,19 +130,8 @@ def suggest(
 
 def train(
     name: Annotated[str, typer.Argument(help="A TF of the dataset, added or not.")],
-    pretrain_set: SetOption = "",
-    pretrain_run: RunOption = "",
-    sample: SampleOption = DEFAULT_SAMPLE,
-    replicates: ReplicatesOption = DEFAULT_REPLICATES,
-    split: SplitOption = Split.CHROMOSOME,
-    val_chroms: ValOption = "",
-    test_chroms: TestOption = "",
-    string: StringOption = None,
-    pretrain_epochs: EpochsOption = None,
-    precision: PrecisionOption = Precision.AUTO,
-    backend: BackendOption = Backend.RAY,
-    workers: WorkersOption = None,
-    yes: YesOption = False,
+    *,
+    options: TrainOptions,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Train a TF's model, its controls and a learning curve, and give a verdict.
@@ -171,21 +141,6 @@ def train(
 
     Example: bindgrid tf train ETV4
     """
-    options = TrainOptions(
-        pretrain_set=pretrain_set,
-        pretrain_run=pretrain_run,
-        sample=sample,
-        replicates=replicates,
-        split=split,
-        val_chroms=val_chroms,
-        test_chroms=test_chroms,
-        string=string,
-        pretrain_epochs=pretrain_epochs,
-        precision=precision,
-        backend=backend,
-        workers=workers,
-        yes=yes,
-    )
     train_and_judge(Workspace(workspace), name, options)
 
 

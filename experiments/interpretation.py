@@ -5,6 +5,7 @@ model from scratch and one by transfer. These are the runs of `transfer`, of whi
 twice. Their filters are read, matched and followed by the report (`orchestrator.following`).
 """
 
+from dataclasses import replace
 from typing import Final
 
 from data.errors import DataError
@@ -26,7 +27,8 @@ def interpretation(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     DataError
         If a target is unknown, or was asked for and has too few regions.
     """
-    draft = Draft(NAME, loaded, study)
+    # its question is what the filters find without the motif's help
+    draft = Draft(NAME, loaded, replace(study, motif=False))
     scale = study.scale
     pretrain_tfs = study.multi_model_tfs(loaded.dataset)
     set_name = study.set_name(pretrain_tfs)

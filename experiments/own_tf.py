@@ -10,15 +10,13 @@ same multi-model; they differ in the unbound regions drawn and in the seed of tr
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from data.errors import DataError
-from data.lab_tf import added_motif
 from data.motifs import Motif
 from data.sampling import MIN_PER_CLASS, Part, individual_pools
 from experiments.settings import SpecBuilder, for_size
 from experiments.study import Draft, PlannedStudy, Study
 from experiments.suggestion import Start
 from orchestrator.execute import LoadedDataset
-from orchestrator.motif_scores import motif_name, motif_of
+from orchestrator.motif_scores import motif_name
 from orchestrator.plan import CONTROL, NO_MOTIF
 from orchestrator.spec import RegionSpec
 from orchestrator.verdict.arms import EXPERIMENT, WHOLE, step_name
@@ -64,7 +62,7 @@ def own_tf(
         replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
         for replicate in range(1, study.scale.repeats + 1)
     }
-    motif = _motif(draft, tf)
+    motif = draft.motif(tf)
     fewest = min(regions.num_bound_train for regions in by_replicate.values())
     for fraction in FRACTIONS:
         if fraction * fewest < MIN_PER_CLASS:
@@ -77,15 +75,6 @@ def own_tf(
             if fraction * fewest >= MIN_PER_CLASS:
                 cell.add_step(fraction)
     return draft.done()
-
-
-def _motif(draft: Draft, tf: str) -> Motif | None:
-    """Motif that the TF was added by, or else JASPAR's of its name."""
-    try:
-        return added_motif(draft.loaded.dataset, tf) or motif_of(tf)
-    except DataError as error:
-        draft.leave_out(f"the motif of {tf}", str(error))
-        return None
 
 
 def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | None) -> _Regions:

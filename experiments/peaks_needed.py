@@ -30,7 +30,7 @@ from data.errors import DataError
 from data.schema import Evidence
 from experiments.pretraining import HELD_BACK, MIN_BOUND, Pretraining
 from experiments.settings import for_size
-from experiments.study import Draft, PlannedStudy, Study, size_name
+from experiments.study import WITH_MOTIF, Draft, PlannedStudy, Study, size_name
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
 from orchestrator.motif_scores import motif_of
@@ -42,8 +42,6 @@ COMPLETE: Final = "complete rows, without the targets"
 MASKED: Final = "masked, without the targets"
 MASKED_HARD: Final = "masked, without the target's modes"
 """Pre-training sets of the arms by transfer."""
-WITH_MOTIF: Final = ", with the motif"
-"""End of the set's name where the motif is a term of the logits."""
 
 BY_CHROMOSOME: Final = ", by chromosome"
 """End of a group's name where regions are held back by chromosome."""

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from data.binding_modes import BindingModes, load_modes
 from data.errors import DataError
+from data.lab_tf import added_motif
+from data.motifs import Motif
 from data.sampling import Part, Sampling, individual_pools
 from data.store import Dataset
 from data.string_links import StringLinks
@@ -18,8 +20,12 @@ from experiments.settings import SpecBuilder, Trainings
 from model.network import published
 from orchestrator.cost import RunSize
 from orchestrator.execute import LoadedDataset
+from orchestrator.motif_scores import motif_of
 from orchestrator.plan import Arm, PlannedRun
 from orchestrator.spec import RegionSpec, RunSpec
+
+WITH_MOTIF: Final = ", with the motif"
+"""End of a pre-training set's name where the motif is a term of the individual model's logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +103,9 @@ class Study:
     network: str = "paper"
     """Which network, of `model.network.NETWORKS`. With another than the paper's, the names of
     pre-training sets say so, that results of both are told apart."""
+    motif: bool = False
+    """Whether transfer from a masked multi-model is tried with the TF's motif as a term of the
+    logits too, in `transfer`, `downsampling` and `binding-modes`; beyond the paper."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -232,10 +241,28 @@ class Draft:
     def add_pair(
         self, regions: RegionSpec, *, multi: RunSpec, pretraining_set: str, **role: Any
     ) -> None:
-        """Add an individual model from scratch and one by transfer, on the same regions."""
+        """Add an individual model from scratch and one by transfer, on the same regions.
+
+        If the study wants the motif, a second one by transfer has its term; of a TF without a
+        known motif that is left out, and noted.
+        """
         self.add(self.builder.scratch(regions), "scratch", **role)
         spec = self.builder.transfer(regions, multi=multi)
         self.add(spec, "transfer", pretraining_set=pretraining_set, **role)
+        if self.study.motif and multi.regions.rows == "resolved":
+            motif = self.motif(regions.tfs[0])
+            if motif is not None:
+                beside = self.builder.transfer(regions, multi=multi, motif=motif)
+                set_name = pretraining_set + WITH_MOTIF
+                self.add(beside, "transfer", pretraining_set=set_name, **role)
+
+    def motif(self, tf: str) -> Motif | None:
+        """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""
+        try:
+            return added_motif(self.loaded.dataset, tf) or motif_of(tf)
+        except DataError as error:
+            self.leave_out(f"the motif of {tf}", str(error))
+            return None
 
     def done(self) -> PlannedStudy:
         """Give what was collected."""

@@ -5,14 +5,15 @@ a patch for every letter takes twenty. A sheet that stands in hundreds of runs i
 without matplotlib, each letter a reference to its outline, in hundredths of that
 (benchmarks/RESULTS.md).
 
-Legend: W positions.
+Legend: F filters, W positions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from xml.sax.saxutils import escape
 
 import matplotlib
@@ -50,16 +51,14 @@ def draw_logo(
     at
         Lower left corner; the logo is W wide and at most 2 bits high.
     """
-    heights = frequencies * information_bits(frequencies)
-    order = np.argsort(heights, axis=0)  # the highest letter on top
-    tops = np.take_along_axis(heights, order, axis=0).cumsum(axis=0)
+    stacks = _stacked(frequencies)
+    is_seen = stacks.heights > _MIN_HEIGHT_BITS
     for row, base in enumerate(BASES):
         vertices, codes = [], []
         letter = _letter(base)
-        for position in np.flatnonzero(heights[row] > _MIN_HEIGHT_BITS):
-            top = tops[np.flatnonzero(order[:, position] == row)[0], position]
-            height = heights[row, position]
-            corner = (at[0] + position + 0.03, at[1] + top - height)
+        for position, rank in np.argwhere((is_seen & (stacks.rows == row)).T).tolist():
+            height = stacks.heights[rank, position]
+            corner = (at[0] + position + 0.03, at[1] + stacks.bottoms[rank, position])
             vertices.append(letter.vertices * (0.94, height) + corner)
             codes.append(letter.codes)
         if vertices:
@@ -107,79 +106,96 @@ def save_contributions(
     _save(figure, path)
 
 
-def save_sheet(
-    path: Path, frequencies: NDArray[np.float64], titles: Sequence[str], heading: str = ""
-) -> None:
-    """Write all logos of a layer as one picture, PNG or SVG by the file's ending.
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """All logos of a layer, to be one picture: rows of `_COLUMNS`."""
 
-    Parameters
-    ----------
-    frequencies
-        Shape (F, 4, W).
-    titles
-        A line above each logo.
-    """
-    num, _, width = frequencies.shape
-    num_rows = max(1, math.ceil(num / _COLUMNS))
+    frequencies: NDArray[np.float64]
+    """Shape (F, 4, W)."""
+    titles: Sequence[str]
+    """A line above each logo."""
+    heading: str = ""
+
+    @property
+    def width(self) -> int:
+        """Positions of a logo."""
+        return self.frequencies.shape[2]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of logos, one at least."""
+        return max(1, math.ceil(len(self.frequencies) / _COLUMNS))
+
+    def placed(self) -> Iterator[tuple[int, int, NDArray[np.float64], str]]:
+        """Give row, column, frequencies and title of each logo."""
+        for index, (pwm, title) in enumerate(zip(self.frequencies, self.titles, strict=True)):
+            yield *divmod(index, _COLUMNS), pwm, title
+
+
+def save_sheet(path: Path, sheet: Sheet) -> None:
+    """Write a sheet as PNG or SVG, by the file's ending."""
+    width, num_rows = sheet.width, sheet.num_rows
     across, down = width + 2.0, MAX_BITS + 1.0
     figure = Figure(figsize=(3.2 * _COLUMNS, 0.72 * num_rows + 0.5))
     # one pair of axes: a hundred of them take as long as all letters
     axes = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.5 / (0.72 * num_rows + 0.5)))
     axes.set(xlim=(0, across * _COLUMNS), ylim=(-down * num_rows, 0))
     axes.set_axis_off()
-    for index, (pwm, title) in enumerate(zip(frequencies, titles, strict=True)):
-        row, column = divmod(index, _COLUMNS)
+    for row, column, pwm, title in sheet.placed():
         corner = (column * across + 1, -(row + 1) * down)
         draw_logo(axes, pwm, at=corner)
         axes.plot([corner[0], corner[0] + width], [corner[1]] * 2, color="0.7", linewidth=0.5)
         axes.text(corner[0], corner[1] + MAX_BITS + 0.1, title, fontsize=7, va="bottom")
-    if heading:
-        figure.suptitle(heading, fontsize=10, y=0.995, va="top")
+    if sheet.heading:
+        figure.suptitle(sheet.heading, fontsize=10, y=0.995, va="top")
     _save(figure, path)
 
 
-def write_sheet_svg(
-    path: Path, frequencies: NDArray[np.float64], titles: Sequence[str], heading: str = ""
-) -> None:
-    """Write all logos of a layer as one SVG of letters by reference: small, and quick to make.
-
-    Parameters
-    ----------
-    frequencies
-        Shape (F, 4, W).
-    titles
-        A line above each logo.
-    """
-    num, _, width = frequencies.shape
+def write_sheet_svg(path: Path, sheet: Sheet) -> None:
+    """Write a sheet as SVG of letters by reference: small, and quick to make."""
+    width = sheet.width
     letter, bit, gap, top = 9.0, 24.0, 20.0, 24.0
     across, down = letter * width + gap, MAX_BITS * bit + gap
-    size = (across * _COLUMNS + gap, down * max(1, math.ceil(num / _COLUMNS)) + top)
+    size = (across * _COLUMNS + gap, down * sheet.num_rows + top)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]:g}" height="{size[1]:g}"'
         ' font-family="DejaVu Sans, sans-serif" font-size="9">',
         '<rect width="100%" height="100%" fill="white"/><defs>',
         *(f'<path id="{base}" fill="{COLOURS[base]}" d="{_svg_outline(base)}"/>' for base in BASES),
-        f'</defs><text x="{gap:g}" y="14" font-size="12">{escape(heading)}</text>',
+        f'</defs><text x="{gap:g}" y="14" font-size="12">{escape(sheet.heading)}</text>',
     ]
-    for index, (pwm, title) in enumerate(zip(frequencies, titles, strict=True)):
-        row, column = divmod(index, _COLUMNS)
+    for row, column, pwm, title in sheet.placed():
         x, y = gap + column * across, top + (row + 1) * down
         parts.append(
             f'<text x="{x:g}" y="{y - MAX_BITS * bit - 3:g}">{escape(title)}</text>'
             f'<path d="M{x:g} {y:g}h{letter * width:g}" stroke="#b3b3b3"/>'
         )
-        heights = pwm * information_bits(pwm)
-        order = np.argsort(heights, axis=0)  # the highest letter on top
-        sorted_heights = np.take_along_axis(heights, order, axis=0)
-        bottoms = sorted_heights.cumsum(axis=0) - sorted_heights
-        for place in np.argwhere(sorted_heights > _MIN_SVG_HEIGHT_BITS):
-            rank, position = place.tolist()
+        rows, heights, bottoms = _stacked(pwm)
+        for rank, position in np.argwhere(heights > _MIN_SVG_HEIGHT_BITS).tolist():
             parts.append(
-                f'<use href="#{BASES[order[rank, position]]}" transform="matrix({letter * 0.94:.4g}'
-                f" 0 0 {-bit * sorted_heights[rank, position]:.3g} {x + letter * position:.4g}"
+                f'<use href="#{BASES[rows[rank, position]]}" transform="matrix({letter * 0.94:.4g}'
+                f" 0 0 {-bit * heights[rank, position]:.3g} {x + letter * position:.4g}"
                 f' {y - bit * bottoms[rank, position]:.5g})"/>'
             )
     path.write_text("\n".join([*parts, "</svg>\n"]))
+
+
+class _Stacks(NamedTuple):
+    """Letters of a logo, of each position the lowest first; arrays of shape (4, W)."""
+
+    rows: NDArray[np.int64]
+    """Indices into `BASES`."""
+    heights: NDArray[np.float64]
+    """In bits."""
+    bottoms: NDArray[np.float64]
+    """Where each letter begins, in bits above the ground."""
+
+
+def _stacked(frequencies: NDArray[np.float64]) -> _Stacks:
+    heights = frequencies * information_bits(frequencies)
+    rows = np.argsort(heights, axis=0)  # the highest letter on top
+    heights = np.take_along_axis(heights, rows, axis=0)
+    return _Stacks(rows=rows, heights=heights, bottoms=heights.cumsum(axis=0) - heights)
 
 
 @cache

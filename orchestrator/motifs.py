@@ -43,7 +43,7 @@ from model.training import predict
 from orchestrator.errors import RunError
 from orchestrator.execute import load_dataset
 from orchestrator.filter_files import FILTERS_FILE, filter_name, read_filters, write_filters
-from orchestrator.logos import save_logo, save_sheet
+from orchestrator.logos import Sheet, save_logo, save_sheet
 from orchestrator.store import StoredRun
 from orchestrator.workspace import Workspace
 
@@ -211,7 +211,9 @@ def _write(
     match_table(matches).to_parquet(folder / MATCHES_FILE, index=False)
     importance_table(importance, info["tfs"]).to_parquet(folder / IMPORTANCE_FILE, index=False)
     titles = [_title(row) for row in table.to_dict("records")]
-    save_sheet(folder / SHEET_FILE, motifs.frequencies, titles, f"{info['name']}: filters")
+    heading = f"{info['name']}: filters"
+    sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
+    save_sheet(folder / SHEET_FILE, sheet)
     for index in np.flatnonzero(table["q_value"] < ALPHA).tolist():
         path = folder / LOGOS_FOLDER / f"{filter_name(index)}.svg"
         save_logo(path, motifs.frequencies[index], titles[index])

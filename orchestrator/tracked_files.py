@@ -11,7 +11,7 @@ from typing import Final
 from data.pwm import consensus
 from orchestrator.curves import write_curves
 from orchestrator.filter_files import FILTERS_FILE, MEME_FILE, filter_name, stored_filters
-from orchestrator.logos import write_sheet_svg
+from orchestrator.logos import Sheet, write_sheet_svg
 from orchestrator.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, StoredRun
 
 STORED: Final = (RUN_FILE, METRICS_FILE, HISTORY_FILE, MEME_FILE, FILTERS_FILE)
@@ -44,4 +44,6 @@ def write_run_files(run: StoredRun, name: str, folder: Path) -> None:
                 zip(motifs.frequencies, motifs.num_sites, strict=True)
             )
         ]
-        write_sheet_svg(folder / LOGOS_FILE, motifs.frequencies, titles, f"{name}: filters")
+        heading = f"{name}: filters"
+        sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
+        write_sheet_svg(folder / LOGOS_FILE, sheet)

@@ -1,27 +1,12 @@
 """`bindgrid tf groups`: what it shows, and what it refuses in one line."""
 
-import sys
-
 import pytest
-
-from experiments.cli import main
 
 
 @pytest.fixture
-def groups(monkeypatch, capsys, workspace):
+def groups(bindgrid, workspace):
     """Run `bindgrid tf groups`; gives (exit code, standard output, standard error)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        words = ["bindgrid", "tf", "groups", *map(str, arguments), "-w", str(workspace.root)]
-        monkeypatch.setattr(sys, "argv", words)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
+    return lambda *arguments: bindgrid("tf", "groups", *arguments, "-w", workspace.root)
 
 
 def rows(out: str) -> dict[str, list[str]]:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
+from data.gc_matching import gc_matched
 from data.region_table import RegionTable
 from data.sampling import (
     Part,
     Sampling,
     default_chromosomes,
-    gc_matched,
     select_individual,
     select_multi,
 )

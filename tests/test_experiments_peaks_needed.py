@@ -19,12 +19,11 @@ from experiments.peaks_needed import (
     COMPLETE,
     MASKED,
     MASKED_HARD,
-    WITH_MOTIF,
     choose_targets,
     peaks_needed,
 )
 from experiments.settings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
-from experiments.study import Scale, Study
+from experiments.study import WITH_MOTIF, Scale, Study
 from model.training import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset, load_dataset

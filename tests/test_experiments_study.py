@@ -9,6 +9,7 @@ import pytest
 
 from data.binding_modes import BindingModes
 from data.errors import DataError
+from data.motifs import Motif
 from data.region_table import RegionTable
 from data.sampling import Sampling
 from data.schema import Evidence
@@ -19,12 +20,13 @@ from experiments.downsampling import downsampling
 from experiments.interpretation import interpretation
 from experiments.pretraining import Pretraining, WantedTFs
 from experiments.pretraining_sets import pretraining_sets
-from experiments.registry import paper, plan_experiments
+from experiments.registry import Experiment, paper, plan_experiments
 from experiments.settings import Trainings
-from experiments.study import PlannedStudy, Scale, Study
+from experiments.study import WITH_MOTIF, PlannedStudy, Scale, Study
 from experiments.transfer import transfer
 from orchestrator.errors import RunError
 from orchestrator.execute import LoadedDataset
+from orchestrator.motif_scores import motif_of
 from orchestrator.plan import Plan, PlannedRun
 
 NUM_REGIONS = 3000
@@ -253,6 +255,49 @@ def test_masked_and_complete_pretraining_are_compared_on_the_same_regions(
         assert not np.intersect1d(own, selection.seen_in_training()).size
         sizes.append(len(selection.region_ids))
     assert sizes[0] < sizes[1] == NUM_REGIONS
+
+
+def motif_of_a2(tf: str) -> Motif:
+    if tf != "A2":
+        raise DataError(f"JASPAR 2020 has no motif of {tf}")
+    return motif_of("SPI1")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "num_pairs"),
+    [(transfer, 1), (downsampling, 6), (binding_modes, 1), (interpretation, 0)],
+)
+def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
+    loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch, experiment: Experiment, num_pairs: int
+) -> None:
+    monkeypatch.setattr("experiments.study.motif_of", motif_of_a2)
+    study = replace(
+        STUDY,
+        tfs=("A2", "A3"),
+        pretraining=Pretraining(rows="resolved"),
+        sampling=Sampling(held_back=0.5),
+    )
+    without, planned = (experiment(loaded, replace(study, motif=on)) for on in (False, True))
+    assert keys(without.runs) <= keys(planned.runs)
+    added = [run for run in planned.runs if run.key not in keys(without.runs)]
+    assert len(added) == num_pairs
+    plain = {run.spec: run for run in without.runs}
+    for run in added:
+        assert run.spec.motif == motif_of("SPI1").matrix_id
+        network = replace(run.spec.network, motif_width=0)
+        twin = plain[replace(run.spec, motif="", network=network)]
+        assert run == replace(
+            twin, spec=run.spec, pretraining_set=twin.pretraining_set + WITH_MOTIF
+        )
+    remarks = [remark for remark in planned.remarks if remark not in without.remarks]
+    name = planned.runs[0].experiment
+    told = f"{name}: left out the motif of A3: JASPAR 2020 has no motif of A3"
+    assert remarks == ([told] if num_pairs else [])
+
+
+def test_the_motif_is_no_term_after_the_papers_pretraining(loaded: LoadedDataset) -> None:
+    plans = [transfer(loaded, replace(STUDY, tfs=("A2",), motif=on)) for on in (False, True)]
+    assert plans[0] == plans[1]
 
 
 def test_at_most_takes_all_of_a_tf_with_fewer_regions(loaded: LoadedDataset) -> None:

@@ -1,12 +1,9 @@
 """`bindgrid explain`: which regions, what is written, and what it refuses."""
 
-import sys
-
 import numpy as np
 import pytest
 
 from data.errors import DataError
-from experiments.cli import main
 from orchestrator.errors import RunError
 from orchestrator.execute import load_dataset
 from orchestrator.explain import (
@@ -84,18 +81,8 @@ def test_what_is_written_agrees_with_itself(trained):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, trained):
-    def call(*arguments: object) -> tuple[int, str, str]:
-        words = ["bindgrid", "explain", *map(str, arguments), "-w", str(trained.root)]
-        monkeypatch.setattr(sys, "argv", words)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
+def command(bindgrid, trained):
+    return lambda *arguments: bindgrid("explain", *arguments, "-w", trained.root)
 
 
 def test_the_command(command):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from memelite.io import read_meme
 
 from data.meme import MemeMotif, write_meme
 from data.motif_database import jaspar_database
-from experiments.cli import main
 from orchestrator import motifs as motifs_module
 from orchestrator.errors import RunError
 from orchestrator.find_run import find_run
@@ -117,18 +115,8 @@ def test_a_run_without_a_network_says_which_has_it(place):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, place):
-    def call(*arguments: object) -> tuple[int, str, str]:
-        words = ["bindgrid", "motifs", *map(str, arguments), "-w", str(place.root)]
-        monkeypatch.setattr(sys, "argv", words)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
+def command(bindgrid, place):
+    return lambda *arguments: bindgrid("motifs", *arguments, "-w", place.root)
 
 
 def test_the_command_shows_filters_and_where_the_files_are(command, stored):

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from data.groups import GroupKind
 from experiments.cli import app
+from experiments.study import WITH_MOTIF
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan
 from orchestrator.report import files as report_files
@@ -137,6 +138,29 @@ def test_sets_of_tfs_and_sizes_are_kept_apart(place):
         ("3 TFs, 1000 bound", "transfer-3-TFs-1000-bound"),
         ("3 TFs, 500 bound", "transfer-3-TFs-500-bound"),
     ]
+
+
+def test_transfer_with_the_motif_is_an_arm_of_its_own_with_the_same_twin(place):
+    study = Study(place)
+    for experiment in ("transfer", "downsampling", "binding-modes"):
+        for tf in ("A", "B", "C"):
+            study.add_pair(tf, 0.6, 0.7, experiment=experiment)
+            plain = planned_run("transfer", tf, experiment=experiment)
+            network = replace(plain.spec.network, motif_width=12)
+            spec = replace(plain.spec, network=network, motif="MA0080.5")
+            set_name = plain.pretraining_set + WITH_MOTIF
+            study.add(replace(plain, spec=spec, pretraining_set=set_name), 0.9)
+    for section in make_report(place).sections:
+        tables = {finding.heading: finding.table for finding in section.findings}
+        assert len(tables) == (6 if section.experiment == "downsampling" else 2)
+        for heading, table in tables.items():
+            if WITH_MOTIF in heading:
+                plain_table = tables[heading.replace(WITH_MOTIF, "")]
+                assert (table["num_replicates"] == 1).all()
+                assert (table["scratch"] == plain_table["scratch"]).all()
+                assert (table["transfer"] > plain_table["transfer"]).all()
+        assert sum(WITH_MOTIF in heading for heading in tables) == len(tables) / 2
+        assert not any("older run" in line for line in section.missing)
 
 
 def test_downsampling_in_words(place):
