@@ -25,7 +25,6 @@ from experiments.run_options import (
     MultiModel,
     Network,
     Precision,
-    Pretrain,
     ScaleName,
     Split,
     names_in,
@@ -46,6 +45,7 @@ from experiments.shared_options import (
     TestOption,
     ValOption,
     WorkersOption,
+    spread,
 )
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the application."""
-    app.command()(run)
+    app.command()(spread(run))
 
 
 def run(
@@ -77,41 +77,8 @@ def run(
     tfs: Annotated[
         str, typer.Option(help="Target TFs, separated by commas; the experiment's own if empty.")
     ] = "",
-    pretrain_tfs: Annotated[
-        str,
-        typer.Option(
-            help="TFs of the multi-model: how many, those with most resolved regions first, names "
-            "separated by commas, or `all`. 50; of a masked one all with --min-bound."
-        ),
-    ] = "",
-    pretrain: Annotated[
-        Pretrain,
-        typer.Option(
-            help="Regions of the multi-model: those resolved for all its TFs (paper), or masked: "
-            "for one of them at least, what is not resolved without weight."
-        ),
-    ] = Pretrain.COMPLETE,
-    min_bound: Annotated[
-        int | None,
-        typer.Option(help="Bound regions that a TF of the multi-model has; 100 if masked."),
-    ] = None,
-    leave_out: Annotated[
-        str,
-        typer.Option(
-            help="TFs that the multi-model must not know, or `none`; of a masked one the --tfs."
-        ),
-    ] = "",
-    leave_out_mode: Annotated[
-        bool,
-        typer.Option("--leave-out-mode", help="Nor any TF of their binding modes."),
-    ] = False,
-    hold_back: Annotated[
-        float | None,
-        typer.Option(
-            help="Fraction of all regions that no multi-model learns from and individual models "
-            "take theirs from; 0.3 if masked and split at random."
-        ),
-    ] = None,
+    *,
+    multi_model: MultiModel,
     motif: Annotated[
         bool,
         typer.Option(
@@ -195,8 +162,7 @@ def run(
         raise RunError(f"--stop-after is {stop_after}; give hours above 0")
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
-    if motif and pretrain is not Pretrain.MASKED:
-        raise RunError("--motif goes with --pretrain masked")
+    multi_model.check_motif(motif)
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
@@ -206,14 +172,6 @@ def run(
         )
         with checked_settings():
             chosen = sized(SCALES[scale], sample, sizes, set_regions, replicates, mode_models)
-            multi_model = MultiModel(
-                tfs=pretrain_tfs,
-                pretrain=pretrain,
-                min_bound=min_bound,
-                leave_out=leave_out,
-                leave_out_mode=leave_out_mode,
-                hold_back=hold_back,
-            )
             trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
             trainings = trainings.in_precision(chosen_precision)
             if fine_tuning is not None:

@@ -21,11 +21,20 @@ from experiments.run_options import (
     Keep,
     MultiModel,
     Precision,
-    Pretrain,
     Split,
     names_in,
     settled,
     split_by,
+)
+from experiments.shared_options import (
+    AddressOption,
+    PrecisionOption,
+    PretrainEpochsOption,
+    PretrainKeepOption,
+    SplitOption,
+    TestOption,
+    ValOption,
+    spread,
 )
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command()(tune)
+    app.command()(spread(tune))
 
 
 def tune(
@@ -51,29 +60,8 @@ def tune(
             "TFs that are none of them."
         ),
     ],
-    pretrain_tfs: Annotated[
-        str, typer.Option(help="TFs of the multi-model, as for `bindgrid run transfer`.")
-    ] = "",
-    pretrain: Annotated[
-        Pretrain, typer.Option(help="Regions of the multi-model, as for `bindgrid run`.")
-    ] = Pretrain.COMPLETE,
-    min_bound: Annotated[
-        int | None,
-        typer.Option(help="Bound regions that a TF of the multi-model has; 100 if masked."),
-    ] = None,
-    leave_out: Annotated[
-        str,
-        typer.Option(
-            help="TFs that the multi-model must not know, or `none`; of a masked one the --tf."
-        ),
-    ] = "",
-    leave_out_mode: Annotated[
-        bool, typer.Option("--leave-out-mode", help="Nor any TF of their binding modes.")
-    ] = False,
-    hold_back: Annotated[
-        float | None,
-        typer.Option(help="Fraction of all regions kept from multi-models, as for `bindgrid run`."),
-    ] = None,
+    *,
+    multi_model: MultiModel,
     motif: Annotated[
         bool, typer.Option("--motif", help="Have each TF's motif as a term of its logits.")
     ] = False,
@@ -97,24 +85,16 @@ def tune(
         ),
     ] = 600,
     seed: Annotated[int, typer.Option(help="Seed, as for `bindgrid run transfer`.")] = 0,
-    pretrain_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of the multi-model at most.")
-    ] = None,
-    pretrain_keep: Annotated[
-        Keep, typer.Option(help="Epoch of the multi-model to keep, as for `bindgrid run`.")
-    ] = Keep.BEST,
-    precision: Annotated[
-        Precision, typer.Option(help="Of products in training, as for `bindgrid run`.")
-    ] = Precision.FLOAT32,
-    split: Annotated[Split, typer.Option(help="How regions are split.")] = Split.RANDOM,
-    val_chroms: Annotated[str, typer.Option(help="Chromosomes to validate on.")] = "",
-    test_chroms: Annotated[str, typer.Option(help="Chromosomes to test on.")] = "",
+    pretrain_epochs: PretrainEpochsOption = None,
+    pretrain_keep: PretrainKeepOption = Keep.BEST,
+    precision: PrecisionOption = Precision.FLOAT32,
+    split: SplitOption = Split.RANDOM,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
     workers: Annotated[
         int | None, typer.Option(help="Trials at once on Ray; one per CPU if not given.")
     ] = None,
-    address: Annotated[
-        str, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster to use; none starts one here.")
-    ] = "",
+    address: AddressOption = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Search the settings of fine-tuning by Optuna.
@@ -130,18 +110,11 @@ def tune(
     from orchestrator.lock import sole_driver
     from orchestrator.tuning.study import TuningStudy, write_chosen
 
+    multi_model.check_motif(motif)
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
         loaded = load_dataset(place)
-        multi_model = MultiModel(
-            tfs=pretrain_tfs,
-            pretrain=pretrain,
-            min_bound=min_bound,
-            leave_out=leave_out,
-            leave_out_mode=leave_out_mode,
-            hold_back=hold_back,
-        )
         with checked_settings():
             if not names_in(tf):
                 raise ValueError("no TF to tune for; name a TF by --tf")
@@ -163,9 +136,10 @@ def tune(
                     split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
                 ),
                 scale=Scale(transfer_bound=sample or None, trainings=trainings),
+                motif=motif,
             )
             lengths = _Lengths(max_epochs=max_epochs, max_steps=max_steps)
-            multi, tuning = _plan(loaded, experiment, lengths, folds, with_motif=motif)
+            multi, tuning = _plan(loaded, experiment, lengths, folds)
     with sole_driver(place):
         study = TuningStudy(tuning, place)
         err.print(f"{trials} trials, {study.num_complete()} complete already", highlight=False)
@@ -189,38 +163,29 @@ class _Lengths(NamedTuple):
 
 
 def _plan(
-    loaded: "LoadedDataset",
-    experiment: "Study",
-    lengths: _Lengths,
-    num_folds: int,
-    *,
-    with_motif: bool,
+    loaded: "LoadedDataset", experiment: "Study", lengths: _Lengths, num_folds: int
 ) -> tuple["PlannedRun", "Tuning"]:
     """Give the multi-model of the experiment, and the tuning of its fine-tunings."""
     from experiments.transfer import transfer
-    from orchestrator.motif_scores import motif_of
     from orchestrator.tuning.folds import Tuning, make_folds
     from orchestrator.tuning.space import ProbeSpace, SearchSpace, Space
 
-    runs = transfer(loaded, experiment).runs
-    multi = next(run for run in runs if run.arm == "multi" and not run.tf)
-    builder = experiment.builder(loaded.dataset)
-    tuned = [
-        builder.transfer(
-            run.spec.regions,
-            multi=multi.spec,
-            motif=motif_of(run.tf) if with_motif else None,
-        )
-        for run in runs
-        if run.arm == "transfer"
-    ]
+    planned = transfer(loaded, experiment)
+    multi = next(run for run in planned.runs if run.arm == "multi" and not run.tf)
+    tuned = tuple(
+        run.spec
+        for run in planned.runs
+        if run.arm == "transfer" and bool(run.spec.motif) == experiment.motif
+    )
+    if len(tuned) < len(experiment.tfs):
+        raise RunError("; ".join(planned.remarks))  # a TF without a known motif
     training = tuned[0].training
     space: Space
     if training is not None and training.probe is not None:
         space = ProbeSpace(max_steps=lengths.max_steps)
     else:
         space = SearchSpace(epochs=(SearchSpace.epochs[0], lengths.max_epochs))
-    tuning = Tuning(runs=tuple(tuned), space=space, num_folds=num_folds)
+    tuning = Tuning(runs=tuned, space=space, num_folds=num_folds)
     # too few regions are told now, not after the pre-training
     for run in tuning.runs:
         make_folds(loaded.select(run.regions), num_folds, run.seed)

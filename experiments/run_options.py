@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from experiments.console import err
 from orchestrator.errors import RunError
@@ -70,25 +72,61 @@ class Pretrain(StrEnum):
 class MultiModel:
     """What the options say of the multi-model, as typed."""
 
-    tfs: str = ""
-    pretrain: Pretrain = Pretrain.COMPLETE
-    min_bound: int | None = None
-    leave_out: str = ""
-    leave_out_mode: bool = False
-    hold_back: float | None = None
+    pretrain_tfs: Annotated[
+        str,
+        typer.Option(
+            help="TFs of the multi-model: how many, those with most resolved regions first, names "
+            "separated by commas, or `all`. 50; of a masked one all with --min-bound."
+        ),
+    ] = ""
+    pretrain: Annotated[
+        Pretrain,
+        typer.Option(
+            help="Regions of the multi-model: those resolved for all its TFs (paper), or masked: "
+            "for one of them at least, what is not resolved without weight."
+        ),
+    ] = Pretrain.COMPLETE
+    min_bound: Annotated[
+        int | None,
+        typer.Option(help="Bound regions that a TF of the multi-model has; 100 if masked."),
+    ] = None
+    leave_out: Annotated[
+        str,
+        typer.Option(
+            help="TFs that the multi-model must not know, or `none`; of a masked one the targets."
+        ),
+    ] = ""
+    leave_out_mode: Annotated[
+        bool,
+        typer.Option("--leave-out-mode", help="Nor any TF of their binding modes."),
+    ] = False
+    hold_back: Annotated[
+        float | None,
+        typer.Option(
+            help="Fraction of all regions that no multi-model learns from and individual models "
+            "take theirs from; 0.3 if masked and split at random."
+        ),
+    ] = None
 
     @property
     def is_masked(self) -> bool:
         """Whether unresolved cells are masked and not their regions left out."""
         return self.pretrain is Pretrain.MASKED
 
+    def check_motif(self, motif: bool) -> None:
+        """Raise `RunError` if the motif's term is asked for where no experiment has it."""
+        if motif and not self.is_masked:
+            raise RunError("--motif goes with --pretrain masked")
+
     def wanted(self) -> "WantedTFs":
         """Which TFs it has."""
-        if self.tfs == "all" or (self.is_masked and not self.tfs):
+        if self.pretrain_tfs == "all" or (self.is_masked and not self.pretrain_tfs):
             return None
-        if not self.tfs:
+        if not self.pretrain_tfs:
             return 50
-        return int(self.tfs) if self.tfs.isdigit() else names_in(self.tfs)
+        return (
+            int(self.pretrain_tfs) if self.pretrain_tfs.isdigit() else names_in(self.pretrain_tfs)
+        )
 
     def pretraining(self, targets: tuple[str, ...]) -> "Pretraining":
         """Which regions it learns from, and which TFs it must not know."""

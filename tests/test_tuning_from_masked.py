@@ -213,6 +213,8 @@ def test_the_command_searches_for_several_tfs_and_run_uses_what_it_finds(
         (["--leave-out", "none", "--leave-out-mode"], "no TF is left out"),
         (["--test-chroms", "chr4"], "go with --split chromosome"),
         (["--tf", ""], "name a TF"),
+        (["--motif", "--tf", "ELF1,QQQ"], "no TF named 'QQQ'"),
+        (["--motif", "--pretrain", "complete"], "--motif goes with --pretrain masked"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
