@@ -185,7 +185,7 @@ def run(
     from experiments.registry import plan_experiments
     from experiments.study import SCALES, Study
     from model.network import published
-    from orchestrator.execute import load_dataset
+    from orchestrator.loaded_dataset import load_dataset
     from orchestrator.plan import Plan
     from orchestrator.tuning.study import read_training
 

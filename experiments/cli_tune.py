@@ -121,7 +121,7 @@ def _plan(
 ) -> tuple["PlannedRun", "Tuning"]:
     """Give the multi-model of the experiment, and the tuning of its fine-tuning."""
     from experiments.transfer import transfer
-    from orchestrator.execute import load_dataset
+    from orchestrator.loaded_dataset import load_dataset
     from orchestrator.tuning.folds import Tuning, make_folds
 
     loaded = load_dataset(workspace)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.pretraining import Pretraining, WantedTFs
     from experiments.study import Scale
     from model.training import Precision as TrainingPrecision
-    from orchestrator.execute import LoadedDataset
+    from orchestrator.loaded_dataset import LoadedDataset
 
 
 class Backend(StrEnum):

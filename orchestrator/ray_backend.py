@@ -44,7 +44,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset, tfs_of
+from orchestrator.loaded_dataset import load_dataset, tfs_of
 from orchestrator.plan import OnDone, Plan, PlannedRun, Remaining, RunOutcome
 from orchestrator.ray_group import make_group, pretrainings
 from orchestrator.ray_session import count_cpus, environment, is_cluster, session, silenced

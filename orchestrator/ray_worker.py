@@ -16,7 +16,8 @@ from ray import train, tune
 from ray.train.torch import TorchTrainer
 
 from model.training import Epoch
-from orchestrator.execute import SharedTables, attempt
+from orchestrator.execute import attempt
+from orchestrator.loaded_dataset import SharedTables
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.ray_group import TrainGroup, attempt_by_group
 from orchestrator.workspace import Workspace

@@ -24,7 +24,7 @@ from experiments.settings import Trainings
 from experiments.study import PlannedStudy, Scale, Study
 from experiments.transfer import transfer
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.plan import Plan, PlannedRun
 
 NUM_REGIONS = 3000

@@ -20,7 +20,7 @@ from model.network import NetworkConfig
 from model.training import TrainingConfig
 from orchestrator import local_backend
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
 from orchestrator.ray_backend import _PlanSearcher, run_plan
 from orchestrator.ray_session import session
