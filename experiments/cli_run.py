@@ -21,6 +21,7 @@ from experiments.console import (
 from experiments.driving import drive, runner
 from experiments.run_options import (
     Backend,
+    Device,
     Keep,
     MultiModel,
     Network,
@@ -29,6 +30,7 @@ from experiments.run_options import (
     ScaleName,
     Split,
     names_in,
+    runs_on_gpu,
     settled,
     sized,
     split_by,
@@ -166,6 +168,13 @@ def run(
     pretrain_workers: Annotated[
         int, typer.Option(help="Processes that train a multi-model together, on Ray.")
     ] = 1,
+    device: Annotated[
+        Device, typer.Option(help="What trains; gpu: NVIDIA GPUs, shared by several runs each.")
+    ] = Device.CPU,
+    runs_per_gpu: Annotated[
+        int | None,
+        typer.Option(help="Runs that train on a GPU at once, on Ray; 4 if not given."),
+    ] = None,
     address: Annotated[
         str, typer.Option(envvar="RAY_ADDRESS", help="Ray cluster to use; none starts one here.")
     ] = "",
@@ -193,6 +202,13 @@ def run(
         raise RunError(f"--stop-after is {stop_after}; give hours above 0")
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
+    gpu_runs = runs_on_gpu(
+        device,
+        runs_per_gpu,
+        backend=backend,
+        pretrain_workers=pretrain_workers,
+        precision=precision,
+    )
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
@@ -238,13 +254,15 @@ def run(
     for remark in planned.remarks:
         err.print(remark, markup=False, highlight=False)
     if dry_run:
+        if gpu_runs is not None:
+            err.print("hours are those of this machine's CPUs, not of GPUs", highlight=False)
         _print_plan(plan, planned, place, workers, as_json=as_json)
         return
     drive(
         plan,
         planned.remarks,
         place,
-        runner(backend, workers, pretrain_workers, address),
+        runner(backend, workers, pretrain_workers, address, gpu_runs),
         stop_after=stop_after,
         show=print_comparison,
     )

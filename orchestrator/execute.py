@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from model.training import Epoch, Examples, StateFile, TrainingResult, predict, 
 from model.transfer import transfer
 from orchestrator.errors import RunError
 from orchestrator.filter_files import write_filters
+from orchestrator.gpus import require_gpu
 from orchestrator.loaded_dataset import LoadedDataset, SharedTables, load_dataset
 from orchestrator.motif_scores import motif_named, motif_probabilities
 from orchestrator.plan import PlannedRun, RunOutcome
@@ -54,6 +56,7 @@ def attempt(
     on_epoch: OnEpoch | None = None,
     tables: SharedTables | None = None,
     parallel: OneProcess = ALONE,
+    device: str = "cpu",
 ) -> RunOutcome:
     """Execute a run; a failure is written down and told, not raised.
 
@@ -63,7 +66,7 @@ def attempt(
         If another process that trains with this one is gone.
     """
     try:
-        execute(planned, workspace, on_epoch, tables, parallel)
+        execute(planned, workspace, on_epoch, tables, parallel, device)
     except ProcessLostError:
         raise
     except Exception as error:  # one run's failure, of whatever kind, must not end the others
@@ -75,6 +78,8 @@ def failed(planned: PlannedRun, workspace: Workspace, error: Exception) -> RunOu
     """Write down why a run failed, with the traceback, and tell it in one line."""
     expected = isinstance(error, DataError | ModelError | RunError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    if isinstance(error, torch.OutOfMemoryError):
+        reason = "the GPU's memory is full: give fewer --runs-per-gpu"
     reason = reason.splitlines()[0] if reason else type(error).__name__
     text = "".join(traceback.format_exception(error))
     RunStore(workspace).record_failure(planned, reason, text)
@@ -87,6 +92,7 @@ def execute(
     on_epoch: OnEpoch | None = None,
     tables: SharedTables | None = None,
     parallel: OneProcess = ALONE,
+    device: str = "cpu",
 ) -> None:
     """Execute a run and store it; a finished one is left as it is.
 
@@ -98,6 +104,9 @@ def execute(
         Tables of the dataset, if they need not be read.
     parallel
         This process' part where several train; all execute the run, the first one stores it.
+    device
+        Where to train and to predict the test regions, "cpu" or "cuda". What is stored is the same
+        to float tolerance; the first layer's filters are always read on the CPU.
 
     Raises
     ------
@@ -110,6 +119,8 @@ def execute(
     # the first process says so for all, or the others would wait for one that trains nothing
     if parallel.from_first(b"complete" if store.is_complete(planned.key) else b""):
         return
+    if device != "cpu":
+        require_gpu()
     spec = planned.spec
     loaded = load_dataset(workspace, tables)
     selection = loaded.select(spec.regions)
@@ -119,10 +130,11 @@ def execute(
     with one_thread(), noting as tell:
         network = starting_network(spec, store, loaded.dataset)
         examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
-        result = _train(spec, network, examples, tell, parallel, state_file)
+        fit = partial(train, device=device, on_epoch=tell, parallel=parallel, state_file=state_file)
+        result = _train(spec, network, examples, fit)
         if not first:
             return
-        probabilities = _test_predictions(spec, network, loaded, selection)
+        probabilities = _test_predictions(spec, network, loaded, selection, device)
         filters = _filters(spec, network, loaded.regions, selection, probabilities)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
@@ -186,23 +198,13 @@ def _train(
     spec: RunSpec,
     network: nn.Module,
     examples: Sequence[Examples],
-    on_epoch: OnEpoch | None,
-    parallel: OneProcess,
-    state_file: StateFile,
+    fit: Callable[..., TrainingResult],
 ) -> TrainingResult:
+    """Call `fit`, which is `train` with all that the spec does not say, if there is to train."""
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
     train_set, val_set = examples
-    return train(
-        network,
-        train_set,
-        val_set,
-        spec.training,
-        seed=spec.seed,
-        on_epoch=on_epoch,
-        parallel=parallel,
-        state_file=state_file,
-    )
+    return fit(network, train_set, val_set, spec.training, seed=spec.seed)
 
 
 def _examples(regions: RegionTable, selection: Selection, part: Part) -> Examples:
@@ -213,7 +215,11 @@ def _examples(regions: RegionTable, selection: Selection, part: Part) -> Example
 
 
 def _test_predictions(
-    spec: RunSpec, network: nn.Module, loaded: LoadedDataset, selection: Selection
+    spec: RunSpec,
+    network: nn.Module,
+    loaded: LoadedDataset,
+    selection: Selection,
+    device: str,
 ) -> NDArray[np.float32]:
     """Probabilities of the test regions, shape (n, T)."""
     regions = loaded.regions
@@ -221,7 +227,9 @@ def _test_predictions(
         motif = motif_named(spec.motif, loaded.dataset, spec.regions.tfs[0])
         return motif_probabilities(motif, regions, selection)
     ids = selection.region_ids[selection.rows(Part.TEST)]
-    probabilities = predict(network, regions.sequences[ids], both_strands=spec.average_strands)
+    probabilities = predict(
+        network, regions.sequences[ids], both_strands=spec.average_strands, device=device
+    )
     if spec.training is None and spec.start is not None:
         # a multi-model scored on one of its TFs
         outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
