@@ -37,8 +37,8 @@ from model.encoding import encode_one_hot, reverse_complement
 from model.filters import FilterMotifs, count_sites
 from model.network import NetworkConfig, build_network
 from model.training import predict
-from orchestrator.execute import load_dataset
 from orchestrator.find_run import trained_arm
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
 

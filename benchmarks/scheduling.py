@@ -32,7 +32,7 @@ from experiments.settings import SpecBuilder, Trainings
 from model.network import build_network
 from model.training import Examples, predict, train
 from orchestrator import local_backend, ray_backend
-from orchestrator.execute import LoadedDataset, load_dataset
+from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.plan import Plan, PlannedRun
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace

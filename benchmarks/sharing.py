@@ -26,7 +26,7 @@ from data.sampling import Sampling
 from data.schema import Evidence
 from data.sequence import gc_fraction, unpack
 from data.store import write_dataset
-from orchestrator.execute import load_dataset
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.ray_session import session
 from orchestrator.spec import RegionSpec
 from orchestrator.workspace import Workspace

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from benchmarks.machine import describe, table
 from benchmarks.scheduling import make_plan
-from orchestrator.execute import execute, load_dataset
+from orchestrator.execute import execute
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.mlflow_view import ViewTracker
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace

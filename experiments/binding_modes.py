@@ -11,7 +11,7 @@ from data.binding_modes import BindingModes
 from data.errors import DataError
 from experiments.study import Draft, PlannedStudy, Study
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 
 NAME: Final = "binding-modes"
 SHARED: Final = "shared mode"

@@ -78,8 +78,8 @@ def _num_top(text: str) -> int:
 def _ids(
     run: "StoredRun", place: Workspace, tf: str, bed: Path | None, num: int
 ) -> "NDArray[np.int64]":
-    from orchestrator.execute import load_dataset
     from orchestrator.explain import bed_regions, top_regions
+    from orchestrator.loaded_dataset import load_dataset
 
     if bed is None:
         return top_regions(run, place, tf, num)

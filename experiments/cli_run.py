@@ -21,6 +21,7 @@ from experiments.console import (
 from experiments.driving import drive, runner
 from experiments.run_options import (
     Backend,
+    Device,
     Keep,
     MultiModel,
     Network,
@@ -28,6 +29,7 @@ from experiments.run_options import (
     ScaleName,
     Split,
     names_in,
+    runs_on_gpu,
     settled,
     sized,
     split_by,
@@ -137,6 +139,13 @@ def run(
     pretrain_workers: Annotated[
         int, typer.Option(help="Processes that train a multi-model together, on Ray.")
     ] = 1,
+    device: Annotated[
+        Device, typer.Option(help="What trains; gpu: NVIDIA GPUs, shared by several runs each.")
+    ] = Device.CPU,
+    runs_per_gpu: Annotated[
+        int | None,
+        typer.Option(help="Runs that train on a GPU at once, on Ray; 4 if not given."),
+    ] = None,
     address: AddressOption = "",
     stop_after: Annotated[
         float | None, typer.Option(help="Hours after which no further run is started.")
@@ -154,7 +163,7 @@ def run(
     from experiments.registry import plan_experiments
     from experiments.study import SCALES, Study
     from model.network import published
-    from orchestrator.execute import load_dataset
+    from orchestrator.loaded_dataset import load_dataset
     from orchestrator.plan import Plan
     from orchestrator.tuning.study import read_training
 
@@ -163,6 +172,13 @@ def run(
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
     multi_model.check_motif(motif)
+    gpu_runs = runs_on_gpu(
+        device,
+        runs_per_gpu,
+        backend=backend,
+        pretrain_workers=pretrain_workers,
+        precision=precision,
+    )
     place = Workspace(workspace)
     chosen_precision = settled(precision, place, address)
     with steps("Planning"):
@@ -200,13 +216,15 @@ def run(
     for remark in planned.remarks:
         err.print(remark, markup=False, highlight=False)
     if dry_run:
+        if gpu_runs is not None:
+            err.print("hours are those of this machine's CPUs, not of GPUs", highlight=False)
         _print_plan(plan, planned, place, workers, as_json=as_json)
         return
     drive(
         plan,
         planned.remarks,
         place,
-        runner(backend, workers, pretrain_workers, address),
+        runner(backend, workers, pretrain_workers, address, gpu_runs),
         stop_after=stop_after,
         show=print_comparison,
     )

@@ -44,7 +44,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     from experiments.study import PlannedStudy, Study
     from experiments.suggestion import Start, Suggestion
-    from orchestrator.execute import LoadedDataset
+    from orchestrator.loaded_dataset import LoadedDataset
     from orchestrator.plan import Plan
     from orchestrator.verdict.verdict import Verdict
 
@@ -188,7 +188,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     from data.binding_modes import load_modes
     from data.string_links import read_string_links
     from experiments.study import Scale, Study
-    from orchestrator.execute import load_dataset
+    from orchestrator.loaded_dataset import load_dataset
 
     precision = settled(options.precision, workspace)
     loaded = load_dataset(workspace)

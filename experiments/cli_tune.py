@@ -41,7 +41,7 @@ from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.study import Study
-    from orchestrator.execute import LoadedDataset
+    from orchestrator.loaded_dataset import LoadedDataset
     from orchestrator.plan import PlannedRun, RunOutcome
     from orchestrator.tuning.folds import Tuning
     from orchestrator.tuning.study import TunedTrial, TuningResult, TuningStudy
@@ -106,7 +106,7 @@ def tune(
     """
     from experiments.settings import Trainings
     from experiments.study import Scale, Study
-    from orchestrator.execute import load_dataset
+    from orchestrator.loaded_dataset import load_dataset
     from orchestrator.lock import sole_driver
     from orchestrator.tuning.study import TuningStudy, write_chosen
 

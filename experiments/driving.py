@@ -105,15 +105,22 @@ def drive(
 
 
 def runner(
-    backend: Backend, workers: int | None, pretrain_workers: int, address: str
-) -> Callable[..., None]:
-    """Give the backend's `run_plan`, its own options filled in."""
+    backend: Backend,
+    workers: int | None,
+    pretrain_workers: int,
+    address: str,
+    runs_per_gpu: int | None = None,
+) -> "partial[None]":
+    """Give the backend's `run_plan`, its own options filled in.
+
+    With `runs_per_gpu` it trains on GPUs, see `experiments.run_options.runs_on_gpu`.
+    """
     if backend is Backend.LOCAL:
         if pretrain_workers != 1:
             raise RunError("--pretrain-workers needs Ray; leave out --backend local")
         from orchestrator import local_backend
 
-        return local_backend.run_plan
+        return partial(local_backend.run_plan, device="cpu" if runs_per_gpu is None else "cuda")
     from orchestrator import ray_backend
 
     def tell_ready(num_workers: int, seconds: float) -> None:
@@ -125,4 +132,5 @@ def runner(
         pretrain_workers=pretrain_workers,
         address=address or None,
         on_ready=tell_ready,
+        runs_per_gpu=runs_per_gpu,
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 from data.errors import DataError
 from experiments.study import Draft, PlannedStudy, Study, size_name
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 
 NAME: Final = "interpretation"
 TARGETS: Final = ("HNF4A",)

@@ -15,7 +15,7 @@ from data.sampling import MIN_PER_CLASS, Part, individual_pools
 from experiments.settings import SpecBuilder, for_size
 from experiments.study import Draft, PlannedStudy, Study
 from experiments.suggestion import Start
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.motif_scores import motif_name
 from orchestrator.plan import CONTROL, NO_MOTIF
 from orchestrator.spec import RegionSpec

@@ -32,7 +32,7 @@ from experiments.pretraining import HELD_BACK, MIN_BOUND, Pretraining
 from experiments.settings import for_size
 from experiments.study import WITH_MOTIF, Draft, PlannedStudy, Study, size_name
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.motif_scores import motif_of
 from orchestrator.spec import RunSpec
 

@@ -22,7 +22,7 @@ from data.groups import Group, GroupKind, GroupRule, Relations, choose_group, re
 from data.schema import Evidence
 from experiments.study import Draft, PlannedStudy, Study
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.spec import RegionSpec
 
 NAME: Final = "pretraining-sets"

@@ -16,7 +16,7 @@ from experiments import (
 )
 from experiments.study import PlannedStudy, Study
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 
 Experiment = Callable[[LoadedDataset, Study], PlannedStudy]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from experiments.pretraining import Pretraining, WantedTFs
     from experiments.study import Scale
     from model.training import Precision as TrainingPrecision
-    from orchestrator.execute import LoadedDataset
+    from orchestrator.loaded_dataset import LoadedDataset
 
 
 class Backend(StrEnum):
@@ -23,6 +23,13 @@ class Backend(StrEnum):
 
     RAY = "ray"
     LOCAL = "local"
+
+
+class Device(StrEnum):
+    """What trains."""
+
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 class Split(StrEnum):
@@ -152,6 +159,39 @@ class MultiModel:
         usual = HELD_BACK if self.is_masked and sampling.split == "random" else None
         held_back = usual if self.hold_back is None else self.hold_back
         return replace(sampling, held_back=held_back)
+
+
+def runs_on_gpu(
+    device: Device,
+    runs_per_gpu: int | None,
+    *,
+    backend: Backend,
+    pretrain_workers: int,
+    precision: Precision,
+) -> int | None:
+    """Give how many runs share a GPU; None where they train on CPUs.
+
+    Raises
+    ------
+    RunError
+        The options do not go together.
+    """
+    if device is Device.CPU:
+        if runs_per_gpu is not None:
+            raise RunError("--runs-per-gpu goes with --device gpu")
+        return None
+    from orchestrator.gpus import RUNS_PER_GPU, check_sharing
+
+    if runs_per_gpu is not None and backend is Backend.LOCAL:
+        raise RunError("--runs-per-gpu needs Ray; leave out --backend local")
+    if precision is Precision.AUTO:
+        raise RunError(
+            "--precision auto measures the CPU: with --device gpu give --precision bfloat16, or "
+            "float32"
+        )
+    chosen = RUNS_PER_GPU if runs_per_gpu is None else runs_per_gpu
+    check_sharing(chosen, pretrain_workers)
+    return chosen
 
 
 def settled(precision: Precision, workspace: Workspace, address: str = "") -> "TrainingPrecision":

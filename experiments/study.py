@@ -19,7 +19,7 @@ from experiments.pretraining import Pretraining, WantedTFs
 from experiments.settings import SpecBuilder, Trainings
 from model.network import published
 from orchestrator.cost import RunSize
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.motif_scores import motif_of
 from orchestrator.plan import Arm, PlannedRun
 from orchestrator.spec import RegionSpec, RunSpec

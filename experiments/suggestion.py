@@ -32,7 +32,7 @@ from experiments import peaks_needed
 from experiments.pretraining import MIN_BOUND, Pretraining
 from experiments.study import Study
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.plan import CONTROL
 from orchestrator.report.finished import FinishedRuns, read_finished
 from orchestrator.report.pairs import each_row, scored_runs

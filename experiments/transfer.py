@@ -14,7 +14,7 @@ from experiments.study import (
     Study,
     size_name,
 )
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 
 NAME: Final = "transfer"
 

@@ -7,7 +7,11 @@ and its reverse complement, 2n examples shuffled together; the validation set is
 Prediction reads the forward strand only (Novakovsky et al. 2021, Methods). With one strand drawn
 at random for each example and epoch, an epoch is half as long and validation reads the forward one.
 
-Same network, examples, config and seed: bitwise the same weights on a CPU with one thread.
+Same network, examples, config and seed: bitwise the same weights on a CPU with one thread. On a
+GPU cuDNN is held to deterministic algorithms and to products of whole float32 (its default, TF32,
+has 10 bits of mantissa), which makes a rerun agree to float tolerance; the same bits are not
+promised. Dropout draws its masks on the GPU, so that a CPU's training is another sample of the same
+distribution, as one of another seed is.
 
 Legend: B batch, L base pairs, n examples, T TFs.
 """
@@ -364,11 +368,22 @@ def _borrowed(network: nn.Module, device: torch.device) -> Iterator[None]:
     modes = {module: module.training for module in network.modules()}
     network.to(device)
     try:
-        yield
+        with _held_cudnn(device):
+            yield
     finally:
         network.to(home)
         for module, training in modes.items():
             module.training = training
+
+
+@contextmanager
+def _held_cudnn(device: torch.device) -> Iterator[None]:
+    """On a GPU, have cuDNN compute whole float32 products, by deterministic algorithms."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
 
 
 @contextmanager

@@ -117,7 +117,7 @@ class TrainingState:
         with contextlib.suppress(OSError, SafetensorError):
             try:
                 file.path.parent.mkdir(parents=True, exist_ok=True)
-                tensors = {name: tensor.contiguous() for name, tensor in self._tensors()}
+                tensors = {name: tensor.cpu().contiguous() for name, tensor in self._tensors()}
                 save_file(tensors, partial, metadata={"state": json.dumps(record)})
                 os.replace(partial, file.path)
             finally:

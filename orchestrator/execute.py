@@ -2,10 +2,10 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import nn
 
 from data.errors import DataError
 from data.region_table import RegionTable
-from data.sampling import Part, Selection, select_individual, select_multi
+from data.sampling import Part, Selection
 from data.schema import NULL_LABEL
 from data.store import Dataset
 from model.checkpoint import load, load_state, save
@@ -31,10 +31,12 @@ from model.training import Epoch, Examples, StateFile, TrainingResult, predict, 
 from model.transfer import transfer
 from orchestrator.errors import RunError
 from orchestrator.filter_files import write_filters
+from orchestrator.gpus import require_gpu
+from orchestrator.loaded_dataset import LoadedDataset, SharedTables, load_dataset
 from orchestrator.motif_scores import motif_named, motif_probabilities
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.progress import EpochNotes
-from orchestrator.spec import RegionSpec, RunSpec
+from orchestrator.spec import RunSpec
 from orchestrator.store import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -48,144 +50,13 @@ from orchestrator.workspace import Workspace
 OnEpoch = Callable[[Epoch], None]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SharedTables:
-    """Tables of a dataset, for other processes to use instead of reading their own.
-
-    All arrays are contiguous, so that a store of shared memory, such as Ray's, can give them
-    to many processes as they lie, read-only and without a copy.
-    """
-
-    regions_fingerprint: str
-    """The manifest's, of `regions`."""
-    regions: RegionTable
-    evidence: Mapping[tuple[str, str], NDArray[np.uint8]]
-    """Evidence codes, shape (N,), by TF and the content's hash."""
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of all arrays."""
-        columns = [getattr(self.regions, column.name) for column in fields(self.regions)]
-        arrays = [*columns, *self.evidence.values()]
-        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
-
-
-class LoadedDataset:
-    """A dataset whose tables are read once per process and kept.
-
-    Parameters
-    ----------
-    path
-        The dataset.
-    tables
-        Taken in place of what they hold, if it is still the dataset's content; the rest is read.
-    """
-
-    def __init__(self, path: Path, tables: SharedTables | None = None) -> None:
-        self.dataset = Dataset.open(path)
-        self._regions_fingerprint: str = self.dataset.manifest["regions_fingerprint"]
-        same = tables is not None and tables.regions_fingerprint == self._regions_fingerprint
-        self._tables = tables if same else None
-        self.regions = self._tables.regions if self._tables else self.dataset.regions()
-        self._column = lru_cache(maxsize=256)(self._read_column)
-        self.select = lru_cache(maxsize=8)(self._select)
-
-    def _read_column(self, tf: str, fingerprint: str) -> NDArray[np.uint8]:
-        if self._tables is not None and (tf, fingerprint) in self._tables.evidence:
-            return self._tables.evidence[tf, fingerprint]
-        return self.dataset.evidence([tf])[:, 0]
-
-    def column(self, tf: str) -> NDArray[np.uint8]:
-        """Evidence codes of a TF, shape (N,)."""
-        return self._column(tf, self.dataset.summary(tf).fingerprint)
-
-    def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
-        """Evidence codes, shape (N, T), a copy."""
-        return np.stack([self.column(tf) for tf in tfs], axis=1)
-
-    def share(self, tfs: Iterable[str]) -> SharedTables:
-        """Give what is needed of the dataset for some TFs.
-
-        A TF that cannot be read is left out: the run that needs it says why.
-        """
-        evidence = {}
-        for tf in sorted(set(tfs)):
-            with suppress(DataError):
-                fingerprint = self.dataset.summary(tf).fingerprint
-                evidence[tf, fingerprint] = self._column(tf, fingerprint)
-        return SharedTables(
-            regions_fingerprint=self._regions_fingerprint, regions=self.regions, evidence=evidence
-        )
-
-    def _select(self, spec: RegionSpec) -> Selection:
-        """Draw the regions of a spec.
-
-        Raises
-        ------
-        RunError
-            If the dataset is not the one that the spec was made for.
-        DataError
-            If it has too few regions.
-        """
-        if self.dataset.fingerprint(spec.tfs) != spec.dataset:
-            raise RunError(
-                f"{self.dataset.path} has changed since this run was planned; plan it again"
-            )
-        if spec.view == "less-sparse":
-            return select_multi(
-                self.regions,
-                [self.column(tf) for tf in spec.tfs],
-                spec.sampling,
-                excluded=self.excluded(spec),
-                rows=spec.rows,
-            )
-        return select_individual(
-            self.regions,
-            self.column(spec.tfs[0]),
-            spec.sampling,
-            excluded=self.excluded(spec),
-            name=spec.tfs[0],
-        )
-
-    def excluded(self, spec: RegionSpec) -> NDArray[np.int64] | None:
-        """Ids of the regions that a spec leaves out for another model's sake."""
-        if spec.excluded is None:
-            return None
-        other = self.select(spec.excluded)
-        return other.region_ids if spec.view == "less-sparse" else other.seen_in_training()
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: Path, tables: SharedTables | None, _manifest_mtime_ns: int) -> LoadedDataset:
-    return LoadedDataset(path, tables)
-
-
-def load_dataset(workspace: Workspace, tables: SharedTables | None = None) -> LoadedDataset:
-    """Load the workspace's dataset, once per process as long as it stays the same.
-
-    With `tables` what they hold is not read again.
-    """
-    manifest = workspace.dataset / "manifest.json"
-    mtime_ns = manifest.stat().st_mtime_ns if manifest.exists() else 0
-    return _loaded(workspace.dataset, tables, mtime_ns)
-
-
-def tfs_of(spec: RunSpec) -> set[str]:
-    """TFs whose evidence decides the regions and labels of a run."""
-    tfs: set[str] = set()
-    regions: RegionSpec | None = spec.regions
-    while regions is not None:
-        tfs.update(regions.tfs)
-        regions = regions.excluded
-    return tfs if spec.start is None else tfs | tfs_of(spec.start)
-
-
 def attempt(
     planned: PlannedRun,
     workspace: Workspace,
     on_epoch: OnEpoch | None = None,
     tables: SharedTables | None = None,
     parallel: OneProcess = ALONE,
+    device: str = "cpu",
 ) -> RunOutcome:
     """Execute a run; a failure is written down and told, not raised.
 
@@ -195,7 +66,7 @@ def attempt(
         If another process that trains with this one is gone.
     """
     try:
-        execute(planned, workspace, on_epoch, tables, parallel)
+        execute(planned, workspace, on_epoch, tables, parallel, device)
     except ProcessLostError:
         raise
     except Exception as error:  # one run's failure, of whatever kind, must not end the others
@@ -207,6 +78,8 @@ def failed(planned: PlannedRun, workspace: Workspace, error: Exception) -> RunOu
     """Write down why a run failed, with the traceback, and tell it in one line."""
     expected = isinstance(error, DataError | ModelError | RunError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    if isinstance(error, torch.OutOfMemoryError):
+        reason = "the GPU's memory is full: give fewer --runs-per-gpu"
     reason = reason.splitlines()[0] if reason else type(error).__name__
     text = "".join(traceback.format_exception(error))
     RunStore(workspace).record_failure(planned, reason, text)
@@ -219,6 +92,7 @@ def execute(
     on_epoch: OnEpoch | None = None,
     tables: SharedTables | None = None,
     parallel: OneProcess = ALONE,
+    device: str = "cpu",
 ) -> None:
     """Execute a run and store it; a finished one is left as it is.
 
@@ -230,6 +104,9 @@ def execute(
         Tables of the dataset, if they need not be read.
     parallel
         This process' part where several train; all execute the run, the first one stores it.
+    device
+        Where to train and to predict the test regions, "cpu" or "cuda". What is stored is the same
+        to float tolerance; the first layer's filters are always read on the CPU.
 
     Raises
     ------
@@ -242,6 +119,8 @@ def execute(
     # the first process says so for all, or the others would wait for one that trains nothing
     if parallel.from_first(b"complete" if store.is_complete(planned.key) else b""):
         return
+    if device != "cpu":
+        require_gpu()
     spec = planned.spec
     loaded = load_dataset(workspace, tables)
     selection = loaded.select(spec.regions)
@@ -251,10 +130,11 @@ def execute(
     with one_thread(), noting as tell:
         network = starting_network(spec, store, loaded.dataset)
         examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
-        result = _train(spec, network, examples, tell, parallel, state_file)
+        fit = partial(train, device=device, on_epoch=tell, parallel=parallel, state_file=state_file)
+        result = _train(spec, network, examples, fit)
         if not first:
             return
-        probabilities = _test_predictions(spec, network, loaded, selection)
+        probabilities = _test_predictions(spec, network, loaded, selection, device)
         filters = _filters(spec, network, loaded.regions, selection, probabilities)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
@@ -318,23 +198,13 @@ def _train(
     spec: RunSpec,
     network: nn.Module,
     examples: Sequence[Examples],
-    on_epoch: OnEpoch | None,
-    parallel: OneProcess,
-    state_file: StateFile,
+    fit: Callable[..., TrainingResult],
 ) -> TrainingResult:
+    """Call `fit`, which is `train` with all that the spec does not say, if there is to train."""
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
     train_set, val_set = examples
-    return train(
-        network,
-        train_set,
-        val_set,
-        spec.training,
-        seed=spec.seed,
-        on_epoch=on_epoch,
-        parallel=parallel,
-        state_file=state_file,
-    )
+    return fit(network, train_set, val_set, spec.training, seed=spec.seed)
 
 
 def _examples(regions: RegionTable, selection: Selection, part: Part) -> Examples:
@@ -345,7 +215,11 @@ def _examples(regions: RegionTable, selection: Selection, part: Part) -> Example
 
 
 def _test_predictions(
-    spec: RunSpec, network: nn.Module, loaded: LoadedDataset, selection: Selection
+    spec: RunSpec,
+    network: nn.Module,
+    loaded: LoadedDataset,
+    selection: Selection,
+    device: str,
 ) -> NDArray[np.float32]:
     """Probabilities of the test regions, shape (n, T)."""
     regions = loaded.regions
@@ -353,7 +227,9 @@ def _test_predictions(
         motif = motif_named(spec.motif, loaded.dataset, spec.regions.tfs[0])
         return motif_probabilities(motif, regions, selection)
     ids = selection.region_ids[selection.rows(Part.TEST)]
-    probabilities = predict(network, regions.sequences[ids], both_strands=spec.average_strands)
+    probabilities = predict(
+        network, regions.sequences[ids], both_strands=spec.average_strands, device=device
+    )
     if spec.training is None and spec.start is not None:
         # a multi-model scored on one of its TFs
         outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]

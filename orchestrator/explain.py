@@ -35,7 +35,7 @@ from model.attribution import Attributions, Method, attribute
 from model.checkpoint import load
 from model.training import predict
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset, load_dataset
+from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.logos import save_contributions
 from orchestrator.motifs import Tell
 from orchestrator.store import StoredRun

@@ -41,8 +41,8 @@ from model.filters import FilterMotifs, correctly_predicted, count_sites
 from model.importance import FilterImportance, filter_importance
 from model.training import predict
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset
 from orchestrator.filter_files import FILTERS_FILE, filter_name, read_filters, write_filters
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.logos import Sheet, save_logo, save_sheet
 from orchestrator.store import StoredRun
 from orchestrator.workspace import Workspace

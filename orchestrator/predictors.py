@@ -31,8 +31,9 @@ from data.whole import whole_file
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.ensemble import Calibration, Member, both_strand_logits, fit_calibration
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset, one_thread
+from orchestrator.execute import one_thread
 from orchestrator.find_run import find_run
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.plan import Arm, PlannedRun
 from orchestrator.store import RunStore, StoredRun
 from orchestrator.workspace import Workspace

@@ -18,6 +18,8 @@ The contract of this backend:
   for itself only what is not there, or has changed on disk since.
 - What is complete in the run store is not run again; where nothing is left to do, Ray is not
   started. The run store is the only memory: no state of Tune's is kept or restored.
+- With `runs_per_gpu` an actor takes a CPU and a share of a GPU, which Ray shows it as the only
+  one: so many small networks train on a GPU at once, each in its own process.
 - With `pretrain_workers` above 1 a pre-training is trained by a group of so many Ray Train
   workers (`orchestrator.ray_group`), one pre-training at a time, while other runs go on beside
   it; to float tolerance it comes to what one worker comes to. A group that loses a process is
@@ -44,10 +46,18 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset, tfs_of
+from orchestrator.gpus import check_sharing, gpu_room, require_room, share_of_gpu
+from orchestrator.loaded_dataset import load_dataset, tfs_of
 from orchestrator.plan import OnDone, Plan, PlannedRun, Remaining, RunOutcome
 from orchestrator.ray_group import make_group, pretrainings
-from orchestrator.ray_session import count_cpus, environment, is_cluster, session, silenced
+from orchestrator.ray_session import (
+    count_cpus,
+    environment,
+    is_cluster,
+    nodes,
+    session,
+    silenced,
+)
 from orchestrator.ray_worker import DIED, RunTrainable
 from orchestrator.shared_storage import check_shared
 from orchestrator.store import RunStore
@@ -79,7 +89,7 @@ class _PlanSearcher(Searcher):
         num_workers: int,
         on_done: OnDone,
         on_warm: Callable[[int], None] | None = None,
-        num_cpus: Callable[[], int] | None = None,
+        room: Callable[[], int] | None = None,
         by_group: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
@@ -88,7 +98,7 @@ class _PlanSearcher(Searcher):
         self._num_workers = num_workers
         self._on_done = on_done
         self._on_warm = on_warm
-        self._num_cpus = num_cpus
+        self._room = room
         self._by_group = by_group
         self._ready: deque[PlannedRun] = deque()
         self._deaths: Counter[str] = Counter()
@@ -182,9 +192,9 @@ class _PlanSearcher(Searcher):
 
     def _num_possible(self) -> int:
         """Workers that there can be: fewer than asked for where the cluster has lost a node."""
-        if self._num_cpus is None:
+        if self._room is None:
             return self._num_workers
-        return max(1, min(self._num_workers, self._num_cpus()))
+        return max(1, min(self._num_workers, self._room()))
 
     def _lost(self, planned: PlannedRun) -> RunOutcome:
         error = (
@@ -231,6 +241,7 @@ def run_plan(
     on_ready: Callable[[int, float], None] | None = None,
     may_start: Callable[[], bool] = lambda: True,
     pretrain_workers: int = 1,
+    runs_per_gpu: int | None = None,
 ) -> None:
     """Run what is not complete of a plan, on Ray.
 
@@ -244,7 +255,8 @@ def run_plan(
         Called in this process with the outcome of every run that was not complete before, in
         the order in which they end.
     num_workers : int, optional
-        Runs that train at once, one CPU each. All CPUs of the machine or cluster by default.
+        Runs that train at once, one CPU each. All CPUs of the machine or cluster by default, or as
+        many of them as shares of GPUs.
     address : str, optional
         Address of a Ray cluster. The environment's `RAY_ADDRESS` by default, and without one a
         Ray of its own on this machine.
@@ -257,18 +269,22 @@ def run_plan(
         Processes that train a pre-training together. In a cluster that was given, above 1, they
         take so many CPUs, which leaves the rest to the other runs; a Ray of our own has them
         beside its workers.
+    runs_per_gpu : int, optional
+        Train on GPUs, so many runs on each at once. On CPUs by default.
 
     Raises
     ------
     DataError
         If the workspace has no whole dataset.
     RunError
-        If Ray cannot be started or reached or is too small, or a number of workers is not
-        positive.
+        If Ray cannot be started or reached, is too small or lacks a GPU, a number of workers is
+        not positive, or GPUs cannot be shared so.
     """
     for number in (num_workers, pretrain_workers):
         if number is not None and number < 1:
             raise RunError(f"{number} workers cannot train anything: give 1 or more")
+    if runs_per_gpu is not None:
+        check_sharing(runs_per_gpu, pretrain_workers)
     store = RunStore(workspace)
     complete = {run.key for run in plan if store.is_complete(run.key)}
     remaining = plan.without(complete, may_start=may_start)
@@ -285,7 +301,9 @@ def run_plan(
     by_group = pretrainings(plan) - complete if pretrain_workers > 1 else frozenset()
     with (
         _results_folder(workspace) as storage,
-        session(num_workers, address, tables.num_bytes) as num_cpus,
+        session(
+            num_workers, address, tables.num_bytes, with_gpus=runs_per_gpu is not None
+        ) as num_cpus,
     ):
         if is_cluster(address):
             check_shared(workspace)
@@ -293,15 +311,23 @@ def run_plan(
         if group is not None:
             num_cpus -= group.num_cpus
             num_workers = min(num_workers or num_cpus, num_cpus)
-        limit = min(num_workers or num_cpus, len(remaining))
         num_taken = 0 if group is None else group.num_cpus
+
+        def room() -> int:
+            if runs_per_gpu is None:
+                return count_cpus() - num_taken
+            return gpu_room(nodes(), runs_per_gpu)
+
+        if runs_per_gpu is not None:
+            num_workers = min(num_workers or num_cpus, require_room(room()))
+        limit = min(num_workers or num_cpus, len(remaining))
         searcher = _PlanSearcher(
             store,
             remaining,
             limit,
             on_done,
             ready,
-            num_cpus=lambda: count_cpus() - num_taken,
+            room=room,
             by_group=by_group,
         )
         constants = {
@@ -309,7 +335,7 @@ def run_plan(
             "tables": ray.put(tables),
             "group": group,
         }
-        _tune(searcher, limit, storage, constants)
+        _tune(searcher, limit, storage, constants, runs_per_gpu)
     if searcher.callback_error is not None:
         raise searcher.callback_error
 
@@ -328,10 +354,17 @@ def _results_folder(workspace: Workspace) -> Iterator[Path]:
 
 
 def _tune(
-    searcher: _PlanSearcher, num_workers: int, storage: Path, constants: dict[str, Any]
+    searcher: _PlanSearcher,
+    num_workers: int,
+    storage: Path,
+    constants: dict[str, Any],
+    runs_per_gpu: int | None,
 ) -> None:
+    trainable: Any = RunTrainable  # one CPU each, the default
+    if runs_per_gpu is not None:
+        trainable = tune.with_resources(trainable, {"cpu": 1, "gpu": share_of_gpu(runs_per_gpu)})
     tuner = tune.Tuner(
-        RunTrainable,  # one CPU each, the default
+        trainable,
         param_space=constants,
         tune_config=tune.TuneConfig(
             search_alg=searcher,

@@ -23,7 +23,8 @@ from ray.train.torch import TorchTrainer
 
 from model.data_parallel import DataParallel
 from orchestrator.errors import RunError
-from orchestrator.execute import SharedTables, attempt, failed, load_dataset
+from orchestrator.execute import attempt, failed
+from orchestrator.loaded_dataset import SharedTables, load_dataset
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
 from orchestrator.ray_session import SLOT, environment
 from orchestrator.store import RunStore

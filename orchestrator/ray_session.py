@@ -24,6 +24,7 @@ from typing import Any
 import ray
 
 from orchestrator.errors import RunError
+from orchestrator.gpus import count_gpus, require_gpu
 
 # What the user has set stands.
 QUIET = {
@@ -56,7 +57,9 @@ _REMOVAL_TRIES = 30
 
 
 @contextlib.contextmanager
-def session(num_cpus: int | None, address: str | None, shared_bytes: int = 0) -> Iterator[int]:
+def session(
+    num_cpus: int | None, address: str | None, shared_bytes: int = 0, *, with_gpus: bool = False
+) -> Iterator[int]:
     """Connect to a Ray cluster, or start a Ray, for the length of a block.
 
     A Ray that this process has started before is used, and left running.
@@ -70,6 +73,8 @@ def session(num_cpus: int | None, address: str | None, shared_bytes: int = 0) ->
         of its own is started.
     shared_bytes : int
         What will be put into the object store to stay; a Ray that is started makes room for it.
+    with_gpus : bool
+        Whether a Ray that is started needs GPUs; it then has those that torch finds.
 
     Yields
     ------
@@ -79,7 +84,7 @@ def session(num_cpus: int | None, address: str | None, shared_bytes: int = 0) ->
     Raises
     ------
     RunError
-        If the cluster cannot be reached or Ray not be started.
+        If the cluster cannot be reached or Ray not be started, or this machine lacks a GPU.
     """
     address = _address(address)
     with contextlib.ExitStack() as stack:
@@ -89,11 +94,18 @@ def session(num_cpus: int | None, address: str | None, shared_bytes: int = 0) ->
             if address:
                 _connect(address)
             else:
+                if with_gpus:
+                    require_gpu()
                 scratch = _socket_dir()
                 stack.callback(_remove, scratch)
                 stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
                 stack.callback(ray.shutdown)
-                _start(num_cpus, scratch, _OBJECT_STORE_BYTES + shared_bytes)
+                _start(
+                    num_cpus,
+                    count_gpus() if with_gpus else None,
+                    scratch,
+                    _OBJECT_STORE_BYTES + shared_bytes,
+                )
         yield count_cpus()
 
 
@@ -105,6 +117,11 @@ def is_cluster(address: str | None) -> bool:
 def count_cpus() -> int:
     """CPUs of all the nodes that are alive."""
     return int(ray.cluster_resources().get("CPU", 1))
+
+
+def nodes() -> list[dict[str, float]]:
+    """What each node that is alive has, such as `CPU` and `GPU`."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _address(address: str | None) -> str | None:
@@ -127,11 +144,14 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _start(num_cpus: int | None, scratch: Path, object_store_bytes: int) -> None:
+def _start(
+    num_cpus: int | None, num_gpus: int | None, scratch: Path, object_store_bytes: int
+) -> None:
     try:
         _init(
             address="local",
             num_cpus=num_cpus,
+            num_gpus=num_gpus,
             resources={SLOT: 1e6},
             include_dashboard=False,
             object_store_memory=object_store_bytes,

@@ -16,7 +16,8 @@ from ray import train, tune
 from ray.train.torch import TorchTrainer
 
 from model.training import Epoch
-from orchestrator.execute import SharedTables, attempt
+from orchestrator.execute import attempt
+from orchestrator.loaded_dataset import SharedTables
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.ray_group import TrainGroup, attempt_by_group
 from orchestrator.workspace import Workspace
@@ -36,6 +37,7 @@ class RunTrainable(tune.Trainable):
         self._tables_ref: ray.ObjectRef[SharedTables] = config["tables"]
         self._tables: SharedTables = ray.get(self._tables_ref)
         self._group: TrainGroup | None = config["group"]
+        self._device = given_device()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -64,7 +66,9 @@ class RunTrainable(tune.Trainable):
         outcomes: list[RunOutcome] = []
 
         def loop() -> None:
-            outcomes.append(attempt(planned, self._workspace, _report, self._tables))
+            outcomes.append(
+                attempt(planned, self._workspace, _report, self._tables, device=self._device)
+            )
 
         TorchTrainer(loop, scaling_config=train.ScalingConfig(num_workers=0)).fit()
         [outcome] = outcomes
@@ -75,6 +79,11 @@ class RunTrainable(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing is kept."""
+
+
+def given_device() -> str:
+    """Device for what Ray gave this process: a share of a GPU, the only one it sees, or none."""
+    return "cuda" if ray.get_gpu_ids() else "cpu"
 
 
 def _report(epoch: Epoch) -> None:

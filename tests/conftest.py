@@ -9,7 +9,7 @@ from experiments.settings import Trainings
 from experiments.study import Scale, Study
 from experiments.transfer import transfer
 from orchestrator import motifs
-from orchestrator.execute import load_dataset
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.workspace import Workspace

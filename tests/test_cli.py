@@ -9,6 +9,8 @@ import torch
 
 from data.store import Dataset
 from experiments.console import complain
+from experiments.driving import runner
+from experiments.run_options import Backend
 from model.checkpoint import load_state
 from model.network import published
 from orchestrator.cost import Rates
@@ -233,6 +235,19 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         (["--string", "none.tsv"], ["none.tsv"]),
         (["--fine-tuning", "none.json"], ["none.json"]),
         (["--tfs", "SPI1", "--pretrain-workers", "2"], ["--pretrain-workers needs Ray"]),
+        (["--device", "gpu"], ["finds no GPU on this machine", "--device cpu"]),
+        (["--device", "gpu", "--backend", "ray"], ["finds no GPU on this machine"]),
+        (["--device", "gpu", "--precision", "auto"], ["--precision bfloat16"]),
+        (["--device", "gpu", "--runs-per-gpu", "2"], ["--runs-per-gpu needs Ray"]),
+        (["--runs-per-gpu", "2"], ["--runs-per-gpu goes with --device gpu"]),
+        (
+            ["--device", "gpu", "--backend", "ray", "--runs-per-gpu", "0"],
+            ["0 runs cannot share a GPU", "from 1 to 100"],
+        ),
+        (
+            ["--device", "gpu", "--backend", "ray", "--pretrain-workers", "2"],
+            ["--pretrain-workers above 1 trains on CPUs only"],
+        ),
         (["--replicates", "0"], ["replicates is 0"]),
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
         (["--test-chroms", "chr1"], ["--split chromosome"]),
@@ -242,13 +257,21 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         (["--seed", "-1"], ["seed is -1"]),
     ],
 )
-def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, arguments, words):
+def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch, arguments, words):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     command = [*TRANSFER, *arguments, "-w", workspace.root]
     code, _, err = bindgrid(*command)
     assert code == 2
     complaint = err.splitlines()[-1]
     assert all(word in complaint for word in words), complaint
     assert not workspace.runs.exists()
+
+
+def test_the_device_reaches_the_backend():
+    on_cpu, on_gpu = (runner(Backend.LOCAL, None, 1, "", share) for share in (None, 4))
+    assert (on_cpu.keywords["device"], on_gpu.keywords["device"]) == ("cpu", "cuda")
+    assert runner(Backend.RAY, None, 1, "").keywords["runs_per_gpu"] is None
+    assert runner(Backend.RAY, None, 1, "", 4).keywords["runs_per_gpu"] == 4
 
 
 def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):

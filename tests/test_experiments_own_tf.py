@@ -20,7 +20,7 @@ from experiments.suggestion import (
     suggest,
 )
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset, load_dataset
+from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.motif_scores import motif_name, motif_named, motif_of
 from orchestrator.plan import CONTROL
 from orchestrator.store import RunStore

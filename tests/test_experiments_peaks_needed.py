@@ -26,7 +26,7 @@ from experiments.settings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Training
 from experiments.study import WITH_MOTIF, Scale, Study
 from model.training import TrainingConfig
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset, load_dataset
+from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.motif_scores import best_threshold, motif_named, motif_of, motif_probabilities
 from orchestrator.plan import Plan, PlannedRun

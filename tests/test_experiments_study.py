@@ -25,7 +25,7 @@ from experiments.settings import Trainings
 from experiments.study import WITH_MOTIF, PlannedStudy, Scale, Study
 from experiments.transfer import transfer
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset
+from orchestrator.loaded_dataset import LoadedDataset
 from orchestrator.motif_scores import motif_of
 from orchestrator.plan import Plan, PlannedRun
 

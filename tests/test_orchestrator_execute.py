@@ -22,8 +22,9 @@ from experiments.transfer import transfer
 from model.metrics import evaluate
 from orchestrator import execute as execute_module
 from orchestrator.errors import RunError
-from orchestrator.execute import execute, load_dataset, tfs_of
+from orchestrator.execute import execute
 from orchestrator.filter_files import FILTERS_FILE, MEME_FILE, read_filters
+from orchestrator.loaded_dataset import load_dataset, tfs_of
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.progress import EpochNotes

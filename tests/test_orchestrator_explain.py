@@ -5,7 +5,6 @@ import pytest
 
 from data.errors import DataError
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset
 from orchestrator.explain import (
     StoredExplanation,
     bed_regions,
@@ -15,6 +14,7 @@ from orchestrator.explain import (
     top_regions,
 )
 from orchestrator.find_run import find_run
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.store import RunStore
 
 

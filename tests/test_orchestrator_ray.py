@@ -20,7 +20,7 @@ from model.network import NetworkConfig
 from model.training import TrainingConfig
 from orchestrator import local_backend
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
 from orchestrator.ray_backend import _PlanSearcher, run_plan
 from orchestrator.ray_session import session
@@ -187,7 +187,7 @@ def test_a_run_whose_worker_dies_too_often_fails_and_blocks_what_needs_it(tmp_pa
 def test_workers_of_a_lost_node_are_not_waited_for(tmp_path: Path) -> None:
     feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 2)
     num_cpus = 2
-    feeder.searcher._num_cpus = lambda: num_cpus
+    feeder.searcher._room = lambda: num_cpus
     feeder.warm_up(2)
     lost, run = feeder.start()
     kept = feeder.start()[0]

@@ -18,7 +18,7 @@ from model.errors import ProcessLostError
 from model.network import NetworkConfig
 from orchestrator import local_backend, ray_group
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.progress import EpochNotes
 from orchestrator.ray_backend import run_plan

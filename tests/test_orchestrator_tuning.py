@@ -17,7 +17,8 @@ from model.batches import Examples
 from model.errors import ModelError
 from model.training import TrainingConfig, predict, train
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset, load_dataset, starting_network
+from orchestrator.execute import starting_network
+from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.store import RunStore

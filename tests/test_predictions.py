@@ -24,7 +24,7 @@ from experiments.study import Scale, Study
 from experiments.transfer import transfer
 from model.ensemble import Calibration, Member, fit_calibration, predict_ensemble
 from orchestrator import predictors
-from orchestrator.execute import load_dataset
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.store import RunStore

@@ -17,7 +17,8 @@ from model.batches import Examples
 from model.probe import fit_output_layer
 from model.training import TrainingConfig, predict
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset, starting_network
+from orchestrator.execute import starting_network
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.local_backend import run_plan
 from orchestrator.plan import Plan
 from orchestrator.store import RunStore

@@ -35,7 +35,8 @@ from data.region_table import RegionTable
 from data.sampling import Part, Selection
 from model.training import Examples, TrainingConfig, train, validation_loss
 from orchestrator.errors import RunError
-from orchestrator.execute import load_dataset, one_thread, starting_network
+from orchestrator.execute import one_thread, starting_network
+from orchestrator.loaded_dataset import load_dataset
 from orchestrator.spec import RunSpec
 from orchestrator.store import RunStore
 from orchestrator.tuning.space import Space

@@ -13,7 +13,8 @@ from data.store import Dataset
 from model.checkpoint import load
 from model.ensemble import both_strand_logits
 from orchestrator.errors import RunError
-from orchestrator.execute import LoadedDataset, load_dataset, one_thread
+from orchestrator.execute import one_thread
+from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.plan import PlannedRun
 from orchestrator.predictors import calibration_of
 from orchestrator.report.predictions import read_predictions

@@ -1,0 +1,79 @@
+"""GPUs: whether there is one, and how many runs train on each at once.
+
+A network of a run is small beside a GPU, so several runs share one, each in a process of its own.
+Ray gives shares out in ten-thousandths, and a GPU's memory is not divided: that the runs of a GPU
+fit it is for who says how many they are.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import torch
+
+from orchestrator.errors import RunError
+
+RUNS_PER_GPU: Final = 4
+"""Runs that train on a GPU at once, if nothing else is said."""
+MAX_RUNS_PER_GPU: Final = 100
+"""Up to here a share, in whole ten-thousandths, fits a GPU exactly so many times."""
+_PARTS: Final = 10_000
+
+
+def count_gpus() -> int:
+    """GPUs of this machine that torch can train on."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def require_gpu() -> None:
+    """Raise `RunError` unless torch can train on a GPU of this machine."""
+    if not count_gpus():
+        raise RunError(
+            f"torch {torch.__version__} finds no GPU on this machine: install a torch with CUDA, "
+            "or use --device cpu"
+        )
+
+
+def check_sharing(runs_per_gpu: int, pretrain_workers: int) -> None:
+    """Raise `RunError` unless so many runs can share a GPU, and pre-trainings are among them."""
+    if not 1 <= runs_per_gpu <= MAX_RUNS_PER_GPU:
+        raise RunError(
+            f"{runs_per_gpu} runs cannot share a GPU: give --runs-per-gpu from 1 to "
+            f"{MAX_RUNS_PER_GPU}"
+        )
+    if pretrain_workers > 1:
+        raise RunError(
+            "--pretrain-workers above 1 trains on CPUs only: leave it out, or use --device cpu"
+        )
+
+
+def share_of_gpu(runs_per_gpu: int) -> float:
+    """Give the share of a GPU that a run asks Ray for; it fits a GPU exactly `runs_per_gpu` times.
+
+    Rounded down: a seventh, rounded by Ray to 0.1429, would fit six times only.
+    """
+    return _PARTS // runs_per_gpu / _PARTS
+
+
+def gpu_room(nodes: Iterable[Mapping[str, float]], runs_per_gpu: int) -> int:
+    """Give how many runs can train on GPUs at once, each with a CPU of the same node.
+
+    Parameters
+    ----------
+    nodes
+        What each node has, `CPU` and `GPU`.
+    runs_per_gpu
+        Runs that share a GPU.
+    """
+    return sum(
+        min(int(node.get("CPU", 0)), int(node.get("GPU", 0)) * runs_per_gpu) for node in nodes
+    )
+
+
+def require_room(room: int) -> int:
+    """Give a room for runs back, or raise `RunError` if it is 0."""
+    if not room:
+        raise RunError(
+            "no node of this Ray has a GPU and a CPU: start a node that has by `ray start "
+            "--num-gpus N`, or use --device cpu"
+        )
+    return room
