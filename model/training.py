@@ -126,14 +126,7 @@ def train(
         device=device,
         parallel=parallel,
     )
-    validating = Batches(
-        val,
-        "validation",
-        batch_size=config.batch_size,
-        strands=config.val_strands,
-        device=device,
-        parallel=parallel,
-    )
+    validating = _validation_batches(val, config, device, parallel)
     if len(learning) < 2:
         raise ModelError(
             f"{len(learning)} training example; batch norm needs 2 or more, give more regions"
@@ -216,13 +209,7 @@ def validation_loss(
         There are no examples, or none of their labels is resolved.
     """
     device = torch.device(device)
-    batches = Batches(
-        examples,
-        "validation",
-        batch_size=config.batch_size,
-        strands=config.val_strands,
-        device=device,
-    )
+    batches = _validation_batches(examples, config, device, ALONE)
     with _borrowed(network, device):
         return _validation_loss(network, batches, config.precision)
 
@@ -339,6 +326,19 @@ def _train_epoch(
         count += cells
     batches.parallel.add_up(total)
     return float(total / count)
+
+
+def _validation_batches(
+    examples: Examples, config: TrainingConfig, device: torch.device, parallel: OneProcess
+) -> Batches:
+    return Batches(
+        examples,
+        "validation",
+        batch_size=config.batch_size,
+        strands=config.val_strands,
+        device=device,
+        parallel=parallel,
+    )
 
 
 @torch.inference_mode()

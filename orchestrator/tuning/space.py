@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 NOT_FROZEN: Final = "none"
 
+STRIDE: Final = 100
+"""Steps between two numbers of steps that are tried."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Space(ABC):
@@ -206,10 +209,6 @@ class ProbeSpace(Space):
             "fixed_norm": CategoricalDistribution(self.fixed_norm),
             "averaging": CategoricalDistribution(self.averaging),
         }
-
-
-STRIDE: Final = 100
-"""Steps between two numbers of steps that are tried."""
 
 
 def frozen_name(layers: tuple[str, ...]) -> str:
