@@ -183,15 +183,15 @@ def test_the_command_searches_for_several_tfs_and_run_uses_what_it_finds(
     multi = ["--pretrain", "masked", "--min-bound", "20", "--pretrain-epochs", "1"]
     multi += ["--sample", "30", "-w", str(place.root)]
     code, out, err = bindgrid(
-        *("tune", "--tf", "SPI1,GABPA", *multi, "--motif", "--folds", "2"),
-        *("--trials", "3", "--max-steps", "100", "--workers", "2"),
+        *("tune", "--tf", "SPI1,GABPA", *multi, "--motif", "--folds", "1"),
+        *("--trials", "2", "--max-steps", "100", "--workers", "2"),
     )
     assert code == 0, err
     assert "default" in out and "Gain of each TF: SPI1" in out
     assert "told by the test regions of TFs that took no part" in out or "No setting" in out
     [chosen] = (place.root / "tuning").glob("2-TFs-*.json")
     record = json.loads(chosen.read_text())
-    assert (record["tf"], len(record["val_losses"])) == ("SPI1+GABPA", 4)
+    assert (record["tf"], len(record["val_losses"])) == ("SPI1+GABPA", 2)
     assert record["compared_with"]["training"]["max_epochs"] == 0
     [run] = RunStore(place).completed()
     assert (run.key, run.planned.spec.regions.tfs) == (record["multi_model"], ("ELF1",))
