@@ -105,8 +105,8 @@ def execute(
     parallel
         This process' part where several train; all execute the run, the first one stores it.
     device
-        Where to train and to predict the test regions, "cpu" or "cuda". What is stored is the same
-        to float tolerance; the first layer's filters are always read on the CPU.
+        Where to train and to predict the test regions, "cpu" or "cuda", where dropout draws other
+        masks (`model.training`); the first layer's filters are always read on the CPU.
 
     Raises
     ------
@@ -129,7 +129,10 @@ def execute(
     noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
     with one_thread(), noting as tell:
         network = starting_network(spec, store, loaded.dataset)
-        examples = [_examples(loaded.regions, selection, part) for part in (Part.TRAIN, Part.VAL)]
+        examples = [
+            examples_of(loaded.regions, selection, selection.rows(part))
+            for part in (Part.TRAIN, Part.VAL)
+        ]
         fit = partial(train, device=device, on_epoch=tell, parallel=parallel, state_file=state_file)
         result = _train(spec, network, examples, fit)
         if not first:
@@ -207,8 +210,8 @@ def _train(
     return fit(network, train_set, val_set, spec.training, seed=spec.seed)
 
 
-def _examples(regions: RegionTable, selection: Selection, part: Part) -> Examples:
-    rows = selection.rows(part)
+def examples_of(regions: RegionTable, selection: Selection, rows: NDArray[np.int64]) -> Examples:
+    """Sequences and labels of some rows of a selection."""
     return Examples(
         sequences=regions.sequences[selection.region_ids[rows]], labels=selection.labels[rows]
     )

@@ -27,7 +27,12 @@ from orchestrator.ray_worker import RunTrainable
 from orchestrator.store import RunStore
 from orchestrator.workspace import Workspace
 from tests.test_orchestrator_execute import contents
-from tests.test_orchestrator_ray import individual_spec, make_dataset, multi_spec, planned
+from tests.test_orchestrator_ray import (
+    individual_spec,
+    make_dataset,
+    planned,
+    twin_workspaces,
+)
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -109,14 +114,7 @@ def test_a_run_that_is_given_a_gpu_that_torch_does_not_see_says_so(
 def test_the_device_reaches_training_and_prediction_and_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, theirs = Workspace(tmp_path / "gpu"), Workspace(tmp_path / "cpu")
-    both, one = make_dataset(ours)
-    theirs.root.mkdir()
-    theirs.dataset.symlink_to(ours.dataset)
-    multi = multi_spec(both)
-    plan = Plan(
-        [planned(multi, "multi"), planned(individual_spec(1, one, start=multi), "transfer")]
-    )
+    ours, theirs, plan = twin_workspaces(tmp_path)
     local_backend.run_plan(plan, theirs, on_done=lambda _: None)
     given: list[tuple[str, Any]] = []
 

@@ -312,18 +312,22 @@ class Probe(RunTrainable):
         ]
 
 
-def test_a_real_worker_maps_the_drivers_tables_and_gives_the_local_backends_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    ours, theirs = Workspace(tmp_path / "ray"), Workspace(tmp_path / "local")
+def twin_workspaces(root: Path) -> tuple[Workspace, Workspace, Plan]:
+    """Two workspaces with one dataset, and a pre-training with a transfer from it."""
+    ours, theirs = Workspace(root / "ours"), Workspace(root / "theirs")
     both, one = make_dataset(ours)
     theirs.root.mkdir()
     theirs.dataset.symlink_to(ours.dataset)
     multi = multi_spec(both)
-    plan = Plan(
-        [planned(multi, "multi"), planned(individual_spec(1, one, start=multi), "transfer")]
-    )
+    transferred = individual_spec(1, one, start=multi)
+    return ours, theirs, Plan([planned(multi, "multi"), planned(transferred, "transfer")])
+
+
+def test_a_real_worker_maps_the_drivers_tables_and_gives_the_local_backends_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    ours, theirs, plan = twin_workspaces(tmp_path)
     outcomes: list[RunOutcome] = []
     local_backend.run_plan(plan, theirs, on_done=outcomes.append)
 

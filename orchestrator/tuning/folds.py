@@ -31,11 +31,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.region_table import RegionTable
 from data.sampling import Part, Selection
-from model.training import Examples, TrainingConfig, train, validation_loss
+from model.training import TrainingConfig, train, validation_loss
 from orchestrator.errors import RunError
-from orchestrator.execute import one_thread, starting_network
+from orchestrator.execute import examples_of, one_thread, starting_network
 from orchestrator.loaded_dataset import load_dataset
 from orchestrator.spec import RunSpec
 from orchestrator.store import RunStore
@@ -206,7 +205,7 @@ def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tup
                 spec = replace(run, seed=derived_seed(run.seed, number))
                 network = starting_network(spec, RunStore(workspace), loaded.dataset)
                 learn, choose, held_out = (
-                    _examples(loaded.regions, selection, rows)
+                    examples_of(loaded.regions, selection, rows)
                     for rows in (fold.learn, fold.choose, fold.judge)
                 )
                 train(network, learn, choose, training, seed=spec.seed)
@@ -217,9 +216,3 @@ def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tup
 def derived_seed(seed: int, number: int) -> int:
     """One of many seeds that follow from one."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def _examples(regions: RegionTable, selection: Selection, rows: NDArray[np.int64]) -> Examples:
-    return Examples(
-        sequences=regions.sequences[selection.region_ids[rows]], labels=selection.labels[rows]
-    )

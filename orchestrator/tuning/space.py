@@ -68,8 +68,8 @@ class SearchSpace(Space):
     """Examples a step. Paper: 100."""
 
     def __post_init__(self) -> None:
-        _check_rising("lr", self.lr, above=0)
-        _check_rising("epochs", self.epochs, above=0)
+        _check_rising("lr", self.lr)
+        _check_rising("epochs", self.epochs)
         if not self.frozen or not self.batch_sizes:
             raise ValueError("give at least one set of layers to freeze and one batch size")
 
@@ -144,8 +144,8 @@ class ProbeSpace(Space):
     """Decay of the average of the weights over them; 0 takes no average."""
 
     def __post_init__(self) -> None:
-        _check_rising("strength", self.strength, above=0)
-        _check_rising("lr", self.lr, above=0)
+        _check_rising("strength", self.strength)
+        _check_rising("lr", self.lr)
         if self.max_steps < 0 or self.max_steps % STRIDE:
             raise ValueError(f"at most {self.max_steps} steps: give 0 or more, in hundreds")
         if not (self.frozen and self.fixed_norm and self.averaging):
@@ -220,7 +220,7 @@ def _by_name(sets: tuple[tuple[str, ...], ...]) -> dict[str, tuple[str, ...]]:
     return {frozen_name(layers): layers for layers in sets}
 
 
-def _check_rising(name: str, limits: tuple[float, float], *, above: float) -> None:
+def _check_rising(name: str, limits: tuple[float, float]) -> None:
     least, greatest = limits
-    if not (above < least < greatest and math.isfinite(greatest)):
+    if not (0 < least < greatest and math.isfinite(greatest)):
         raise ValueError(f"{name} from {least} to {greatest}: give two rising numbers")
