@@ -74,7 +74,7 @@ def build_command(sources: Path, peaks: Path, workspace: Path) -> list[str]:
         "--workspace": workspace,
     }
     words = [str(word) for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "experiments.cli", "data", "build", "--replace", *words]
+    return [sys.executable, "-m", "experiments.cli.main", "data", "build", "--replace", *words]
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.filters [--workspace DIR] [--regions 40000] [--sample 2000] [--rounds 3]
 
-- *ours*: `model.filters.count_sites`, from packed regions to counts, all of the regions; with all
-  threads and with one. Compiled before it is timed.
+- *ours*: `model.interpretation.filters.count_sites`, from packed regions to counts, all of the
+  regions; with all threads and with one. Compiled before it is timed.
 - *authors' way*: the activations of the first layer, both strands, in batches of 100, all of them
   kept; then for each filter and each region NumPy's `where`, a slice for each place found, the
   slices stacked and summed. From a sample of the regions, scaled to all: 40,000 would take 6 GB for
@@ -34,12 +34,12 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe, table
 from model.checkpoint import load
 from model.encoding import encode_one_hot, reverse_complement
-from model.filters import FilterMotifs, count_sites
+from model.interpretation.filters import FilterMotifs, count_sites
 from model.network import NetworkConfig, build_network
-from model.training import predict
-from orchestrator.find_run import trained_arm
-from orchestrator.loaded_dataset import load_dataset
-from orchestrator.store import RunStore
+from model.prediction import predict
+from orchestrator.runs.find_run import trained_arm
+from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
 LOADER_BATCH = 100

@@ -2,7 +2,7 @@
 
     python -m benchmarks.groups [--workspace DIR] [--pairs 40] [--rounds 3]
 
-- *ours*: `data.similarity.label_similarity`, all pairs at once.
+- *ours*: `data.relations.similarity.label_similarity`, all pairs at once.
 - *loop over pairs*: for a sample of pairs the less sparse labels of both, the regions resolved for
   both, the cosine of what is left, with NumPy; its time is scaled to all pairs. The sample's
   values must equal ours.
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import describe, table
+from data.dataset.store import Dataset
+from data.relations.similarity import label_similarity
 from data.schema import NULL_LABEL, view_labels
-from data.similarity import label_similarity
-from data.store import Dataset
 
 
 def main() -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data.bed import data_lines
-from data.genome import Genome
-from data.lab_tf import LabTF, PeakFile, label_lab_tf, source_genome
-from data.predicted_sites import SiteRule, find_motif
+from data.dataset.store import Dataset
+from data.own_tf.edit import source_genome
+from data.own_tf.labels import LabTF, PeakFile, label_lab_tf
+from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.schema import Evidence, view_labels
-from data.store import Dataset
+from data.sources.bed import data_lines
+from data.sources.genome import Genome
 
 P_VALUES = (1e-3, 3e-4, 1e-4, 3e-5)
 TFS = ("ETV4", "KLF9", "MNT", "GATA1")

@@ -17,7 +17,7 @@ from typing import IO
 from urllib.parse import quote
 
 from benchmarks.lab_labels import split_by_biosample
-from orchestrator.motif_scores import motif_of
+from orchestrator.runs.motif_baseline import motif_of
 
 TFS = ("ETV4", "KLF9", "MNT", "GATA1", "SP2")
 
@@ -53,7 +53,7 @@ def leave_out(sources: Path, tfs: tuple[str, ...], folder: Path) -> None:
 def _bindgrid(*words: object) -> float:
     """Run a command; minutes that it took."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "experiments.cli", *map(str, words)]
+    command = [sys.executable, "-m", "experiments.cli.main", *map(str, words)]
     subprocess.run(command, check=True)
     return (time.monotonic() - began) / 60
 

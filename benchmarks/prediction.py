@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe, table
-from data.genome import Genome
-from data.sequence import pack
-from data.windows import Windows, bed_windows, tiled_windows
-from model.batches import to_tensor
-from model.encoding import encode_one_hot, reverse_complement
+from data.packing import pack
+from data.queries.windows import Windows, bed_windows, tiled_windows
+from data.sources.genome import Genome
+from model.encoding import encode_one_hot, reverse_complement, to_tensor
 from model.ensemble import Calibration, Member
 from model.network import build_network, published
-from orchestrator.predictions import predict_windows, writing
+from orchestrator.prediction.predict import predict_windows
+from orchestrator.prediction.writers import writing
 
 LENGTH_BP = 200
 STRIDE_BP = 50

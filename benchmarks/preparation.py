@@ -6,9 +6,9 @@ Both start from tables in memory and select the TF's resolved regions, match the
 GC to the bound ones', split 80/10/10, and make one-hot codes of the training and validation
 regions on both strands and of the test regions forward.
 
-- *ours*: `data.sampling`, packed bases, `model.batches`. Given twice: up to the point where
-  training can begin, which encodes batch by batch later; and with every batch encoded, which is
-  what the authors' way has at its end.
+- *ours*: `data.dataset.selection`, packed bases, `model.training.batches`. Given twice: up to the
+  point where training can begin, which encodes batch by batch later; and with every batch encoded,
+  which is what the authors' way has at its end.
 - *authors' way*, rewritten: sequences are strings; GC counted, reverse complement taken and
   one-hot matrix filled sequence by sequence, the last base by base.
 
@@ -27,14 +27,15 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe, table
-from data.region_table import RegionTable
-from data.sampling import Part, Sampling, select_individual
+from data.dataset.region_table import RegionTable
+from data.dataset.sampling import Part, Sampling
+from data.dataset.selection import select_individual
+from data.dataset.store import Dataset
+from data.packing import unpack
 from data.schema import REGION_WIDTH_BP, Evidence
-from data.sequence import unpack
-from data.store import Dataset
-from model.batches import Batches
 from model.encoding import encode_one_hot
-from model.training import Examples
+from model.training.batches import Batches
+from model.training.loop import Examples
 
 CPU = torch.device("cpu")
 COMPLEMENT = str.maketrans("ACGT", "TGCA")

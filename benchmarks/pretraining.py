@@ -10,7 +10,7 @@ warm before its clock runs. The ways take turns (A B C A B C ...), `--samples` s
   `Conv1d`, Adam as torch gives it, the loss read at every step, all of torch's threads;
 - *bare*: forward, backward and step on one-hot batches that are ready in memory, one thread;
 - *one process* of one thread (as `bindgrid run` trains) and of two;
-- *two processes, one network*: `model.data_parallel` over gloo, as `--pretrain-workers 2`;
+- *two processes, one network*: `model.training.data_parallel` over gloo, as `--pretrain-workers 2`;
 - *two networks*: two processes of one thread, each for itself.
 
 Samples a second of wall time mean little where other work runs beside; samples a second of CPU
@@ -40,13 +40,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.machine import describe, table
 from benchmarks.training import authors_network
+from data.dataset.store import Dataset
 from data.schema import NULL_LABEL, view_labels
-from data.store import Dataset
-from model.averaging import AveragedWeights
-from model.batches import Batches, mean_loss
-from model.data_parallel import ALONE, DataParallel
 from model.network import build_network, published
-from model.training import Examples, Precision, TrainingConfig, _train_epoch, make_optimizer
+from model.training.averaging import AveragedWeights
+from model.training.batches import Batches, mean_loss
+from model.training.data_parallel import ALONE, DataParallel
+from model.training.loop import Examples, Precision, TrainingConfig, _train_epoch, make_optimizer
 
 BATCH = 100
 READY_BATCHES = 50

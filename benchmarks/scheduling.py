@@ -6,9 +6,10 @@ A plan of individual models from scratch, 500 bound and 500 unbound regions each
 most bound regions, run one way after the other on all cores:
 
 - *bare*: as many processes as cores, one thread each, share the list; each calls only
-  `model.training.train` and `predict`, on regions drawn before the clock starts; nothing is stored;
-- *local*: `orchestrator.local_backend`, one run after the other in this process;
-- *Ray*: `orchestrator.ray_backend` with a worker per core.
+  `model.training.loop.train` and `model.prediction.predict`, on regions drawn before the clock
+  starts; nothing is stored;
+- *local*: `orchestrator.backends.local`, one run after the other in this process;
+- *Ray*: `orchestrator.backends.ray.run_plan` with a worker per core.
 
 Busy fraction = the bare loops' seconds of training (and prediction) / (wall seconds x cores). The
 local backend uses one core, so it cannot exceed 1 / cores by much. Ray's start (`ray.init`, and
@@ -26,14 +27,18 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import describe, table
-from data.sampling import Part, Sampling, Selection
+from data.dataset.sampling import Part, Sampling
+from data.dataset.selection import Selection
 from data.schema import Evidence
-from experiments.settings import SpecBuilder, Trainings
+from experiments.study.specs import SpecBuilder
+from experiments.study.trainings import Trainings
 from model.network import build_network
-from model.training import Examples, predict, train
-from orchestrator import local_backend, ray_backend
-from orchestrator.loaded_dataset import LoadedDataset, load_dataset
+from model.prediction import predict
+from model.training.loop import Examples, train
+from orchestrator.backends import local as local_backend
+from orchestrator.backends.ray import run_plan as ray_backend
 from orchestrator.plan import Plan, PlannedRun
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
 

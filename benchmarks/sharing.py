@@ -20,14 +20,14 @@ import numpy as np
 import ray
 
 from benchmarks.machine import describe, table
+from data.dataset.region_table import RegionTable
+from data.dataset.sampling import Sampling
+from data.dataset.store import write_dataset
 from data.errors import DataError
-from data.region_table import RegionTable
-from data.sampling import Sampling
+from data.packing import gc_fraction, unpack
 from data.schema import Evidence
-from data.sequence import gc_fraction, unpack
-from data.store import write_dataset
-from orchestrator.loaded_dataset import load_dataset
-from orchestrator.ray_session import session
+from orchestrator.backends.ray.session import session
+from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.spec import RegionSpec
 from orchestrator.workspace import Workspace
 

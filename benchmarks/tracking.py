@@ -19,10 +19,10 @@ from pathlib import Path
 
 from benchmarks.machine import describe, table
 from benchmarks.scheduling import make_plan
-from orchestrator.execute import execute
-from orchestrator.loaded_dataset import load_dataset
-from orchestrator.mlflow_view import ViewTracker
-from orchestrator.store import RunStore
+from orchestrator.runs.execute import execute
+from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import RunStore
+from orchestrator.tracking.sync import ViewTracker
 from orchestrator.workspace import Workspace
 
 

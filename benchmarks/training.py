@@ -4,7 +4,7 @@
 
 One core, one thread of computation each, in turn (A B C A B C ...):
 
-- *ours*: `model.training.train`, one epoch, everything that it does included;
+- *ours*: `model.training.loop.train`, one epoch, everything that it does included;
 - *limit*: forward, backward and step with the same network and optimizer, on one-hot batches
   that are ready in memory;
 - *authors' way*: float one-hot of both strands in a `TensorDataset`, `DataLoader` with batches of
@@ -34,11 +34,12 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.machine import describe, table
-from data.sampling import Sampling, select_individual
-from data.store import Dataset
-from model.batches import Batches
+from data.dataset.sampling import Sampling
+from data.dataset.selection import select_individual
+from data.dataset.store import Dataset
 from model.network import NetworkConfig, build_network
-from model.training import Examples, TrainingConfig, make_optimizer, train
+from model.training.batches import Batches
+from model.training.loop import Examples, TrainingConfig, make_optimizer, train
 
 CONFIG = TrainingConfig(lr=0.003, max_epochs=1)
 SIZES = NetworkConfig(num_tfs=1)

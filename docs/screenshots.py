@@ -16,11 +16,11 @@ from pathlib import Path
 
 from docs.browser import BrowserError, Page, browser
 from orchestrator.errors import RunError
-from orchestrator.mlflow_view import ViewTracker
 from orchestrator.plan import PlannedRun
-from orchestrator.store import RunStore
-from orchestrator.tracking import tracking_uri
-from orchestrator.ui import mlflow_server
+from orchestrator.runs.store import RunStore
+from orchestrator.tracking.client import tracking_uri
+from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.ui import mlflow_server
 from orchestrator.workspace import Workspace
 
 RUNS_FILE = "mlflow-runs.png"

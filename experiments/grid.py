@@ -16,8 +16,8 @@ from pathlib import Path
 # a job starts this file by its path, in an unpacked copy of the checkout
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.cli import main
-from experiments.console import complain
+from experiments.cli.console import complain
+from experiments.cli.main import main
 
 
 def workspace_argument(arguments: list[str]) -> str:

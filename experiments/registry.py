@@ -6,17 +6,16 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from experiments import (
-    binding_modes,
-    downsampling,
-    interpretation,
-    peaks_needed,
-    pretraining_sets,
-    transfer,
-)
-from experiments.study import PlannedStudy, Study
+from experiments.binding_modes import plan as binding_modes
+from experiments.downsampling import plan as downsampling
+from experiments.interpretation import plan as interpretation
+from experiments.peaks_needed import plan as peaks_needed
+from experiments.pretraining_sets import plan as pretraining_sets
+from experiments.study.planner import PlannedStudy
+from experiments.study.study import Study
+from experiments.transfer import plan as transfer
 from orchestrator.errors import RunError
-from orchestrator.loaded_dataset import LoadedDataset
+from orchestrator.runs.loaded_dataset import LoadedDataset
 
 Experiment = Callable[[LoadedDataset, Study], PlannedStudy]
 

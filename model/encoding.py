@@ -12,8 +12,12 @@ they would take 3,200.
 
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from model.errors import ModelError
 
 BASES_PER_BYTE: Final = 4
 NUM_CHANNELS: Final = 4
@@ -71,3 +75,18 @@ def reverse_complement(packed: Tensor) -> Tensor:
     flipped = packed.flip(1)
     table = _REVERSED.to(packed.device)
     return table.index_select(0, flipped.reshape(-1).to(torch.int32)).view(flipped.shape)
+
+
+def check_sequences(sequences: NDArray[np.uint8]) -> None:
+    """Raise `ModelError` unless these are packed sequences, uint8 (n, L / 4)."""
+    if sequences.ndim != 2 or sequences.dtype != np.uint8:
+        raise ModelError(
+            f"sequences are {sequences.dtype} of shape {sequences.shape}; give packed bases,"
+            " uint8 (n, L / 4)"
+        )
+
+
+def to_tensor(array: NDArray[np.generic]) -> Tensor:
+    """Tensor of the array's values; a read-only array (memory-mapped) is copied."""
+    contiguous = np.ascontiguousarray(array)
+    return torch.from_numpy(contiguous if contiguous.flags.writeable else contiguous.copy())

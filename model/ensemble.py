@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import nn
 
-from model.batches import check_sequences, to_tensor
 from model.checkpoint import load, load_config
-from model.encoding import OneHotEncoder, reverse_complement
 from model.errors import ModelError
-
-BATCH = 1000
-"""Sequences encoded at a time; only memory and speed depend on it."""
+from model.prediction import both_strand_logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,31 +115,6 @@ def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) ->
         loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]
     ).x
     return Calibration(slope=float(slope), intercept=float(intercept))
-
-
-def both_strand_logits(
-    network: nn.Module, sequences: NDArray[np.uint8], *, output: int = 0
-) -> NDArray[np.float32]:
-    """Mean logits of both strands, in eval mode, shape (n,).
-
-    The network's mode is left at eval.
-
-    Parameters
-    ----------
-    sequences
-        Packed bases, shape (n, L / 4).
-    """
-    check_sequences(sequences)
-    network.eval()
-    encode = OneHotEncoder()
-    found = np.empty(len(sequences), dtype=np.float32)
-    with torch.inference_mode():
-        for first in range(0, len(sequences), BATCH):
-            forward = to_tensor(sequences[first : first + BATCH])
-            both = torch.cat([forward, reverse_complement(forward)])
-            logits = network(encode(both))[:, output].float().view(2, -1)
-            found[first : first + BATCH] = logits.mean(dim=0).numpy()
-    return found
 
 
 def predict_ensemble(members: Sequence[Member], sequences: NDArray[np.uint8]) -> Prediction:

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
 
-from data.sampling import RowRule, Sampling
+from data.dataset.sampling import RowRule, Sampling
 from data.schema import VIEWS, ViewName
 from model.network import NetworkConfig
-from model.training import TrainingConfig
+from model.training.loop import TrainingConfig
 
 SPEC_VERSION: Final = 1
 """Raised when the same spec comes to mean another computation."""

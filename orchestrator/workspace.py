@@ -3,19 +3,19 @@
 ::
 
     workspace/
-      dataset/        the Parquet tables, see `data.store`
-      runs/<key>/     one finished run each, see `orchestrator.store`
+      dataset/        the Parquet tables, see `data.dataset.store`
+      runs/<key>/     one finished run each, see `orchestrator.runs.store`
       roles.json      what studies call the runs, where that is more than run.json says
       remarks.json    what planning left out or made smaller, and why
-      precision.json  which precision `--precision auto` stands for, see `orchestrator.precision`
-      motifs/<key>/   what filters of a run learnt, see `orchestrator.motifs`
-      models/<name>/  models that were imported, see `orchestrator.predictors`
+      precision.json  which precision `--precision auto` stands for: `backends.precision`
+      motifs/<key>/   what filters of a run learnt, see `orchestrator.interpretation.run_motifs`
+      models/<name>/  models that were imported, see `orchestrator.prediction.predictors`
       calibration/    how probabilities of a run's network are to be taken
-      explain/<key>/  what bases contribute to a run's predictions, see `orchestrator.explain`
+      explain/<key>/  what bases contribute to a run's predictions: `interpretation.explain`
       failed/         why runs failed, one file a key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
-      training/       states of long trainings, from which they go on; see `model.training_state`
+      training/       states of long trainings, from which they go on; see `model.training.state`
       progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
       report/         the page, figures and tables of `bindgrid report`; verdicts in its tf/

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from experiments.cli import main
-from experiments.settings import Trainings
-from experiments.study import Scale, Study
-from experiments.transfer import transfer
-from orchestrator import motifs
-from orchestrator.loaded_dataset import load_dataset
-from orchestrator.local_backend import run_plan
+from experiments.cli.main import main
+from experiments.study.scale import Scale
+from experiments.study.study import Study
+from experiments.study.trainings import Trainings
+from experiments.transfer.plan import transfer
+from orchestrator.backends.local import run_plan
+from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
+from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.workspace import Workspace
-from tests.tiny import tiny_dataset
+from tests.helpers.tiny import tiny_dataset
 
 Bindgrid = Callable[..., tuple[int, str, str]]
 

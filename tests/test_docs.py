@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import typer
 
-from experiments.cli import app
+from docs import tree
+from experiments.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -49,10 +50,7 @@ def test_the_readmes_make_targets_exist():
     assert {"demo", "test", "setup"} <= named <= targets
 
 
-def test_the_readmes_tree_names_every_file_and_no_other():
-    tree = README.split("## The house")[1]
-    for part in ("data", "model", "orchestrator", "experiments"):
-        there = {path.name for path in (ROOT / part).rglob("*.py")} - {"__init__.py", "errors.py"}
-        section = re.search(rf"^{part}/.*?(?=^\S)", tree, re.MULTILINE | re.DOTALL)
-        assert section is not None
-        assert set(re.findall(r"\b(\w+\.py)\b", section[0])) == there
+def test_the_tree_is_that_of_the_files():
+    page = tree.PAGE.read_text()
+    assert page == tree.with_tree(page), "run python -m docs.tree"
+    assert page.count(".py") > 100

@@ -1,1 +1,4 @@
-"""What came out, as the paper shows it: a page, figures, tables, statistics."""
+"""What all sections of a report share: tables, statistics, the page.
+
+An experiment's own findings are in its folder.
+"""

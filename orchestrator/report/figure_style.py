@@ -201,3 +201,16 @@ def name_points(
             text.remove()
         if len(taken) == _NUM_NAMED:
             break
+
+
+ARM_STYLES: Final[dict[str, dict[str, Any]]] = {
+    "scratch": {"color": VERMILLION, "marker": "s", "label": "from scratch"},
+    "transfer": {"color": BLUE, "marker": "o", "label": "transfer"},
+    "multi": {"color": GREEN, "marker": "^", "label": "multi-model itself"},
+}
+
+
+WIDTH_INCHES: Final = 7.2
+
+
+MCC_LABEL = "MCC on held-back regions"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from orchestrator.report.predictions import Calls, Predictions, read_calls, read_predictions
-from orchestrator.results import results_table
+from orchestrator.report.calls import Calls, Predictions, read_calls, read_predictions
+from orchestrator.runs.results import results_table
+from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
-from orchestrator.store import RunStore
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.report.predictions import Calls, joint_counts
+from orchestrator.report.calls import Calls, joint_counts
 from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval
 
 CallsByKey = Mapping[str, Calls]

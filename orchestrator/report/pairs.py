@@ -1,6 +1,6 @@
 """Which runs are compared: a transfer run and its twin from scratch, on the same test regions.
 
-Input is the results table (`orchestrator.results`) of one experiment with three more columns:
+Input is the results table (`orchestrator.runs.results`) of one experiment with three more columns:
 
 - ``test_regions``: hash of the test regions, the same where two runs were tested on the same
 - ``network``: name of the network that was trained

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from data.dataset.store import Dataset
 from data.errors import DataError
-from data.store import Dataset
 from model.network import NetworkConfig, published
 from orchestrator.report.words import counted, listed
 from orchestrator.spec import RunSpec

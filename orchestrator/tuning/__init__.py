@@ -1,1 +1,1 @@
-"""The search of fine-tuning settings: Optuna through Ray Tune, kept in a journal."""
+"""A search of fine-tuning settings by Optuna on Ray Tune, each judged on validation folds."""

@@ -31,13 +31,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.sampling import Part, Selection
-from model.training import TrainingConfig, train, validation_loss
+from data.dataset.sampling import Part
+from data.dataset.selection import Selection
+from model.device import one_thread
+from model.training.loop import TrainingConfig, train, validation_loss
 from orchestrator.errors import RunError
-from orchestrator.execute import examples_of, one_thread, starting_network
-from orchestrator.loaded_dataset import load_dataset
+from orchestrator.runs.execute import examples_of, starting_network
+from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
-from orchestrator.store import RunStore
 from orchestrator.tuning.space import Space
 from orchestrator.workspace import Workspace
 

@@ -1,9 +1,9 @@
 """Search fine-tuning settings by Optuna, on Ray Tune.
 
 One Tune trial judges one setting, on one thread, in an actor that takes one setting after the
-other (see `orchestrator.ray_backend` for what starting one costs). Only the driver writes the
-trials down, when they end: a trial that a kill or Ctrl-C cut short is not counted, and is in line
-again for the next search (`orchestrator.tuning.study`).
+other (see `orchestrator.backends.ray.run_plan` for what starting one costs). Only the driver writes
+the trials down, when they end: a trial that a kill or Ctrl-C cut short is not counted, and is in
+line again for the next search (`orchestrator.tuning.trials`).
 
 - A trial that raises, such as for a loss that is not finite, is a failed one; it is not counted,
   and another setting takes its place.
@@ -29,11 +29,11 @@ from ray.tune.search.optuna import OptunaSearch
 
 from data.errors import DataError
 from model.errors import ModelError
+from orchestrator.backends.ray.session import environment, is_cluster, session, silenced
+from orchestrator.backends.ray.storage import check_shared
 from orchestrator.errors import RunError
-from orchestrator.ray_session import environment, is_cluster, session, silenced
-from orchestrator.shared_storage import check_shared
 from orchestrator.tuning.folds import Tuning, judge
-from orchestrator.tuning.study import LOSSES, REASON, SECONDS, TuningStudy
+from orchestrator.tuning.trials import LOSSES, REASON, SECONDS, TuningStudy
 from orchestrator.workspace import Workspace
 
 MAX_FAILURES: Final = 3

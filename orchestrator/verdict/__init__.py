@@ -1,1 +1,4 @@
-"""The verdict on one TF: how good its model is, beside its controls, and whether to use it."""
+"""How good one TF's model is, and whether to use it.
+
+MLflow is told by `orchestrator.tracking.verdicts`.
+"""

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from data.whole import whole_file
+from data.atomic import whole_file
 from orchestrator.errors import RunError
 from orchestrator.report.figure_style import save
 from orchestrator.report.page import inline_svg, render
-from orchestrator.report.score_draws import NUM_DRAWS, SCORES
+from orchestrator.report.score_bootstrap import NUM_DRAWS, SCORES
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure

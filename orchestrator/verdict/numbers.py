@@ -8,26 +8,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.sampling import Part
-from data.store import Dataset
+from data.dataset.sampling import Part
+from data.dataset.store import Dataset
 from model.checkpoint import load
-from model.ensemble import both_strand_logits
+from model.device import one_thread
+from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
-from orchestrator.execute import one_thread
-from orchestrator.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.plan import PlannedRun
-from orchestrator.predictors import calibration_of
-from orchestrator.report.predictions import read_predictions
-from orchestrator.report.score_draws import SCORES, ends_of, score_draws
+from orchestrator.prediction.predictors import calibration_of
+from orchestrator.report.calls import read_predictions
+from orchestrator.report.score_bootstrap import SCORES, ends_of, score_draws
 from orchestrator.report.statistics import Floats, Interval
-from orchestrator.store import RunStore, StoredRun
-from orchestrator.verdict.arms import (
-    ARMS,
-    MOTIF,
-    SCRATCH,
-    TRANSFER,
-    by_arm,
-)
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
 from orchestrator.workspace import Workspace
 
 NUM_BINS: Final = 10

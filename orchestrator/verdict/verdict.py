@@ -3,17 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from data.dataset.store import Dataset
 from data.errors import DataError
-from data.lab_tf import added_motif
-from data.motif_database import jaspar_database
-from data.motif_matches import ALPHA
-from data.motifs import jaspar_motifs
-from data.store import Dataset
+from data.motifs.database import jaspar_database, jaspar_motifs
+from data.motifs.matches import ALPHA
+from data.own_tf.record import added_motif
 from model.errors import ModelError
 from orchestrator.errors import RunError
-from orchestrator.motifs import run_motifs
+from orchestrator.interpretation.run_motifs import run_motifs
 from orchestrator.plan import PlannedRun
-from orchestrator.store import RunStore
+from orchestrator.runs.store import RunStore
 from orchestrator.verdict.numbers import Numbers, collect_numbers
 from orchestrator.verdict.rule import Conclusion, conclude
 from orchestrator.workspace import Workspace

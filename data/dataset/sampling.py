@@ -1,0 +1,168 @@
+"""How regions are split into training, validation and test: the settings of a draw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.gc_matching import gc_matched
+from data.dataset.region_table import RegionTable
+from data.errors import DataError
+
+RowRule = Literal["complete", "resolved"]
+"""Regions of a multi-model: resolved for all its TFs (paper), or for one of them at least."""
+
+
+MIN_PER_CLASS: Final = 10
+"""Fewest bound (and unbound) regions that can be split in three at all."""
+
+
+class Part(IntEnum):
+    """What a selected region serves for."""
+
+    TRAIN = 0
+    VAL = 1
+    TEST = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How regions are drawn and split."""
+
+    seed: int = 0
+    """Decides every draw; replicates differ in it."""
+    num_bound: int | None = None
+    """Bound regions to sample, and as many unbound; None takes all (the paper: 1,000 and 500)."""
+    split: Literal["random", "chromosome"] = "random"
+    """The paper splits at random; by chromosome, no test region is near a training region."""
+    val_fraction: float = 0.1
+    """Of the regions (random split only); the paper's is 0.1."""
+    test_fraction: float = 0.1
+    """Of the regions (random split only); the paper's is 0.1."""
+    val_chroms: tuple[str, ...] = ()
+    """Chromosomes to validate on (chromosome split only)."""
+    test_chroms: tuple[str, ...] = ()
+    """Chromosomes to test on (chromosome split only)."""
+    gc_bins: int = 10
+    """Bins of equal width in which unbound regions match the GC of bound ones; paper: 10."""
+    max_test_per_class: int = 5000
+    """Most regions of a class that a downsampled run is tested on; the authors' scripts: 5,000."""
+    max_multi_regions: int | None = field(default=None, metadata={"late": True})
+    """Most regions of a multi-model, drawn at random; None takes all. The authors' scripts give
+    each multi-model of five TFs 70,000, so that sets of TFs differ in the TFs alone."""
+    held_back: float | None = field(default=None, metadata={"late": True})
+    """Fraction of the dataset's regions, drawn from the seed alone, that multi-models test on and
+    that individual models draw all of theirs from (random split only). None (paper): each
+    multi-model splits the regions that it has, `test_fraction` of them to test on."""
+
+    train_fraction: float | None = field(default=None, metadata={"late": True})
+    """Fraction of the bound, and of the unbound, regions to train and validate on that are kept,
+    for a step of a learning curve; None keeps all. The regions to test on stay the same, and a
+    smaller fraction's regions are among those of a larger one."""
+
+    def __post_init__(self) -> None:
+        if self.train_fraction is not None and not 0 < self.train_fraction < 1:
+            raise ValueError(f"train_fraction is {self.train_fraction}; give one between 0 and 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; give 0 or more")
+        if self.num_bound is not None and self.num_bound < MIN_PER_CLASS:
+            raise ValueError(f"num_bound is {self.num_bound}, at least {MIN_PER_CLASS} are needed")
+        if not (self.val_fraction > 0 and 0 < self.test_fraction < 1 - self.val_fraction):
+            raise ValueError("val_fraction and test_fraction must be positive and sum below 1")
+        if self.gc_bins < 1 or self.max_test_per_class < 1:
+            raise ValueError("gc_bins and max_test_per_class must be positive")
+        if self.max_multi_regions is not None and self.max_multi_regions < MIN_PER_CLASS:
+            raise ValueError(
+                f"max_multi_regions is {self.max_multi_regions}, at least {MIN_PER_CLASS} are "
+                "needed"
+            )
+        if self.held_back is not None:
+            if not 0 < self.held_back < 1 - self.val_fraction:
+                raise ValueError(
+                    f"held_back is {self.held_back}; give a fraction above 0, below "
+                    f"{1 - self.val_fraction:g}"
+                )
+            if self.split == "chromosome":
+                raise ValueError("a chromosome split holds chromosomes back, and no fraction")
+        if self.split == "chromosome" and not (self.val_chroms and self.test_chroms):
+            raise ValueError("a chromosome split needs val_chroms and test_chroms")
+        if set(self.val_chroms) & set(self.test_chroms):
+            raise ValueError("a chromosome cannot be for validation and for testing")
+
+
+def default_chromosomes(counts: Mapping[str, int]) -> tuple[str, str]:
+    """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
+
+    Parameters
+    ----------
+    counts
+        Number of regions by chromosome.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three chromosomes.
+    """
+    if len(counts) < 3:
+        raise DataError(
+            f"a chromosome split needs three chromosomes, there are {len(counts)}; split at random"
+        )
+    tenth = sum(counts.values()) / 10
+    test, val = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))[:2]
+    return val, test
+
+
+def parts_of_dataset(
+    regions: RegionTable, held_back: float, sampling: Sampling
+) -> NDArray[np.uint8]:
+    """Draw the part that each of the dataset's regions has in any multi-model of the seed.
+
+    Those that were added after the build are no multi-model's, and change no part of the others.
+    """
+    num_built = len(regions) - regions.num_added
+    order = np.random.default_rng([sampling.seed, 3]).permutation(num_built)
+    num_test, num_val = round(held_back * num_built), round(sampling.val_fraction * num_built)
+    part = np.full(len(regions), Part.TRAIN, dtype=np.uint8)
+    part[order[:num_test]] = Part.TEST
+    part[order[num_test : num_test + num_val]] = Part.VAL
+    part[num_built:] = Part.TEST
+    return part
+
+
+def split_parts(
+    rng: np.random.Generator, regions: RegionTable, ids: NDArray[np.int64], sampling: Sampling
+) -> NDArray[np.uint8]:
+    """Give the part of each region, shape (N,): at random, or by chromosome."""
+    part = np.full(len(ids), Part.TRAIN, dtype=np.uint8)
+    if sampling.split == "chromosome":
+        part[regions.lies_on(sampling.val_chroms, ids)] = Part.VAL
+        part[regions.lies_on(sampling.test_chroms, ids)] = Part.TEST
+        return part
+    order = rng.permutation(len(ids))
+    num_val, num_test = (
+        round(fraction * len(ids)) for fraction in (sampling.val_fraction, sampling.test_fraction)
+    )
+    part[order[:num_val]] = Part.VAL
+    part[order[num_val : num_val + num_test]] = Part.TEST
+    return part
+
+
+def draw_held_back(
+    rng: np.random.Generator,
+    regions: RegionTable,
+    pools: tuple[NDArray[np.int64], NDArray[np.int64]],
+    sampling: Sampling,
+    num_wanted: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw further test regions, bound and GC-matched unbound, from what was not sampled."""
+    bound_pool, unbound_pool = pools
+    if sampling.split == "chromosome":
+        bound_pool, unbound_pool = (
+            pool[regions.lies_on(sampling.test_chroms, pool)] for pool in pools
+        )
+    num_wanted = max(0, min(num_wanted, len(bound_pool)))
+    bound = np.sort(rng.choice(bound_pool, num_wanted, replace=False))
+    return bound, gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)

@@ -1,0 +1,244 @@
+"""Which regions a run trains, validates and tests on: pure functions of arrays and a seed.
+
+Rules of Novakovsky et al. 2021 (Methods, "Model training"):
+
+- a multi-model takes the regions resolved for all its TFs in the less sparse view, split
+  80/10/10;
+- an individual model takes the regions resolved in the sparse view, less those that its
+  multi-model trained or validated on; unbound regions are sampled to the GC distribution of the
+  bound ones in ten bins; split 80/10/10;
+- a masked multi-model (beyond the paper) takes the regions resolved for one of its TFs at least,
+  and has null labels where the others are not;
+- a downsampled individual model takes `num_bound` bound regions and as many unbound ones, split
+  in the same way, and is tested on further regions held back, at most 5,000 of a class.
+
+Departures: individual splits are stratified by label, since ten validation regions of one class
+decide nothing; regions with N are left out here and not before. A multi-model of nearly all regions
+would leave an individual model too few, and one of other TFs would leave it others: with
+`held_back` one draw over the dataset says for all models of a seed which regions no multi-model
+learns from. Legend: N regions of the dataset, n selected ones, T TFs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import schema
+from data.dataset.gc_matching import gc_matched
+from data.dataset.region_table import RegionTable
+from data.dataset.sampling import (
+    MIN_PER_CLASS,
+    Part,
+    RowRule,
+    Sampling,
+    draw_held_back,
+    parts_of_dataset,
+    split_parts,
+)
+from data.errors import DataError
+from data.schema import NULL_LABEL, LabelArray, view_labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Regions of one run, sorted by id."""
+
+    region_ids: NDArray[np.int64]
+    """Rows of the region table, shape (n,)."""
+    labels: LabelArray
+    """1 bound, 0 unbound, `NULL_LABEL` unresolved, shape (n, T)."""
+    part: NDArray[np.uint8]
+    """A :class:`Part` for each, shape (n,)."""
+
+    def rows(self, part: Part) -> NDArray[np.int64]:
+        """Indices, into the arrays here, of the regions of a part."""
+        return np.flatnonzero(self.part == part)
+
+    def seen_in_training(self) -> NDArray[np.int64]:
+        """Ids of the regions trained or validated on."""
+        return self.region_ids[self.part != Part.TEST]
+
+
+def select_multi(
+    regions: RegionTable,
+    evidence: Sequence[NDArray[np.uint8]],
+    sampling: Sampling,
+    *,
+    excluded: NDArray[np.int64] | None = None,
+    rows: RowRule = "complete",
+) -> Selection:
+    """Select the regions that are resolved for all TFs in the less sparse view, or for some.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes of each TF, T arrays of shape (N,). They are never put together: only the
+        rows selected are copied.
+    excluded
+        Ids of regions that may not be used: those of the individual model that it is made for.
+    rows
+        Which regions: resolved for all TFs, or for at least one of them.
+
+    Raises
+    ------
+    DataError
+        If there are too few such regions, or a part is left empty.
+    """
+    resolved = (codes != schema.Evidence.UNMATCHED for codes in evidence)
+    allowed = reduce(np.logical_and if rows == "complete" else np.logical_or, resolved)
+    allowed = allowed & (regions.num_unknown == 0)
+    if excluded is not None:
+        allowed[excluded] = False
+    ids = np.flatnonzero(allowed)
+    if len(ids) < MIN_PER_CLASS:
+        raise DataError(
+            f"only {len(ids)} regions are resolved for {'all' if rows == 'complete' else 'any'} "
+            f"{len(evidence)} TFs; "
+            "pre-train on fewer TFs, or TFs profiled in the same biosamples"
+        )
+    rng = np.random.default_rng([sampling.seed, 0])
+    if sampling.max_multi_regions is not None and len(ids) > sampling.max_multi_regions:
+        ids = np.sort(rng.choice(ids, sampling.max_multi_regions, replace=False))
+    if sampling.held_back is None:
+        part = split_parts(rng, regions, ids, sampling)
+    else:
+        part = parts_of_dataset(regions, sampling.held_back, sampling)[ids]
+    labels = np.empty((len(ids), len(evidence)), dtype=np.int8)
+    for column, codes in enumerate(evidence):
+        labels[:, column] = view_labels(codes[ids], "less-sparse")
+    return _checked(Selection(region_ids=ids, labels=labels, part=part))
+
+
+def individual_pools(
+    regions: RegionTable,
+    evidence: NDArray[np.uint8],
+    sampling: Sampling,
+    *,
+    excluded: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ids of the bound and of the unbound regions that an individual model may draw from.
+
+    Parameters
+    ----------
+    evidence, sampling, excluded
+        As for :func:`select_individual`.
+    """
+    labels = view_labels(evidence, "sparse")
+    allowed = (labels != NULL_LABEL) & (regions.num_unknown == 0)
+    if excluded is not None:
+        allowed[excluded] = False
+    if sampling.held_back is not None:
+        allowed &= parts_of_dataset(regions, sampling.held_back, sampling) == Part.TEST
+    return np.flatnonzero(allowed & (labels == 1)), np.flatnonzero(allowed & (labels == 0))
+
+
+def select_individual(
+    regions: RegionTable,
+    evidence: NDArray[np.uint8],
+    sampling: Sampling,
+    *,
+    excluded: NDArray[np.int64] | None = None,
+    name: str = "the TF",
+) -> Selection:
+    """Select bound regions and GC-matched unbound ones for one TF, in the sparse view.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes of the TF, shape (N,).
+    excluded
+        Ids of regions that may not be used: those that the multi-model has seen.
+    name
+        The TF's name, for messages.
+
+    Raises
+    ------
+    DataError
+        If there are fewer bound or unbound regions than asked for, or a part is left empty.
+    """
+    labels = view_labels(evidence, "sparse")
+    bound_pool, unbound_pool = individual_pools(regions, evidence, sampling, excluded=excluded)
+    rng = np.random.default_rng([sampling.seed, 1])
+
+    num_bound = len(bound_pool) if sampling.num_bound is None else sampling.num_bound
+    if len(bound_pool) < max(num_bound, MIN_PER_CLASS):
+        raise DataError(
+            f"{name} has {len(bound_pool)} bound regions"
+            f"{_where(sampling, excluded)}, "
+            f"{max(num_bound, MIN_PER_CLASS)} are needed; sample fewer or choose another TF"
+        )
+    bound = np.sort(rng.choice(bound_pool, num_bound, replace=False))
+    unbound = gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)
+    if len(unbound) < MIN_PER_CLASS:
+        raise DataError(
+            f"{name} has {len(unbound)} unbound regions of matching GC, {MIN_PER_CLASS} are "
+            "needed; choose another TF"
+        )
+    part_bound = split_parts(rng, regions, bound, sampling)
+    part_unbound = split_parts(rng, regions, unbound, sampling)
+
+    if sampling.num_bound is not None:
+        more_bound, more_unbound = draw_held_back(
+            rng,
+            regions,
+            (np.setdiff1d(bound_pool, bound), np.setdiff1d(unbound_pool, unbound)),
+            sampling,
+            num_wanted=sampling.max_test_per_class - int((part_bound == Part.TEST).sum()),
+        )
+        bound, part_bound = _extend(bound, part_bound, more_bound)
+        unbound, part_unbound = _extend(unbound, part_unbound, more_unbound)
+
+    if sampling.train_fraction is not None:
+        fewer = np.random.default_rng([sampling.seed, 4])
+        bound, part_bound = _thinned(fewer, bound, part_bound, sampling.train_fraction)
+        unbound, part_unbound = _thinned(fewer, unbound, part_unbound, sampling.train_fraction)
+
+    ids = np.concatenate([bound, unbound])
+    order = np.argsort(ids)
+    return _checked(
+        Selection(
+            region_ids=ids[order],
+            labels=labels[ids[order], None],
+            part=np.concatenate([part_bound, part_unbound])[order],
+        ),
+        name,
+    )
+
+
+def _where(sampling: Sampling, excluded: NDArray[np.int64] | None) -> str:
+    if sampling.held_back is not None:
+        return f" in the {sampling.held_back:g} of the regions that are held back"
+    return " outside its multi-model" if excluded is not None else ""
+
+
+def _extend(
+    ids: NDArray[np.int64], part: NDArray[np.uint8], more: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    test = np.full(len(more), Part.TEST, dtype=np.uint8)
+    return np.concatenate([ids, more]), np.concatenate([part, test])
+
+
+def _thinned(
+    rng: np.random.Generator, ids: NDArray[np.int64], part: NDArray[np.uint8], fraction: float
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Keep a fraction of the regions of one class to train and to validate on, one at least."""
+    kept = [np.flatnonzero(part == Part.TEST)]
+    for wanted in (Part.TRAIN, Part.VAL):
+        # the whole order is drawn, so that fractions nest
+        order = rng.permutation(np.flatnonzero(part == wanted))
+        kept.append(order[: max(1, round(fraction * len(order)))])
+    rows = np.sort(np.concatenate(kept))
+    return ids[rows], part[rows]
+
+
+def _checked(selection: Selection, name: str = "the multi-model") -> Selection:
+    for part in Part:
+        if not len(selection.rows(part)):
+            raise DataError(
+                f"{name}: no region is left to {part.name.lower()} on; "
+                "name other chromosomes or use more regions"
+            )
+    return selection

@@ -1,0 +1,374 @@
+"""The dataset on disk: one folder of Parquet files, whole or absent.
+
+::
+
+    dataset/
+      manifest.json             schema version, sources with checksums, what was left out
+      regions.parquet           the region table, sequences packed
+      regions.<n>.parquet       regions that were added later, see `data.own_tf.new_regions`
+      accessibility.parquet     a bool column per biosample (absent where it is not known)
+      evidence/<TF>.parquet     one uint8 column; counts and content hash in its footer, and for a
+                            TF that was added to the dataset what it was made from
+
+Adding a TF writes one file; reading five TFs reads five. Every file is written beside its place
+and moved in, and a new dataset becomes visible in one rename. Columns: see `data.schema`.
+
+Regions that are added stand after those that are there, and the manifest lists the versions of the
+table. A file of evidence or accessibility that has fewer rows than the table was written for an
+earlier version: the regions after it are unresolved, or not accessible.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from data import schema
+from data.atomic import whole_file
+from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
+from data.errors import DataError
+from data.schema import Evidence
+
+_FOOTER_KEY = b"bindgrid"
+DROPPED_WITH_N = "regions: with N, left out of every training and test"
+"""The reason under which a manifest counts regions with N."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TFSummary:
+    """What an evidence file holds, read from its footer."""
+
+    tf: str
+    counts: tuple[int, ...]
+    """Number of regions by evidence code."""
+    fingerprint: str
+    """Hash of the evidence."""
+    added: Mapping[str, Any] | None = None
+    """What a TF that was added to the dataset was made from; None for one of the build."""
+
+    def count(self, code: Evidence) -> int:
+        """Number of regions with an evidence code."""
+        return self.counts[code]
+
+    @property
+    def num_regions(self) -> int:
+        """Number of regions of the table that the evidence was written for."""
+        return sum(self.counts)
+
+    @property
+    def num_resolved(self) -> int:
+        """Number of regions with a label in the less sparse view."""
+        return sum(self.counts) - self.count(Evidence.UNMATCHED)
+
+
+class Dataset:
+    """An opened dataset. Tables are read when first asked for."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, path: Path) -> "Dataset":
+        """Open the dataset in a folder.
+
+        Raises
+        ------
+        DataError
+            If there is none, it is not whole, or a newer bindgrid wrote it.
+        """
+        manifest_path = path / "manifest.json"
+        if not manifest_path.is_file():
+            raise DataError(
+                f"{path}: no dataset here; make one with `bindgrid data build`, "
+                "`bindgrid data import` or name another --workspace"
+            )
+        try:
+            manifest = json.loads(manifest_path.read_text())
+            version = manifest["schema_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{manifest_path}: damaged ({error}); build the dataset again"
+            ) from None
+        if version != schema.SCHEMA_VERSION:
+            raise DataError(
+                f"{manifest_path}: schema version {version}, this bindgrid reads "
+                f"{schema.SCHEMA_VERSION}; update bindgrid or build the dataset again"
+            )
+        return cls(path, manifest)
+
+    @property
+    def num_regions(self) -> int:
+        """Number of regions."""
+        return int(self.manifest["num_regions"])
+
+    @cached_property
+    def tfs(self) -> tuple[str, ...]:
+        """Names of all TFs, sorted."""
+        return tuple(sorted(unquote(p.stem) for p in (self.path / "evidence").glob("*.parquet")))
+
+    @cached_property
+    def biosamples(self) -> tuple[str, ...]:
+        """Names of the biosamples whose accessibility is known."""
+        path = self.path / "accessibility.parquet"
+        return tuple(pq.read_schema(path).names) if path.is_file() else ()
+
+    @property
+    def versions(self) -> dict[int, str]:
+        """Fingerprint of the region table by its number of regions, from the build on."""
+        earlier = [
+            (one["num_regions"], one["fingerprint"]) for one in self.manifest.get("versions", [])
+        ]
+        return dict([*earlier, (self.num_regions, self.manifest["regions_fingerprint"])])
+
+    def regions(self) -> RegionTable:
+        """Read the region table."""
+        sizes = list(self.versions)
+        regions = read_regions(self.path / "regions.parquet", sizes[0])
+        for number in range(1, len(sizes)):
+            num_rows = sizes[number] - sizes[number - 1]
+            regions = regions.extended(read_regions(_added_path(self.path, number), num_rows))
+        return regions
+
+    def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
+        """Evidence codes of some TFs, shape (N, T), reading no other TF's file."""
+        codes = np.empty((self.num_regions, len(tfs)), dtype=np.uint8, order="F")
+        for column, tf in enumerate(tfs):
+            table = read_rows(self._evidence_path(tf), *self.versions)
+            codes[: table.num_rows, column] = table.column(schema.EVIDENCE).to_numpy()
+            codes[table.num_rows :, column] = Evidence.UNMATCHED
+        return codes
+
+    def accessibility(self, biosample: str) -> NDArray[np.bool_]:
+        """Whether each region is accessible in a biosample, shape (N,)."""
+        if biosample not in self.biosamples:
+            raise DataError(_unknown("biosample", biosample, self.biosamples, self.path))
+        table = read_rows(self.path / "accessibility.parquet", *self.versions, columns=[biosample])
+        accessible = np.zeros(self.num_regions, dtype=bool)
+        accessible[: table.num_rows] = table.column(biosample).to_numpy()
+        return accessible
+
+    def summary(self, tf: str) -> TFSummary:
+        """Counts and content hash of a TF's evidence, without reading it."""
+        path = self._evidence_path(tf)
+        try:
+            footer = json.loads(pq.read_metadata(path).metadata[_FOOTER_KEY])
+        except (OSError, KeyError, TypeError, pa.ArrowException) as error:
+            raise DataError(f"{path}: damaged ({error}); build the dataset again") from None
+        return TFSummary(
+            tf=tf,
+            counts=tuple(footer["counts"]),
+            fingerprint=footer["fingerprint"],
+            added=footer.get("added"),
+        )
+
+    def summaries(self) -> tuple[TFSummary, ...]:
+        """Summaries of all TFs, sorted by name."""
+        return tuple(self.summary(tf) for tf in self.tfs)
+
+    def fingerprint(self, tfs: Sequence[str]) -> str:
+        """Hash of the regions and of some TFs' evidence: what a run on them depends on.
+
+        Another TF that is added or removed does not change it, nor do regions that are added
+        where nothing is known of these TFs.
+        """
+        summaries = [self.summary(tf) for tf in sorted(set(tfs))]
+        versions = self.versions
+        num_regions = max((one.num_regions for one in summaries), default=min(versions))
+        if num_regions not in versions:
+            raise DataError(f"{self.path}: the evidence of {', '.join(tfs)} is of another dataset")
+        digest = hashlib.blake2b(versions[num_regions].encode(), digest_size=16)
+        for one in summaries:
+            digest.update(f"{one.tf}={one.fingerprint};".encode())
+        return digest.hexdigest()
+
+    def _evidence_path(self, tf: str) -> Path:
+        if tf not in self.tfs:
+            raise DataError(_unknown("TF", tf, self.tfs, self.path))
+        return evidence_path(self.path, tf)
+
+
+def write_dataset(
+    path: Path,
+    *,
+    regions: RegionTable,
+    evidence: Mapping[str, NDArray[np.uint8]],
+    accessibility: Mapping[str, NDArray[np.bool_]] | None,
+    sources: Sequence[Mapping[str, Any]],
+    dropped: Mapping[str, int],
+    replace: bool = False,
+) -> Dataset:
+    """Write a dataset; it appears at `path` in one rename, or not at all.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes by TF, each of shape (N,).
+    accessibility
+        By biosample, each of shape (N,); None where it is not known.
+    sources
+        What the dataset was made from, see :func:`source_record`.
+    dropped
+        Numbers of rows left out or collapsed, by reason.
+    replace
+        Whether a dataset that is there already gives way.
+
+    Raises
+    ------
+    DataError
+        If a dataset is there and `replace` is false, or the disk is full.
+    """
+    refuse_existing(path, replace=replace)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    partial = _partial_path(path)
+    try:
+        (partial / "evidence").mkdir(parents=True)
+        write_regions(partial / "regions.parquet", regions)
+        for tf, codes in evidence.items():
+            write_evidence(evidence_path(partial, tf), codes)
+        if accessibility is not None:
+            pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
+        manifest = {
+            "schema_version": schema.SCHEMA_VERSION,
+            "num_regions": len(regions),
+            "regions_fingerprint": regions.fingerprint,
+            "sources": list(sources),
+            "dropped": dict(dropped),
+        }
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        retired = _partial_path(path, kind="retired")
+        if path.exists():
+            path.rename(retired)
+        partial.rename(path)
+        shutil.rmtree(retired, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write ({error.strerror}); free space or rights") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Dataset.open(path)
+
+
+def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
+    """Add regions after those of a dataset, as a new version of its table.
+
+    They are there when the manifest says so, in one rename. Evidence that is there stays as it is.
+
+    Parameters
+    ----------
+    more
+        On chromosomes that the dataset has, see `data.own_tf.new_regions`.
+
+    Returns
+    -------
+    Dataset
+        The dataset, opened anew.
+    """
+    extended = dataset.regions().extended(more)
+    number = len(dataset.versions)
+    with whole_file(_added_path(dataset.path, number)) as partial:
+        write_regions(partial, more)
+    versions = [{"num_regions": n, "fingerprint": f} for n, f in dataset.versions.items()]
+    manifest = dataset.manifest | {
+        "num_regions": len(extended),
+        "regions_fingerprint": extended.fingerprint,
+        "versions": versions,
+    }
+    with whole_file(dataset.path / "manifest.json") as partial:
+        partial.write_text(json.dumps(manifest, indent=1) + "\n")
+    return Dataset.open(dataset.path)
+
+
+def refuse_existing(path: Path, *, replace: bool) -> None:
+    """Refuse to write over a dataset unless asked to, before any work is done.
+
+    Raises
+    ------
+    DataError
+        If something is at `path` and `replace` is false, or it is no dataset.
+    """
+    if not path.exists():
+        return
+    if not replace:
+        raise DataError(f"{path}: a dataset is here already; pass --replace to build it anew")
+    if any(path.iterdir()) and not (path / "manifest.json").is_file():
+        raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
+
+
+def write_evidence(
+    path: Path, codes: NDArray[np.uint8], added: Mapping[str, Any] | None = None
+) -> None:
+    """Write one TF's evidence, shape (N,), beside its place and move it in.
+
+    Parameters
+    ----------
+    added
+        As JSON types, what a TF was made from that is no part of the build.
+    """
+    footer: dict[str, Any] = {
+        "counts": np.bincount(codes, minlength=len(Evidence)).tolist(),
+        "fingerprint": hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
+    }
+    if added is not None:
+        footer["added"] = dict(added)
+    table = pa.table({schema.EVIDENCE: codes})
+    table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(footer)})
+    with whole_file(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def evidence_path(dataset: Path, tf: str) -> Path:
+    """Where the evidence of a TF lies in a dataset folder."""
+    return dataset / "evidence" / f"{quote(tf, safe='')}.parquet"
+
+
+def source_record(path: Path) -> dict[str, Any]:
+    """Name, size and SHA-256 of a source file, for the manifest."""
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": str(path.resolve()), "size": path.stat().st_size, "sha256": checksum}
+
+
+def _added_path(dataset: Path, number: int) -> Path:
+    return dataset / f"regions.{number}.parquet"
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near += [other for other in known if other.upper() == name.upper() and other not in near]
+    hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
+    return f"{where}: no {kind} named {name!r}; {hint}"
+
+
+def _partial_path(path: Path, kind: str = "partial") -> Path:
+    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left half-written."""
+    for leftover in path.parent.glob(f".{path.name}.*-*"):
+        owner = leftover.name.rpartition("-")[2]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

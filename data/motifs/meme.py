@@ -1,0 +1,137 @@
+"""Motifs in MEME's minimal format, which MEME's own tools and `memelite` read.
+
+https://meme-suite.org/meme/doc/meme-format.html: version, alphabet, strands, background, then for
+each motif a name and a letter-probability matrix with its number of sites.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.atomic import whole_file
+from data.errors import DataError
+from data.motifs.pwm import BASES
+
+_DECIMALS: Final = 8
+"""Of a probability: a column sums to one within MEME's tolerance, counts can be told from it."""
+_TOLERANCE: Final = 0.01
+"""How far from one the sum of a column may be in a file that is read."""
+_HEAD: Final = "letter-probability"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MemeMotif:
+    """A motif of a file."""
+
+    name: str
+    """Identifier, without spaces, such as `MA0080.5`."""
+    alternate_name: str = ""
+    """Second name, such as that of the TF; empty if there is none."""
+    probabilities: NDArray[np.float64]
+    """Base probabilities, shape (4, W)."""
+    num_sites: int
+    """Sites that it was made from."""
+
+
+def write_meme(
+    path: Path, motifs: Sequence[MemeMotif], background: NDArray[np.float64] | None = None
+) -> None:
+    """Write motifs, beside the file's place and moved in.
+
+    Parameters
+    ----------
+    background
+        Frequencies of A, C, G and T, shape (4,); uniform if None.
+    """
+    frequencies = np.full(len(BASES), 0.25) if background is None else background
+    told = " ".join(f"{base} {x:.5f}" for base, x in zip(BASES, frequencies, strict=True))
+    lines = ["MEME version 4", "", f"ALPHABET= {BASES}", "", "strands: + -", ""]
+    lines += ["Background letter frequencies", told, ""]
+    for motif in motifs:
+        width = motif.probabilities.shape[1]
+        lines.append(f"MOTIF {motif.name} {motif.alternate_name}".rstrip())
+        lines.append(
+            f"letter-probability matrix: alength= {len(BASES)} w= {width}"
+            f" nsites= {motif.num_sites} E= 0"
+        )
+        lines += [
+            " " + " ".join(f"{x:.{_DECIMALS}f}" for x in column) for column in motif.probabilities.T
+        ]
+        lines.append("")
+    with whole_file(path) as partial:
+        partial.write_text("\n".join(lines), encoding="utf-8")
+
+
+def read_meme(path: Path) -> tuple[MemeMotif, ...]:
+    """Read the motifs of a file, in its order.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, holds no DNA motif, or a matrix is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise DataError(f"{path}: cannot be read ({reason}); check the path") from None
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("ALPHABET") and "".join(line.partition("=")[2].split()) != BASES:
+            raise DataError(f"{path}, line {number}: alphabet is not {BASES}; give motifs of DNA")
+    starts = [i for i, line in enumerate(lines) if line.split()[:1] == ["MOTIF"]]
+    if not starts:
+        raise DataError(f"{path}: no motif in it; give a file in MEME's format")
+    motifs = []
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        try:
+            motifs.append(_motif(lines[start:end]))
+        except ValueError as error:
+            name = " ".join(lines[start].split())
+            raise DataError(f"{path}, line {start + 1}: {name}: {error}; mend the file") from None
+    return tuple(motifs)
+
+
+def _motif(lines: Sequence[str]) -> MemeMotif:
+    """Read the lines of one motif."""
+    names = [*lines[0].split()[1:], "", ""]
+    if not names[0]:
+        raise ValueError("a motif without a name")
+    at = next((i for i, line in enumerate(lines) if line.startswith(_HEAD)), None)
+    if at is None:
+        raise ValueError("no letter-probability matrix")
+    rows = list(takewhile(len, map(_numbers, lines[at + 1 :])))
+    width = _field("w", lines[at], default=len(rows))
+    if len(rows) != width or not rows:
+        raise ValueError(f"w= {width}, but there are {len(rows)} rows of probabilities")
+    if any(len(row) != len(BASES) for row in rows):
+        raise ValueError(f"a row of the matrix has other than {len(BASES)} numbers")
+    probabilities = np.array(rows).T
+    sums = probabilities.sum(axis=0)
+    if probabilities.min() < 0 or np.abs(sums - 1).max() > _TOLERANCE:
+        raise ValueError("a row of probabilities does not sum to 1")
+    return MemeMotif(
+        name=names[0],
+        alternate_name=names[1],
+        probabilities=probabilities / sums,
+        num_sites=_field("nsites", lines[at], default=20),  # MEME's own default
+    )
+
+
+def _field(name: str, head: str, default: int) -> int:
+    """Value of `name=` in the line above a matrix."""
+    found = re.search(rf"\b{name}=\s*(\d+)", head)
+    return int(found[1]) if found else default
+
+
+def _numbers(line: str) -> list[float]:
+    """Numbers of a line; none if it holds anything else."""
+    try:
+        return [float(word) for word in line.split()]
+    except ValueError:
+        return []

@@ -1,0 +1,161 @@
+"""Regions that a lab's own accessible peaks add to a dataset, after those of the build.
+
+A dataset's regions are the DHSs that it was built from; a cell type that was not among their
+biosamples has open regions of its own. Where a lab gives its DNase or ATAC peaks, what of them lies
+in no region can be added: 200 bp around each of the TF's summits there, and around the middle of
+each peak without one, so that what is added is not bound alone. Of the dataset's other TFs nothing
+is known there: they are unresolved.
+
+Region ids are row numbers, so new regions stand after all others, whose ids, evidence and
+fingerprints stay: finished runs stay valid, and so do the keys of planned ones.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.region_table import RegionTable
+from data.errors import DataError
+from data.own_tf.labels import PeakFile
+from data.own_tf.peaks import codes_on, read_lab_peaks
+from data.schema import END, REGION_WIDTH_BP, START
+from data.sources.bed import BED3, read_bed
+from data.sources.evidence import overlaps
+from data.sources.genome import Genome
+from data.sources.intervals import Sites
+
+
+def new_regions(
+    regions: RegionTable, files: Sequence[PeakFile], genome: Genome
+) -> RegionTable | None:
+    """Find what a lab's accessible peaks add to a region table.
+
+    Parameters
+    ----------
+    regions
+        Of the dataset.
+    files
+        Peaks of the TF, each with the accessible peaks of its biosample, if there are any.
+    genome
+        Of the dataset's assembly.
+
+    Returns
+    -------
+    RegionTable or None
+        New regions, sorted, on chromosomes that the dataset has; none overlaps another, old or
+        new. None where there is no such region.
+
+    Raises
+    ------
+    DataError
+        If no file comes with accessible peaks, or one cannot be used.
+    """
+    paths = dict.fromkeys(file.accessible for file in files if file.accessible is not None)
+    if not paths:
+        raise DataError(
+            "new regions are those of your own DNase or ATAC peaks; give them by --accessible, for "
+            "a biosample that the dataset lacks"
+        )
+    summits, middles = [], []
+    for path in paths:
+        opened = _intervals(path, regions, genome)
+        for file in files:
+            if file.accessible == path:
+                summits.append(_summits_in(opened, file, regions, genome))
+        middles.append(_outside(opened, regions))
+    # summits first: a peak's middle gives way to a summit near it
+    chrom, start = _kept(
+        regions,
+        [np.concatenate([one[0] for one in group]) for group in (summits, middles)],
+        [np.concatenate([one[1] for one in group]) for group in (summits, middles)],
+        genome,
+    )
+    if not len(start):
+        return None
+    names = np.array(regions.chroms, dtype=object)[chrom]
+    return RegionTable.from_bases(names, start, genome.sequences(names, start, REGION_WIDTH_BP))
+
+
+def _intervals(path: Path, regions: RegionTable, genome: Genome) -> Sites:
+    rows = read_bed(path, BED3)
+    codes = codes_on(rows, regions.chroms, genome)
+    return Sites.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
+
+
+def _summits_in(
+    opened: Sites, file: PeakFile, regions: RegionTable, genome: Genome
+) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """Summits in accessible peaks and in no region: chromosome codes and positions."""
+    peaks = read_lab_peaks(file.peaks)
+    codes = codes_on(peaks.rows, regions.chroms, genome)
+    summits = Sites.of_one_pair(regions.chroms, codes, peaks.summit, peaks.summit + np.int32(1))
+    is_open = np.zeros(len(codes), dtype=bool)
+    for code in np.unique(codes[codes >= 0]):
+        own = opened.chrom == code
+        here = np.flatnonzero(codes == code)
+        is_open[here] = _overlapping(
+            peaks.summit[here], opened.start[own], opened.end[own], width_bp=1
+        )
+    is_open[_in_regions(summits, regions)] = False
+    return codes[is_open], peaks.summit[is_open]
+
+
+def _outside(opened: Sites, regions: RegionTable) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """Middles of accessible peaks that overlap no region: chromosome codes and positions."""
+    free = opened.chrom >= 0
+    free[_in_regions(opened, regions)] = False
+    return opened.chrom[free], (opened.start + (opened.end - opened.start) // 2)[free]
+
+
+def _kept(
+    regions: RegionTable,
+    chroms: Sequence[NDArray[np.int16]],
+    centres: Sequence[NDArray[np.int32]],
+    genome: Genome,
+) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """Choose windows that overlap nothing, group by group: chromosome codes and starts, sorted."""
+    kept_chrom: list[int] = []
+    kept_start: list[int] = []
+    for code, name in enumerate(regions.chroms):
+        taken = np.empty(0, dtype=np.int64)
+        for chrom, centre in zip(chroms, centres, strict=True):
+            start = np.unique(centre[chrom == code].astype(np.int64)) - REGION_WIDTH_BP // 2
+            start = start[(start >= 0) & (start + REGION_WIDTH_BP <= genome.lengths_bp[name])]
+            start = start[~_overlapping(start, taken, taken + REGION_WIDTH_BP)]
+            own = regions.lies_on([name])
+            start = start[~_overlapping(start, regions.start[own], regions.end[own])]
+            taken = np.sort(np.concatenate([taken, _spaced(start)]))
+        kept_chrom += [code] * len(taken)
+        kept_start += taken.tolist()
+    return np.array(kept_chrom, dtype=np.int16), np.array(kept_start, dtype=np.int32)
+
+
+def _spaced(start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of sorted starts of windows those that do not overlap the one kept before."""
+    kept: list[int] = []
+    for one in start.tolist():
+        if not kept or one >= kept[-1] + REGION_WIDTH_BP:
+            kept.append(one)
+    return np.array(kept, dtype=np.int64)
+
+
+def _overlapping(
+    start: NDArray[np.integer],
+    low: NDArray[np.integer],
+    high: NDArray[np.integer],
+    width_bp: int = REGION_WIDTH_BP,
+) -> NDArray[np.bool_]:
+    """Whether windows of a width overlap intervals, from `low` to before `high`."""
+    # of all intervals that begin before a window's end, does one end after its start?
+    order = np.argsort(low, kind="stable")
+    furthest = np.maximum.accumulate(np.append(np.int64(-1), high[order].astype(np.int64)))
+    before = np.searchsorted(low[order], start + width_bp, side="left")
+    return furthest[before] > start
+
+
+def _in_regions(sites: Sites, regions: RegionTable) -> NDArray[np.int64]:
+    """Indices of the intervals that overlap a region."""
+    found = [site for site, _ in overlaps(regions, sites)]
+    return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)

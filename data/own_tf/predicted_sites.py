@@ -1,0 +1,166 @@
+"""Sites of a TF predicted in its peaks by its motif, where there are no sites to read.
+
+As UniBind's PWM model does it (Gheorghe et al. 2019, Nucleic Acids Research 47:e21): one site a
+peak, the best hit of the motif, both strands. First the bases around the summit are scanned; only
+where no hit there is rare enough, the whole peak.
+
+Departure: UniBind finds the least score and the greatest distance from the summit by the entropy of
+all peaks' hits, here a hit counts if so good a one is rare at a random place (:class:`SiteRule`).
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DataError
+from data.motifs.database import (
+    RELEASE,
+    MotifDatabase,
+    jaspar_matrix,
+    jaspar_motifs,
+    jaspar_profiles,
+    meme_database,
+)
+from data.motifs.motif import Motif
+from data.motifs.scan import scan, score_tail
+from data.own_tf.peaks import Peaks
+from data.packing import UNKNOWN
+from data.sources.genome import Genome
+
+_BASES_AT_ONCE: Final = 50_000_000
+"""Bases held while scanning: bounds the memory."""
+
+
+_MATRIX_ID: Final = re.compile(r"[A-Z]{2}\d{4}(\.\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteRule:
+    """Which hits of a motif count as sites.
+
+    Raises
+    ------
+    ValueError
+        A field is out of its range.
+    """
+
+    p_value: float = 1e-3
+    """Chance at which a random place scores as high, at most. Of 1e-3 to 3e-5, 1e-3 found UniBind's
+    sites best (benchmarks/RESULTS.md)."""
+    flank_bp: int = 50
+    """Bases on either side of the summit that are scanned first."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p_value < 1:
+            raise ValueError(f"p_value is {self.p_value}; give a number between 0 and 1")
+        if self.flank_bp < 0:
+            raise ValueError(f"flank_bp is {self.flank_bp}; give 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedSites:
+    """Sites, at most one a peak; K of them."""
+
+    peak: NDArray[np.int64]
+    """Which peak each is of, rising, shape (K,)."""
+    start: NDArray[np.int32]
+    """First base, shape (K,)."""
+    length_bp: int
+    """Of the motif, and so of each site."""
+
+
+def find_motif(tf: str, given: str | None = None) -> Motif:
+    """Find the motif of a TF in JASPAR 2020, or the one that a user names.
+
+    Parameters
+    ----------
+    given
+        A matrix of JASPAR, such as MA0080.5, or a file in MEME's format with one motif, or one of
+        the TF's; None takes the TF's own, its plain monomer first.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if given is None:
+        found = jaspar_motifs().get(tf.upper())
+        if found is None:
+            raise DataError(
+                f"{RELEASE} has no motif of {tf!r} to predict sites by; name one by --motif, give "
+                "sites by --sites, or call regions bound by peaks alone: --no-sites"
+            )
+        return found[0]
+    if _MATRIX_ID.fullmatch(given) and not Path(given).is_file():
+        return _matrix(given)
+    return _only_motif(meme_database(Path(given)), tf)
+
+
+def predict_sites(
+    peaks: Peaks,
+    rows: NDArray[np.int64],
+    genome: Genome,
+    motif: Motif,
+    rule: SiteRule | None = None,
+) -> PredictedSites:
+    """Predict at most one site in each of some peaks.
+
+    Parameters
+    ----------
+    rows
+        Which peaks. Those on a chromosome that the genome lacks have no site.
+    """
+    rule = rule or SiteRule()
+    least = score_tail(motif).score_at(rule.p_value)
+    found = np.full(len(peaks), -1, dtype=np.int32)
+    lengths = np.array([genome.lengths_bp.get(name, 0) for name in peaks.chrom_names])
+    rows = rows[lengths[rows] >= motif.length_bp]
+    near = (peaks.summit - rule.flank_bp, peaks.summit + rule.flank_bp + 1)
+    for start, end in (near, (peaks.start, peaks.end)):
+        # rounded up, so that peaks of any width are scanned in a few passes
+        width = np.maximum(end - start, motif.length_bp)
+        rounded = np.minimum(1 << np.ceil(np.log2(width)).astype(np.int64), lengths)
+        open_rows = rows[found[rows] < 0]
+        for size in np.unique(rounded[open_rows]).tolist():
+            same = open_rows[rounded[open_rows] == size]
+            at_once = max(_BASES_AT_ONCE // size, 1)
+            for first in range(0, len(same), at_once):
+                part = same[first : first + at_once]
+                origin = np.clip(start[part], 0, lengths[part] - size).astype(np.int32)
+                codes = genome.sequences(peaks.chrom_names[part], origin, size)
+                place = origin[:, None] + np.arange(size, dtype=np.int32)
+                outside = (place < start[part, None]) | (place >= end[part, None])
+                codes[outside] = UNKNOWN
+                hits = scan(codes, motif).hits
+                good = hits.score >= least
+                found[part[good]] = (origin + hits.start)[good]
+    peak = np.flatnonzero(found >= 0)
+    return PredictedSites(peak=peak, start=found[peak], length_bp=motif.length_bp)
+
+
+def _matrix(matrix_id: str) -> Motif:
+    profile = jaspar_matrix(matrix_id)
+    if profile is None:
+        known = [profile.matrix_id for profile in jaspar_profiles()]
+        near = difflib.get_close_matches(matrix_id.upper(), known, n=3)
+        hint = f"near: {', '.join(near)}" if near else "give one such as MA0080.5, or a MEME file"
+        raise DataError(f"no matrix {matrix_id!r} in JASPAR; {hint}")
+    return Motif(profile.tfs[0], profile.matrix_id, profile.probabilities)
+
+
+def _only_motif(database: MotifDatabase, tf: str) -> Motif:
+    """Give the one motif of a file, or the one of the TF."""
+    profiles = database.profiles
+    if len(profiles) > 1:
+        profiles = tuple(profiles[row] for row in database.rows_of(tf))
+    if len(profiles) != 1:
+        raise DataError(
+            f"{database.name}: {len(profiles)} of its {len(database)} motifs are of {tf}; "
+            "give a file with one"
+        )
+    return Motif(tf.upper(), profiles[0].matrix_id, profiles[0].probabilities)

@@ -1,0 +1,1 @@
+"""The authors' released matrices and index files, read as a dataset."""

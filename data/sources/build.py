@@ -1,0 +1,140 @@
+"""From the source files to a dataset: `bindgrid data build`."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import schema
+from data.dataset.region_table import RegionTable, chrom_sort_key
+from data.dataset.store import (
+    DROPPED_WITH_N,
+    Dataset,
+    refuse_existing,
+    source_record,
+    write_dataset,
+)
+from data.errors import DataError
+from data.sources.bed import BedBatch, first_true
+from data.sources.evidence import evidence_codes, matched_hits
+from data.sources.genome import Genome
+from data.sources.intervals import read_peaks, read_sites
+from data.sources.tables import SourceFiles, read_dhs, read_profiled
+
+Progress = Callable[[str], None]
+
+
+def build_dataset(
+    sources: SourceFiles,
+    path: Path,
+    *,
+    replace: bool = False,
+    skip_unlisted: bool = False,
+    progress: Progress = lambda message: None,
+) -> Dataset:
+    """Build a dataset from the sources' own formats and write it to `path`.
+
+    Parameters
+    ----------
+    replace
+        Whether a dataset that is there already gives way.
+    skip_unlisted
+        Leave out, and count, peaks and sites of TFs that the experiment table lacks; otherwise
+        they are an error.
+    progress
+        Told what is being done.
+
+    Raises
+    ------
+    DataError
+        If a source cannot be used; nothing is written then.
+    """
+    refuse_existing(path, replace=replace)
+    with ThreadPoolExecutor(max_workers=1) as background:
+        checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
+        genome = Genome(sources.genome)
+        profiled = read_profiled(sources.experiments, sources.samples)
+        progress("reading DHSs and their sequences")
+        dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
+        if (index := first_true(genome.lacks(dhs))) is not None:
+            codes, chroms = dhs.text(schema.CHROM)
+            raise dhs.error(
+                index,
+                f"{sources.genome} has no {chroms[codes[index]]!r}",
+                "give the whole genome or drop the DHSs there",
+            )
+        regions, accessible, dropped = make_regions(dhs, accessible, genome)
+
+        hits = []
+        for kind, file, read in (
+            ("peaks", sources.peaks, read_peaks),
+            ("sites", sources.sites, read_sites),
+        ):
+            progress(f"joining {kind}")
+            found = read(file, profiled, genome, skip_unlisted=skip_unlisted)
+            hits.append(matched_hits(regions, found, profiled, accessible))
+            dropped |= {f"{kind}: {reason}": count for reason, count in found.dropped.items()}
+            del found
+        progress("writing the dataset")
+        evidence = evidence_codes(hits[0], hits[1], profiled, accessible)
+        return write_dataset(
+            path,
+            regions=regions,
+            evidence=dict(zip(profiled.tfs, evidence, strict=True)),
+            accessibility=dict(zip(profiled.biosamples, accessible.T, strict=True)),
+            sources=checksums.result(),
+            dropped=dropped,
+            replace=replace,
+        )
+
+
+def make_regions(
+    dhs: BedBatch, accessible: NDArray[np.bool_], genome: Genome
+) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
+    """Turn DHSs into the region table: their centres +/- 100 bp, sorted, each once.
+
+    Parameters
+    ----------
+    dhs
+        The DHSs: chrom, start, end.
+    accessible
+        Shape (DHSs, S).
+
+    Returns
+    -------
+    tuple
+        The regions, their accessibility (N, S) and how many were left out, by reason.
+
+    Raises
+    ------
+    DataError
+        If every region holds an N.
+    """
+    codes, chroms = dhs.text(schema.CHROM)
+    sorted_chroms = sorted(chroms, key=chrom_sort_key)
+    rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
+    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
+    start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+    lengths = np.array([genome.lengths_bp[chrom] for chrom in chroms])[codes]
+    inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
+
+    key = (rank[codes] << 32) | start
+    unique, group = np.unique(key[inside], return_inverse=True)
+    merged = np.zeros((len(unique), accessible.shape[1]), dtype=bool)
+    np.logical_or.at(merged, group, accessible[inside])
+    chrom = np.array(sorted_chroms, dtype=object)[unique >> 32]
+    start = (unique & 0xFFFFFFFF).astype(np.int32)
+
+    regions = RegionTable.from_bases(
+        chrom, start, genome.sequences(chrom, start, schema.REGION_WIDTH_BP)
+    )
+    if regions.num_with_n == len(regions):
+        raise DataError(f"{genome.path}: every region holds an N; give the genome unmasked")
+    dropped = {
+        "DHSs: window past the end of its chromosome": int((~inside).sum()),
+        "DHSs: duplicates": int(inside.sum()) - len(unique),
+        DROPPED_WITH_N: regions.num_with_n,
+    }
+    return regions, merged, dropped

@@ -1,0 +1,1 @@
+"""Experiment `binding-modes` (Fig. 2A): whether a shared binding mode helps."""

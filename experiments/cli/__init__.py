@@ -1,0 +1,1 @@
+"""The command line, a file per command. What a command does is elsewhere; here are its words."""

@@ -1,0 +1,136 @@
+"""How a command runs a plan: one driver a workspace, progress, MLflow beside it, failures told."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
+
+import typer
+
+from experiments.cli.console import complain, err
+from experiments.cli.progress import PlanProgress
+from experiments.cli.run_options import Backend
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orchestrator.plan import Plan, RunOutcome
+
+
+def drive(
+    plan: "Plan",
+    remarks: Sequence[str],
+    workspace: Workspace,
+    run_plan: Callable[..., None],
+    *,
+    stop_after: float | None = None,
+    show: "Callable[[pd.DataFrame], None] | None" = None,
+) -> None:
+    """Run a plan with progress and MLflow beside it; what is complete is not run again.
+
+    Parameters
+    ----------
+    remarks
+        What planning left out, for the report.
+    run_plan
+        A backend's, see :func:`runner`.
+    stop_after
+        Hours after which no further run is started.
+    show
+        Prints the results table of the plan's runs.
+
+    Raises
+    ------
+    typer.Exit
+        If a run failed (code 1) or the user interrupted (130).
+    """
+    from orchestrator.runs.lock import sole_driver
+    from orchestrator.runs.results import results_table
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tracking.background import BackgroundTracker
+    from orchestrator.tracking.sync import ViewTracker
+
+    store = RunStore(workspace)
+    failures: list[RunOutcome] = []
+    deadline = None if stop_after is None else time.monotonic() + 3600 * stop_after
+    with ExitStack() as stack:
+        stack.enter_context(sole_driver(workspace))
+        store.check()
+        num_complete = sum(store.is_complete(run.key) for run in plan)
+        err.print(f"{len(plan)} runs, {num_complete} complete already", highlight=False)
+        store.record_roles(plan)
+        roles = (role for runs in plan.roles.values() for role in runs)
+        store.record_remarks({role.experiment for role in roles}, remarks)
+        tracker = stack.enter_context(BackgroundTracker(ViewTracker(workspace), warn=complain))
+        progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
+        tracker.sync(store)
+
+        def on_done(outcome: "RunOutcome") -> None:
+            progress.done(outcome)
+            tracker.log(outcome)
+            if outcome.status != "completed":
+                failures.append(outcome)
+
+        def may_start() -> bool:
+            return deadline is None or time.monotonic() < deadline
+
+        try:
+            run_plan(plan, workspace, on_done=on_done, may_start=may_start)
+        except KeyboardInterrupt:
+            complain("interrupted; what is complete is kept, the same command goes on from there")
+            raise typer.Exit(130) from None
+        finally:
+            tracker.register(store)
+    keys = {run.key for run in plan}
+    if show is not None:
+        table = results_table(store)
+        show(table[table["key"].isin(keys)])
+    num_left = len(plan) - sum(store.is_complete(key) for key in keys) - len(failures)
+    if num_left:
+        err.print(
+            f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
+            "same command goes on from there",
+            highlight=False,
+        )
+    if failures:
+        where = workspace.failure(failures[0].planned.key)
+        place = where if len(failures) == 1 and where.exists() else where.parent
+        complain(
+            f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: {place}"
+        )
+        raise typer.Exit(1)
+
+
+def runner(
+    backend: Backend,
+    workers: int | None,
+    pretrain_workers: int,
+    address: str,
+    runs_per_gpu: int | None = None,
+) -> "partial[None]":
+    """Give the backend's `run_plan`, its own options filled in.
+
+    With `runs_per_gpu` it trains on GPUs, see `experiments.cli.run_options.runs_on_gpu`.
+    """
+    if backend is Backend.LOCAL:
+        if pretrain_workers != 1:
+            raise RunError("--pretrain-workers needs Ray; leave out --backend local")
+        from orchestrator.backends import local as local_backend
+
+        return partial(local_backend.run_plan, device="cpu" if runs_per_gpu is None else "cuda")
+    from orchestrator.backends.ray import run_plan as ray_backend
+
+    def tell_ready(num_workers: int, seconds: float) -> None:
+        err.print(f"{num_workers} Ray workers up after {seconds:.0f} s", highlight=False)
+
+    return partial(
+        ray_backend.run_plan,
+        num_workers=workers,
+        pretrain_workers=pretrain_workers,
+        address=address or None,
+        on_ready=tell_ready,
+        runs_per_gpu=runs_per_gpu,
+    )

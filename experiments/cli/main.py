@@ -1,0 +1,96 @@
+"""The command line: `bindgrid`. Errors that the user can mend are one line and exit code 2."""
+
+import errno
+import os
+import sys
+from importlib.metadata import version
+
+import typer
+
+from data.errors import DataError
+from experiments.cli import data as cli_data
+from experiments.cli import explain as cli_explain
+from experiments.cli import mlflow as cli_mlflow
+from experiments.cli import motifs as cli_motifs
+from experiments.cli import predict as cli_predict
+from experiments.cli import report as cli_report
+from experiments.cli import results as cli_results
+from experiments.cli import run as cli_run
+from experiments.cli import share as cli_share
+from experiments.cli import tf as cli_tf
+from experiments.cli import tune as cli_tune
+from experiments.cli.console import complain
+from orchestrator.errors import RunError
+
+# before either library is imported: what we start reports to nobody
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+NOT_WRITABLE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}
+"""Errors of the place, not of the program."""
+
+app = typer.Typer(
+    name="bindgrid",
+    help="Learn where transcription factors bind DNA, by transfer learning.\n\n"
+    "Example: bindgrid data simulate demo/sources, then bindgrid data build ..., then "
+    "bindgrid run transfer, bindgrid report, bindgrid ui.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    add_completion=False,
+)
+app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_tf.app, name="tf")
+app.add_typer(cli_mlflow.app, name="mlflow")
+cli_run.register(app)
+cli_tune.register(app)
+cli_results.register(app)
+cli_report.register(app)
+cli_motifs.register(app)
+cli_explain.register(app)
+cli_predict.register(app)
+cli_share.register(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"bindgrid {version('bindgrid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    from model.errors import ModelError
+
+    try:
+        app()
+    except (DataError, ModelError, RunError) as error:
+        complain(str(error))
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror}; free space or check rights, and run again")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""`bindgrid motifs`: what the filters of a finished run learnt."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from data.motifs.database import MotifDatabase
+    from orchestrator.interpretation.run_motifs import StoredMotifs
+
+_SHOWN = 30
+"""Filters that the terminal shows, unless asked for all."""
+
+
+class ArmName(StrEnum):
+    """Which of a TF's networks."""
+
+    TRANSFER = "transfer"
+    SCRATCH = "scratch"
+    MULTI = "multi"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file to the application."""
+    app.command()(motifs)
+
+
+def motifs(
+    run: Annotated[
+        str, typer.Argument(help="A finished run's key, or a TF: the newest run of it.")
+    ],
+    arm: Annotated[
+        ArmName,
+        typer.Option(help="Which of a TF's networks; multi: the one it was pre-trained by."),
+    ] = ArmName.TRANSFER,
+    layer: Annotated[int, typer.Option(help="Which convolution.")] = 1,
+    jaspar: Annotated[
+        str, typer.Option(help="JASPAR release (CORE, vertebrates) to compare with.")
+    ] = "2020",
+    motifs: Annotated[
+        Path | None, typer.Option(help="A MEME file to compare with, in place of JASPAR.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every filter.")] = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Show the filters of a run as motifs, with their matches in JASPAR; write MEME and logos.
+
+    Example: bindgrid motifs HNF4A --arm multi
+    """
+    from orchestrator.interpretation.run_motifs import run_motifs
+    from orchestrator.runs.find_run import find_run
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tracking.motifs import MotifTracker
+
+    place = Workspace(workspace)
+    database = _database(jaspar, motifs)
+    found = find_run(RunStore(place), run, arm.value)
+    err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
+    with steps("Reading filters") as tell:
+        stored = run_motifs(found, place, database, layer=layer, tell=tell)
+        tell("logging to MLflow")
+        try:
+            MotifTracker(place).log_motifs(RunStore(place))
+        except RunError as error:
+            complain(str(error))
+    _print(stored, everything=everything)
+
+
+def _database(release: str, file: Path | None) -> "MotifDatabase":
+    from data.motifs.database import jaspar_database, meme_database
+    from data.motifs.tomtom import FEW_TARGETS
+
+    if file is None:
+        return jaspar_database(release)
+    database = meme_database(file)
+    if len(database) < FEW_TARGETS:
+        err.print(
+            f"{file}: {len(database)} motifs; p-values are measured by the motifs compared with,"
+            f" and say little with fewer than {FEW_TARGETS}",
+            markup=False,
+            highlight=False,
+        )
+    return database
+
+
+def _print(stored: "StoredMotifs", *, everything: bool) -> None:
+    info, table = stored.info, stored.table
+    by_q = table.sort_values(["q_value", "filter"], ignore_index=True)
+    shown = by_q if everything else by_q.head(_SHOWN)
+    out.print(_table(shown))
+    states = table["state"].value_counts().to_dict()
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    out.print(
+        f"{stored.num_matched()} of {len(table)} filters match a motif of {info['database']}"
+        f" (q < 0.05), {info['num_matched_shuffled']} with their positions shuffled; {told}",
+        markup=False,
+        highlight=False,
+    )
+    out.print(
+        f"{info['num_correct']:,} of {info['num_regions']:,} regions are predicted correctly and"
+        f" were read; {len(table) - len(shown)} filters are not shown; files: {stored.path}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _table(rows: "pd.DataFrame") -> Table:
+    table = Table("filter", "consensus")
+    for title in ("bits", "sites", "regions", "importance"):
+        table.add_column(title, justify="right")
+    table.add_column("best match")
+    table.add_column("q", justify="right")
+    for row in rows.to_dict("records"):
+        compared = row["state"] == "compared"
+        name = f"{row['match_name']} {row['match_id']} {row['orientation']}"
+        table.add_row(
+            str(row["filter"]),
+            row["consensus"],
+            f"{row['information_bits']:.1f}",
+            f"{row['num_sites']:,}",
+            f"{row['num_regions']:,}",
+            f"{row['importance']:.1e}",
+            escape(name if compared else row["state"]),
+            f"{row['q_value']:.1e}" if compared else "",
+        )
+    return table

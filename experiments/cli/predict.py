@@ -1,0 +1,207 @@
+"""`bindgrid predict` and `variants`: what finished or imported models say of new sequences."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, steps
+from experiments.cli.motifs import ArmName
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from data.motifs.motif import Motif
+    from data.queries.windows import Windows
+    from orchestrator.prediction.predict import Counts
+    from orchestrator.prediction.predictors import Predictor
+
+NameArgument = Annotated[
+    str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
+]
+GenomeOption = Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")]
+ArmOption = Annotated[ArmName, typer.Option(help="Which of a TF's networks.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the application."""
+    app.command()(predict)
+    app.command()(variants)
+
+
+def predict(
+    name: NameArgument,
+    bed: Annotated[Path | None, typer.Option(help="Regions; the middle of each is read.")] = None,
+    genome: GenomeOption = None,
+    fasta: Annotated[
+        Path | None, typer.Option(help="Sequences, in place of --bed and --genome.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help=".tsv, .bed, .parquet or .bw to write; standard output if not given."
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
+    ] = None,
+    arm: ArmOption = ArmName.TRANSFER,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Predict the probability of binding of regions or sequences.
+
+    Both strands and all replicates are averaged; `spread` is the standard deviation over
+    replicates. Probabilities are calibrated on each replicate's validation regions.
+
+    Example: bindgrid predict SPI1 --bed regions.bed --genome hg38.fa --out spi1.tsv
+    """
+    from data.queries.windows import bed_windows, fasta_windows, tiled_windows
+    from data.sources.genome import Genome
+    from orchestrator.prediction.predict import predict_windows
+    from orchestrator.prediction.writers import BIGWIG, writing
+
+    tiles = file is not None and file.suffix.lower() in BIGWIG
+    _check_inputs(bed, genome, fasta, stride, tiles=tiles)
+    with steps("Opening"):
+        predictor = _predictor(workspace, name, arm)
+        members = predictor.members()
+        place = None if genome is None else Genome(genome)
+    length = members[0].length_bp
+    batches: Iterator[Windows]
+    if fasta is not None:
+        batches = fasta_windows(fasta, length)
+    elif place is None:
+        raise RunError("regions need --genome")
+    elif stride is not None:
+        if not 0 < stride <= length:
+            raise RunError(f"--stride is {stride}; give 1 to {length}, the network's input")
+        batches = tiled_windows(place, length, stride, bed)
+    elif bed is not None:
+        batches = bed_windows(bed, place, length)
+    with (
+        writing(file, None if place is None else place.lengths_bp) as writer,
+        _progress("sequences") as advance,
+    ):
+        counts = predict_windows(members, batches, writer, advance)
+    _tell(predictor, counts, "sequences", "hold a base other than A, C, G and T", file)
+
+
+def variants(
+    name: NameArgument,
+    vcf: Annotated[Path, typer.Option(help="SNVs and short indels; plain or gzip.")],
+    genome: Annotated[Path, typer.Option(help="Indexed FASTA of the VCF's assembly.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--out", help=".tsv or .parquet to write; standard output if not given."),
+    ] = None,
+    motif: Annotated[
+        str | None, typer.Option(help="Matrix of JASPAR or MEME file; the TF's own if not given.")
+    ] = None,
+    arm: ArmOption = ArmName.TRANSFER,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Predict what variants change: reference against alternative, and the motif touched.
+
+    Example: bindgrid variants SPI1 --vcf variants.vcf.gz --genome hg38.fa --out effects.tsv
+    """
+    from data.queries.variants import VcfReader
+    from data.sources.genome import Genome
+    from orchestrator.prediction.predict import predict_variants
+    from orchestrator.prediction.writers import BIGWIG, writing
+
+    if file is not None and file.suffix.lower() in (*BIGWIG, ".bed"):
+        raise RunError(f"{file}: variants are written as .tsv or .parquet")
+    with steps("Opening") as tell:
+        predictor = _predictor(workspace, name, arm)
+        members = predictor.members()
+        found = _motif(predictor, motif)
+        reader = VcfReader(vcf, Genome(genome), members[0].length_bp)
+        tell("comparing reference alleles with the genome")
+        num_differ = reader.check_references()
+    with (
+        writing(file, None) as writer,
+        _progress("variants") as advance,
+    ):
+        counts = predict_variants(members, reader.batches(), writer, found, advance)
+    reason = f"hold an unknown base or another reference allele ({num_differ:,} of these)"
+    _tell(predictor, counts, "variants", reason, file)
+    for why, num in reader.left_out.items():
+        err.print(f"left out {num:,}: {why}", markup=False, highlight=False)
+
+
+def _check_inputs(
+    bed: Path | None, genome: Path | None, fasta: Path | None, stride: int | None, *, tiles: bool
+) -> None:
+    if fasta is not None and (bed is not None or genome is not None or stride is not None):
+        raise RunError("--fasta stands alone; leave out --bed, --genome and --stride")
+    if fasta is None and genome is None:
+        raise RunError("nothing to predict; give --bed with --genome, or --fasta")
+    if fasta is None and bed is None and stride is None:
+        raise RunError("the whole genome is predicted in tiles; give --stride, or regions by --bed")
+    if tiles and stride is None:
+        raise RunError("a bigWig has a value each so many bases; give --stride, such as 50")
+
+
+def _predictor(workspace: Path, name: str, arm: ArmName) -> "Predictor":
+    from orchestrator.prediction.predictors import find_predictor
+
+    return find_predictor(Workspace(workspace), name, arm.value)
+
+
+def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
+    """Give the motif whose positions are told; None where the TF has none."""
+    from data.errors import DataError
+    from data.own_tf.predicted_sites import find_motif
+    from data.own_tf.record import recorded_motif
+
+    record = predictor.about.get("added")
+    own = recorded_motif(record)
+    if own is not None and given is None:
+        return own
+    added = (record or {}).get("motif", {}).get("matrix_id")
+    try:
+        return find_motif(predictor.tf, given or added)
+    except DataError:
+        if given is not None:
+            raise
+        err.print(
+            f"no motif of {predictor.tf} is known; name one by --motif to see what is touched",
+            markup=False,
+            highlight=False,
+        )
+        return None
+
+
+def _progress(what: str) -> "AbstractContextManager[Callable[[int], None]]":
+    from contextlib import contextmanager
+
+    @contextmanager
+    def shown() -> "Iterator[Callable[[int], None]]":
+        columns = (TextColumn("{task.completed:,} " + what), TimeElapsedColumn())
+        with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda num: bar.advance(task, num)
+
+    return shown()
+
+
+def _tell(
+    predictor: "Predictor", counts: "Counts", what: str, reason: str, file: Path | None
+) -> None:
+    where = "" if file is None else f"; {file}"
+    err.print(
+        f"{predictor.name} ({predictor.source}): {counts.num:,} {what}{where}",
+        markup=False,
+        highlight=False,
+    )
+    if counts.num_unknown:
+        err.print(
+            f"{counts.num_unknown:,} {what} without a prediction: they {reason}",
+            markup=False,
+            highlight=False,
+        )

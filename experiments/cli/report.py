@@ -1,0 +1,54 @@
+"""`bindgrid report`: the results as the paper shows them, as a page, figures and tables."""
+
+from typing import Annotated
+
+import typer
+
+from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, out, steps
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file to the application."""
+    app.command()(report)
+
+
+def report(
+    filters: Annotated[
+        bool,
+        typer.Option(help="Read the filters of multi-models too; a minute for each, once."),
+    ] = True,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Write report/index.html: figures, tables and what they say, from all finished runs.
+
+    Example: bindgrid report
+    """
+    from data.motifs.database import jaspar_database
+    from experiments.interpretation.learnt import MotifReader
+    from experiments.report import make_report
+    from orchestrator.report.files import write_report
+    from orchestrator.report.page import FIGURES_FOLDER
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tracking.motifs import MotifTracker
+    from orchestrator.tracking.summaries import SummaryTracker
+
+    place = Workspace(workspace)
+    with steps("Report") as tell:
+        tell("reading runs")
+        reader = MotifReader(workspace=place, database=jaspar_database(), tell=tell)
+        made = make_report(place, motifs=reader if filters else None)
+        tell("drawing")
+        page = write_report(made, place)
+        tell("logging to MLflow")
+        try:
+            SummaryTracker(place).log_report(made, place.report / FIGURES_FOLDER)
+            MotifTracker(place).log_motifs(RunStore(place))
+        except RunError as error:
+            complain(str(error))
+    for section in made.sections:
+        out.print(f"{section.experiment}: {section.headline}", markup=False, highlight=False)
+    for note in made.notes:
+        out.print(note, markup=False, highlight=False)
+    out.print(page, markup=False, highlight=False, soft_wrap=True)

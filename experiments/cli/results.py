@@ -1,0 +1,89 @@
+"""`bindgrid results` and `bindgrid ui`: look at what came out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the application."""
+    app.command()(results)
+    app.command()(ui)
+
+
+def results(
+    file: Annotated[
+        Path | None, typer.Argument(help="Write the table there, as .parquet or .csv.")
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Show how transfer compares with scratch, or write the table of all runs.
+
+    Example: bindgrid results runs.csv
+    """
+    from orchestrator.runs.results import results_table, write_results
+    from orchestrator.runs.store import RunStore
+
+    table = results_table(RunStore(Workspace(workspace)))
+    if table.empty:
+        raise RunError(f"{Workspace(workspace).runs}: no finished runs; start with `bindgrid run`")
+    if file is None:
+        print_comparison(table)
+    else:
+        write_results(table, file)
+        out.print(f"{file}: {len(table)} runs", highlight=False)
+
+
+def ui(
+    port: Annotated[int, typer.Option(help="Port to serve on.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Open MLflow's UI on the workspace, to see transfer beside scratch.
+
+    Example: bindgrid ui --port 5001
+    """
+    from orchestrator.tracking.ui import serve_ui
+
+    serve_ui(Workspace(workspace), host=host, port=port)
+
+
+def print_comparison(table: "pd.DataFrame") -> None:
+    """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC.
+
+    Where an arm of a TF has several pre-training sets, each has a line, and a column says which.
+    """
+    cell = ["experiment", "tf", "group", "with_target", "arm"]
+    several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
+    shown = Table("experiment", "TF", "group", "arm")
+    if several:
+        cell.append("pretraining_set")
+        shown.add_column("pre-trained on")
+    for title in ("runs", "MCC", "sd", "AUROC", "avg. precision", "seconds"):
+        shown.add_column(title, justify="right")
+    for names, rows in table.groupby(cell, sort=True):
+        experiment, tf, group, _, *arm = map(str, names)
+        if rows.with_target.any():
+            group += " with target"
+        shown.add_row(
+            experiment,
+            tf or "(multi-model)",
+            group,
+            *arm,
+            str(len(rows)),
+            f"{rows.mcc.mean():.3f}",
+            f"{rows.mcc.std():.3f}" if len(rows) > 1 else "",
+            f"{rows.auroc.mean():.3f}",
+            f"{rows.average_precision.mean():.3f}",
+            f"{rows.seconds.mean():.0f}",
+        )
+    out.print(shown)

@@ -1,0 +1,67 @@
+"""`bindgrid export` and `import-model`: a TF's model as a folder that others can use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out, steps
+from experiments.cli.motifs import ArmName
+from orchestrator.workspace import Workspace
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to the application."""
+    app.command("export")(export_command)
+    app.command("import-model")(import_command)
+
+
+def export_command(
+    name: Annotated[
+        str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    licence: Annotated[
+        str, typer.Option(help="Under which others may use the model, for its card.")
+    ] = "Not stated: ask the authors.",
+    arm: Annotated[ArmName, typer.Option(help="Which of a TF's networks.")] = ArmName.TRANSFER,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Export a model: weights, config, PWMs, calibration and a card; needs no store to be used.
+
+    Example: bindgrid export SPI1 spi1-model --licence CC-BY-4.0
+    """
+    from orchestrator.prediction.model_folders import export_model
+    from orchestrator.prediction.predictors import find_predictor
+
+    with steps("Exporting"):
+        predictor = find_predictor(Workspace(workspace), name, arm.value)
+        export_model(predictor, folder, licence=licence)
+    out.print(
+        f"{folder}: {predictor.tf}, {len(predictor.replicates)} replicates",
+        markup=False,
+        highlight=False,
+    )
+
+
+def import_command(
+    folder: Annotated[Path, typer.Argument(help="Folder that `bindgrid export` wrote.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name to predict by; the model's own if not given.")
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Import a model that was exported, to predict with; it needs no dataset.
+
+    Example: bindgrid import-model spi1-model --name SPI1-shared
+    """
+    from orchestrator.prediction.model_folders import import_model
+
+    with steps("Importing"):
+        predictor = import_model(Workspace(workspace), folder, name)
+    out.print(
+        f"{name or predictor.name}: {predictor.tf}, {len(predictor.replicates)} replicates; "
+        f"bindgrid predict {name or predictor.name} ...",
+        markup=False,
+        highlight=False,
+    )

@@ -1,0 +1,290 @@
+"""`bindgrid tf add`, `list` and `remove`: a lab's own TF in a dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from data.dataset.store import Dataset
+from data.schema import Evidence
+from experiments.cli.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    err,
+    out,
+    steps,
+)
+from experiments.cli.options import spread
+from experiments.cli.tf_train import TrainOptions, train_and_judge
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from data.dataset.region_table import RegionTable
+    from data.own_tf.labels import Labels, LabTF, PeakFile
+    from data.sources.genome import Genome
+
+_FEW_ACCESSIBLE = 0.05
+"""Share of summits in accessible regions below which something is likely wrong."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to `bindgrid tf`."""
+    app.command()(spread(add))
+    app.command("list")(list_tfs)
+    app.command()(remove)
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="The TF's name; JASPAR's, to find its motif by.")],
+    peaks: Annotated[
+        list[Path],
+        typer.Option(help="Peaks in one biosample: BED, narrowPeak, MACS or ReMap; repeat it."),
+    ],
+    biosample: Annotated[
+        list[str],
+        typer.Option(help="Biosample of each --peaks, by the dataset's name; repeat it."),
+    ],
+    sites: Annotated[
+        list[Path] | None,
+        typer.Option(help="The TF's sites, BED: one for all --peaks, or one for each."),
+    ] = None,
+    no_sites: Annotated[
+        bool,
+        typer.Option("--no-sites", help="Call a region bound by peaks alone; weaker evidence."),
+    ] = False,
+    motif: Annotated[
+        str | None,
+        typer.Option(
+            help="Predict sites by this matrix of JASPAR, or MEME file, not by the TF's own."
+        ),
+    ] = None,
+    site_p: Annotated[
+        float, typer.Option(help="A hit of the motif as rare as this is a site.")
+    ] = 1e-3,
+    accessible: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="DNase or ATAC peaks, BED, of each biosample that the dataset lacks; repeat it."
+        ),
+    ] = None,
+    extend_regions: Annotated[
+        bool,
+        typer.Option(
+            "--extend-regions",
+            help="Add what of the --accessible peaks lies in no region of the dataset.",
+        ),
+    ] = False,
+    genome: Annotated[
+        Path | None,
+        typer.Option(help="Indexed FASTA; the one that the dataset was built from if not given."),
+    ] = None,
+    label_only: Annotated[
+        bool, typer.Option("--label-only", help="Stop after the labels; nothing is trained.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on with fewer than 20 bound regions.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the TF that was added by this name.")
+    ] = False,
+    *,
+    options: TrainOptions,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Add your own TF: label the dataset's regions by your peaks, train its model, judge it.
+
+    The training is that of `bindgrid tf train`, which goes on where this one was interrupted.
+
+    Example: bindgrid tf add ETV4 --peaks etv4_peaks.narrowPeak --biosample K562
+    """
+    from data.dataset.store import add_regions
+    from data.own_tf.edit import add_labels, check_name, source_genome
+    from data.own_tf.labels import label_lab_tf
+
+    dataset = Dataset.open(Workspace(workspace).dataset)
+    check_name(dataset, name, replace=replace)
+    files = _files(dataset, peaks, biosample, sites, accessible)
+    tf = _lab_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
+    with steps("Labelling") as tell:
+        genome_path = genome or source_genome(dataset)
+        tell(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
+        opened = _opened(genome_path)
+        more = _more_regions(dataset, files, opened) if extend_regions else None
+        extended = None if more is None else dataset.regions().extended(more)
+        labels = label_lab_tf(dataset, tf, opened, extended)
+    _print_labels(labels, tf)
+    _check_number(labels, force=force)
+    if more is not None:
+        dataset = add_regions(dataset, more)
+        out.print(f"{len(more):,} regions were added to {dataset.path}", highlight=False)
+    add_labels(dataset, labels, replace=replace)
+    out.print(f"{name} is in {dataset.path}", highlight=False, markup=False)
+    if label_only:
+        err.print(
+            f"nothing is trained yet; next: bindgrid tf train {name}", highlight=False, markup=False
+        )
+        return
+    train_and_judge(Workspace(workspace), name, options)
+
+
+def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
+    """Show every TF: where it is from, and its regions.
+
+    Example: bindgrid tf list
+    """
+    dataset = Dataset.open(Workspace(workspace).dataset)
+    table = Table("TF", "from", "biosamples", "sites")
+    for title in ("bound", "unbound", "one source"):
+        table.add_column(title, justify="right")
+    # what was added stands last, where it is seen
+    for summary in sorted(dataset.summaries(), key=lambda one: (one.added is not None, one.tf)):
+        added = summary.added or {}
+        biosamples = dict.fromkeys(file["biosample"] for file in added.get("files", ()))
+        motif = added.get("motif", {}).get("matrix_id", "")
+        one_source = summary.count(Evidence.PEAK) + summary.count(Evidence.SITE)
+        table.add_row(
+            summary.tf,
+            f"added {added['at'][:10]}" if added else "dataset",
+            ", ".join(biosamples),
+            " by ".join(filter(None, (added.get("sites", ""), motif))),
+            f"{summary.count(Evidence.BOUND):,}",
+            f"{summary.count(Evidence.UNBOUND):,}",
+            f"{one_source:,}",
+        )
+    out.print(table)
+
+
+def remove(
+    name: Annotated[str, typer.Argument(help="A TF that was added.")],
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Remove a TF that was added; its finished runs stay.
+
+    Example: bindgrid tf remove ETV4
+    """
+    from data.own_tf.edit import remove_tf
+
+    dataset = Dataset.open(Workspace(workspace).dataset)
+    remove_tf(dataset, name)
+    out.print(f"{name} is no longer in {dataset.path}", highlight=False, markup=False)
+
+
+def _files(
+    dataset: Dataset,
+    peaks: list[Path],
+    biosamples: list[str],
+    sites: list[Path] | None,
+    accessible: list[Path] | None,
+) -> "tuple[PeakFile, ...]":
+    """Pair the options that are repeated."""
+    from data.own_tf.labels import PeakFile
+
+    if len(peaks) != len(biosamples):
+        raise RunError(
+            f"{len(peaks)} --peaks and {len(biosamples)} --biosample; give one for each, in order"
+        )
+    if sites and len(sites) not in (1, len(peaks)):
+        raise RunError(f"{len(sites)} --sites for {len(peaks)} --peaks; give one, or one for each")
+    of_peaks: list[Path | None] = [*sites] if sites else [None]
+    if len(of_peaks) == 1:
+        of_peaks *= len(peaks)
+    lacking = [name for name in dict.fromkeys(biosamples) if name not in dataset.biosamples]
+    if accessible and len(accessible) != len(lacking):
+        raise RunError(
+            f"{len(accessible)} --accessible for {len(lacking)} biosamples that the dataset lacks"
+            f"{': ' + ', '.join(lacking) if lacking else ''}; give one for each of these, in order"
+        )
+    opened = dict(zip(lacking, accessible or (), strict=False))
+    return tuple(
+        PeakFile(peaks=file, biosample=name, sites=own, accessible=opened.get(name))
+        for file, name, own in zip(peaks, biosamples, of_peaks, strict=True)
+    )
+
+
+def _lab_tf(
+    name: str,
+    files: "tuple[PeakFile, ...]",
+    *,
+    motif: str | None,
+    no_sites: bool,
+    site_p: float,
+) -> "LabTF":
+    """Decide where the sites come from."""
+    from data.own_tf.labels import LabTF
+    from data.own_tf.predicted_sites import SiteRule, find_motif
+
+    given = any(file.sites is not None for file in files)
+    if sum((given, no_sites, motif is not None)) > 1:
+        raise RunError("--sites, --motif and --no-sites exclude each other; give one of them")
+    found = None if given or no_sites else find_motif(name, motif)
+    with checked_settings():
+        return LabTF(name=name, files=files, motif=found, rule=SiteRule(p_value=site_p))
+
+
+def _more_regions(
+    dataset: Dataset, files: "tuple[PeakFile, ...]", genome: "Genome | None"
+) -> "RegionTable | None":
+    from data.own_tf.new_regions import new_regions
+
+    if genome is None:
+        raise RunError("--extend-regions reads new regions from the genome; give it by --genome")
+    return new_regions(dataset.regions(), files, genome)
+
+
+def _opened(path: Path | None) -> "Genome | None":
+    from data.sources.genome import Genome
+
+    return None if path is None else Genome(path)
+
+
+def _print_labels(labels: "Labels", tf: "LabTF") -> None:
+    table = Table("peaks", "format", "biosample")
+    for title in ("peaks", "summits in regions", "in accessible ones", "sites"):
+        table.add_column(title, justify="right")
+    for file, count in zip(tf.files, labels.counts, strict=True):
+        numbers = (
+            count.num_peaks,
+            count.num_in_regions,
+            count.num_in_accessible,
+            count.num_sites,
+        )
+        cells = (f"{number:,}" for number in numbers)
+        table.add_row(file.peaks.name, count.format, file.biosample, *cells)
+    out.print(table)
+    bound, unbound = labels.num(Evidence.BOUND), labels.num(Evidence.UNBOUND)
+    one_source = labels.num(Evidence.PEAK) + labels.num(Evidence.SITE)
+    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif is not None else ""
+    out.print(
+        f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
+        f"{how}",
+        highlight=False,
+        markup=False,
+    )
+    for count in labels.counts:
+        if count.num_elsewhere:
+            err.print(
+                f"{count.file}: {count.num_elsewhere:,} peaks on chromosomes without regions",
+                highlight=False,
+                markup=False,
+            )
+        if count.num_in_accessible < _FEW_ACCESSIBLE * count.num_peaks:
+            err.print(
+                f"{count.file}: {count.num_in_accessible:,} of {count.num_peaks:,} summits lie in "
+                "an accessible region; check that assembly and biosample are right",
+                highlight=False,
+                markup=False,
+            )
+
+
+def _check_number(labels: "Labels", *, force: bool) -> None:
+    from data.own_tf.labels import MIN_BOUND
+
+    num_bound = labels.num(Evidence.BOUND)
+    if num_bound < MIN_BOUND and not force:
+        raise RunError(
+            f"{labels.name} has {num_bound} bound regions, {MIN_BOUND} are needed to learn from; "
+            "give more peaks, or pass --force"
+        )

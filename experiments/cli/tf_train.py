@@ -1,0 +1,283 @@
+"""`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from experiments.cli.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    complain,
+    err,
+    out,
+    steps,
+)
+from experiments.cli.drive import drive, runner
+from experiments.cli.options import (
+    BackendOption,
+    PrecisionOption,
+    SplitOption,
+    StringOption,
+    TestOption,
+    ValOption,
+    WorkersOption,
+    spread,
+)
+from experiments.cli.run_options import (
+    Backend,
+    MultiModel,
+    Precision,
+    Pretrain,
+    Split,
+    names_in,
+    settled,
+    split_by,
+)
+from experiments.cli.verdict_tables import print_suggestion, print_verdict
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from experiments.own_tf.suggestion import Start, Suggestion
+    from experiments.study.planner import PlannedStudy
+    from experiments.study.study import Study
+    from orchestrator.plan import Plan
+    from orchestrator.runs.loaded_dataset import LoadedDataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """The options of a training and its verdict, as typed: of `bindgrid tf train` and `tf add`."""
+
+    pretrain_set: Annotated[
+        str,
+        typer.Option(
+            help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
+            "complete) or of these TFs, separated by commas; the first suggestion if empty."
+        ),
+    ] = ""
+    pretrain_run: Annotated[
+        str, typer.Option(help="Start from this finished multi-model, by its key.")
+    ] = ""
+    sample: Annotated[str, typer.Option(help="Bound regions to use at most, or `all`.")] = "5000"
+    replicates: Annotated[int, typer.Option(help="Replicates of every arm.")] = 3
+    split: SplitOption = Split.CHROMOSOME
+    val_chroms: ValOption = ""
+    test_chroms: TestOption = ""
+    string: StringOption = None
+    pretrain_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of a multi-model that is trained now, at most.")
+    ] = None
+    precision: PrecisionOption = Precision.AUTO
+    backend: BackendOption = Backend.RAY
+    workers: WorkersOption = None
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking."),
+    ] = False
+
+    @property
+    def max_bound(self) -> int | None:
+        """Bound regions to use at most; None: all.
+
+        Raises
+        ------
+        RunError
+            If it is neither a number nor `all`.
+        """
+        if self.sample == "all":
+            return None
+        if not self.sample.isdigit():
+            raise RunError(f"--sample: {self.sample!r} is neither a number nor `all`")
+        return int(self.sample)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file to `bindgrid tf`."""
+    app.command()(suggest)
+    app.command()(spread(train))
+
+
+def suggest(
+    name: Annotated[str, typer.Argument(help="A TF of the dataset.")],
+    string: StringOption = None,
+    split: SplitOption = Split.CHROMOSOME,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Show which multi-models a TF could start from, best first, and why.
+
+    Example: bindgrid tf suggest ETV4
+    """
+    options = TrainOptions(
+        string=string,
+        split=split,
+        val_chroms=val_chroms,
+        test_chroms=test_chroms,
+        precision=Precision.FLOAT32,
+    )
+    place = Workspace(workspace)
+    with steps("Comparing TFs"):
+        loaded, study = _study(place, name, options)
+        suggestion = _suggestion(place, loaded, study, name)
+    print_suggestion(suggestion)
+
+
+def train(
+    name: Annotated[str, typer.Argument(help="A TF of the dataset, added or not.")],
+    *,
+    options: TrainOptions,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Train a TF's model, its controls and a learning curve, and give a verdict.
+
+    What is complete is not run again: the same command goes on after an interruption, and shows
+    the verdict of a TF that is trained.
+
+    Example: bindgrid tf train ETV4
+    """
+    train_and_judge(Workspace(workspace), name, options)
+
+
+def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> None:
+    """Train what is missing for a TF, write its card and print it.
+
+    Raises
+    ------
+    DataError, RunError
+        If the TF cannot be trained on.
+    typer.Exit
+        If a run failed, or the user would not have a multi-model trained.
+    """
+    from experiments.own_tf.plan import own_tf
+    from orchestrator.plan import Plan
+    from orchestrator.verdict.card import write_card
+    from orchestrator.verdict.verdict import judge
+
+    run_plan = runner(options.backend, options.workers, 1, "")
+    with steps("Planning") as tell:
+        loaded, study = _study(workspace, tf, options)
+        tell("choosing what to start from")
+        start, suggestion = _chosen(workspace, loaded, study, tf, options)
+        with checked_settings():
+            planned = own_tf(loaded, study, start, tf, options.max_bound)
+        plan = Plan(planned.runs)
+    if suggestion is not None:
+        print_suggestion(suggestion)
+    for remark in planned.remarks:
+        err.print(remark, markup=False, highlight=False)
+    if not start.is_finished:
+        _offer(start, plan, planned, options)
+    drive(plan, planned.remarks, workspace, run_plan)
+    with steps("Judging") as tell:
+        verdict = judge(workspace, [run for runs in plan.roles.values() for run in runs], tf, tell)
+        card = write_card(verdict, workspace)
+        tell("logging to MLflow")
+        _log(workspace)
+    print_verdict(verdict)
+    out.print(f"card: {card.page}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[LoadedDataset, Study]":
+    """Load the dataset, and settle how its regions are split and models are trained."""
+    from data.relations.binding_modes import load_modes
+    from data.relations.string_links import read_string_links
+    from experiments.study.scale import Scale
+    from experiments.study.study import Study
+    from orchestrator.runs.loaded_dataset import load_dataset
+
+    precision = settled(options.precision, workspace)
+    loaded = load_dataset(workspace)
+    loaded.dataset.summary(tf)  # an unknown TF is told before anything is read
+    links = options.string
+    masked = MultiModel(pretrain=Pretrain.MASKED)
+    with checked_settings():
+        scale = Scale(repeats=options.replicates)
+        trainings = scale.trainings.with_epochs(multi=options.pretrain_epochs)
+        study = Study(
+            tfs=(tf,),
+            sampling=masked.held_back_of(
+                split_by(
+                    loaded,
+                    options.split,
+                    names_in(options.val_chroms),
+                    names_in(options.test_chroms),
+                )
+            ),
+            scale=replace(scale, trainings=trainings.in_precision(precision)),
+            modes=load_modes(None),
+            links=None if links is None else read_string_links(links, loaded.dataset.tfs, None),
+        )
+    return loaded, study
+
+
+def _suggestion(
+    workspace: Workspace, loaded: "LoadedDataset", study: "Study", tf: str
+) -> "Suggestion":
+    from experiments.own_tf.suggestion import suggest
+    from orchestrator.runs.store import RunStore
+
+    return suggest(loaded, study, RunStore(workspace), tf)
+
+
+def _chosen(
+    workspace: Workspace,
+    loaded: "LoadedDataset",
+    study: "Study",
+    tf: str,
+    options: TrainOptions,
+) -> "tuple[Start, Suggestion | None]":
+    """Give the start that the options name, or the first suggestion and all others."""
+    from experiments.own_tf.suggestion import KINDS, start_from_run, start_from_tfs
+    from orchestrator.runs.store import RunStore
+
+    if options.pretrain_set and options.pretrain_run:
+        raise RunError("--pretrain-set and --pretrain-run exclude each other; give one of them")
+    store = RunStore(workspace)
+    if options.pretrain_run:
+        return start_from_run(loaded, store, options.pretrain_run, tf), None
+    if options.pretrain_set and options.pretrain_set not in KINDS:
+        return start_from_tfs(loaded, study, store, names_in(options.pretrain_set)), None
+    suggestion = _suggestion(workspace, loaded, study, tf)
+    if not options.pretrain_set:
+        return suggestion.starts[0], suggestion
+    for start in suggestion.starts:
+        if start.kind == options.pretrain_set:
+            return start, None
+    reason = suggestion.left_out[options.pretrain_set]
+    raise RunError(f"--pretrain-set {options.pretrain_set}: {reason}")
+
+
+def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: TrainOptions) -> None:
+    """Tell how long the multi-model takes that is missing, and ask at a terminal."""
+    from orchestrator.backends.cost import calibrate, run_seconds
+
+    precision = start.spec.training.precision if start.spec.training is not None else "float32"
+    with steps("Calibrating"):
+        rates = calibrate(1, precision, start.spec.network.name)
+    seconds = run_seconds(plan[start.spec.key], planned.sizes[start.spec.key], rates)
+    serves = "; it serves every TF that you add" if start.kind == "masked" else ""
+    err.print(
+        f"the multi-model ({escape(start.name)}) is not trained yet; that takes about "
+        f"{seconds / 60:,.0f} minutes here, once{serves}",
+        highlight=False,
+    )
+    asks = sys.stdin.isatty() and err.is_terminal and not options.yes
+    if asks and not typer.confirm("Train it now?", default=True, err=True):
+        err.print("nothing was trained; see `--pretrain-set` for other starts", highlight=False)
+        raise typer.Exit(1)
+
+
+def _log(workspace: Workspace) -> None:
+    """Show the card in MLflow; that it cannot be reached is a warning."""
+    from orchestrator.tracking.verdicts import VerdictTracker
+
+    try:
+        VerdictTracker(workspace).log_cards()
+    except RunError as error:
+        complain(str(error))

@@ -1,0 +1,329 @@
+"""`bindgrid tune`: search the settings of fine-tuning for a TF, or by several for others."""
+
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from experiments.cli.console import (
+    DEFAULT_WORKSPACE,
+    WorkspaceOption,
+    checked_settings,
+    complain,
+    err,
+    out,
+    steps,
+)
+from experiments.cli.options import (
+    AddressOption,
+    PrecisionOption,
+    PretrainEpochsOption,
+    PretrainKeepOption,
+    SplitOption,
+    TestOption,
+    ValOption,
+    spread,
+)
+from experiments.cli.progress import PlanProgress
+from experiments.cli.run_options import (
+    Keep,
+    MultiModel,
+    Precision,
+    Split,
+    names_in,
+    settled,
+    split_by,
+)
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from experiments.study.study import Study
+    from orchestrator.plan import PlannedRun, RunOutcome
+    from orchestrator.runs.loaded_dataset import LoadedDataset
+    from orchestrator.tuning.folds import Tuning
+    from orchestrator.tuning.trials import TunedTrial, TuningResult, TuningStudy
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(spread(tune))
+
+
+def tune(
+    tf: Annotated[
+        str,
+        typer.Option(
+            help="The target TF; or several, separated by commas, whose mean decides: settings for "
+            "TFs that are none of them."
+        ),
+    ],
+    *,
+    multi_model: MultiModel,
+    motif: Annotated[
+        bool, typer.Option("--motif", help="Have each TF's motif as a term of its logits.")
+    ] = False,
+    sample: Annotated[
+        int, typer.Option(help="Bound regions (and as many unbound); 0 takes all.")
+    ] = 500,
+    trials: Annotated[
+        int, typer.Option(help="Settings to try in all, earlier ones included.")
+    ] = 20,
+    folds: Annotated[
+        int, typer.Option(help="Parts of the regions that each setting is judged on.")
+    ] = 5,
+    max_epochs: Annotated[
+        int, typer.Option(help="Most epochs to try, where validation chooses one.")
+    ] = 40,
+    max_steps: Annotated[
+        int,
+        typer.Option(
+            help="Most steps to try after the output layer's regression, with which transfer "
+            "from a masked multi-model begins (up to 1,000 bound regions)."
+        ),
+    ] = 600,
+    seed: Annotated[int, typer.Option(help="Seed, as for `bindgrid run transfer`.")] = 0,
+    pretrain_epochs: PretrainEpochsOption = None,
+    pretrain_keep: PretrainKeepOption = Keep.BEST,
+    precision: PrecisionOption = Precision.FLOAT32,
+    split: SplitOption = Split.RANDOM,
+    val_chroms: ValOption = "",
+    test_chroms: TestOption = "",
+    workers: Annotated[
+        int | None, typer.Option(help="Trials at once on Ray; one per CPU if not given.")
+    ] = None,
+    address: AddressOption = "",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Search the settings of fine-tuning by Optuna.
+
+    Validation decides, test regions are never read. Trials that are complete are kept: a rerun
+    goes on, up to `--trials` in all. The first trial is what `bindgrid run` would do.
+
+    Example: bindgrid tune --tf SPI1 --pretrain-tfs 50 --sample 500 --trials 20
+    """
+    from experiments.study.scale import Scale
+    from experiments.study.study import Study
+    from experiments.study.trainings import Trainings
+    from orchestrator.runs.loaded_dataset import load_dataset
+    from orchestrator.runs.lock import sole_driver
+    from orchestrator.tuning.trials import TuningStudy, write_chosen
+
+    multi_model.check_motif(motif)
+    place = Workspace(workspace)
+    chosen_precision = settled(precision, place, address)
+    with steps("Planning"):
+        loaded = load_dataset(place)
+        with checked_settings():
+            if not names_in(tf):
+                raise ValueError("no TF to tune for; name a TF by --tf")
+            if trials < 1:
+                raise ValueError(f"{trials} trials choose nothing; give 1 or more")
+            if workers is not None and workers < 1:
+                raise ValueError(f"{workers} workers cannot train anything: give 1 or more")
+            trainings = (
+                Trainings().with_epochs(multi=pretrain_epochs).in_precision(chosen_precision)
+            )
+            if pretrain_keep is Keep.LAST:
+                trainings = trainings.keeping_last()
+            experiment = Study(
+                tfs=names_in(tf),
+                pretrain_tfs=multi_model.wanted(),
+                pretraining=multi_model.pretraining(names_in(tf)),
+                seed=seed,
+                sampling=multi_model.held_back_of(
+                    split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
+                ),
+                scale=Scale(transfer_bound=sample or None, trainings=trainings),
+                motif=motif,
+            )
+            lengths = _Lengths(max_epochs=max_epochs, max_steps=max_steps)
+            multi, tuning = _plan(loaded, experiment, lengths, folds)
+    with sole_driver(place):
+        study = TuningStudy(tuning, place)
+        err.print(f"{trials} trials, {study.num_complete()} complete already", highlight=False)
+        try:
+            _search(study, multi, trials, workers, address or None)
+        except KeyboardInterrupt:
+            complain("interrupted; complete trials are kept, the same command goes on from there")
+            raise typer.Exit(130) from None
+        result = study.result()
+        path = write_chosen(result, place)
+        _log(result, place)
+    _print_result(result)
+    out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
+
+
+class _Lengths(NamedTuple):
+    """The longest fine-tunings to try."""
+
+    max_epochs: int
+    max_steps: int
+
+
+def _plan(
+    loaded: "LoadedDataset", experiment: "Study", lengths: _Lengths, num_folds: int
+) -> tuple["PlannedRun", "Tuning"]:
+    """Give the multi-model of the experiment, and the tuning of its fine-tunings."""
+    from experiments.transfer.plan import transfer
+    from orchestrator.tuning.folds import Tuning, make_folds
+    from orchestrator.tuning.space import ProbeSpace, SearchSpace, Space
+
+    planned = transfer(loaded, experiment)
+    multi = next(run for run in planned.runs if run.arm == "multi" and not run.tf)
+    tuned = tuple(
+        run.spec
+        for run in planned.runs
+        if run.arm == "transfer" and bool(run.spec.motif) == experiment.motif
+    )
+    if len(tuned) < len(experiment.tfs):
+        raise RunError("; ".join(planned.remarks))  # a TF without a known motif
+    training = tuned[0].training
+    space: Space
+    if training is not None and training.probe is not None:
+        space = ProbeSpace(max_steps=lengths.max_steps)
+    else:
+        space = SearchSpace(epochs=(SearchSpace.epochs[0], lengths.max_epochs))
+    tuning = Tuning(runs=tuned, space=space, num_folds=num_folds)
+    # too few regions are told now, not after the pre-training
+    for run in tuning.runs:
+        make_folds(loaded.select(run.regions), num_folds, run.seed)
+    return multi, tuning
+
+
+def _search(
+    study: "TuningStudy",
+    multi: "PlannedRun",
+    num_trials: int,
+    num_workers: int | None,
+    address: str | None,
+) -> None:
+    """Train the multi-model, unless it is complete, and try settings, all on one Ray."""
+    from orchestrator.backends.ray.session import session
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tuning.search import search
+
+    if study.num_complete() >= num_trials:
+        return
+    with session(num_workers, address):
+        if not RunStore(study.workspace).is_complete(multi.key):
+            _pretrain(multi, study.workspace)
+        with _TrialProgress(study, num_trials) as progress:
+            search(study, num_trials, on_trial=progress.advance, num_workers=num_workers)
+
+
+def _pretrain(multi: "PlannedRun", workspace: Workspace) -> None:
+    from orchestrator.backends.ray.run_plan import run_plan
+    from orchestrator.plan import Plan
+
+    failures: list[str] = []
+    with PlanProgress(workspace, total=1, complete=0) as progress:
+
+        def on_done(outcome: "RunOutcome") -> None:
+            progress.done(outcome)
+            if outcome.status != "completed":
+                failures.append(str(outcome.error))
+
+        run_plan(Plan([multi]), workspace, on_done=on_done)
+    if failures:
+        raise RunError(f"{multi.name} failed, so there is nothing to fine-tune: {failures[0]}")
+
+
+class _TrialProgress:
+    """A bar and the best setting so far on the terminal; a line per trial elsewhere."""
+
+    def __init__(self, study: "TuningStudy", num_trials: int) -> None:
+        self._study = study
+        self._num_trials = num_trials
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=err,
+            disable=not err.is_terminal,
+        )
+        complete = study.num_complete()
+        self._task = self._bar.add_task("searching", total=num_trials, completed=complete)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def advance(self, loss: float) -> None:
+        """Take note of a trial that is complete."""
+        number = self._study.num_complete()
+        line = f"validation loss {loss:.4f}, best {self._study.best_loss():.4f}"
+        self._bar.update(self._task, completed=number, description=line)
+        if not err.is_terminal:
+            err.print(f"trial {number} of {self._num_trials}: {line}", highlight=False)
+
+
+def _log(result: "TuningResult", workspace: Workspace) -> None:
+    """Show the trials in MLflow; that it cannot be reached is a warning."""
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tracking.trials import TuningTracker
+
+    tracker = TuningTracker(workspace)
+    try:
+        with steps("Logging to MLflow"):
+            tracker.sync(RunStore(workspace))
+            tracker.log_trials(result)
+    except RunError as error:
+        complain(str(error))
+
+
+def _print_result(result: "TuningResult") -> None:
+    tuning = result.tuning
+    table = Table("setting", title=f"Fine-tuning {tuning.name}, {len(result.trials)} trials")
+    names = [_TITLES.get(name, name) for name in tuning.space.distributions()]
+    for title in ("trial", "val. loss", "sd", *names):
+        table.add_column(title, justify="right")
+    table.add_row("best", *_cells(tuning, result.best))
+    table.add_row(_first_name(tuning), *_cells(tuning, result.first))
+    out.print(table)
+    out.print(_verdict(result), highlight=False, soft_wrap=True)
+    if len(tuning.tfs) > 1:
+        gains = {tf: fmean(losses) for tf, losses in tuning.by_tf(result.gains()).items()}
+        told = ", ".join(f"{tf} {gain:.4f}" for tf, gain in gains.items())
+        out.print(f"Gain of each TF: {told}", highlight=False, soft_wrap=True)
+    if result.importances:
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in result.importances.items())
+        out.print(f"Share in the variance of the loss: {shares}", highlight=False)
+
+
+_TITLES: Final = {"lr": "rate", "batch_size": "batch", "fixed_norm": "fixed norm"}
+"""Of columns, by parameter, where they differ from its name."""
+
+
+def _first_name(tuning: "Tuning") -> str:
+    """Whose settings the first ones are."""
+    return "paper's" if tuning.first.probe is None else "default"
+
+
+def _cells(tuning: "Tuning", trial: "TunedTrial") -> list[str]:
+    values = tuning.space.parameters(trial.training).values()
+    told = [f"{value:.2g}" if isinstance(value, float) else str(value) for value in values]
+    return [str(trial.number), f"{trial.loss:.4f}", f"{trial.spread:.4f}", *told]
+
+
+def _verdict(result: "TuningResult") -> str:
+    first = _first_name(result.tuning)
+    if result.best is result.first:
+        return f"No setting tried is better than the {first}."
+    gains = result.gains()
+    where = f"`bindgrid run transfer --seed {result.tuning.seed}`, which no trial saw"
+    if len(result.tuning.tfs) > 1:
+        where = "TFs that took no part"
+    whose = "the paper's" if first == "paper's" else "that of the default"
+    return (
+        f"The best setting's loss is {fmean(gains):.4f} below {whose} in the mean of "
+        f"{len(gains)} folds, and below it in {sum(gain > 0 for gain in gains)} of them. The best "
+        f"of {len(result.trials)} is flattered by the choice: what it is worth is told by the test "
+        f"regions of {where}."
+    )

@@ -1,0 +1,63 @@
+"""How suggestions and verdicts are printed on the terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.cli.console import complain, err, out
+
+if TYPE_CHECKING:
+    from experiments.own_tf.suggestion import Suggestion
+    from orchestrator.verdict.verdict import Verdict
+
+
+def print_suggestion(suggestion: "Suggestion") -> None:
+    """Print what a TF may start from, the best first."""
+    modes = ", ".join(sorted(suggestion.mode.modes)) or "unknown"
+    table = Table(
+        "start",
+        "pre-trained on",
+        "gain here",
+        "finished",
+        title=escape(f"{suggestion.tf}: binding mode {modes} ({suggestion.mode.how})"),
+        title_justify="left",
+    )
+    for start in suggestion.starts:
+        result = start.result
+        gain = "" if result is None else f"{result.mean_gain:.2f} MCC, {result.num_tfs} TFs"
+        table.add_row(
+            start.kind,
+            escape(start.reason),
+            gain,
+            start.spec.key if start.is_finished else "",
+        )
+    out.print(table)
+    for kind, reason in suggestion.left_out.items():
+        err.print(f"{kind}: left out, {reason}", markup=False, highlight=False)
+
+
+def print_verdict(verdict: "Verdict") -> None:
+    """Print the scores of all arms and what they come to."""
+    from orchestrator.verdict.arms import TRANSFER
+    from orchestrator.verdict.card import SCORE_WORDS, facts, score_cells, sentences
+
+    numbers = verdict.numbers
+    titles = [f"{words} (95 % CI)" for words in SCORE_WORDS.values()]
+    arms = Table("arm", *titles)
+    for arm, values in numbers.arms.items():
+        arms.add_row(arm, *score_cells(values))
+    out.print(arms)
+    if len(numbers.steps) > 1:
+        curve = Table("learning curve", "bound learnt from", *titles)
+        for step in numbers.steps:
+            name = "all" if step.name == TRANSFER else step.name
+            curve.add_row(name, f"{step.num_bound:,}", *score_cells(step.scores))
+        out.print(curve)
+    for name, value in facts(verdict):
+        out.print(f"{name}: {value}", highlight=False, markup=False)
+    for sentence in sentences(verdict):
+        out.print(sentence, highlight=False, markup=False)
+    if numbers.num_seen:
+        complain(f"{numbers.num_seen:,} test regions were seen in pre-training")
+    out.print(verdict.conclusion.sentence, style="bold", highlight=False, markup=False)

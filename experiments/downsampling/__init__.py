@@ -1,0 +1,1 @@
+"""Experiment `downsampling` (Fig. 1B): how few regions are enough."""

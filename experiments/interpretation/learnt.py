@@ -1,0 +1,300 @@
+"""What the report says of filters: the motifs that multi-models learnt (Fig. 3A).
+
+Filters are read of the multi-models of `transfer` and of the runs of `interpretation`, and of no
+others: reading takes a minute a multi-model, once, and lies in the workspace afterwards.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.errors import DataError
+from data.motifs.database import MotifDatabase
+from data.motifs.matches import ALPHA
+from experiments.interpretation import figures as filter_figures
+from experiments.interpretation.figures import Logo, LogoPanel
+from model.errors import ModelError
+from orchestrator.errors import RunError
+from orchestrator.interpretation.following import FollowedFilters, follow_runs
+from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.report.findings import Finding, NamedFigure, stem
+from orchestrator.report.pairs import each_row, latest
+from orchestrator.report.words import counted, listed, number
+from orchestrator.runs.filter_files import filter_name
+from orchestrator.runs.store import RunStore
+from orchestrator.workspace import Workspace
+
+HEADING: Final = "What the filters learnt"
+MAX_MATCHES: Final = 12
+"""Matches shown with logos, each motif once."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterFindings:
+    """What was found of filters, and what could not be read."""
+
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotifReader:
+    """Reads the filters of finished runs for the report, or takes what was read before."""
+
+    workspace: Workspace
+    database: MotifDatabase
+    tell: Callable[[str], None] = field(default=lambda step: None)
+    """Told of each step."""
+
+    def read(self, key: str) -> StoredMotifs:
+        """Motifs of a run's first layer.
+
+        Raises
+        ------
+        DataError, ModelError, RunError
+            If they cannot be read.
+        """
+        run = RunStore(self.workspace).open(key)
+        return run_motifs(run, self.workspace, self.database, tell=self._telling(run.planned.name))
+
+    def follow(self, transfer: str, scratch: str) -> FollowedFilters:
+        """Filters of the multi-model of a transfer run, before and after.
+
+        Raises
+        ------
+        DataError, ModelError, RunError
+            If they cannot be read.
+        """
+        store = RunStore(self.workspace)
+        run = store.open(transfer)
+        return follow_runs(
+            run,
+            store.open(scratch),
+            self.workspace,
+            self.database,
+            tell=self._telling(run.planned.name),
+        )
+
+    def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
+        """Motif of the database as it fits a filter, whose first position is 0."""
+        [profile] = [p for p in self.database.profiles if p.matrix_id == matrix_id]
+        logo = Logo(frequencies=profile.probabilities, start=-int(offset))
+        return logo.turned() if orientation == "-" else logo
+
+    def _telling(self, name: str) -> Callable[[str], None]:
+        return lambda step: self.tell(f"filters of {name}: {step}")
+
+
+def attempt(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
+    """Give what is read; None where it cannot be, with the reason added to what is missing."""
+    try:
+        return read()
+    except (DataError, ModelError, RunError) as error:
+        missing.append(f"Filters of {what} not read: {error}.")
+        return None
+
+
+def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFindings:
+    """Fig. 3A: which motifs the filters of multi-models match, a finding per set of TFs.
+
+    Parameters
+    ----------
+    multi_models
+        Rows of the results table; of those of one set and replicate the last one is read.
+    """
+    findings: list[Finding] = []
+    missing: list[str] = []
+    rows = latest(
+        multi_models.sort_values(["finished_at", "key"]), ["pretraining_set", "replicate"]
+    )
+    variants = list(rows.sort_values("replicate").groupby("pretraining_set", sort=True))
+    for set_name, members in variants:
+        read: dict[int, StoredMotifs] = {}
+        for row in each_row(members):
+            name = f"the multi-model of {row.pretraining_set} r{row.replicate}"
+            stored = attempt(partial(reader.read, row.key), name, missing)
+            if stored is not None:
+                read[row.replicate] = stored
+        if read:
+            heading = f"{HEADING}, {set_name}" if len(variants) > 1 else HEADING
+            findings.append(_learnt(read, heading, str(members["experiment"].iloc[0]), reader))
+    return FilterFindings(findings=tuple(findings), missing=tuple(missing))
+
+
+def _learnt(
+    read: dict[int, StoredMotifs], heading: str, experiment: str, reader: MotifReader
+) -> Finding:
+    first = next(iter(read.values()))
+    name = stem(f"{experiment}-filters", heading.removeprefix(HEADING))
+    matched = np.array([stored.num_matched() for stored in read.values()])
+    shuffled = np.array([stored.info["num_matched_shuffled"] for stored in read.values()])
+    num_filters = len(first.table)
+    table = pd.concat(
+        [stored.table.assign(replicate=replicate) for replicate, stored in read.items()],
+        ignore_index=True,
+    )
+    return Finding(
+        stem=name,
+        heading=heading,
+        sentence=_sentence(matched, shuffled, num_filters, reader.database.name),
+        details=(
+            *(_states(replicate, stored) for replicate, stored in read.items()),
+            *_most_matched(first),
+            *_importance_of_matched(first),
+        ),
+        figures=tuple(_figures(name, first, reader, next(iter(read)))),
+        table=table,
+        shown=_shown(first),
+        numbers={
+            "num_filters": num_filters,
+            "num_matched": float(matched.mean()),
+            "num_matched_low": int(matched.min()),
+            "num_matched_high": int(matched.max()),
+            "num_matched_shuffled": float(shuffled.mean()),
+        },
+    )
+
+
+def _sentence(
+    matched: NDArray[np.int64], shuffled: NDArray[np.int64], num_filters: int, database: str
+) -> str:
+    # an average has a decimal, a count has none
+    decimals = 0 if len(matched) == 1 else 1
+    share = "more" if matched.mean() > num_filters / 2 else "no more"
+    subject = f"{number(matched.mean(), decimals)} of {num_filters} filters of "
+    if len(matched) == 1:
+        subject += "the multi-model match"
+        ends = ""
+    else:
+        subject = f"On average {subject}a multi-model match"
+        ends = f" ({matched.min()} to {matched.max()} in {len(matched)} replicates)"
+    return (
+        f"{subject} a motif of {database} at q < {ALPHA:g}{ends}, {share} than half; with their "
+        f"positions shuffled {number(shuffled.mean(), decimals)} do."
+    )
+
+
+def _states(replicate: int, stored: StoredMotifs) -> str:
+    counts = stored.table["state"].value_counts()
+    others = [
+        f"{count} {state}" for state, count in counts.drop("compared", errors="ignore").items()
+    ]
+    left_out = f", {listed(others)}" if others else ""
+    return (
+        f"Replicate {replicate}: {stored.num_matched()} match, {counts.get('compared', 0)} have a "
+        f"motif that can be compared{left_out}; read in {stored.info['num_correct']:,} of "
+        f"{stored.info['num_regions']:,} regions, those predicted correctly for all TFs."
+    )
+
+
+def _most_matched(stored: StoredMotifs) -> list[str]:
+    names = stored.table.loc[stored.table["q_value"] < ALPHA, "match_name"].value_counts()
+    if names.empty:
+        return []
+    told = [f"{name} ({count})" for name, count in names.head(8).items()]
+    return [
+        f"Best matches are with {counted(len(names), 'motif')}; most often, by filters: "
+        f"{listed(told)}."
+    ]
+
+
+def _importance_of_matched(stored: StoredMotifs) -> list[str]:
+    compared = stored.table[stored.table["state"] == "compared"]
+    is_match = compared["q_value"] < ALPHA
+    matched, others = (compared.loc[rows, "importance"].median() for rows in (is_match, ~is_match))
+    if not (matched > 0 and others > 0):
+        return []
+    more = matched >= others
+    ratio = matched / others if more else others / matched
+    return [
+        f"A filter that matches is {number(ratio, 1)} times as {'' if more else 'un'}important as "
+        "one that is compared and does not (medians)."
+    ]
+
+
+def _figures(
+    name: str, stored: StoredMotifs, reader: MotifReader, replicate: int
+) -> list[NamedFigure]:
+    of_which = f"multi-model of replicate {replicate}"
+    table = stored.table
+    figures = []
+    panels = _match_panels(stored, reader)
+    if panels:
+        figures.append(
+            NamedFigure(
+                stem=f"{name}-logos",
+                figure=filter_figures.logo_panels(panels),
+                caption=f"Filters of the {of_which} above the motif that they match best, each "
+                "motif once, the smallest q-value first.",
+            )
+        )
+    shown = table[(table["state"] == "compared") & (table["importance"] > 0)]
+    if not shown.empty:
+        figures.append(
+            NamedFigure(
+                stem=f"{name}-importance",
+                figure=filter_figures.information_and_importance(shown, ALPHA),
+                caption=f"Information content and importance of the filters of the {of_which} "
+                "that have a motif; named where q is below "
+                f"{ALPHA:g}. Importance is how the probability changes when a filter is silenced.",
+            )
+        )
+    changes = stored.importance.pivot(index="filter", columns="tf", values="logit_change")
+    changes.index = pd.Index([_label(row) for row in table.to_dict("records")])
+    few = f"The {filter_figures.MAX_ROWS} filters with the largest changes. "
+    figures.append(
+        NamedFigure(
+            stem=f"{name}-by-tf",
+            figure=filter_figures.importance_map(changes),
+            caption=f"What each TF's logit owes to each filter of the {of_which}: positive where "
+            "the filter argues for binding. "
+            + (few if len(changes) > filter_figures.MAX_ROWS else "")
+            + "Filters and TFs are ordered by clustering.",
+        )
+    )
+    return figures
+
+
+def _label(row: dict[Any, Any]) -> str:
+    matched = row["q_value"] < ALPHA
+    return f"{row['filter']} {row['match_name']}" if matched else f"{row['filter']}"
+
+
+def _match_panels(stored: StoredMotifs, reader: MotifReader) -> list[LogoPanel]:
+    """Best filter of each matched motif, above the motif as it fits."""
+    found = stored.table[stored.table["q_value"] < ALPHA].sort_values(["q_value", "filter"])
+    found = found.drop_duplicates("match_name").head(MAX_MATCHES)
+    return [
+        LogoPanel(
+            title=f"{filter_name(row.filter)} on {row.match_name}, q {row.q_value:.0e}",
+            logos=(
+                Logo(frequencies=stored.motifs.frequencies[row.filter]),
+                reader.aligned(row.match_id, row.offset, row.orientation),
+            ),
+        )
+        for row in each_row(found)
+    ]
+
+
+def _shown(stored: StoredMotifs) -> pd.DataFrame:
+    """Filters that match, the best first."""
+    found = stored.table[stored.table["q_value"] < ALPHA].sort_values(["q_value", "filter"])
+    return pd.DataFrame(
+        {
+            "filter": found["filter"].map(str),
+            "consensus": found["consensus"],
+            "bits": found["information_bits"].map("{:.1f}".format),
+            "subsequences": found["num_sites"].map("{:,}".format),
+            "best match": found["match_name"] + " " + found["match_id"],
+            "q": found["q_value"].map("{:.1e}".format),
+            "importance": found["importance"].map("{:.1e}".format),
+            "most important for": found["most_important_for"],
+        }
+    )

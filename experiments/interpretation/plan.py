@@ -1,0 +1,59 @@
+"""Experiment `interpretation` (Fig. 3B): what becomes of filters when a multi-model is fine-tuned.
+
+Per replicate the multi-model of `transfer`, and for each target, HNF4A by default, an individual
+model from scratch and one by transfer. These are the runs of `transfer`, of which nothing is run
+twice. Their filters are read, matched and followed by the report
+(`orchestrator.interpretation.following`).
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from data.errors import DataError
+from experiments.study.planner import Draft, PlannedStudy
+from experiments.study.scale import size_name
+from experiments.study.study import Study
+from orchestrator.runs.loaded_dataset import LoadedDataset
+
+NAME: Final = "interpretation"
+TARGETS: Final = ("HNF4A",)
+"""The paper's."""
+
+
+def interpretation(loaded: LoadedDataset, study: Study) -> PlannedStudy:
+    """Plan the experiment.
+
+    A target with too few regions is left out, unless it was asked for by name.
+
+    Raises
+    ------
+    DataError
+        If a target is unknown, or was asked for and has too few regions.
+    """
+    # its question is what the filters find without the motif's help
+    draft = Draft(NAME, loaded, replace(study, motif=False))
+    scale = study.scale
+    pretrain_tfs = study.multi_model_tfs(loaded.dataset)
+    set_name = study.set_name(pretrain_tfs)
+    targets = study.tfs or TARGETS
+    loaded.dataset.fingerprint(targets)  # names an unknown TF
+    group = size_name(scale.transfer_bound, at_most=scale.at_most)
+    for replicate in range(1, scale.replicates + 1):
+        seed = study.seed + replicate - 1
+        multi = draft.builder.multi(pretrain_tfs, seed=seed)
+        draft.add(multi, "multi", tf="", replicate=replicate, pretraining_set=set_name)
+        for target in targets:
+            regions = draft.transfer_regions(target, multi=multi)
+            try:
+                draft.add_pair(
+                    regions,
+                    multi=multi,
+                    pretraining_set=set_name,
+                    tf=target,
+                    target=target,
+                    group=group,
+                    replicate=replicate,
+                )
+            except DataError as error:
+                draft.leave_out_or_raise(target, error)
+    return draft.done()

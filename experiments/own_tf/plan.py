@@ -1,0 +1,151 @@
+"""The runs that a verdict on one TF rests on: both arms, controls and a learning curve.
+
+Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
+without it; scratch; scratch trained as transfer is, which tells the multi-model's share from that
+of the training; the motif alone. Transfer is trained
+on fractions of the regions too and tested on the same test regions. All replicates start from the
+same multi-model; they differ in the unbound regions drawn and in the seed of training.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from data.dataset.sampling import MIN_PER_CLASS, Part
+from data.dataset.selection import individual_pools
+from data.motifs.motif import Motif
+from experiments.own_tf.suggestion import Start
+from experiments.study.planner import Draft, PlannedStudy
+from experiments.study.specs import SpecBuilder
+from experiments.study.study import Study
+from experiments.study.trainings import for_size
+from orchestrator.plan import CONTROL, NO_MOTIF
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.motif_baseline import motif_name
+from orchestrator.spec import RegionSpec
+from orchestrator.verdict.arms import EXPERIMENT, WHOLE, step_name
+
+MAX_BOUND: Final = 5000
+"""Bound regions that are sampled at most, unless the user says otherwise: minutes on two cores."""
+FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
+"""Of the regions trained and validated on, the steps of the learning curve before all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Regions:
+    """The regions of a replicate."""
+
+    whole: RegionSpec
+    num_bound: int
+    """Bound regions, those to test on included."""
+    num_bound_train: int
+
+
+def own_tf(
+    loaded: LoadedDataset, study: Study, start: Start, tf: str, max_bound: int | None = MAX_BOUND
+) -> PlannedStudy:
+    """Plan the runs for a TF.
+
+    Parameters
+    ----------
+    study
+        How regions are split, how models are trained, and `scale.repeats` replicates.
+    start
+        The multi-model that transfer starts from.
+    max_bound
+        Bound regions to sample at most; None takes all.
+
+    Raises
+    ------
+    DataError
+        If the TF is unknown or has too few regions.
+    """
+    draft = Draft(EXPERIMENT, loaded, study)
+    draft.add(start.spec, "multi", tf="", replicate=1, pretraining_set=start.name)
+    by_replicate = {
+        replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
+        for replicate in range(1, study.scale.repeats + 1)
+    }
+    motif = draft.motif(tf)
+    fewest = min(regions.num_bound_train for regions in by_replicate.values())
+    for fraction in FRACTIONS:
+        if fraction * fewest < MIN_PER_CLASS:
+            step = f"{step_name(fraction)} of the regions"
+            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    for replicate, regions in by_replicate.items():
+        cell = _Cell(draft, start, motif, regions, {"tf": tf, "target": tf, "replicate": replicate})
+        cell.add_arms()
+        for fraction in FRACTIONS:
+            if fraction * fewest >= MIN_PER_CLASS:
+                cell.add_step(fraction)
+    return draft.done()
+
+
+def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | None) -> _Regions:
+    # by chromosome, both keep the same chromosomes to test on; at random, what it has not seen
+    is_random = draft.study.sampling.split == "random"
+    multi = start.spec if is_random else None
+    sampling = replace(draft.study.sampling, held_back=None)
+    builder = replace(draft.builder, rows=start.spec.regions.rows, sampling=sampling)
+    everything = builder.individual_regions(tf, seed=seed, num_bound=None, multi=multi)
+    bound, _ = individual_pools(
+        draft.loaded.regions,
+        draft.loaded.column(tf),
+        everything.sampling,
+        excluded=draft.loaded.excluded(everything),
+    )
+    capped = max_bound is not None and len(bound) > max_bound
+    whole = (
+        builder.individual_regions(tf, seed=seed, num_bound=max_bound, multi=multi)
+        if capped
+        else everything
+    )
+    if capped:
+        draft.remark(
+            f"{max_bound:,} of {len(bound):,} bound regions are used", "pass --sample all for more"
+        )
+    selection = draft.loaded.select(whole)
+    in_train = selection.labels[selection.rows(Part.TRAIN), 0] == 1
+    num_bound = max_bound if capped and max_bound is not None else len(bound)
+    return _Regions(whole=whole, num_bound=num_bound, num_bound_train=int(in_train.sum()))
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A replicate."""
+
+    draft: Draft
+    start: Start
+    motif: Motif | None
+    regions: _Regions
+    role: dict[str, Any]
+
+    def add_arms(self) -> None:
+        """Add both arms and the controls."""
+        builder, whole = self._builder(1), self.regions.whole
+        self._add_transfer(builder, whole, WHOLE, self.motif)
+        scratch = builder.scratch(whole)
+        as_transfer = replace(scratch, training=builder.trainings.transfer)
+        self.draft.add(scratch, "scratch", group=WHOLE, **self.role)
+        self.draft.add(as_transfer, "scratch", group=CONTROL, **self.role)
+        if self.motif is not None:
+            self._add_transfer(builder, whole, NO_MOTIF, None)
+            alone = builder.motif_alone(whole, motif_name(self.motif))
+            self.draft.add(alone, "motif", group=WHOLE, **self.role)
+
+    def add_step(self, fraction: float) -> None:
+        """Add a step of the learning curve."""
+        whole = self.regions.whole
+        fewer = replace(whole, sampling=replace(whole.sampling, train_fraction=fraction))
+        self._add_transfer(self._builder(fraction), fewer, step_name(fraction), self.motif)
+
+    def _builder(self, fraction: float) -> SpecBuilder:
+        num_bound = round(fraction * self.regions.num_bound)
+        trainings = for_size(self.draft.study.scale.trainings, num_bound)
+        return replace(self.draft.builder, trainings=trainings, average_strands=True)
+
+    def _add_transfer(
+        self, builder: SpecBuilder, regions: RegionSpec, group: str, motif: Motif | None
+    ) -> None:
+        spec = builder.transfer(regions, multi=self.start.spec, motif=motif)
+        name = self.start.name
+        self.draft.add(spec, "transfer", group=group, pretraining_set=name, **self.role)

@@ -1,0 +1,337 @@
+"""Which multi-model a TF should start from, and why.
+
+Kinds of start, in the order of the paper's results (Novakovsky et al. 2021, Fig. 2B) with what goes
+beyond it first:
+
+==============  ==================================================================================
+masked          every resolved cell of all TFs with enough bound regions; one serves every TF that
+                is added
+same-mode       five TFs of the target's binding mode, with the most similar labels
+cofactors       five TFs of other modes, with the most similar labels
+string          five TFs of other modes, with the highest scores of STRING
+complete        the TFs with most resolved regions, on the regions resolved for all (the paper's)
+==============  ==================================================================================
+
+A masked multi-model that is finished comes first. Otherwise kinds that this workspace's finished
+runs have compared with scratch come first, by their mean gain; then the order above.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pandas as pd
+
+from data.errors import DataError
+from data.motifs.database import jaspar_motifs
+from data.motifs.enrichment import enriched_motifs
+from data.motifs.motif import Motif
+from data.own_tf.record import added_motif
+from data.relations.binding_modes import BindingModes
+from data.relations.groups import GroupKind, Relations, choose_group, read_relations
+from experiments.peaks_needed import plan as peaks_needed
+from experiments.study.pretraining import MIN_BOUND, Pretraining
+from experiments.study.study import Study
+from orchestrator.errors import RunError
+from orchestrator.plan import CONTROL
+from orchestrator.report.finished import FinishedRuns, read_finished
+from orchestrator.report.pairs import each_row, scored_runs
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.store import RunStore
+from orchestrator.spec import RunSpec
+
+MASKED: Final = "masked"
+COMPLETE: Final = "complete"
+KINDS: Final = (
+    MASKED,
+    GroupKind.SAME_MODE.value,
+    GroupKind.COFACTORS.value,
+    GroupKind.STRING.value,
+    COMPLETE,
+)
+"""In the order that they are suggested in where nothing else is known."""
+MIN_SHARE: Final = 0.8
+"""Of the TFs that a masked multi-model could have, what a finished one must have to be reused."""
+SURE_AUROC: Final = 0.6
+"""A motif that tells bound regions from unbound ones no better says nothing of the binding mode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """A TF's binding mode, and where it is known from."""
+
+    modes: frozenset[str]
+    how: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindResult:
+    """What transfer from a kind of multi-model has gained in this workspace."""
+
+    mean_gain: float
+    """MCC of transfer less that of scratch on the same test regions, mean over TFs."""
+    num_tfs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A multi-model to start from."""
+
+    kind: str
+    spec: RunSpec
+    reason: str
+    """Why these TFs, for people."""
+    is_finished: bool
+    result: KindResult | None = None
+    """What the kind has gained here; None where nothing is known."""
+
+    @property
+    def tfs(self) -> tuple[str, ...]:
+        """TFs that it is trained on."""
+        return self.spec.regions.tfs
+
+    @property
+    def name(self) -> str:
+        """Name of the pre-training set for tags and tables."""
+        if self.kind in (MASKED, COMPLETE):
+            return f"{len(self.tfs)} TFs, {self.kind}"
+        return "+".join(self.tfs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """What a TF could start from, best first."""
+
+    tf: str
+    mode: Mode
+    starts: tuple[Start, ...]
+    left_out: Mapping[str, str]
+    """Kinds that cannot be had, and why."""
+
+
+def suggest(loaded: LoadedDataset, study: Study, store: RunStore, tf: str) -> Suggestion:
+    """Suggest what a TF of the dataset starts from.
+
+    Parameters
+    ----------
+    study
+        Its seed, sampling, network, modes, STRING links and trainings are those of the starts.
+
+    Raises
+    ------
+    DataError
+        If the TF is unknown.
+    """
+    summary = loaded.dataset.summary(tf)
+    mode = mode_of(loaded, study.modes, tf)
+    left_out: dict[str, str] = {}
+    if study.links is None:
+        left_out[GroupKind.STRING.value] = "no STRING file; give one by --string FILE"
+    modes = replace(study.modes, modes_of_tf={**study.modes.modes_of_tf, tf.upper(): mode.modes})
+    relations = read_relations(loaded.dataset, modes, study.links)
+    target = () if summary.added is not None else (tf,)
+    results = results_by_kind(store)
+    starts = []
+    for kind in KINDS:
+        if kind in left_out:
+            continue
+        try:
+            spec, reason = _start(kind, loaded, study, store, tf, target, relations)
+            loaded.select(spec.regions)
+        except (DataError, RunError) as error:
+            left_out[kind] = str(error)
+            continue
+        finished = store.is_complete(spec.key)
+        starts.append(
+            Start(
+                kind=kind,
+                spec=spec,
+                reason=reason,
+                is_finished=finished,
+                result=results.get(kind),
+            )
+        )
+    if not starts:
+        raise RunError(f"{tf}: no TFs to pre-train on; {'; '.join(left_out.values())}")
+    return Suggestion(tf=tf, mode=mode, starts=tuple(_ranked(starts)), left_out=left_out)
+
+
+def start_from_tfs(
+    loaded: LoadedDataset, study: Study, store: RunStore, tfs: Sequence[str]
+) -> Start:
+    """Give a start from a complete multi-model of TFs that the user names.
+
+    Raises
+    ------
+    DataError
+        If a TF is unknown, or too few regions are resolved for all.
+    """
+    spec = replace(study.builder(loaded.dataset), rows="complete").multi(
+        tuple(tfs), seed=study.seed
+    )
+    loaded.select(spec.regions)
+    return Start(
+        kind="named", spec=spec, reason="as named", is_finished=store.is_complete(spec.key)
+    )
+
+
+def start_from_run(loaded: LoadedDataset, store: RunStore, key: str, tf: str) -> Start:
+    """Give a start from a finished multi-model.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, it is no multi-model, it knows the TF, or the dataset has changed.
+    """
+    spec = store.open(key).planned.spec
+    if spec.training is None or spec.regions.view != "less-sparse":
+        raise RunError(f"run {key} is no multi-model that was trained; name one by --pretrain-run")
+    if tf in spec.regions.tfs:
+        raise RunError(f"run {key} knows {tf} already; name one that does not")
+    if not _is_current(loaded, spec):
+        raise RunError(f"{loaded.dataset.path} has changed since run {key}; name another")
+    return Start(kind=_kind(spec), spec=spec, reason="as named", is_finished=True)
+
+
+def mode_of(loaded: LoadedDataset, modes: BindingModes, tf: str) -> Mode:
+    """Binding mode of a TF: by its name, its motif, or the motif that its regions are rich in."""
+    if modes.of(tf):
+        return Mode(modes=modes.of(tf), how="by its name")
+    motif = added_motif(loaded.dataset, tf)
+    if motif is not None and modes.of(motif.tf):
+        return Mode(modes=modes.of(motif.tf), how=f"by its motif {motif.matrix_id} of {motif.tf}")
+    known = [one for name in loaded.dataset.tfs if modes.of(name) for one in _first_motif(name)]
+    found = enriched_motifs(loaded.regions, loaded.column(tf), known)
+    if not found or found[0].auroc < SURE_AUROC:
+        return Mode(modes=frozenset(), how="no motif is enriched in its regions")
+    best = found[0]
+    return Mode(
+        modes=modes.of(best.motif.tf),
+        how=f"its regions are richest in {best.motif.matrix_id} of {best.motif.tf}, AUROC "
+        f"{best.auroc:.2f}",
+    )
+
+
+def results_by_kind(store: RunStore) -> dict[str, KindResult]:
+    """What transfer from each kind of multi-model has gained over scratch in finished runs."""
+    runs = read_finished(store)
+    if runs.table.empty:
+        return {}
+    found = pd.DataFrame(_gains(runs), columns=["kind", "tf", "gain"])
+    by_tf = found.groupby(["kind", "tf"], as_index=False)["gain"].mean()
+    return {
+        str(kind): KindResult(mean_gain=float(own["gain"].mean()), num_tfs=len(own))
+        for kind, own in by_tf.groupby("kind")
+    }
+
+
+def _gains(runs: FinishedRuns) -> Iterator[tuple[str, str, float]]:
+    """Kind, TF and gain of every transfer run that has a twin from scratch."""
+    table = scored_runs(runs.table)
+    is_step = {
+        key: runs.specs[key].regions.sampling.train_fraction is not None for key in table["key"]
+    }
+    table = table[~table["key"].map(is_step).astype(bool)]
+    twin = ["tf", "replicate", "test_regions", "num_bound", "network"]
+    scratch = table[(table["arm"] == "scratch") & (table["group"] != CONTROL)]
+    scratch = scratch.drop_duplicates(twin, keep="last")[[*twin, "mcc"]]
+    pairs = table[table["arm"] == "transfer"].merge(scratch, on=twin, suffixes=("", "_scratch"))
+    for row in each_row(pairs.drop_duplicates("key")):
+        start = runs.specs[row.key].start
+        if start is None or row.pretraining_set.startswith(peaks_needed.MASKED_HARD):
+            continue
+        kind = row.group if row.group in KINDS else _kind(start)
+        if kind in KINDS:
+            yield kind, row.tf, row.mcc - row.mcc_scratch
+
+
+def _kind(spec: RunSpec) -> str:
+    if spec.regions.rows == "resolved":
+        return MASKED
+    return COMPLETE if len(spec.regions.tfs) > 5 else "named"
+
+
+def _start(
+    kind: str,
+    loaded: LoadedDataset,
+    study: Study,
+    store: RunStore,
+    tf: str,
+    left_out: tuple[str, ...],
+    relations: Relations,
+) -> tuple[RunSpec, str]:
+    """Spec of a kind's multi-model, and why it has its TFs."""
+    if kind == MASKED:
+        return _masked(loaded, study, store, tf, left_out)
+    builder = replace(study.builder(loaded.dataset), rows="complete")
+    if kind == COMPLETE:
+        pretraining = Pretraining(leave_out=left_out)
+        num_tfs = len([one for one in loaded.dataset.summaries() if one.added is None])
+        wanted = min(50, num_tfs - len(left_out))
+        tfs = pretraining.tfs(loaded.dataset, wanted, study.modes)
+        return builder.multi(tfs, seed=study.seed), f"the {len(tfs)} TFs with most regions"
+    group = choose_group(GroupKind(kind), tf, relations, with_target=False)
+    if not group.tfs:
+        raise RunError(group.note)
+    words = [
+        name if score != score else f"{name} {score:.2f}"
+        for name, score in zip(group.tfs, group.scores, strict=True)
+    ]
+    reason = ", ".join(words) + (f" ({group.note})" if group.note else "")
+    most = study.scale.set_regions
+    return builder.multi(tuple(sorted(group.tfs)), seed=study.seed, max_regions=most), reason
+
+
+def _masked(
+    loaded: LoadedDataset, study: Study, store: RunStore, tf: str, left_out: tuple[str, ...]
+) -> tuple[RunSpec, str]:
+    pretraining = Pretraining(rows="resolved", min_bound=MIN_BOUND, leave_out=left_out)
+    tfs = pretraining.tfs(loaded.dataset, None, study.modes)
+    spec = replace(study.builder(loaded.dataset), rows="resolved").multi(tfs, seed=study.seed)
+    found = [
+        other
+        for other in (run.planned.spec for run in store.completed())
+        if _fits(other, spec, loaded)
+        and tf not in other.regions.tfs
+        and len(other.regions.tfs) >= MIN_SHARE * len(tfs)
+    ]
+    if found and not store.is_complete(spec.key):
+        spec = max(reversed(found), key=lambda one: len(one.regions.tfs))
+    return spec, f"every resolved cell of {len(spec.regions.tfs)} TFs"
+
+
+def _fits(other: RunSpec, wanted: RunSpec, loaded: LoadedDataset) -> bool:
+    """Whether a finished run is a masked multi-model that keeps the same regions back."""
+    ours, theirs = wanted.regions.sampling, other.regions.sampling
+    return (
+        other.training is not None
+        and other.regions.rows == "resolved"
+        and other.network.name == wanted.network.name
+        and theirs.split == ours.split
+        and set(theirs.test_chroms) == set(ours.test_chroms)
+        and set(theirs.val_chroms) == set(ours.val_chroms)
+        and (ours.split == "chromosome" or theirs == ours)
+        and _is_current(loaded, other)
+    )
+
+
+def _is_current(loaded: LoadedDataset, spec: RunSpec) -> bool:
+    try:
+        return loaded.dataset.fingerprint(spec.regions.tfs) == spec.regions.dataset
+    except DataError:
+        return False
+
+
+def _first_motif(tf: str) -> tuple[Motif, ...]:
+    return jaspar_motifs().get(tf.upper(), ())[:1]
+
+
+def _ranked(starts: list[Start]) -> list[Start]:
+    """Starts in the order of the module's docstring."""
+
+    def rank(start: Start) -> tuple[bool, float, int]:
+        finished_masked = start.kind == MASKED and start.is_finished
+        gain = start.result.mean_gain if start.result is not None else float("-inf")
+        return (not finished_masked, -gain, KINDS.index(start.kind))
+
+    return sorted(starts, key=rank)

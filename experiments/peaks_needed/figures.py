@@ -1,0 +1,101 @@
+"""The figure of experiment `peaks-needed`: MCC against the number of bound regions, arm by arm."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from orchestrator.report.figure_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILLION,
+    WIDTH_INCHES,
+    error,
+    styled,
+)
+
+_STYLES: Final[Sequence[dict[str, Any]]] = (
+    {"color": VERMILLION, "marker": "s"},
+    {"color": GREY, "marker": "x"},
+    {"color": SKY_BLUE, "marker": "v"},
+    {"color": BLUE, "marker": "o"},
+    {"color": PURPLE, "marker": "D"},
+    {"color": ORANGE, "marker": "P"},
+    {"color": GREEN, "marker": "^"},
+)
+_WORDS: Final = {"mcc": "MCC", "average_precision": "average precision"}
+MEAN: Final = "mean"
+"""Panel of the mean over TFs."""
+_COLUMNS: Final = 3
+
+
+@styled
+def peaks_by_tf(
+    table: pd.DataFrame, means: pd.DataFrame, arms: Sequence[str], *, score: str = "mcc"
+) -> Figure:
+    """Draw a panel per TF, and one of their mean, with a line per arm.
+
+    Parameters
+    ----------
+    table
+        A row per TF, arm and size: tf, arm, size (bound regions), and the score with its interval
+        as `_low` and `_high`.
+    means
+        The same of the mean over TFs, without tf.
+    arms
+        In the order of the legend.
+    score
+        `mcc` or `average_precision`.
+    """
+    targets = sorted(table["tf"].unique())
+    panels = [(tf, table[table["tf"] == tf]) for tf in targets]
+    if len(targets) > 1:
+        panels.insert(0, (MEAN, means))
+    num_columns = min(len(panels), _COLUMNS)
+    num_rows = -(-len(panels) // num_columns)
+    figure = Figure(
+        figsize=(
+            max(WIDTH_INCHES * num_columns / _COLUMNS, 4.6),
+            0.9 + 0.17 * len(arms) + 2.0 * num_rows,
+        ),
+        layout="constrained",
+    )
+    drawn = figure.subplots(num_rows, num_columns, squeeze=False, sharex=True, sharey=True).ravel()
+    sizes = sorted(table["size"].unique())
+    for axes, (name, rows) in zip(drawn, panels, strict=False):
+        _lines(axes, rows, arms, score)
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_title(name, fontweight="bold")
+    for axes in drawn[len(panels) :]:
+        axes.remove()
+    figure.supxlabel("bound regions (and as many unbound) trained, validated and tested on", size=8)
+    figure.supylabel(f"{_WORDS[score]} on held-back regions", fontsize=8)
+    # names of pre-training sets are long: a line each
+    handles, labels = drawn[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=1)
+    return figure
+
+
+def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], score: str) -> None:
+    axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
+    for number, arm in enumerate(arms):
+        line = rows[rows["arm"] == arm].sort_values("size")
+        axes.errorbar(
+            line["size"],
+            line[score],
+            yerr=error(line, score),
+            label=arm,
+            markersize=3.2,
+            linewidth=1.0,
+            elinewidth=0.7,
+            **_STYLES[number % len(_STYLES)],
+        )

@@ -1,0 +1,220 @@
+"""Experiment `peaks-needed` (beyond the paper): how many peaks a good model of a TF takes.
+
+Per replicate and target, for each number of bound regions, six arms on the very same regions:
+
+- from scratch;
+- the target's motif alone (`orchestrator.runs.motif_baseline`);
+- transfer from the paper's kind of multi-model, complete rows of 50 TFs;
+- transfer from a masked multi-model, every resolved cell of all TFs;
+- transfer from a masked multi-model without any TF of the target's binding modes;
+- transfer from a masked multi-model, the target's motif a term of the network's logits.
+
+None of the multi-models knows a target. The regions are held back from all of them, by one draw for
+a seed, or by chromosome. The last kind of multi-model is trained once per target, or for groups of
+targets, whose modes it then lacks together: cheaper, and harder than need be. It costs most of all,
+and can be left out.
+
+All multi-models of a replicate are also scored on the test regions of the complete one, which says
+what masking does for the multi-task prediction itself.
+
+Ten validation regions choose an epoch by chance. Where there are fewer than `FEW_VALIDATION` of
+them the last epoch's weights are kept; and few regions train for more epochs, so that every size
+gets as many steps as the paper's 500 bound regions.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from data.errors import DataError
+from data.schema import Evidence
+from experiments.study.planner import WITH_MOTIF, Draft, PlannedStudy
+from experiments.study.pretraining import HELD_BACK, MIN_BOUND, Pretraining
+from experiments.study.scale import size_name
+from experiments.study.study import Study
+from experiments.study.trainings import for_size
+from orchestrator.errors import RunError
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.motif_baseline import motif_of
+from orchestrator.spec import RunSpec
+
+NAME: Final = "peaks-needed"
+
+COMPLETE: Final = "complete rows, without the targets"
+MASKED: Final = "masked, without the targets"
+MASKED_HARD: Final = "masked, without the target's modes"
+"""Pre-training sets of the arms by transfer."""
+
+BY_CHROMOSOME: Final = ", by chromosome"
+"""End of a group's name where regions are held back by chromosome."""
+
+TARGETS: Final = ("HNF4A", "JUND", "MAX", "SP1", "SPI1")
+"""The paper's; further ones are the TFs with most bound regions, each of other binding modes."""
+NUM_TARGETS: Final = 10
+
+ON_COMPLETE: Final = "on complete rows"
+ON_ALL: Final = "on all rows"
+"""Groups of multi-models: what they are tested on."""
+
+
+class _Kind(NamedTuple):
+    """A kind of multi-model."""
+
+    name: str
+    pretraining: Pretraining
+    targets: tuple[str, ...]
+    """Targets that it serves."""
+
+
+class _Start(NamedTuple):
+    """A multi-model to start from."""
+
+    name: str
+    spec: RunSpec
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    """A target at a size, in a replicate."""
+
+    tf: str
+    num_bound: int | None
+    seed: int
+    replicate: int
+    group: str
+
+
+def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
+    """Plan the experiment.
+
+    A size that a target does not reach is left out, as is the motif of a target without one.
+
+    Raises
+    ------
+    DataError
+        If a target asked for is unknown or has too few regions at every size.
+    RunError
+        If no target, or no TF to pre-train on, is left.
+    """
+    if study.sampling.split == "random" and study.sampling.held_back is None:
+        study = replace(study, sampling=replace(study.sampling, held_back=HELD_BACK))
+    draft = Draft(NAME, loaded, study)
+    targets = choose_targets(loaded, study)
+    suffix = BY_CHROMOSOME if study.sampling.split == "chromosome" else ""
+    for replicate in range(1, study.scale.repeats + 1):
+        starts = list(_multi_models(draft, targets, replicate))
+        for target in targets:
+            mine = [start for start in starts if target in start.targets]
+            reasons: list[DataError] = []
+            for size in study.scale.peak_sizes:
+                cell = _Cell(
+                    tf=target,
+                    num_bound=size,
+                    seed=study.seed + replicate - 1,
+                    replicate=replicate,
+                    group=size_name(size) + suffix,
+                )
+                try:
+                    _add_size(draft, cell, mine)
+                except DataError as error:
+                    draft.leave_out(f"{target} with {cell.group}", str(error))
+                    reasons.append(error)
+            if len(reasons) == len(study.scale.peak_sizes) and target in study.tfs:
+                raise reasons[0]
+    return draft.done()
+
+
+def choose_targets(loaded: LoadedDataset, study: Study) -> tuple[str, ...]:
+    """Targets asked for, or the paper's and others of binding modes that no other target has.
+
+    At most half of the dataset's TFs: the multi-models have the others.
+
+    Raises
+    ------
+    DataError
+        If a target asked for is unknown.
+    RunError
+        If there is no target.
+    """
+    dataset = loaded.dataset
+    if study.tfs:
+        dataset.fingerprint(study.tfs)  # names an unknown TF
+        return study.tfs
+    num_bound = {one.tf: one.count(Evidence.BOUND) for one in dataset.summaries()}
+    ranked = sorted(num_bound, key=lambda tf: (tf not in TARGETS, -num_bound[tf], tf))
+    chosen: list[str] = []
+    for tf in ranked:
+        modes = study.modes.of(tf)
+        if modes and not modes & study.modes.among(chosen):
+            chosen.append(tf)
+    if not chosen:
+        raise RunError(f"no TF of {dataset.path} has a known binding mode; name targets by --tfs")
+    return tuple(chosen[: max(1, min(NUM_TARGETS, len(num_bound) // 2))])
+
+
+def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Iterator[_Start]:
+    """Add the multi-models of a replicate, and score them on the same regions."""
+    kinds = [
+        _Kind(COMPLETE, Pretraining(min_bound=MIN_BOUND, leave_out=targets), targets),
+        _Kind(MASKED, _masked(leave_out=targets), targets),
+    ]
+    wanted = draft.study.scale.mode_models
+    num_groups = len(targets) if wanted is None else min(wanted, len(targets))
+    for group in (targets[number::num_groups] for number in range(num_groups)):
+        kinds.append(_Kind(MASKED_HARD, _masked(leave_out=targets, modes_of=group), group))
+    complete: RunSpec | None = None
+    for kind in kinds:
+        study = replace(draft.study, pretraining=kind.pretraining)
+        if kind.pretraining.rows == "resolved":
+            study = replace(study, pretrain_tfs=None)
+        tfs = study.multi_model_tfs(draft.loaded.dataset)
+        builder = replace(draft.builder, rows=kind.pretraining.rows)
+        spec = builder.multi(tfs, seed=study.seed + replicate - 1)
+        role: dict[str, Any] = {
+            "tf": "",
+            "target": "+".join(kind.targets) if kind.name == MASKED_HARD else "",
+            "replicate": replicate,
+            "pretraining_set": kind.name,
+        }
+        draft.add(spec, "multi", group=ON_COMPLETE if complete is None else ON_ALL, **role)
+        if complete is None:
+            complete = spec
+        elif set(complete.regions.tfs) <= set(tfs):
+            scored = builder.scored_multi(complete.regions, multi=spec)
+            draft.add(scored, "multi", group=ON_COMPLETE, **role)
+        yield _Start(name=kind.name, spec=spec, targets=kind.targets)
+
+
+def _masked(**left_out: tuple[str, ...]) -> Pretraining:
+    return Pretraining(rows="resolved", min_bound=MIN_BOUND, **left_out)
+
+
+def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
+    """Add the arms of a target at a size."""
+    builder = replace(
+        draft.builder,
+        trainings=for_size(draft.study.scale.trainings, cell.num_bound),
+        average_strands=True,
+    )
+    regions = builder.individual_regions(cell.tf, seed=cell.seed, num_bound=cell.num_bound)
+    role: dict[str, Any] = {
+        "tf": cell.tf,
+        "target": cell.tf,
+        "group": cell.group,
+        "replicate": cell.replicate,
+    }
+    draft.add(builder.scratch(regions), "scratch", **role)
+    motif = None
+    try:
+        motif = motif_of(cell.tf)
+    except DataError as error:
+        draft.leave_out(f"the motif of {cell.tf}", str(error))
+    else:
+        draft.add(builder.motif_alone(regions, motif.matrix_id), "motif", **role)
+    for start in starts:
+        tuned = builder.transfer(regions, multi=start.spec)
+        draft.add(tuned, "transfer", pretraining_set=start.name, **role)
+        if motif is not None and start.name == MASKED:
+            beside = builder.transfer(regions, multi=start.spec, motif=motif)
+            draft.add(beside, "transfer", pretraining_set=start.name + WITH_MOTIF, **role)

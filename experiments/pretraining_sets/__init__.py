@@ -1,0 +1,1 @@
+"""Experiment `pretraining-sets` (Fig. 2B): which TFs to pre-train on."""

@@ -1,0 +1,242 @@
+"""What experiment `pretraining-sets` says (Fig. 2B): which sets of TFs to pre-train on beat random.
+
+Per target TF and replicate there is a run from scratch and one by transfer from each set, with
+and without the target in it. A set beats another if the whole 95 % interval of the mean
+difference in MCC lies above zero; the intervals are not corrected for how many are looked at.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from data.relations.groups import GroupKind
+from experiments.pretraining_sets import figures
+from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
+from orchestrator.report.gains import CallsByKey, difference, mean_mcc
+from orchestrator.report.pairs import each_row, latest, scored_runs
+from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.words import listed, number, span
+
+KINDS: Final = tuple(kind.value for kind in GroupKind)
+EXPERIMENT: Final = "pretraining-sets"
+SET_SEPARATOR: Final = "; "
+"""Between the sets of different replicates: random ones are drawn anew for each."""
+
+_READING: Final = "In brackets below: the difference in MCC from the random set, with its 95 % CI."
+_LINE_COLUMNS: Final = ("target", "num_replicates", "num_bound", "mcc", "mcc_low", "mcc_high")
+_NONE: Final = (np.nan, Interval(low=np.nan, high=np.nan))
+
+
+def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
+    """Compare the sets of each target.
+
+    Parameters
+    ----------
+    table
+        The results table of the experiment, see `orchestrator.finished.FinishedRuns`.
+    """
+    scored = scored_runs(table)
+    cell = ["tf", "group", "with_target", "replicate"]
+    runs = latest(scored[scored["arm"] == "transfer"], cell)
+    scratch = latest(scored[scored["arm"] == "scratch"], ["tf", "replicate"])
+    if runs.empty:
+        return []
+    groups = set(runs["group"])
+    kinds = [*(kind for kind in KINDS if kind in groups), *sorted(groups - set(KINDS))]
+    rows, lines = [], []
+    for target, of_target in runs.groupby("tf", sort=True):
+        own_scratch = scratch[scratch["tf"] == target]
+        if not own_scratch.empty:
+            mean, ends = mean_mcc(own_scratch, calls, boot)
+            counts = {
+                "num_replicates": len(own_scratch),
+                "num_bound": own_scratch["num_bound"].mean(),
+            }
+            lines.append({"target": target, **counts, **with_ends("mcc", mean, ends)})
+        rows += _rows(of_target, own_scratch, kinds, calls, boot)
+    means = pd.DataFrame(rows)
+    line_table = pd.DataFrame(lines, columns=list(_LINE_COLUMNS))
+    sentences = [_sentence(str(target), own, line_table) for target, own in means.groupby("target")]
+    return [
+        Finding(
+            stem=stem(EXPERIMENT, ""),
+            heading="",
+            sentence=_overall(means),
+            details=(_READING, *sentences, *_smaller_sets(means)),
+            figures=(
+                NamedFigure(
+                    stem=stem(EXPERIMENT, ""),
+                    figure=figures.sets_by_target(
+                        means, runs.assign(target=runs["tf"]), line_table, kinds
+                    ),
+                    caption="MCC on each target after transfer from multi-models of the sets. "
+                    "Small points are replicates, large ones their means; bars, and the band "
+                    "around the line from scratch, are 95 % intervals.",
+                ),
+            ),
+            table=pd.concat([means, line_table.assign(group="scratch")], ignore_index=True),
+            shown=_shown(means, line_table),
+            numbers=_numbers(means, line_table),
+        )
+    ]
+
+
+def _rows(
+    runs: pd.DataFrame,
+    scratch: pd.DataFrame,
+    kinds: Sequence[str],
+    calls: CallsByKey,
+    boot: Bootstrap,
+) -> list[dict[str, Any]]:
+    rows = []
+    for with_target in (False, True):
+        alike = runs[runs["with_target"] == with_target]
+        random = alike[alike["group"] == GroupKind.RANDOM]
+        for kind in kinds:
+            members = alike[alike["group"] == kind]
+            if members.empty:
+                continue
+            compared = None if kind == GroupKind.RANDOM else random
+            rows.append(
+                {
+                    "target": members["tf"].iloc[0],
+                    "group": kind,
+                    "with_target": with_target,
+                    "pretraining_tfs": SET_SEPARATOR.join(members["pretraining_tfs"].unique()),
+                    "num_replicates": len(members),
+                    "num_bound": members["num_bound"].mean(),
+                    **with_ends("mcc", *mean_mcc(members, calls, boot)),
+                    **_difference("over_scratch", members, scratch, calls, boot),
+                    **_difference("over_random", members, compared, calls, boot),
+                }
+            )
+    return rows
+
+
+def _difference(
+    name: str,
+    first: pd.DataFrame,
+    second: pd.DataFrame | None,
+    calls: CallsByKey,
+    boot: Bootstrap,
+) -> dict[str, float]:
+    columns = ["key", "replicate", "mcc"]
+    found = None
+    if second is not None:
+        found = difference(first[columns], second[columns], calls, boot)
+    return with_ends(name, *(found or _NONE))
+
+
+def _overall(means: pd.DataFrame) -> str:
+    """For how many targets each kind of set beats random."""
+    compared = means[means["over_random"].notna()]
+    if compared.empty:
+        best = means.sort_values("mcc").iloc[-1]
+        return (
+            "No set can be compared with a random one yet; the best so far is "
+            f"{best['group']} for {best['target']}, {number(best['mcc'])} MCC."
+        )
+    parts = []
+    for with_target, rows in compared.groupby("with_target", sort=True):
+        counts = [
+            f"{kind} for {int((of_kind['over_random_low'] > 0).sum())} of {len(of_kind)}"
+            for kind, of_kind in rows.groupby("group", sort=False)
+        ]
+        where = "with it" if with_target else "without the target in the set"
+        parts.append(f"{where}, {listed(counts)}")
+    return f"Sets that beat a random set, by targets: {'; '.join(parts)}."
+
+
+def _sentence(target: str, means: pd.DataFrame, lines: pd.DataFrame) -> str:
+    parts = []
+    for with_target in (False, True):
+        rows = means[means["with_target"] == with_target]
+        if not rows.empty:
+            where = "with the target in the set" if with_target else "without the target"
+            parts.append(f"{where}, {_verdicts(rows)}")
+    line = lines[lines["target"] == target]
+    scratch = f"; from scratch {number(line['mcc'].iloc[0])} MCC" if len(line) else ""
+    return f"{target}: {'; '.join(parts)}{scratch}."
+
+
+def _verdicts(rows: pd.DataFrame) -> str:
+    """Which sets beat random, by how much; which do not."""
+    random = rows[rows["group"] == GroupKind.RANDOM]
+    compared = rows[rows["over_random"].notna()]
+    if random.empty or compared.empty:
+        best = rows.sort_values("mcc").iloc[-1]
+        return (
+            "there is nothing to compare with random yet (best so far: "
+            f"{best['group']}, {number(best['mcc'])} MCC)"
+        )
+    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "cannot be told from": []}
+    for row in each_row(compared):
+        ends = Interval(low=row.over_random_low, high=row.over_random_high)
+        verb = (
+            "beat" if ends.above_zero else "lost to" if ends.below_zero else "cannot be told from"
+        )
+        verdicts[verb].append(f"{row.group} ({_by(row.over_random, ends)})")
+    said = [f"{listed(sets)} {verb} random" for verb, sets in verdicts.items() if sets]
+    return f"{', '.join(said)} ({number(random['mcc'].iloc[0])} MCC)"
+
+
+def _by(value: float, ends: Interval) -> str:
+    sign = "" if number(value).startswith("-") else "+"
+    return f"{sign}{number(value)}, {span(ends)}"
+
+
+def _smaller_sets(means: pd.DataFrame) -> list[str]:
+    """Name the sets that have fewer TFs than the largest one has."""
+    sizes = means["pretraining_tfs"].map(_smallest)
+    smaller = means.assign(num_tfs=sizes)[sizes < sizes.max()]
+    if smaller.empty:
+        return []
+    names = [
+        f"{row.target} {row.group} {'with' if row.with_target else 'without'} the target "
+        f"({row.num_tfs})"
+        for row in each_row(smaller)
+    ]
+    return [f"Sets of fewer than {sizes.max()} TFs, for want of candidates: {listed(names)}."]
+
+
+def _smallest(sets: str) -> int:
+    """Fewest TFs of some sets."""
+    return min(len(names.split()) for names in sets.split(SET_SEPARATOR))
+
+
+def _shown(means: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
+    shown = pd.DataFrame(
+        {
+            "target": means["target"],
+            "set": means["group"],
+            "target in it": means["with_target"].map({True: "yes", False: "no"}),
+            "TFs": means["pretraining_tfs"].str.replace(" ", ", "),
+            "replicates": means["num_replicates"].astype(str),
+            "MCC": with_brackets(means, "mcc"),
+            "less scratch": with_brackets(means, "over_scratch"),
+            "less random": with_brackets(means, "over_random"),
+        }
+    )
+    scratch = pd.DataFrame(
+        {
+            "target": lines["target"],
+            "set": "from scratch",
+            "replicates": lines["num_replicates"].astype(str),
+            "MCC": with_brackets(lines, "mcc"),
+        }
+    )
+    return pd.concat([shown, scratch]).sort_values("target", kind="stable").fillna("")
+
+
+def _numbers(means: pd.DataFrame, lines: pd.DataFrame) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for row in means.to_dict("records"):
+        inside = "with target" if row["with_target"] else "without target"
+        for name in ("mcc", "over_scratch", "over_random"):
+            for column in (name, f"{name}_low", f"{name}_high"):
+                numbers[f"{row['target']}/{row['group']} {inside}/{column}"] = row[column]
+    for row in lines.to_dict("records"):
+        numbers[f"{row['target']}/scratch/mcc"] = row["mcc"]
+    return numbers

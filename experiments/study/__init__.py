@@ -1,0 +1,1 @@
+"""What every experiment is told and made of: sizes, trainings, pre-training, specs."""

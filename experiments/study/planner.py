@@ -1,0 +1,145 @@
+"""What an experiment collects its runs in."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from data.dataset.sampling import Part
+from data.dataset.selection import individual_pools
+from data.errors import DataError
+from data.motifs.motif import Motif
+from data.own_tf.record import added_motif
+from experiments.study.study import Study
+from orchestrator.backends.cost import RunSize
+from orchestrator.plan import Arm, PlannedRun
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.motif_baseline import motif_of
+from orchestrator.spec import RegionSpec, RunSpec
+
+WITH_MOTIF: Final = ", with the motif"
+"""End of a pre-training set's name where the motif is a term of the individual model's logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStudy:
+    """An experiment's runs, and what it had to leave out."""
+
+    runs: tuple[PlannedRun, ...]
+    sizes: dict[str, RunSize] = field(default_factory=dict)
+    """By run key."""
+    remarks: tuple[str, ...] = ()
+    """What is left out or smaller than asked for, and why; each once."""
+
+    def __add__(self, other: "PlannedStudy") -> "PlannedStudy":
+        """Both studies' runs, in this order; a `Plan` runs each once."""
+        return PlannedStudy(
+            runs=(*self.runs, *other.runs),
+            sizes={**self.sizes, **other.sizes},
+            remarks=tuple(dict.fromkeys((*self.remarks, *other.remarks))),
+        )
+
+
+class Draft:
+    """Collects the runs of one experiment; each is checked to have its regions.
+
+    Parameters
+    ----------
+    experiment
+        Its name.
+    loaded, study
+        Dataset and settings.
+    """
+
+    def __init__(self, experiment: str, loaded: LoadedDataset, study: Study) -> None:
+        self.loaded = loaded
+        self.study = study
+        self.builder = study.builder(loaded.dataset)
+        self._experiment = experiment
+        self._runs: list[PlannedRun] = []
+        self._sizes: dict[str, RunSize] = {}
+        self._remarks: dict[str, str] = {}
+
+    def add(self, spec: RunSpec, arm: Arm, **role: Any) -> None:
+        """Add a run; `role` is what `PlannedRun` calls it.
+
+        Raises
+        ------
+        DataError
+            If there are too few regions: told now, and not after hours.
+        """
+        selection = self.loaded.select(spec.regions)
+        train, val, test = (len(selection.rows(part)) for part in Part)
+        if spec.training is None:
+            train = val = 0
+        self._sizes[spec.key] = RunSize(num_train=train, num_val=val, num_test=test)
+        if role.get("pretraining_set") and spec.network.name != "paper":
+            role["pretraining_set"] += f", {spec.network.name}"
+        self._runs.append(PlannedRun(spec=spec, experiment=self._experiment, arm=arm, **role))
+
+    def leave_out(self, what: str, reason: str) -> None:
+        """Note what is not planned, and why; of its replicates the first is noted."""
+        self.remark(f"left out {what}", reason)
+
+    def remark(self, what: str, text: str) -> None:
+        """Note what there is to say of a thing, once."""
+        self._remarks.setdefault(what, f"{self._experiment}: {what}: {text}")
+
+    def leave_out_or_raise(self, tf: str, error: DataError) -> None:
+        """Note that a TF has too few regions, unless the user asked for it by name."""
+        if tf in self.study.tfs:
+            raise error
+        self.leave_out(tf, str(error))
+
+    def num_bound(self, tf: str, multi: RunSpec, wanted: int | None) -> int | None:
+        """Bound regions to sample: `wanted`, or None (all) where there are fewer."""
+        everything = self.builder.individual_regions(
+            tf, seed=multi.seed, num_bound=None, multi=multi
+        )
+        bound, _ = individual_pools(
+            self.loaded.regions,
+            self.loaded.column(tf),
+            everything.sampling,
+            excluded=self.loaded.excluded(everything),
+        )
+        return wanted if wanted is not None and wanted <= len(bound) else None
+
+    def transfer_regions(self, tf: str, *, multi: RunSpec) -> RegionSpec:
+        """Regions of an individual model of experiment `transfer`."""
+        scale = self.study.scale
+        num_bound = scale.transfer_bound
+        if scale.at_most:
+            num_bound = self.num_bound(tf, multi, num_bound)
+        return self.builder.individual_regions(
+            tf, seed=multi.seed, num_bound=num_bound, multi=multi
+        )
+
+    def add_pair(
+        self, regions: RegionSpec, *, multi: RunSpec, pretraining_set: str, **role: Any
+    ) -> None:
+        """Add an individual model from scratch and one by transfer, on the same regions.
+
+        If the study wants the motif, a second one by transfer has its term; of a TF without a
+        known motif that is left out, and noted.
+        """
+        self.add(self.builder.scratch(regions), "scratch", **role)
+        spec = self.builder.transfer(regions, multi=multi)
+        self.add(spec, "transfer", pretraining_set=pretraining_set, **role)
+        if self.study.motif and multi.regions.rows == "resolved":
+            motif = self.motif(regions.tfs[0])
+            if motif is not None:
+                beside = self.builder.transfer(regions, multi=multi, motif=motif)
+                set_name = pretraining_set + WITH_MOTIF
+                self.add(beside, "transfer", pretraining_set=set_name, **role)
+
+    def motif(self, tf: str) -> Motif | None:
+        """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""
+        try:
+            return added_motif(self.loaded.dataset, tf) or motif_of(tf)
+        except DataError as error:
+            self.leave_out(f"the motif of {tf}", str(error))
+            return None
+
+    def done(self) -> PlannedStudy:
+        """Give what was collected."""
+        return PlannedStudy(
+            runs=tuple(self._runs), sizes=self._sizes, remarks=tuple(self._remarks.values())
+        )

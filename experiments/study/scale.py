@@ -1,0 +1,68 @@
+"""How large a study is: the paper's size, or a laptop's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from data.dataset.sampling import Sampling
+from experiments.study.trainings import Trainings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How large a study is; the defaults are the paper's."""
+
+    transfer_bound: int | None = None
+    """Bound regions of an individual model in `transfer`; None takes all (the paper)."""
+    at_most: bool = False
+    """Whether in `transfer` a TF with fewer bound regions takes part with all that it has; it is
+    left out otherwise."""
+    sizes: tuple[int | None, ...] = (None, 1000, 500)
+    """Bound regions of each step of `downsampling`; None is all."""
+    peak_sizes: tuple[int | None, ...] = (25, 50, 100, 250, 500, 1000)
+    """Bound regions of each step of `peaks-needed`; None is all."""
+    mode_models: int | None = None
+    """Multi-models of `peaks-needed` that lack the binding modes of some of its targets; None takes
+    one for each target, 0 leaves that arm out."""
+    num_bound: int = 1000
+    """Bound regions of an individual model in `binding-modes` and `pretraining-sets`."""
+    set_regions: int | None = 70_000
+    """Most regions of a multi-model in `pretraining-sets`, so that sets differ in their TFs
+    alone; the authors' scripts take 70,000 of 1.8 million."""
+    replicates: int = 1
+    """Of `transfer` and `binding-modes`."""
+    repeats: int = 5
+    """Replicates of `downsampling` and `pretraining-sets`; the paper has 5."""
+    trainings: Trainings = field(default_factory=Trainings)
+
+    def __post_init__(self) -> None:
+        if min(self.replicates, self.repeats) < 1:
+            raise ValueError(f"replicates is {min(self.replicates, self.repeats)}; give 1 or more")
+        for num_bound in (self.transfer_bound, self.num_bound, *self.sizes, *self.peak_sizes):
+            Sampling(num_bound=num_bound)
+        Sampling(max_multi_regions=self.set_regions)
+        if not self.sizes or not self.peak_sizes:
+            raise ValueError("no sizes; give at least one")
+        if self.mode_models is not None and self.mode_models < 0:
+            raise ValueError(f"mode_models is {self.mode_models}; give 0 or more")
+
+
+SCALES: Final[Mapping[str, Scale]] = {
+    "paper": Scale(),
+    "laptop": Scale(
+        transfer_bound=1000,
+        at_most=True,
+        mode_models=2,
+        set_regions=20_000,
+        repeats=2,
+        trainings=Trainings().with_epochs(multi=8),
+    ),
+}
+"""`laptop` takes a night on two cores with the paper's TFs on nine chromosomes."""
+
+
+def size_name(num_bound: int | None, *, at_most: bool = False) -> str:
+    """Name of a number of regions for tags and tables."""
+    if num_bound is None:
+        return "all regions"
+    return f"at most {num_bound} bound" if at_most else f"{num_bound} bound"

@@ -1,0 +1,1 @@
+"""Experiment `transfer` (Fig. 1A): transfer beside scratch, TF by TF."""

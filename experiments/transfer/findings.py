@@ -1,0 +1,107 @@
+"""What the runs of `transfer` say: how many TFs transfer helps, and by how much (Fig. 1A)."""
+
+import numpy as np
+
+from experiments.transfer import figures
+from orchestrator.report.findings import (
+    Finding,
+    NamedFigure,
+    gain_columns,
+    out_of,
+    stem,
+    with_ends,
+)
+from orchestrator.report.gains import CallsByKey, Gains, gains
+from orchestrator.report.pairs import Pairs
+from orchestrator.report.statistics import Bootstrap, Spearman, interval, spearman
+from orchestrator.report.words import confidence, counted, listed, number, p_value
+
+
+def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
+    """Fig. 1A: the arms per TF, and gain against the number of bound regions."""
+    variants = list(pairs.table.groupby(["pretraining_set", "group"], sort=True))
+    found = []
+    for (set_name, group), rows in variants:
+        of_tfs = gains(rows, ["tf"], calls, boot)
+        heading = f"{set_name}, {group}" if len(variants) > 1 else ""
+        found.append(_transfer(of_tfs, heading, boot))
+    return found
+
+
+def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
+    name = stem("transfer", heading)
+    values = of_tfs.values
+    median, ends = float(np.median(values)), interval(boot.of_many(of_tfs.draws, np.median))
+    related = spearman(of_tfs.table["num_bound"], values)
+    numbers = {
+        "num_tfs": len(values),
+        "num_tfs_transfer_better": int((values > 0).sum()),
+        **with_ends("median_gain", median, ends),
+    }
+    shown = [
+        NamedFigure(
+            stem=name,
+            figure=figures.arms_by_tf(of_tfs.table),
+            caption="Each arm's MCC per TF, the TF with fewest bound regions first. "
+            "Bars are 95 % intervals.",
+        )
+    ]
+    if related is not None:
+        numbers |= {"spearman_rho": related.rho, "spearman_p": related.p}
+        title = f"Spearman's rho {number(related.rho)}, {p_value(related.p)}"
+        shown.append(
+            NamedFigure(
+                stem=f"{name}-gain",
+                figure=figures.gain_by_size(of_tfs.table, title),
+                caption="Gain by transfer against the number of bound regions trained on.",
+            )
+        )
+    return Finding(
+        stem=name,
+        heading=heading,
+        sentence=f"Transfer beat scratch for {out_of(values, 'TF')}; median gain "
+        f"{number(median)} MCC, {confidence(ends)}.",
+        details=(_certain(of_tfs), _size_sentence(related, of_tfs), *_multi_sentence(of_tfs)),
+        figures=tuple(shown),
+        table=of_tfs.table,
+        shown=gain_columns(of_tfs.table, {"tf": "TF"}),
+        numbers=numbers,
+    )
+
+
+def _certain(of_tfs: Gains) -> str:
+    table = of_tfs.table
+    above, below = table[table["gain_low"] > 0], table[table["gain_high"] < 0]
+    worse = f" ({listed(list(below['tf']))})" if len(below) else ""
+    return (
+        f"The interval of the gain lies above zero for {counted(len(above), 'TF')} and below "
+        f"zero for {len(below) or 'none'}{worse}."
+    )
+
+
+def _size_sentence(related: Spearman | None, of_tfs: Gains) -> str:
+    if related is None:
+        if len(of_tfs) < 3:
+            return "With fewer than three TFs the gain cannot be set against training size."
+        return (
+            "All TFs were trained on the same number of bound regions "
+            f"({of_tfs.table['num_bound'].iloc[0]:,.0f}), so these runs cannot say whether the "
+            "gain goes with it."
+        )
+    said = f"Spearman's rho {number(related.rho)}, {p_value(related.p)}, {len(of_tfs)} TFs"
+    if related.p >= 0.05:
+        return f"No relation of the gain to the number of bound regions can be told ({said})."
+    fewer = "fewer" if related.rho < 0 else "more"
+    return f"The {fewer} bound regions a TF had, the more it gained ({said})."
+
+
+def _multi_sentence(of_tfs: Gains) -> list[str]:
+    scored = of_tfs.table[of_tfs.table["multi"].notna()]
+    if scored.empty:
+        return []
+    over_multi = (scored["transfer"] - scored["multi"]).to_numpy(dtype=float)
+    over_scratch = (scored["multi"] - scored["scratch"]).to_numpy(dtype=float)
+    return [
+        f"Transfer beat the multi-model itself for {out_of(over_multi, 'TF')} that the "
+        f"multi-model knows; the multi-model beat scratch for {(over_scratch > 0).sum()} of them."
+    ]

@@ -1,0 +1,111 @@
+"""How a network is trained: one frozen dataclass, whose defaults are the paper's."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from model.training.batches import Strands
+
+Keep = Literal["best", "last"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a network is trained; the defaults are the paper's.
+
+    Raises
+    ------
+    ValueError
+        A field is out of its range.
+    """
+
+    lr: float
+    """Learning rate of Adam. Paper: 0.003; 0.0003 after transfer."""
+    batch_size: int = 100
+    """Examples a step. Paper: 100."""
+    max_epochs: int = 10
+    """Epochs at most. Paper: 15 for multi-models, 10 for individual models."""
+    patience: int | None = None
+    """Stop after so many epochs in a row without a better validation loss; None: never."""
+    frozen: tuple[str, ...] = field(default=(), metadata={"late": True})
+    """Layers that stay as they are, such as `conv1`: weights and batch-norm statistics, and no
+    dropout in them. The authors' scripts freeze the weights only. Paper: none."""
+    both_strands: bool = True
+    """Train and validate on the reverse complements as well. Paper: yes."""
+    weight_decay: float = 0.0
+    """L2 penalty of Adam. Paper: 0."""
+    keep: Keep = field(default="best", metadata={"late": True})
+    """Which epoch's weights are kept: those of the best validation loss (paper) or the last."""
+
+    precision: Precision = field(default="float32", metadata={"late": True})
+    """Of the products of training and validation; weights, losses and predictions are float32.
+    bfloat16 trains 1.7 times as fast with AVX-512 BF16, 1.8 with AMX. Paper: float32."""
+    random_strand: bool = field(default=False, metadata={"late": True})
+    """In place of both strands in each epoch, one of them, drawn for each example and epoch."""
+    min_steps: int = field(default=0, metadata={"late": True})
+    """Steps at least: with few examples more epochs are trained until there were so many."""
+
+    averaging: float = field(default=0.0, metadata={"late": True})
+    """Decay of the average of the weights over the steps, which is validated and kept in place of
+    the weights themselves (`model.training.averaging`); 0 takes no average. Paper: none."""
+    probe: float | None = field(default=None, metadata={"late": True})
+    """Inverse strength of the penalty with which the output layer is fitted, by logistic
+    regression on the hidden layers as they are, before any epoch is trained
+    (`model.training.probe`); None fits none. With `max_epochs=0` that is all there is to train, and
+    since no epoch is to be chosen the validation regions are learnt from too. Paper: none."""
+    fixed_norm: bool = field(default=False, metadata={"late": True})
+    """Batch norm keeps the statistics of the start: those of a few regions are noise. Paper: no."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.frozen, str):
+            raise ValueError(f"frozen is {self.frozen!r}; give a list of names of layers")
+        # a list when read from JSON
+        object.__setattr__(self, "frozen", tuple(self.frozen))
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise ValueError(f"lr is {self.lr}; give a number above 0")
+        if self.batch_size < 2:
+            raise ValueError(f"batch_size is {self.batch_size}; batch norm needs 2 or more")
+        if self.max_epochs < 0:
+            raise ValueError(f"max_epochs is {self.max_epochs}; give 0 or more")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience is {self.patience}; give 1 or more, or None for no limit")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or more")
+        if self.min_steps < 0:
+            raise ValueError(f"min_steps is {self.min_steps}; give 0 or more")
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"precision is {self.precision!r}; give one of {', '.join(get_args(Precision))}"
+            )
+        if self.random_strand and not self.both_strands:
+            raise ValueError("random_strand draws one of both strands: set both_strands too")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging is {self.averaging}; give 0 or more, below 1")
+        if self.probe is not None and not (math.isfinite(self.probe) and self.probe > 0):
+            raise ValueError(f"probe is {self.probe}; give a number above 0, or None")
+        if self.keep not in get_args(Keep):
+            raise ValueError(f"keep is {self.keep!r}; give one of {', '.join(get_args(Keep))}")
+
+    @property
+    def train_strands(self) -> Strands:
+        """Which strands of an example an epoch trains on."""
+        if self.random_strand:
+            return "random"
+        return "both" if self.both_strands else "forward"
+
+    @property
+    def val_strands(self) -> Strands:
+        """Which strands of an example are validated on."""
+        return "forward" if self.random_strand else self.train_strands
+
+    @property
+    def learns_from_val(self) -> bool:
+        """Whether the validation regions are learnt from too, since they choose no epoch."""
+        return self.probe is not None and self.max_epochs == 0
+
+    def num_epochs(self, num_steps: int) -> int:
+        """Epochs at most, of so many steps each."""
+        if self.max_epochs == 0:
+            return 0
+        return max(self.max_epochs, math.ceil(self.min_steps / num_steps))

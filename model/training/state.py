@@ -1,0 +1,222 @@
+"""What changes while a network is trained, and a file of it from which training goes on.
+
+The file is safetensors: weights as they are and as they are kept, the optimizer's moments and the
+states of the random generators; in its header, as JSON, the epochs so far and which one is kept.
+It is written after an epoch, beside its place and moved in, so that it is whole or absent. A
+training that goes on from it ends with the same bits as one that was never interrupted.
+"""
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor, nn
+
+from model.training.averaging import AveragedWeights
+from model.training.config import Keep, TrainingConfig
+
+STATE_VERSION: Final = 1
+"""Raised when a file of before cannot be gone on from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch came to."""
+
+    epoch: int
+    """Number, the first is 1."""
+    train_loss: float
+    """Mean over the epoch's examples, each at the weights that its step began with."""
+    val_loss: float
+    """Mean over the validation examples at the epoch's end."""
+    seconds: float
+    """Wall time, validation included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateFile:
+    """Where the state of a training is kept while it lasts."""
+
+    path: Path
+    every_seconds: float = 60.0
+    """Seconds of training between two states at least: short trainings write none."""
+
+    def read(self) -> bytes:
+        """Content, for :meth:`TrainingState.restore`; empty where there is none to be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
+
+    def remove(self) -> None:
+        """Remove it, once what was trained is kept elsewhere."""
+        self.path.unlink(missing_ok=True)
+
+
+class TrainingState:
+    """Weights, optimizer, random generators and epochs of a training.
+
+    Parameters
+    ----------
+    network, optimizer
+        What is trained, and what trains it.
+    shuffling
+        Generator of the order of examples; dropout draws from torch's global one.
+    device
+        Where the network is.
+    config
+        Which epoch's weights are kept, and whether their average is.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        shuffling: torch.Generator,
+        device: torch.device,
+        config: TrainingConfig,
+    ) -> None:
+        self.history: list[Epoch] = []
+        self.kept = KeptWeights(network, config.keep)
+        self.averaged = AveragedWeights(network, config.averaging)
+        self._live = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+        self._optimizer = optimizer
+        self._shuffling = shuffling
+        self._device = device
+        self._written_at = time.monotonic()
+
+    def add(self, epoch: Epoch) -> None:
+        """Take note of an epoch, and keep its weights if they are wanted."""
+        self.history.append(epoch)
+        self.kept.offer(epoch.epoch, epoch.val_loss)
+
+    def epochs_without_gain(self) -> int:
+        """Epochs since the one of the best validation loss."""
+        return len(self.history) - self.kept.best_epoch
+
+    def write(self, file: StateFile) -> None:
+        """Write the state, unless the last one is of late; no space for it is no reason to stop."""
+        if time.monotonic() - self._written_at < file.every_seconds:
+            return
+        record = {
+            "version": STATE_VERSION,
+            "history": [asdict(epoch) for epoch in self.history],
+            "kept": self.kept.record(),
+            "averaged_steps": self.averaged.num_steps,
+        }
+        partial = file.path.with_name(f".{file.path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError, SafetensorError):
+            try:
+                file.path.parent.mkdir(parents=True, exist_ok=True)
+                tensors = {name: tensor.cpu().contiguous() for name, tensor in self._tensors()}
+                save_file(tensors, partial, metadata={"state": json.dumps(record)})
+                os.replace(partial, file.path)
+            finally:
+                partial.unlink(missing_ok=True)
+        self._written_at = time.monotonic()
+
+    def restore(self, content: bytes) -> None:
+        """Go on from a file's content; if it is empty, damaged or of another network do nothing."""
+        try:
+            header = int.from_bytes(content[:8], "little")
+            metadata = json.loads(content[8 : 8 + header])["__metadata__"]
+            record = json.loads(metadata["state"])
+            tensors = load(content)
+        except (SafetensorError, ValueError, KeyError, TypeError):
+            return
+        self._start_moments()
+        targets = dict(self._tensors())
+        shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in targets.items()}
+        found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+        if record.get("version") != STATE_VERSION or found != shapes:
+            self._optimizer.state.clear()
+            return
+        for name, tensor in tensors.items():
+            if not name.startswith("random."):
+                targets[name].copy_(tensor)
+        self._shuffling.set_state(tensors["random.shuffling"])
+        torch.set_rng_state(tensors["random.cpu"])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"], self._device)
+        self.history = [Epoch(**epoch) for epoch in record["history"]]
+        self.kept.restore_record(record["kept"])
+        self.averaged.num_steps = record.get("averaged_steps", 0)
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """All tensors of the state by name; those of the random generators are copies."""
+        for name, tensor in self._live.items():
+            yield f"weights.{name}", tensor
+        for name, tensor in self.kept.tensors.items():
+            yield f"kept.{name}", tensor
+        for name, tensor in self.averaged.tensors.items():
+            yield f"averaged.{name}", tensor
+        for number, weight in enumerate(self._weights()):
+            for name, moment in self._optimizer.state[weight].items():
+                yield f"optimizer.{number}.{name}", moment
+        yield "random.shuffling", self._shuffling.get_state()
+        yield "random.cpu", torch.get_rng_state()
+        if self._device.type == "cuda":
+            yield "random.cuda", torch.cuda.get_rng_state(self._device)
+
+    def _weights(self) -> list[Tensor]:
+        return [weight for group in self._optimizer.param_groups for weight in group["params"]]
+
+    def _start_moments(self) -> None:
+        """Make the moments that Adam makes in its first step, laid out as the weights are."""
+        for weight in self._weights():
+            self._optimizer.state[weight] = {
+                "step": torch.zeros((), dtype=torch.float32, device=weight.device),
+                "exp_avg": torch.zeros_like(weight, memory_format=torch.preserve_format),
+                "exp_avg_sq": torch.zeros_like(weight, memory_format=torch.preserve_format),
+            }
+
+
+class KeptWeights:
+    """Copy of the weights, in memory, at the epoch that is to be kept so far."""
+
+    def __init__(self, network: nn.Module, keep: Keep) -> None:
+        self.epoch = 0
+        self.loss = math.inf
+        self.best_epoch = 0
+        self._best_loss = math.inf
+        self._keep = keep
+        self._live = {name: tensor.detach() for name, tensor in network.state_dict().items()}
+        self.tensors = {name: tensor.clone() for name, tensor in self._live.items()}
+
+    def offer(self, epoch: int, loss: float) -> None:
+        """Keep the weights as they are now if they are wanted."""
+        is_best = loss < self._best_loss
+        if is_best:
+            self.best_epoch, self._best_loss = epoch, loss
+        if is_best or self._keep == "last":
+            self.epoch, self.loss = epoch, loss
+            for name, tensor in self._live.items():
+                self.tensors[name].copy_(tensor)
+
+    def restore(self) -> None:
+        """Give the network the weights kept."""
+        for name, tensor in self.tensors.items():
+            self._live[name].copy_(tensor)
+
+    def record(self) -> dict[str, Any]:
+        """Which epochs are kept and best, as JSON types."""
+        return {
+            "epoch": self.epoch,
+            "loss": self.loss,
+            "best_epoch": self.best_epoch,
+            "best_loss": self._best_loss,
+        }
+
+    def restore_record(self, record: dict[str, Any]) -> None:
+        """Undo :meth:`record`."""
+        self.epoch, self.loss = record["epoch"], record["loss"]
+        self.best_epoch, self._best_loss = record["best_epoch"], record["best_loss"]

@@ -1,0 +1,1 @@
+"""What runs a plan: this process or a Ray cluster; and what it will cost."""

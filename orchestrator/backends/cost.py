@@ -1,0 +1,132 @@
+"""What a plan will cost on this machine, from a short calibration.
+
+A run's seconds follow from how many sequences it trains on and predicts, and from how many per
+second this machine does of each, with as many workers at once as will run. Early stopping, the
+start of Ray and other work on the machine are not in it.
+"""
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+
+from model.network import build_network, published
+from model.prediction import predict
+from model.training.loop import Examples, Precision, TrainingConfig, train
+from orchestrator.plan import Plan, PlannedRun
+
+_NUM_EXAMPLES = 600
+_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSize:
+    """How much a run computes."""
+
+    num_train: int
+    """Regions trained on; 0 for a scoring."""
+    num_val: int
+    """Regions validated on."""
+    num_test: int
+    """Regions predicted at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Sequences per second of one of several workers that run at once."""
+
+    train: float
+    """A step forward, back and of the optimizer."""
+    predict: float
+    """Forward only."""
+
+
+def calibrate(num_workers: int, precision: Precision = "float32", network: str = "paper") -> Rates:
+    """Measure a network, of `model.network.NETWORKS`, with some workers at once; takes seconds.
+
+    Each worker is a process with one thread, as runs are.
+    """
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        rates = list(pool.map(partial(_measure, precision, network), range(num_workers)))
+    return Rates(
+        train=float(np.mean([rate.train for rate in rates])),
+        predict=float(np.mean([rate.predict for rate in rates])),
+    )
+
+
+def run_seconds(run: PlannedRun, size: RunSize, rates: Rates) -> float:
+    """Seconds that a run takes, all of its epochs trained."""
+    training = run.spec.training
+    seconds = (1 + run.spec.average_strands) * size.num_test / rates.predict
+    if training is not None:
+        num_train = size.num_train * (2 if training.train_strands == "both" else 1)
+        num_val = size.num_val * (2 if training.val_strands == "both" else 1)
+        epoch = num_train / rates.train + num_val / rates.predict
+        seconds += training.num_epochs(math.ceil(num_train / training.batch_size)) * epoch
+    return seconds
+
+
+def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> float:
+    """Wall seconds of a plan: runs are given out in order as workers and needs allow.
+
+    Parameters
+    ----------
+    plan
+        The runs.
+    seconds
+        By run key; a run that is not in it is complete.
+    num_workers
+        Runs at once.
+    """
+    remaining = plan.without(run.key for run in plan if run.key not in seconds)
+    running: list[tuple[float, str]] = []
+    now = 0.0
+    while True:
+        while len(running) < num_workers and (run := remaining.next_ready()) is not None:
+            heapq.heappush(running, (now + seconds[run.key], run.key))
+        if not running:
+            return now
+        now, key = heapq.heappop(running)
+        remaining.complete(key)
+
+
+def _measure(precision: Precision, name: str, seed: int) -> Rates:
+    """Train and predict random sequences for a while."""
+    torch.set_num_threads(1)
+    config = published(name, num_tfs=1)
+    network = build_network(config, seed=seed)
+    rng = np.random.default_rng(seed)
+    examples = Examples(
+        sequences=rng.integers(0, 256, (_NUM_EXAMPLES, config.length_bp // 4), dtype=np.uint8),
+        labels=rng.integers(0, 2, (_NUM_EXAMPLES, 1)).astype(np.float32),
+    )
+    few = Examples(sequences=examples.sequences[:10], labels=examples.labels[:10])
+    training = TrainingConfig(lr=0.001, max_epochs=1, precision=precision)
+
+    def train_all() -> None:
+        train(network, examples, few, training, seed=seed)
+
+    def predict_all() -> None:
+        predict(network, examples.sequences)
+
+    train_all()  # the first one also warms up
+    return Rates(
+        train=2 * _NUM_EXAMPLES * _per_second(train_all),
+        predict=_NUM_EXAMPLES * _per_second(predict_all),
+    )
+
+
+def _per_second(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    times = 0
+    while (elapsed := time.perf_counter() - began) < _SECONDS:
+        work()
+        times += 1
+    return times / elapsed

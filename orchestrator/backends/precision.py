@@ -1,0 +1,246 @@
+"""Which precision trains faster here and as well: float32 or bfloat16.
+
+bfloat16 is chosen where all of this holds, and float32 anywhere else:
+
+- the processor multiplies bfloat16 by itself (AVX-512 BF16, or AMX); others emulate it, slowly;
+- it takes at most `MAX_TIME_RATIO` of float32's processor time to train the paper's network;
+- on a small problem, simulated sequences with motifs of JASPAR planted, its best validation loss
+  lies at most `LOSS_TOLERANCE` above float32's, after a training that has learnt something
+  (`LEARNT`).
+
+The check takes up to a minute. A workspace is checked once and keeps the answer, with what was
+measured, in `precision.json`: precision is part of a run's key, so with another answer a finished
+study would be run again. The answer stands on another machine and after an update of torch too; to
+have it checked anew, remove the file. On a cluster each node is checked
+(`orchestrator.backends.ray.precision`), and bfloat16 is chosen only where every one chooses it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import median
+from typing import Final, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.atomic import whole_file
+from data.motifs.database import jaspar_motifs
+from data.motifs.motif import sample_instances
+from data.packing import pack
+from model.device import one_thread
+from model.labels import UNRESOLVED
+from model.network import NetworkConfig, build_network
+from model.training.loop import Examples, Precision, TrainingConfig, train
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+MAX_TIME_RATIO: Final = 0.9
+"""Processor time in bfloat16, as a fraction of that in float32, at most."""
+LOSS_TOLERANCE: Final = 0.05
+"""What bfloat16's validation loss is above float32's, as a fraction of that, at most. Losses of
+two seeds differ by about as much."""
+LEARNT: Final = 0.8
+"""Validation loss, as a fraction of the one that knows only how many regions are bound, at most."""
+
+_TFS: Final = ("SPI1", "GATA1", "CEBPB")
+_BOUND: Final = 0.4
+_UNRESOLVED: Final = 0.2
+_ROUNDS: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the trainings of a check came to."""
+
+    time_ratio: float
+    """Processor time of a training in bfloat16 over that in float32."""
+    loss_float32: float
+    """Best validation loss."""
+    loss_bfloat16: float
+    """Best validation loss."""
+    loss_constant: float
+    """Validation loss of the fraction of bound cells as every prediction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionChoice:
+    """Which precision was chosen, why and where."""
+
+    precision: Precision
+    reason: str
+    """In words."""
+    processor: str
+    """Of the machine that was checked."""
+    torch: str
+    """Version of torch there."""
+    measured: Measured | None = None
+    """None where the processor decided."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a check trains."""
+
+    network: NetworkConfig = NetworkConfig(num_tfs=len(_TFS))  # noqa: RUF009 - frozen
+    training: TrainingConfig = TrainingConfig(lr=0.003, max_epochs=20, random_strand=True)  # noqa: RUF009 - frozen
+    num_train: int = 2000
+    num_val: int = 500
+    seed: int = 0
+
+
+def processor() -> str:
+    """Name of this machine's processor, as torch knows it."""
+    return str(torch.cpu.get_capabilities().get("cpu_name", "unknown processor"))
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor has instructions that multiply bfloat16."""
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def check(problem: Problem | None = None) -> PrecisionChoice:
+    """Choose a precision for this machine; takes a minute where it can be bfloat16."""
+    if not multiplies_bfloat16():
+        return _choice("float32", f"{processor()} does not multiply bfloat16")
+    return judge(measure(problem or Problem()))
+
+
+def judge(measured: Measured) -> PrecisionChoice:
+    """Choose by what was measured."""
+    ratio = f"{1 / measured.time_ratio:.2f} times as fast as float32"
+    losses = f"{measured.loss_bfloat16:.4f} and {measured.loss_float32:.4f}"
+    if not measured.time_ratio <= MAX_TIME_RATIO:
+        return _choice("float32", f"bfloat16 is {ratio}", measured)
+    if not measured.loss_float32 <= LEARNT * measured.loss_constant:
+        return _choice("float32", "the check has learnt too little to compare", measured)
+    if not measured.loss_bfloat16 - measured.loss_float32 <= LOSS_TOLERANCE * measured.loss_float32:
+        return _choice("float32", f"validation losses differ, {losses}", measured)
+    return _choice("bfloat16", f"{ratio}, validation losses {losses}", measured)
+
+
+def measure(problem: Problem) -> Measured:
+    """Train a problem in both precisions, on one thread as runs do."""
+    rng = np.random.default_rng(problem.seed)
+    train_set, val_set = (simulated(num, rng) for num in (problem.num_train, problem.num_val))
+
+    def fit(precision: Precision, examples: Examples, max_epochs: int) -> tuple[float, float]:
+        """Processor seconds and best validation loss."""
+        network = build_network(problem.network, seed=problem.seed)
+        config = replace(problem.training, precision=precision, max_epochs=max_epochs)
+        began = time.process_time()
+        result = train(network, examples, val_set, config, seed=problem.seed)
+        return time.process_time() - began, result.best_val_loss
+
+    few = Examples(train_set.sequences[:200], train_set.labels[:200])
+    names: tuple[Precision, ...] = get_args(Precision)
+    with one_thread():
+        for name in names:
+            fit(name, few, max_epochs=1)  # the first one also warms up
+        short = [{name: fit(name, few, max_epochs=2)[0] for name in names} for _ in range(_ROUNDS)]
+        losses = {name: fit(name, train_set, problem.training.max_epochs)[1] for name in names}
+    bound = val_set.labels[val_set.labels != UNRESOLVED].mean()
+    constant = -(bound * np.log(bound) + (1 - bound) * np.log(1 - bound))
+    return Measured(
+        time_ratio=median(seconds["bfloat16"] / seconds["float32"] for seconds in short),
+        loss_float32=losses["float32"],
+        loss_bfloat16=losses["bfloat16"],
+        loss_constant=float(constant),
+    )
+
+
+def simulated(num: int, rng: np.random.Generator) -> Examples:
+    """Random sequences in which motifs of the TFs say which bind; some cells are unresolved."""
+    length = NetworkConfig(num_tfs=1).length_bp
+    bases = rng.integers(0, 4, (num, length), dtype=np.uint8)
+    labels: NDArray[np.int8] = (rng.random((num, len(_TFS))) < _BOUND).astype(np.int8)
+    for column, tf in enumerate(_TFS):
+        motif = jaspar_motifs()[tf][0]
+        rows = np.flatnonzero(labels[:, column])
+        # apart from one another, each in its third of the sequence
+        room = length // len(_TFS)
+        start = column * room + rng.integers(0, room - motif.length_bp + 1, len(rows))
+        at = start[:, None] + np.arange(motif.length_bp)
+        bases[rows[:, None], at] = sample_instances(motif, len(rows), 4.0, rng)
+    labels[rng.random(labels.shape) < _UNRESOLVED] = UNRESOLVED
+    return Examples(pack(bases), labels)
+
+
+def agreed(choices: Sequence[PrecisionChoice]) -> PrecisionChoice:
+    """Give the choice that all machines can train by: the first float32, or else the first.
+
+    One machine that trains slowly in bfloat16, or to another loss, decides for all, since the
+    precision is part of a run's key and any machine may be given any run.
+
+    Raises
+    ------
+    ValueError
+        There is no choice.
+    """
+    if not choices:
+        raise ValueError("no machine was checked; give one choice or more")
+    return next((choice for choice in choices if choice.precision == "float32"), choices[0])
+
+
+def settle(
+    workspace: Workspace, ask: Callable[[], Sequence[PrecisionChoice]] = lambda: [check()]
+) -> tuple[PrecisionChoice, bool]:
+    """Give the workspace's choice; where it has none, ask for one and keep it.
+
+    Parameters
+    ----------
+    workspace
+        Whose runs are to be trained.
+    ask
+        Checks the machines that train; the choice is bfloat16 only if it is on each of them.
+
+    Returns
+    -------
+    tuple of PrecisionChoice and bool
+        The choice, and whether it was made just now.
+
+    Raises
+    ------
+    RunError
+        The file of the choice cannot be read or written.
+    """
+    path = workspace.precision
+    if path.exists():
+        try:
+            values = json.loads(path.read_text())
+            measured = values.pop("measured")
+            choice = PrecisionChoice(
+                **values, measured=None if measured is None else Measured(**measured)
+            )
+            if choice.precision not in get_args(Precision):
+                raise ValueError(choice.precision)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunError(
+                f"{path}: cannot be read as a choice of precision; remove it to have it made anew, "
+                "or give --precision"
+            ) from error
+        return choice, False
+    choice = agreed(ask())
+    try:
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(asdict(choice), indent=1) + "\n")
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); free space or check rights"
+        ) from error
+    return choice, True
+
+
+def _choice(precision: Precision, reason: str, measured: Measured | None = None) -> PrecisionChoice:
+    return PrecisionChoice(
+        precision=precision,
+        reason=reason,
+        processor=processor(),
+        torch=torch.__version__,
+        measured=measured,
+    )

@@ -1,0 +1,70 @@
+"""Which precision each node of a cluster would choose, see `orchestrator.backends.precision`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.backends.precision import PrecisionChoice, Problem, check
+from orchestrator.backends.ray.session import session
+from orchestrator.errors import RunError
+
+ANSWER_SECONDS: Final = 600.0
+"""How long all nodes together may take: a check takes a minute, once a CPU of the node is free."""
+
+
+def check_nodes(address: str | None, problem: Problem | None = None) -> list[PrecisionChoice]:
+    """Check every node that trains, all at once; takes about a minute.
+
+    Parameters
+    ----------
+    address
+        Of the cluster; a Ray that this process is connected to already is taken in place of it.
+    problem
+        What to train; the usual one if None.
+
+    Returns
+    -------
+    list of PrecisionChoice
+        One for each node; `orchestrator.backends.precision.agreed` says what follows from them.
+
+    Raises
+    ------
+    RunError
+        The cluster cannot be reached or has no node with a CPU, or a node has not answered.
+    """
+    with session(None, address):
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        if not nodes:
+            raise RunError("no node of the Ray cluster has a CPU: give --precision float32")
+        answers = [_remote(node["NodeID"], problem) for node in nodes]
+        try:
+            choices: list[PrecisionChoice] = ray.get(answers, timeout=ANSWER_SECONDS)
+        except GetTimeoutError as error:
+            done, _ = ray.wait(answers, num_returns=len(answers), timeout=0)
+            late = [
+                node["NodeManagerAddress"]
+                for node, answer in zip(nodes, answers, strict=True)
+                if answer not in done
+            ]
+            for answer in answers:
+                ray.cancel(answer, force=True)
+            raise RunError(
+                f"node {', '.join(late)} has not checked its precision in {ANSWER_SECONDS:.0f} s; "
+                "wait until its CPUs are free, or give --precision float32"
+            ) from error
+        except (RayError, ImportError) as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise RunError(
+                f"a node cannot check its precision ({lines[-1].strip()}): give --precision float32"
+            ) from error
+        return choices
+
+
+def _remote(node_id: str, problem: Problem | None) -> Any:
+    here = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    asked: Any = ray.remote(check)
+    return asked.options(num_cpus=1, scheduling_strategy=here).remote(problem)

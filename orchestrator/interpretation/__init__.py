@@ -1,0 +1,1 @@
+"""What finished runs learnt: filters as motifs, through fine-tuning; contributions of bases."""

@@ -1,0 +1,252 @@
+"""What each base of some regions contributes to a prediction, kept in the workspace.
+
+``explain/<key>/<TF>-<method>-<regions>/``, complete or absent:
+
+=====================  ========================================================================
+file                   content
+=====================  ========================================================================
+regions.csv            a row a region: region_id, chrom, start, end, probability, logit, total
+contributions.parquet  a row a base: region_id, chrom, position (0-based), base, contribution
+contributions.bw       bigWig track; where regions overlap, the mean
+logos/<region>.svg     the first regions as logos
+=====================  ========================================================================
+
+Contributions are in logits, of the forward strand (`model.interpretation.attribution`).
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.atomic import whole_folder
+from data.dataset.region_table import RegionTable
+from data.dataset.sampling import Part
+from data.motifs.pwm import BASES
+from data.packing import unpack
+from data.schema import CHROM, END, START
+from data.sources.bed import BED3, read_bed
+from model.checkpoint import load
+from model.interpretation.attribution import Attributions, Method, attribute
+from model.prediction import predict
+from orchestrator.errors import RunError
+from orchestrator.interpretation.logos import save_contributions
+from orchestrator.interpretation.run_motifs import Tell
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.store import StoredRun
+from orchestrator.workspace import Workspace
+
+REGIONS_FILE: Final = "regions.csv"
+BASES_FILE: Final = "contributions.parquet"
+TRACK_FILE: Final = "contributions.bw"
+LOGOS_FOLDER: Final = "logos"
+NUM_LOGOS: Final = 20
+"""Regions drawn."""
+
+
+@dataclass(frozen=True)
+class StoredExplanation:
+    """Contributions, as stored."""
+
+    path: Path
+
+    @property
+    def regions(self) -> pd.DataFrame:
+        """A row a region."""
+        return pd.read_csv(self.path / REGIONS_FILE)
+
+    @property
+    def bases(self) -> pd.DataFrame:
+        """A row a base."""
+        return pd.read_parquet(self.path / BASES_FILE)
+
+
+def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDArray[np.int64]:
+    """Ids of the bound test regions with the highest predicted probability.
+
+    Raises
+    ------
+    RunError
+        If the test part has no bound region.
+    """
+    loaded = load_dataset(workspace)
+    selection = loaded.select(run.planned.spec.regions)
+    target = output_of(run, tf)
+    rows = selection.rows(Part.TEST)
+    rows = rows[selection.labels[rows, target] == 1]
+    if not len(rows):
+        raise RunError(f"run {run.key} has no bound test region of {tf}; give regions by --bed")
+    ids = selection.region_ids[rows]
+    probabilities = predict(load(run.path), loaded.regions.sequences[ids])[:, target]
+    return ids[np.argsort(-probabilities, kind="stable")[:num]]
+
+
+def bed_regions(path: Path, regions: RegionTable) -> tuple[NDArray[np.int64], int]:
+    """Ids of the dataset's regions that overlap a BED file's rows; the rows that overlap none.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    RunError
+        If nothing overlaps.
+    """
+    batch = read_bed(path, BED3)
+    codes, names = batch.text(CHROM)
+    starts, ends = batch.integers(START), batch.integers(END)
+    found: list[NDArray[np.int64]] = []
+    num_missed = 0
+    for code, name in enumerate(names):
+        here = np.flatnonzero(regions.lies_on([str(name)]))
+        for row in np.flatnonzero(codes == code):
+            # regions are sorted and of one width, so their ends are sorted too
+            first = np.searchsorted(regions.end[here], starts[row], side="right")
+            last = np.searchsorted(regions.start[here], ends[row], side="left")
+            num_missed += int(last <= first)
+            found.append(here[first:last])
+    ids = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+    ids = ids[regions.num_unknown[ids] == 0]
+    if not len(ids):
+        raise RunError(f"{path}: no row overlaps a region of the dataset; check its genome")
+    return ids, num_missed
+
+
+def explain(
+    run: StoredRun,
+    workspace: Workspace,
+    tf: str,
+    ids: NDArray[np.int64],
+    *,
+    method: Method = "deeplift",
+    tell: Tell = lambda step: None,
+) -> StoredExplanation:
+    """Compute the contributions of the bases of some regions, or give what was computed before.
+
+    Parameters
+    ----------
+    run
+        A finished run that was trained.
+    tf
+        One of its TFs.
+    ids
+        Regions of the dataset, in the order to show them.
+
+    Raises
+    ------
+    DataError, ModelError, RunError
+        If the run has no weights or does not know the TF, or the method does not fit.
+    """
+    target = output_of(run, tf)
+    digest = hashlib.blake2b(ids.astype(np.int64).tobytes(), digest_size=4).hexdigest()
+    folder = workspace.explained(run.key) / f"{tf}-{method}-{len(ids)}-{digest}"
+    if folder.is_dir():
+        return StoredExplanation(folder)
+    loaded = load_dataset(workspace)
+    sequences = loaded.regions.sequences[ids]
+    tell(f"{len(ids)} regions")
+    found = attribute(load(run.path), sequences, target=target, method=method)
+    tell("writing")
+    with whole_folder(folder, first_stays=True) as partial:
+        (partial / LOGOS_FOLDER).mkdir()
+        _write(partial, loaded, ids, found)
+    return StoredExplanation(folder)
+
+
+def output_of(run: StoredRun, tf: str) -> int:
+    """Which output of a run's network is a TF's.
+
+    Raises
+    ------
+    RunError
+        If it has none, or the run scored another run's network.
+    """
+    spec = run.planned.spec
+    if spec.training is None:
+        raise RunError(f"run {run.key} scored a network and has none of its own; name that")
+    names = [name.upper() for name in spec.regions.tfs]
+    if tf.upper() not in names:
+        raise RunError(f"run {run.key} has no {tf}; it has: {', '.join(spec.regions.tfs)}")
+    return names.index(tf.upper())
+
+
+def chromosome_sizes(loaded: LoadedDataset) -> dict[str, int]:
+    """Lengths of chromosomes, from the index of the genome that the dataset was built from.
+
+    Where that is no longer there, the end of each chromosome's last region.
+    """
+    regions = loaded.regions
+    sizes = {
+        name: int(regions.end[regions.lies_on([name])].max()) for name in regions.chromosomes()
+    }
+    for source in loaded.dataset.manifest["sources"]:
+        index = Path(f"{source['file']}.fai")
+        if index.is_file():
+            lengths = (line.split("\t")[:2] for line in index.read_text().splitlines())
+            sizes |= {name: int(length) for name, length in lengths if name in sizes}
+    return sizes
+
+
+def _write(
+    folder: Path, loaded: LoadedDataset, ids: NDArray[np.int64], found: Attributions
+) -> None:
+    regions = loaded.regions
+    length = found.contributions.shape[1]
+    table = pd.DataFrame(
+        {
+            "region_id": ids,
+            "chrom": regions.chrom_names[ids],
+            "start": regions.start[ids],
+            "end": regions.end[ids],
+            "probability": [1 / (1 + math.exp(-logit)) for logit in found.logits.tolist()],
+            "logit": found.logits,
+            "total": found.contributions.sum(axis=1),
+        }
+    )
+    table.to_csv(folder / REGIONS_FILE, index=False)
+    codes = unpack(regions.sequences[ids])
+    bases = pd.DataFrame(
+        {
+            "region_id": np.repeat(ids, length),
+            "chrom": np.repeat(regions.chrom_names[ids], length),
+            "position": (regions.start[ids][:, None] + np.arange(length)).ravel(),
+            "base": np.array(list(BASES))[codes.ravel()],
+            "contribution": found.contributions.ravel(),
+        }
+    )
+    bases.to_parquet(folder / BASES_FILE, index=False)
+    _write_track(folder / TRACK_FILE, bases, chromosome_sizes(loaded))
+    for row in table.head(NUM_LOGOS).to_dict("records"):
+        _draw(folder, row, bases[bases["region_id"] == row["region_id"]])
+
+
+def _draw(folder: Path, row: dict[Any, Any], bases: pd.DataFrame) -> None:
+    name = f"{row['chrom']}_{row['start']}_{row['end']}"
+    title = f"{row['chrom']}:{row['start'] + 1:,}-{row['end']:,}, p {row['probability']:.2f}"
+    save_contributions(
+        folder / LOGOS_FOLDER / f"{name}.svg",
+        "".join(bases["base"]),
+        bases["contribution"].to_numpy(),
+        title,
+    )
+
+
+def _write_track(path: Path, bases: pd.DataFrame, sizes: dict[str, int]) -> None:
+    """Write a bigWig of one value a base."""
+    # here, since it loads a compiler
+    from figwig import write_bigwig
+
+    means = bases.groupby(["chrom", "position"], sort=True)["contribution"].mean().reset_index()
+    starts = means["position"].to_numpy()
+    write_bigwig(
+        path,
+        sizes,
+        means["chrom"].astype(str).tolist(),
+        starts,
+        means["contribution"].to_numpy(),
+        ends=starts + 1,
+    )

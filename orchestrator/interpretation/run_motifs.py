@@ -1,0 +1,302 @@
+"""Filters of a finished run as motifs, kept in the workspace: a folder, complete or absent.
+
+``motifs/<key>/conv<layer>-<database>/``:
+
+==================  ===========================================================================
+file                content
+==================  ===========================================================================
+filters.json        what was read and how; for each filter its sites, regions, maximum, counts
+filters.meme        the motifs of the filters that fire, with their consensus
+filters.csv         a row a filter: state, information, best match, importance
+matches.parquet     every comparison: filter, matrix_id, name, p_value, q_value, offset, overlap,
+                    orientation
+importance.parquet  every filter and TF: squared_change, logit_change
+                    (`model.interpretation.importance`)
+logos.png           all logos on one sheet
+logos/<filter>.svg  the logo of a filter that matches
+==================  ===========================================================================
+
+Filters are numbered from 0, as in the authors' files. The regions are all of the run's, those it
+trained, validated and was tested on, as in the authors' notebooks; of these the ones predicted
+correctly are read. Importance is the mean over a sample of them.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.atomic import whole_folder
+from data.motifs.database import MotifDatabase
+from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
+from data.motifs.pwm import consensus, information_bits
+from model.checkpoint import load
+from model.interpretation.filters import FilterMotifs, correctly_predicted, count_sites
+from model.interpretation.importance import FilterImportance, filter_importance
+from model.prediction import predict
+from orchestrator.errors import RunError
+from orchestrator.interpretation.logos import Sheet, save_logo, save_sheet
+from orchestrator.runs.filter_files import FILTERS_FILE, filter_name, read_filters, write_filters
+from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import StoredRun
+from orchestrator.workspace import Workspace
+
+VERSION: Final = 1
+"""Raised when the same folder comes to mean another computation."""
+IMPORTANCE_REGIONS: Final = 500
+"""Regions at most that filters are silenced on: 20 ms each for 100 filters."""
+RECURRENT_IMPORTANCE_REGIONS: Final = 25
+"""The same where an LSTM follows the filters: a second each for 320 filters."""
+RULE: Final = ComparisonRule()
+
+TABLE_FILE: Final = "filters.csv"
+MATCHES_FILE: Final = "matches.parquet"
+IMPORTANCE_FILE: Final = "importance.parquet"
+SHEET_FILE: Final = "logos.png"
+LOGOS_FOLDER: Final = "logos"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StoredMotifs:
+    """The motifs of a run's filters, as stored."""
+
+    path: Path
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """Content of filters.json.
+
+        Raises
+        ------
+        RunError
+            If it is damaged.
+        """
+        try:
+            return json.loads((self.path / FILTERS_FILE).read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.path / FILTERS_FILE}: damaged ({error}); remove {self.path} and run again"
+            ) from None
+
+    @cached_property
+    def motifs(self) -> FilterMotifs:
+        """Counts of the filters."""
+        return read_filters(self.info)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The row of each filter."""
+        return pd.read_csv(self.path / TABLE_FILE, keep_default_na=False, na_values=[""])
+
+    @cached_property
+    def matches(self) -> pd.DataFrame:
+        """Every comparison made."""
+        return pd.read_parquet(self.path / MATCHES_FILE)
+
+    @cached_property
+    def importance(self) -> pd.DataFrame:
+        """Importance of every filter for every TF."""
+        return pd.read_parquet(self.path / IMPORTANCE_FILE)
+
+    def num_matched(self, alpha: float = ALPHA) -> int:
+        """Filters whose best match has a q-value below `alpha`."""
+        return int((self.table["q_value"] < alpha).sum())
+
+
+def run_motifs(
+    run: StoredRun,
+    workspace: Workspace,
+    database: MotifDatabase,
+    *,
+    layer: int = 1,
+    tell: Tell = lambda step: None,
+) -> StoredMotifs:
+    """Read the filters of a run, or give what was read before.
+
+    Parameters
+    ----------
+    run
+        A finished run that was trained.
+    database
+        Motifs to compare with.
+    layer
+        Which convolution, from 1.
+    tell
+        Told of each step.
+
+    Raises
+    ------
+    DataError, ModelError, RunError
+        If the run has no weights, the dataset has changed, or no region is predicted correctly.
+    """
+    folder = workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
+    if folder.is_dir():
+        if StoredMotifs(folder).info.get("version") == VERSION:
+            return StoredMotifs(folder)
+        shutil.rmtree(folder)  # of an older bindgrid
+    spec = run.planned.spec
+    num_layers = len(spec.network.conv_filters)
+    if not 1 <= layer <= num_layers:
+        raise RunError(f"run {run.key} has no convolution {layer}, it has {num_layers}")
+    if spec.training is None:
+        of = f", of run {spec.start.key}" if spec.start else ""
+        raise RunError(f"run {run.key} scored a network and has none of its own; name that{of}")
+    tell("predicting the run's regions")
+    loaded = load_dataset(workspace)
+    selection = loaded.select(spec.regions)
+    sequences = loaded.regions.sequences[selection.region_ids]
+    network = load(run.path)
+    right = correctly_predicted(predict(network, sequences), selection.labels)
+    tell("reading the filters")
+    motifs = count_sites(network, sequences[right], layer=layer)
+    tell(f"comparing with {database.name} (compiles for a minute, once on a machine)")
+    matches = match_filters(motifs.counts, database, RULE)
+    tell("silencing each filter")
+    recurrent = bool(spec.network.lstm_units) and layer == num_layers
+    most = RECURRENT_IMPORTANCE_REGIONS if recurrent else IMPORTANCE_REGIONS
+    sample = _sample(sequences[right], most)
+    importance = filter_importance(network, sample, layer=layer)
+    info = {
+        "version": VERSION,
+        "run": run.key,
+        "name": run.planned.name,
+        "tfs": list(spec.regions.tfs),
+        "database": database.name,
+        "rule": asdict(RULE),
+        "num_regions": len(sequences),
+        "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
+        "num_importance_regions": importance.num_regions,
+    }
+    tell("drawing logos")
+    with whole_folder(folder, first_stays=True) as partial:
+        (partial / LOGOS_FOLDER).mkdir()
+        _write(partial, info, motifs, matches, importance)
+    return StoredMotifs(folder)
+
+
+def _sample(sequences: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
+    """Regions to silence filters on: a fixed draw."""
+    num = min(most, len(sequences))
+    return sequences[np.sort(np.random.default_rng(0).choice(len(sequences), num, replace=False))]
+
+
+def _num_matched_shuffled(counts: NDArray[np.int64], database: MotifDatabase) -> int:
+    """How many filters match when the positions of each are shuffled: what chance gives."""
+    shuffled = np.random.default_rng(0).permuted(
+        np.arange(counts.shape[2])[None].repeat(len(counts), axis=0), axis=1
+    )
+    return match_filters(
+        np.take_along_axis(counts, shuffled[:, None], axis=2), database, RULE
+    ).num_matched()
+
+
+def _write(
+    folder: Path,
+    info: dict[str, Any],
+    motifs: FilterMotifs,
+    matches: MotifMatches,
+    importance: FilterImportance,
+) -> None:
+    write_filters(folder, motifs, info)
+    table = filter_table(motifs, matches, importance, info["tfs"])
+    table.to_csv(folder / TABLE_FILE, index=False)
+    match_table(matches).to_parquet(folder / MATCHES_FILE, index=False)
+    importance_table(importance, info["tfs"]).to_parquet(folder / IMPORTANCE_FILE, index=False)
+    titles = [_title(row) for row in table.to_dict("records")]
+    heading = f"{info['name']}: filters"
+    sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
+    save_sheet(folder / SHEET_FILE, sheet)
+    for index in np.flatnonzero(table["q_value"] < ALPHA).tolist():
+        path = folder / LOGOS_FOLDER / f"{filter_name(index)}.svg"
+        save_logo(path, motifs.frequencies[index], titles[index])
+
+
+def _title(row: dict[Any, Any]) -> str:
+    text = filter_name(row["filter"])
+    if row["state"] != "compared":
+        return f"{text}: {row['state']}"
+    if row["q_value"] < ALPHA:
+        return f"{text}: {row['match_name']}, q {row['q_value']:.1g}"
+    return text
+
+
+def filter_table(
+    motifs: FilterMotifs,
+    matches: MotifMatches,
+    importance: FilterImportance,
+    tfs: list[str],
+) -> pd.DataFrame:
+    """One row a filter: what it is, its best match, the TF that owes it most."""
+    table = best_matches(motifs, matches)
+    most = importance.squared_change.argmax(axis=1)
+    table["importance"] = importance.squared_change[np.arange(len(most)), most]
+    table["most_important_for"] = [tfs[index] for index in most]
+    return table
+
+
+def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
+    """One row a filter: what it is, and its best match."""
+    rows = []
+    bits = information_bits(motifs.frequencies).sum(axis=1)
+    for index, frequencies in enumerate(motifs.frequencies):
+        best = matches.best(index)
+        rows.append(
+            {
+                "filter": index,
+                "state": matches.states[index].value,
+                "consensus": consensus(frequencies),
+                "information_bits": bits[index],
+                "num_sites": motifs.num_sites[index],
+                "num_regions": motifs.num_regions[index],
+                "max_activation": motifs.max_activation[index],
+                "match_id": None if best is None else best.profile.matrix_id,
+                "match_name": None if best is None else best.profile.name,
+                "p_value": np.nan if best is None else best.p_value,
+                "q_value": np.nan if best is None else best.q_value,
+                "overlap": None if best is None else best.overlap,
+                "offset": None if best is None else best.offset,
+                "orientation": None if best is None else best.orientation,
+            }
+        )
+    return pd.DataFrame(rows).astype({"overlap": "Int64", "offset": "Int64"})
+
+
+def match_table(matches: MotifMatches) -> pd.DataFrame:
+    """One row a comparison."""
+    profiles, found = matches.database.profiles, matches.alignments
+    num_filters, num_profiles = found.p_values.shape
+    columns = np.tile(np.arange(num_profiles), num_filters)
+    return pd.DataFrame(
+        {
+            "filter": np.repeat(matches.compared, num_profiles),
+            "matrix_id": np.array([profile.matrix_id for profile in profiles])[columns],
+            "name": np.array([profile.name for profile in profiles])[columns],
+            "p_value": found.p_values.ravel(),
+            "q_value": matches.q_values.ravel(),
+            "offset": found.offsets.ravel(),
+            "overlap": found.overlaps.ravel(),
+            "orientation": np.where(found.reverse.ravel(), "-", "+"),
+        }
+    )
+
+
+def importance_table(importance: FilterImportance, tfs: list[str]) -> pd.DataFrame:
+    """One row a filter and TF."""
+    num_filters = len(importance.squared_change)
+    return pd.DataFrame(
+        {
+            "filter": np.repeat(np.arange(num_filters), len(tfs)),
+            "tf": tfs * num_filters,
+            "squared_change": importance.squared_change.ravel(),
+            "logit_change": importance.logit_change.ravel(),
+        }
+    )

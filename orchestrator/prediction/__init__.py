@@ -1,0 +1,1 @@
+"""Predictions by finished and imported models, and the files they are written to."""

@@ -1,0 +1,167 @@
+"""A TF's model as a folder for others (`orchestrator.prediction.predictors`): export and import."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data.atomic import whole_folder
+from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_config
+from orchestrator.errors import RunError
+from orchestrator.prediction.predictors import (
+    MODEL_FILE,
+    MODEL_VERSION,
+    Predictor,
+    check_folder,
+    open_model,
+)
+from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE
+from orchestrator.workspace import Workspace
+
+CARD_FILE = "README.md"
+_SHOWN = ("mcc", "auroc", "average_precision", "num_bound", "num_unbound", "num_test_regions")
+
+
+_WITHOUT_BINDGRID = (
+    "Without bindgrid: `weights.safetensors` is the state dict of the network whose sizes "
+    "`network.json` has; it reads one-hot DNA (channels A, C, G, T), and `output` in `model.json` "
+    "tells which of its logits is the TF's. Average the logits of both strands, take "
+    "sigmoid(slope * logit + intercept) by the replicate's calibration, and average the "
+    "replicates. `filters.meme` has the PWMs of the first layer."
+)
+
+
+def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
+    """Write a model folder; it appears in one rename, or not at all.
+
+    Parameters
+    ----------
+    licence
+        Under which others may use it, for the card.
+
+    Raises
+    ------
+    RunError
+        If something is at `folder`.
+    """
+    _refuse_existing(folder, "name another folder")
+    with whole_folder(folder) as partial:
+        records = []
+        for number, one in enumerate(predictor.replicates, start=1):
+            own = partial / f"replicate-{number}"
+            own.mkdir()
+            check_folder(one.folder)
+            for name in (WEIGHTS_FILE, CONFIG_FILE, MEME_FILE, FILTERS_FILE):
+                if (one.folder / name).is_file():
+                    shutil.copyfile(one.folder / name, own / name)
+            record = {
+                "folder": own.name,
+                "output": one.output,
+                "calibration": asdict(one.calibration),
+                "key": one.key,
+                "metrics": one.metrics,
+            }
+            records.append(record)
+        values = {
+            "version": MODEL_VERSION,
+            "name": predictor.name,
+            "tf": predictor.tf,
+            "source": predictor.source,
+            "licence": licence,
+            "replicates": records,
+            "about": predictor.about,
+        }
+        (partial / MODEL_FILE).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        (partial / CARD_FILE).write_text(_card(predictor, licence), encoding="utf-8")
+
+
+def import_model(workspace: Workspace, folder: Path, name: str | None = None) -> Predictor:
+    """Copy a model folder into a workspace, once every network of it was loaded.
+
+    Parameters
+    ----------
+    name
+        To call it by; its own if None.
+
+    Raises
+    ------
+    ModelError, RunError
+        If it is no model folder, is not whole, or the name is taken.
+    """
+    predictor = open_model(folder)
+    for one in predictor.replicates:
+        check_folder(one.folder)
+    predictor.members()
+    place = workspace.model(name or predictor.name)
+    _refuse_existing(place, "import it by another --name")
+    with whole_folder(place) as partial:
+        shutil.copytree(folder, partial, dirs_exist_ok=True)
+    return open_model(place)
+
+
+def _refuse_existing(folder: Path, remedy: str) -> None:
+    if folder.exists():
+        raise RunError(f"{folder}: something is there already; {remedy}")
+
+
+def _card(predictor: Predictor, licence: str) -> str:
+    """Model card, Markdown."""
+    about = predictor.about
+    config = load_config(predictor.replicates[0].folder)
+    lines = [
+        f"# Binding of {predictor.tf}",
+        "",
+        f"{predictor.source}, trained by bindgrid: probability that {predictor.tf} binds a region "
+        f"of {config.length_bp} bp.",
+        "",
+        "## How good it is",
+        "",
+        "On the test regions of each replicate, which it was neither trained nor validated on.",
+        "",
+        f"| replicate | {' | '.join(_SHOWN)} |",
+        f"| --- |{' --- |' * len(_SHOWN)}",
+    ]
+    for number, one in enumerate(predictor.replicates, start=1):
+        cells = (_cell(one.metrics.get(name)) for name in _SHOWN)
+        lines.append(f"| {number} | {' | '.join(cells)} |")
+    lines += ["", "## What it was trained on", "", *_data(about)]
+    lines += [
+        "",
+        "## Licence",
+        "",
+        licence,
+        "",
+        "## How to use it",
+        "",
+        f"`bindgrid import-model DIR`, then `bindgrid predict {predictor.name} ...`.",
+        "",
+        _WITHOUT_BINDGRID,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _data(about: Mapping[str, Any]) -> list[str]:
+    regions = about["regions"]
+    split = f"split by {regions['split']}"
+    if regions["test_chroms"]:
+        split += f", tested on {', '.join(regions['test_chroms'])}"
+    lines = [f"- Regions: {regions['view']} view, {split}."]
+    if about["pretrained_on"]:
+        lines.append(f"- Pre-trained on {', '.join(about['pretrained_on'])}.")
+    added = about.get("added") or {}
+    for file in added.get("files", ()):
+        peaks = file["peaks"]
+        lines.append(
+            f"- Peaks of {file['biosample']}: {Path(peaks['file']).name}, {file['num_peaks']:,} "
+            f"rows, sha256 {peaks['sha256']}; sites {added['sites']}."
+        )
+    for source in about["sources"]:
+        lines.append(f"- {Path(source['file']).name}, sha256 {source['sha256']}.")
+    return lines
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,153 @@
+"""Predictions of regions and variants, batch by batch, to a file that appears whole or not at all.
+
+Told by the file's name: `.parquet`, `.bw` or `.bigwig` (tiles only), `.bed`, and tab-separated text
+for any other. A sequence with a base other than A, C, G and T has no prediction: null in Parquet,
+`NA` in text, no value in a bigWig, left out of BED.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.motifs.motif import Motif
+from data.packing import pack
+from data.queries.variants import VariantBatch, touched_motif
+from data.queries.windows import Windows
+from model.device import one_thread
+from model.ensemble import Member, Prediction, predict_ensemble
+from orchestrator.prediction.writers import Writer
+
+_AT_ONCE: Final = 10_000
+"""Sequences predicted between two notes on the progress."""
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the sequences."""
+
+    num: int
+    num_unknown: int
+    """With a base other than A, C, G and T: without a prediction."""
+
+
+def predict_codes(
+    members: Sequence[Member], codes: NDArray[np.uint8], usable: NDArray[np.bool_]
+) -> Prediction:
+    """Predict some of n sequences; the others' values are NaN.
+
+    Parameters
+    ----------
+    codes
+        Base codes, shape (n, L).
+    usable
+        Those to predict, shape (n,); they hold no unknown base.
+    """
+    found = predict_ensemble(members, pack(codes[usable]))
+    filled = []
+    for values in (found.probability, found.spread, found.logit):
+        column = np.full(len(codes), np.nan, dtype=np.float32)
+        column[usable] = values
+        filled.append(column)
+    return Prediction(probability=filled[0], spread=filled[1], logit=filled[2])
+
+
+def predict_windows(
+    members: Sequence[Member],
+    batches: Iterable[Windows],
+    writer: Writer,
+    on_progress: OnProgress = lambda num: None,
+) -> Counts:
+    """Predict windows and write them as they come."""
+    num = num_unknown = 0
+    with one_thread():
+        for windows in batches:
+            for first in range(0, len(windows.codes), _AT_ONCE):
+                part = slice(first, first + _AT_ONCE)
+                known = windows.known[part]
+                found = predict_codes(members, windows.codes[part], known)
+                writer.write(_window_table(windows, part, found))
+                num += len(known)
+                num_unknown += int((~known).sum())
+                on_progress(len(known))
+    return Counts(num, num_unknown)
+
+
+def predict_variants(
+    members: Sequence[Member],
+    batches: Iterable[VariantBatch],
+    writer: Writer,
+    motif: Motif | None,
+    on_progress: OnProgress = lambda num: None,
+) -> Counts:
+    """Predict both alleles of variants and write them as they come."""
+    num = num_unknown = 0
+    with one_thread():
+        for batch in batches:
+            usable = batch.usable
+            reference, alternative = (
+                predict_codes(members, codes, usable)
+                for codes in (batch.reference, batch.alternative)
+            )
+            writer.write(_variant_table(batch, reference, alternative, motif))
+            num += len(usable)
+            num_unknown += int((~usable).sum())
+            on_progress(len(usable))
+    return Counts(num, num_unknown)
+
+
+def _window_table(windows: Windows, part: slice, found: Prediction) -> pd.DataFrame:
+    columns: dict[str, object] = {}
+    if windows.chrom is not None and windows.start is not None and windows.end is not None:
+        columns = {
+            "chrom": windows.chrom[part],
+            "start": windows.start[part],
+            "end": windows.end[part],
+        }
+    columns |= {
+        "name": windows.name[part],
+        "probability": found.probability,
+        "spread": found.spread,
+    }
+    return pd.DataFrame(columns)
+
+
+def _variant_table(
+    batch: VariantBatch, reference: Prediction, alternative: Prediction, motif: Motif | None
+) -> pd.DataFrame:
+    variants = batch.variants
+    columns: dict[str, object] = {
+        "chrom": [variant.chrom for variant in variants],
+        "position": [variant.position + 1 for variant in variants],
+        "id": [variant.name for variant in variants],
+        "ref": [variant.reference for variant in variants],
+        "alt": [variant.alternative for variant in variants],
+        "ref_matches": ~batch.mismatch,
+        "ref_probability": reference.probability,
+        "alt_probability": alternative.probability,
+        "effect": alternative.probability - reference.probability,
+        "logit_effect": alternative.logit - reference.logit,
+        "spread": np.maximum(reference.spread, alternative.spread),
+    }
+    if motif is not None:
+        hit = touched_motif(batch, motif)
+        spans = [
+            f"{first}-{last}{'-' if reverse else '+'}" if touched else ""
+            for first, last, reverse, touched in zip(
+                hit.first, hit.last, hit.reverse, hit.touched, strict=True
+            )
+        ]
+        columns |= {
+            "motif": np.where(hit.touched, motif.matrix_id, ""),
+            "motif_positions": spans,
+            "motif_bits_change": np.where(
+                hit.touched & np.isfinite(hit.reference_bits) & np.isfinite(hit.alternative_bits),
+                hit.alternative_bits - hit.reference_bits,
+                np.nan,
+            ),
+        }
+    return pd.DataFrame(columns)

@@ -1,0 +1,277 @@
+"""What predicts a TF: the replicates of finished runs, or a model that was exported.
+
+A *model folder* is what `bindgrid export` writes and `bindgrid import-model` takes, and it needs no
+store to be used:
+
+==============================  ================================================================
+file                            content
+==============================  ================================================================
+model.json                      name, TF, replicates with their calibration and metrics, and what
+                                they were trained on; `version` of this format
+README.md                       the same for people
+replicate-<n>/                  weights.safetensors, network.json; filters.meme and .json, PWMs of
+                                the filters
+==============================  ================================================================
+
+Calibrations of runs are fitted to their validation regions once and kept in the workspace.
+"""
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from data.atomic import whole_file
+from data.dataset.sampling import Part
+from data.schema import NULL_LABEL
+from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
+from model.device import one_thread
+from model.ensemble import Calibration, Member, fit_calibration
+from model.prediction import both_strand_logits
+from orchestrator.errors import RunError
+from orchestrator.plan import Arm, PlannedRun
+from orchestrator.runs.find_run import find_run
+from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.workspace import Workspace
+
+MODEL_FILE: Final = "model.json"
+MODEL_VERSION: Final = 1
+"""Raised when an older program could not read a model folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicate:
+    """A network of a predictor."""
+
+    folder: Path
+    """Has its weights and config."""
+    output: int
+    calibration: Calibration
+    key: str
+    """Of the run that trained it."""
+    metrics: dict[str, Any]
+    """On its test regions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """What predicts a TF."""
+
+    name: str
+    tf: str
+    source: str
+    """What it is, for people."""
+    replicates: tuple[Replicate, ...]
+    about: dict[str, Any]
+    """What it was trained on and how, as JSON types."""
+
+    def members(self) -> tuple[Member, ...]:
+        """Load the networks.
+
+        Raises
+        ------
+        ModelError
+            If one cannot be loaded.
+        RunError
+            If they read sequences of different lengths.
+        """
+        members = tuple(
+            Member.load(one.folder, output=one.output, calibration=one.calibration)
+            for one in self.replicates
+        )
+        if len({member.length_bp for member in members}) > 1:
+            raise RunError(f"{self.name}: its networks read sequences of different lengths")
+        return members
+
+
+def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> Predictor:
+    """Find what predicts a TF.
+
+    Parameters
+    ----------
+    named
+        Name of an imported model; a run's key; or a TF, of which all replicates of the newest run
+        of the arm are taken.
+
+    Raises
+    ------
+    RunError
+        If there is none; names near ones.
+    """
+    folder = workspace.model(named)
+    if (folder / MODEL_FILE).is_file():
+        return open_model(folder)
+    store = RunStore(workspace)
+    imported = [path.parent.name for path in workspace.models.glob(f"*/{MODEL_FILE}")]
+    try:
+        run = find_run(store, named, arm)
+    except RunError as error:
+        near = difflib.get_close_matches(named, imported, n=3, cutoff=0.5)
+        hint = f"; imported models near: {', '.join(near)}" if near else ""
+        raise RunError(f"{error}{hint}") from None
+    spec = run.planned.spec
+    if spec.training is None:
+        raise RunError(f"run {run.key} scored a network and has none of its own; name that")
+    if len(spec.regions.tfs) > 1 and named == run.key:
+        raise RunError(f"run {run.key} is a multi-model; name one of its TFs and pass --arm multi")
+    tf = spec.regions.tfs[0]
+    if named != run.key:
+        tf = next(name for name in spec.regions.tfs if name.upper() == named.upper())
+    runs = [run] if named == run.key else replicates_of(store, run)
+    output = spec.regions.tfs.index(tf)
+    return Predictor(
+        name=named,
+        tf=tf,
+        source=f"{run.planned.name.rpartition(' ')[0]}, {len(runs)} replicates",
+        replicates=tuple(_replicate(workspace, one, tf, output) for one in runs),
+        about=_about(workspace, runs, tf),
+    )
+
+
+def replicates_of(store: RunStore, run: StoredRun) -> list[StoredRun]:
+    """All finished runs that differ from one by the replicate alone, in order."""
+    planned = run.planned
+    wanted = _without_replicate(planned)
+    found = {
+        other.replicate: stored
+        for stored, other in store.with_roles()
+        if _without_replicate(other) == wanted and _alike(planned, other)
+    }
+    found[planned.replicate] = run
+    return [found[number] for number in sorted(found)]
+
+
+def open_model(folder: Path) -> Predictor:
+    """Open a model folder.
+
+    Raises
+    ------
+    RunError
+        If it is none, is damaged, or a newer program wrote it.
+    """
+    path = folder / MODEL_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["version"] > MODEL_VERSION:
+            raise RunError(f"{path}: version {values['version']} is newer than this bindgrid")
+        return Predictor(
+            name=values["name"],
+            tf=values["tf"],
+            source=values["source"],
+            replicates=tuple(
+                Replicate(
+                    folder=folder / one["folder"],
+                    output=one["output"],
+                    calibration=Calibration(**one["calibration"]),
+                    key=one["key"],
+                    metrics=one["metrics"],
+                )
+                for one in values["replicates"]
+            ),
+            about=values["about"],
+        )
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}); give a folder that `bindgrid export` wrote"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: damaged ({error}); export the model again") from None
+
+
+def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
+    return {name: value for name, value in planned.role.items() if name != "replicate"}
+
+
+def _alike(one: PlannedRun, other: PlannedRun) -> bool:
+    """Whether two runs are of the same TFs and dataset, network, motif and training."""
+    return (
+        one.spec.regions.tfs == other.spec.regions.tfs
+        and one.spec.regions.dataset == other.spec.regions.dataset
+        and one.spec.network == other.spec.network
+        and one.spec.motif == other.spec.motif
+        and one.spec.training == other.spec.training
+    )
+
+
+def _replicate(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Replicate:
+    metrics = run.metrics
+    return Replicate(
+        folder=run.path,
+        output=output,
+        calibration=calibration_of(workspace, run, tf, output),
+        key=run.key,
+        metrics={**metrics, **metrics.get("per_tf", {}).get(tf, {})},
+    )
+
+
+def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Calibration:
+    """Calibration of a run's network for a TF, fitted to its validation regions once.
+
+    A penalized regression that learnt from the validation regions too is left as it is: there is
+    nothing to calibrate it by, and its probabilities are likelihood estimates already.
+
+    Raises
+    ------
+    DataError, RunError
+        If the dataset is no longer the one that the run was trained on.
+    """
+    training = run.planned.spec.training
+    if training is not None and training.learns_from_val:
+        return Calibration()
+    kept = workspace.calibration(run.key, tf)
+    if kept.is_file():
+        try:
+            return Calibration(**json.loads(kept.read_text()))
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{kept}: damaged ({error}); remove it and run again") from None
+    loaded = load_dataset(workspace)
+    selection = loaded.select(run.planned.spec.regions)
+    rows = selection.rows(Part.VAL)
+    labels = selection.labels[rows, output]
+    rows, labels = rows[labels != NULL_LABEL], labels[labels != NULL_LABEL].astype(np.float32)
+    sequences = loaded.regions.sequences[selection.region_ids[rows]]
+    with one_thread():
+        logits = both_strand_logits(load(run.path), sequences, output=output)
+    fitted = fit_calibration(logits, labels)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(kept) as partial:
+        partial.write_text(json.dumps(asdict(fitted)))
+    return fitted
+
+
+def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> dict[str, Any]:
+    """What a predictor was trained on and how, as JSON types."""
+    dataset = load_dataset(workspace).dataset
+    spec = runs[0].planned.spec
+    start = spec.start
+    return {
+        "training": None if spec.training is None else asdict(spec.training),
+        "regions": {
+            "view": spec.regions.view,
+            "split": spec.regions.sampling.split,
+            "test_chroms": list(spec.regions.sampling.test_chroms),
+            "val_chroms": list(spec.regions.sampling.val_chroms),
+            "num_bound_sampled": spec.regions.sampling.num_bound,
+        },
+        "pretrained_on": [] if start is None else list(start.regions.tfs),
+        "sources": dataset.manifest["sources"],
+        "added": dataset.summary(tf).added if tf in dataset.tfs else None,
+    }
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a replicate's folder has what a network needs.
+
+    Raises
+    ------
+    RunError
+        If a file is missing.
+    """
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        if not (folder / name).is_file():
+            raise RunError(f"{folder / name}: not there; export the model again")

@@ -1,0 +1,95 @@
+"""What finished runs called bound on their test regions, read back from the run store."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from model.metrics import THRESHOLD
+from orchestrator.errors import RunError
+from orchestrator.report.statistics import Counts, outcome_counts
+from orchestrator.runs.store import PREDICTIONS_FILE, RunStore, StoredRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """A run's predictions of its n test regions of one TF."""
+
+    region_ids: NDArray[np.int64]
+    """Rows of the region table, shape (n,)."""
+    bound: NDArray[np.bool_]
+    """Labels, shape (n,)."""
+    probability: NDArray[np.float32]
+    """As the network gave it, not calibrated, shape (n,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls:
+    """A run's test regions and which of them it calls bound; n regions of one TF."""
+
+    bound: NDArray[np.bool_]
+    """Labels, shape (n,)."""
+    called: NDArray[np.bool_]
+    """Whether the probability is 0.5 or more, shape (n,)."""
+    regions: str
+    """Hash of the regions' ids and labels: the same for runs that can be compared pair by pair."""
+
+
+def read_calls(store: RunStore, keys: Iterable[str]) -> dict[str, Calls]:
+    """Read the calls of runs on one TF, by key.
+
+    Raises
+    ------
+    RunError
+        If predictions are missing or damaged.
+    """
+    return {key: _calls(store.open(key)) for key in keys}
+
+
+def joint_counts(runs: Sequence[Calls]) -> Counts:
+    """Numbers of regions by label and the calls of some runs, see `statistics.outcome_counts`.
+
+    Raises
+    ------
+    ValueError
+        If the runs were tested on different regions.
+    """
+    if len({run.regions for run in runs}) != 1:
+        raise ValueError("runs on different test regions have no joint outcomes")
+    return outcome_counts(runs[0].bound, *(run.called for run in runs))
+
+
+def read_predictions(run: StoredRun) -> Predictions:
+    """Read a run's predictions of its test regions, those of a resolved label.
+
+    Raises
+    ------
+    RunError
+        If they are missing or damaged.
+    """
+    path = run.path / PREDICTIONS_FILE
+    try:
+        table = pq.read_table(path, columns=["region_id", "label", "probability"])
+    except (OSError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RunError(f"{path}: damaged ({reason}); remove {run.path} and run again") from None
+    return Predictions(
+        region_ids=table["region_id"].to_numpy().astype(np.int64),
+        bound=table["label"].to_numpy() == 1,
+        probability=table["probability"].to_numpy(),
+    )
+
+
+def _calls(run: StoredRun) -> Calls:
+    found = read_predictions(run)
+    digest = hashlib.blake2b(found.region_ids.tobytes(), digest_size=8)
+    digest.update(found.bound.astype(np.int8).tobytes())
+    return Calls(
+        bound=found.bound,
+        called=found.probability >= THRESHOLD,
+        regions=digest.hexdigest(),
+    )

@@ -1,0 +1,242 @@
+"""Train, or score, one planned run in this process and put it into the run store."""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from data.dataset.region_table import RegionTable
+from data.dataset.sampling import Part
+from data.dataset.selection import Selection
+from data.dataset.store import Dataset
+from data.errors import DataError
+from model.checkpoint import load, load_state, save
+from model.device import one_thread
+from model.errors import ModelError, ProcessLostError
+from model.interpretation.filters import FilterMotifs, correctly_predicted, count_sites
+from model.metrics import evaluate_per_tf
+from model.network import BindingNetwork, build_network
+from model.prediction import predict
+from model.training.data_parallel import ALONE, OneProcess
+from model.training.loop import Epoch, Examples, StateFile, TrainingResult, train
+from model.transfer import transfer
+from orchestrator.errors import RunError
+from orchestrator.gpus import require_gpu
+from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.runs.filter_files import write_filters
+from orchestrator.runs.loaded_dataset import LoadedDataset, SharedTables, load_dataset
+from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
+from orchestrator.runs.progress import EpochNotes
+from orchestrator.runs.record import metrics_record, region_counts, write_json, write_predictions
+from orchestrator.runs.store import (
+    HISTORY_FILE,
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    RUN_FILE,
+    STORE_VERSION,
+    RunStore,
+)
+from orchestrator.spec import RunSpec
+from orchestrator.workspace import Workspace
+
+OnEpoch = Callable[[Epoch], None]
+
+
+def attempt(
+    planned: PlannedRun,
+    workspace: Workspace,
+    on_epoch: OnEpoch | None = None,
+    tables: SharedTables | None = None,
+    parallel: OneProcess = ALONE,
+    device: str = "cpu",
+) -> RunOutcome:
+    """Execute a run; a failure is written down and told, not raised.
+
+    Raises
+    ------
+    ProcessLostError
+        If another process that trains with this one is gone.
+    """
+    try:
+        execute(planned, workspace, on_epoch, tables, parallel, device)
+    except ProcessLostError:
+        raise
+    except Exception as error:  # one run's failure, of whatever kind, must not end the others
+        return failed(planned, workspace, error)
+    return RunOutcome(planned=planned, status="completed")
+
+
+def failed(planned: PlannedRun, workspace: Workspace, error: Exception) -> RunOutcome:
+    """Write down why a run failed, with the traceback, and tell it in one line."""
+    expected = isinstance(error, DataError | ModelError | RunError)
+    reason = str(error) if expected else f"{type(error).__name__}: {error}"
+    if isinstance(error, torch.OutOfMemoryError):
+        reason = "the GPU's memory is full: give fewer --runs-per-gpu"
+    reason = reason.splitlines()[0] if reason else type(error).__name__
+    text = "".join(traceback.format_exception(error))
+    RunStore(workspace).record_failure(planned, reason, text)
+    return RunOutcome(planned=planned, status="failed", error=reason)
+
+
+def execute(
+    planned: PlannedRun,
+    workspace: Workspace,
+    on_epoch: OnEpoch | None = None,
+    tables: SharedTables | None = None,
+    parallel: OneProcess = ALONE,
+    device: str = "cpu",
+) -> None:
+    """Execute a run and store it; a finished one is left as it is.
+
+    Parameters
+    ----------
+    on_epoch
+        Called after each epoch of training.
+    tables
+        Tables of the dataset, if they need not be read.
+    parallel
+        This process' part where several train; all execute the run, the first one stores it.
+    device
+        Where to train and to predict the test regions, "cpu" or "cuda", where dropout draws other
+        masks (`model.training.loop`); the first layer's filters are always read on the CPU.
+
+    Raises
+    ------
+    DataError, ModelError, RunError
+        If the run cannot be done; nothing is stored then.
+    ProcessLostError
+        If another process that trains with this one is gone.
+    """
+    store = RunStore(workspace)
+    # the first process says so for all, or the others would wait for one that trains nothing
+    if parallel.from_first(b"complete" if store.is_complete(planned.key) else b""):
+        return
+    if device != "cpu":
+        require_gpu()
+    spec = planned.spec
+    loaded = load_dataset(workspace, tables)
+    selection = loaded.select(spec.regions)
+    state_file = StateFile(path=workspace.training_state(planned.key))
+    first = parallel.rank == 0
+    noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
+    with one_thread(), noting as tell:
+        network = starting_network(spec, store, loaded.dataset)
+        examples = [
+            examples_of(loaded.regions, selection, selection.rows(part))
+            for part in (Part.TRAIN, Part.VAL)
+        ]
+        fit = partial(train, device=device, on_epoch=tell, parallel=parallel, state_file=state_file)
+        result = _train(spec, network, examples, fit)
+        if not first:
+            return
+        probabilities = _test_predictions(spec, network, loaded, selection, device)
+        filters = _filters(spec, network, loaded.regions, selection, probabilities)
+    test = selection.rows(Part.TEST)
+    per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
+
+    with store.writing(planned.key) as folder:
+        write_json(folder / RUN_FILE, {"version": STORE_VERSION, **planned.to_dict()})
+        write_json(folder / HISTORY_FILE, [asdict(epoch) for epoch in result.history])
+        write_predictions(folder / PREDICTIONS_FILE, spec, selection, probabilities)
+        if spec.training is not None:
+            save(folder, network, spec.network)
+        if filters is not None:
+            write_filters(folder, filters, {"tfs": spec.regions.tfs})
+        counts = region_counts(spec, selection, loaded)
+        write_json(folder / METRICS_FILE, metrics_record(result, per_tf, counts))
+    state_file.remove()
+
+
+@contextmanager
+def _noting_epochs(
+    planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None
+) -> Iterator[OnEpoch]:
+    """Give a function that notes an epoch where others can read it, and passes it on."""
+    notes = EpochNotes(workspace)
+
+    def tell(epoch: Epoch) -> None:
+        notes.leave(planned, epoch)
+        if on_epoch is not None:
+            on_epoch(epoch)
+
+    try:
+        yield tell
+    finally:
+        notes.clear(planned)
+
+
+def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Module:
+    """Build a run's network with the weights, and the motif, that its training starts from."""
+    if spec.start is not None and spec.layers == "all":
+        return load(store.open(spec.start.key).path)
+    network = build_network(spec.network, seed=spec.seed)
+    if spec.start is not None:
+        transfer(load_state(store.open(spec.start.key).path), network)
+    term = network.motif_term if isinstance(network, BindingNetwork) else None
+    if term is not None:
+        term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
+    return network
+
+
+def _train(
+    spec: RunSpec,
+    network: nn.Module,
+    examples: Sequence[Examples],
+    fit: Callable[..., TrainingResult],
+) -> TrainingResult:
+    """Call `fit`, which is `train` with all that the spec does not say, if there is to train."""
+    if spec.training is None:
+        return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
+    train_set, val_set = examples
+    return fit(network, train_set, val_set, spec.training, seed=spec.seed)
+
+
+def examples_of(regions: RegionTable, selection: Selection, rows: NDArray[np.int64]) -> Examples:
+    """Sequences and labels of some rows of a selection."""
+    return Examples(
+        sequences=regions.sequences[selection.region_ids[rows]], labels=selection.labels[rows]
+    )
+
+
+def _test_predictions(
+    spec: RunSpec,
+    network: nn.Module,
+    loaded: LoadedDataset,
+    selection: Selection,
+    device: str,
+) -> NDArray[np.float32]:
+    """Probabilities of the test regions, shape (n, T)."""
+    regions = loaded.regions
+    if spec.motif and spec.training is None:
+        motif = motif_named(spec.motif, loaded.dataset, spec.regions.tfs[0])
+        return motif_probabilities(motif, regions, selection)
+    ids = selection.region_ids[selection.rows(Part.TEST)]
+    probabilities = predict(
+        network, regions.sequences[ids], both_strands=spec.average_strands, device=device
+    )
+    if spec.training is None and spec.start is not None:
+        # a multi-model scored on one of its TFs
+        outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
+        probabilities = probabilities[:, outputs]
+    return probabilities
+
+
+def _filters(
+    spec: RunSpec,
+    network: nn.Module,
+    regions: RegionTable,
+    selection: Selection,
+    probabilities: NDArray[np.float32],
+) -> FilterMotifs | None:
+    """What activates the first layer on the test regions; None if none is predicted right."""
+    test = selection.rows(Part.TEST)
+    right = correctly_predicted(probabilities, selection.labels[test])
+    if spec.training is None or not right.any():
+        return None
+    return count_sites(network, regions.sequences[selection.region_ids[test[right]]])

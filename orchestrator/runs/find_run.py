@@ -1,0 +1,69 @@
+"""Which finished run a person means: by its key, or by a TF and an arm."""
+
+import difflib
+
+from orchestrator.errors import RunError
+from orchestrator.plan import CONTROLS, Arm
+from orchestrator.runs.store import RunStore, StoredRun
+
+
+def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
+    """Find a finished run with a network of its own.
+
+    Parameters
+    ----------
+    named
+        A key; or a TF, of which the newest run of the arm is taken that is not a control or a step
+        of a learning curve, unless there is no other. The `multi` arm of a TF is the
+        multi-model that its newest transfer started from, or else the newest that knows the TF.
+    arm
+        Only for a TF.
+
+    Raises
+    ------
+    RunError
+        If there is none.
+    """
+    if store.is_complete(named):
+        return store.open(named)
+    by_arm: dict[Arm, list[StoredRun]] = {"scratch": [], "transfer": [], "multi": []}
+    known: set[str] = set()
+    for run in store.completed():
+        found = trained_arm(run)
+        if found is not None:
+            by_arm[found].append(run)
+            known.update(run.planned.spec.regions.tfs)
+    tf = next((name for name in known if name.upper() == named.upper()), None)
+    if tf is None:
+        near = difflib.get_close_matches(named.upper(), sorted(known), n=3, cutoff=0.5)
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise RunError(f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}")
+    of_tf = {
+        name: [run for run in runs if tf in run.planned.spec.regions.tfs]
+        for name, runs in by_arm.items()
+    }
+    if arm == "multi" and of_tf["transfer"]:
+        start = of_tf["transfer"][-1].planned.spec.start
+        if start is not None and store.is_complete(start.key):
+            return store.open(start.key)
+    if not of_tf[arm]:
+        others = ", ".join(name for name, runs in of_tf.items() if runs)
+        raise RunError(f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}")
+    models = [run for run in of_tf[arm] if is_model(run)]
+    return (models or of_tf[arm])[-1]
+
+
+def is_model(run: StoredRun) -> bool:
+    """Whether a run is what its TF is to be predicted by."""
+    planned = run.planned
+    return planned.group not in CONTROLS and planned.spec.regions.sampling.train_fraction is None
+
+
+def trained_arm(run: StoredRun) -> Arm | None:
+    """Arm of a run by its spec; None for one that scored another run's network."""
+    spec = run.planned.spec
+    if spec.training is None:
+        return None
+    if spec.regions.view == "less-sparse":
+        return "multi"
+    return "scratch" if spec.start is None else "transfer"

@@ -1,0 +1,150 @@
+"""A dataset whose tables are read once per process, and what other processes are given of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.region_table import RegionTable
+from data.dataset.selection import Selection, select_individual, select_multi
+from data.dataset.store import Dataset
+from data.errors import DataError
+from orchestrator.errors import RunError
+from orchestrator.spec import RegionSpec, RunSpec
+from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedTables:
+    """Tables of a dataset, for other processes to use instead of reading their own.
+
+    All arrays are contiguous, so that a store of shared memory, such as Ray's, can give them
+    to many processes as they lie, read-only and without a copy.
+    """
+
+    regions_fingerprint: str
+    """The manifest's, of `regions`."""
+    regions: RegionTable
+    evidence: Mapping[tuple[str, str], NDArray[np.uint8]]
+    """Evidence codes, shape (N,), by TF and the content's hash."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all arrays."""
+        columns = [getattr(self.regions, column.name) for column in fields(self.regions)]
+        arrays = [*columns, *self.evidence.values()]
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
+class LoadedDataset:
+    """A dataset whose tables are read once per process and kept.
+
+    Parameters
+    ----------
+    path
+        The dataset.
+    tables
+        Taken in place of what they hold, if it is still the dataset's content; the rest is read.
+    """
+
+    def __init__(self, path: Path, tables: SharedTables | None = None) -> None:
+        self.dataset = Dataset.open(path)
+        self._regions_fingerprint: str = self.dataset.manifest["regions_fingerprint"]
+        same = tables is not None and tables.regions_fingerprint == self._regions_fingerprint
+        self._tables = tables if same else None
+        self.regions = self._tables.regions if self._tables else self.dataset.regions()
+        self._column = lru_cache(maxsize=256)(self._read_column)
+        self.select = lru_cache(maxsize=8)(self._select)
+
+    def _read_column(self, tf: str, fingerprint: str) -> NDArray[np.uint8]:
+        if self._tables is not None and (tf, fingerprint) in self._tables.evidence:
+            return self._tables.evidence[tf, fingerprint]
+        return self.dataset.evidence([tf])[:, 0]
+
+    def column(self, tf: str) -> NDArray[np.uint8]:
+        """Evidence codes of a TF, shape (N,)."""
+        return self._column(tf, self.dataset.summary(tf).fingerprint)
+
+    def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
+        """Evidence codes, shape (N, T), a copy."""
+        return np.stack([self.column(tf) for tf in tfs], axis=1)
+
+    def share(self, tfs: Iterable[str]) -> SharedTables:
+        """Give what is needed of the dataset for some TFs.
+
+        A TF that cannot be read is left out: the run that needs it says why.
+        """
+        evidence = {}
+        for tf in sorted(set(tfs)):
+            with suppress(DataError):
+                fingerprint = self.dataset.summary(tf).fingerprint
+                evidence[tf, fingerprint] = self._column(tf, fingerprint)
+        return SharedTables(
+            regions_fingerprint=self._regions_fingerprint, regions=self.regions, evidence=evidence
+        )
+
+    def _select(self, spec: RegionSpec) -> Selection:
+        """Draw the regions of a spec.
+
+        Raises
+        ------
+        RunError
+            If the dataset is not the one that the spec was made for.
+        DataError
+            If it has too few regions.
+        """
+        if self.dataset.fingerprint(spec.tfs) != spec.dataset:
+            raise RunError(
+                f"{self.dataset.path} has changed since this run was planned; plan it again"
+            )
+        if spec.view == "less-sparse":
+            return select_multi(
+                self.regions,
+                [self.column(tf) for tf in spec.tfs],
+                spec.sampling,
+                excluded=self.excluded(spec),
+                rows=spec.rows,
+            )
+        return select_individual(
+            self.regions,
+            self.column(spec.tfs[0]),
+            spec.sampling,
+            excluded=self.excluded(spec),
+            name=spec.tfs[0],
+        )
+
+    def excluded(self, spec: RegionSpec) -> NDArray[np.int64] | None:
+        """Ids of the regions that a spec leaves out for another model's sake."""
+        if spec.excluded is None:
+            return None
+        other = self.select(spec.excluded)
+        return other.region_ids if spec.view == "less-sparse" else other.seen_in_training()
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, tables: SharedTables | None, _manifest_mtime_ns: int) -> LoadedDataset:
+    return LoadedDataset(path, tables)
+
+
+def load_dataset(workspace: Workspace, tables: SharedTables | None = None) -> LoadedDataset:
+    """Load the workspace's dataset, once per process as long as it stays the same.
+
+    With `tables` what they hold is not read again.
+    """
+    manifest = workspace.dataset / "manifest.json"
+    mtime_ns = manifest.stat().st_mtime_ns if manifest.exists() else 0
+    return _loaded(workspace.dataset, tables, mtime_ns)
+
+
+def tfs_of(spec: RunSpec) -> set[str]:
+    """TFs whose evidence decides the regions and labels of a run."""
+    tfs: set[str] = set()
+    regions: RegionSpec | None = spec.regions
+    while regions is not None:
+        tfs.update(regions.tfs)
+        regions = regions.excluded
+    return tfs if spec.start is None else tfs | tfs_of(spec.start)

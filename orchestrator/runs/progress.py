@@ -1,0 +1,70 @@
+"""What is being trained right now: workers leave a note per epoch, whoever started them reads it.
+
+A file per run in the workspace, since that is what every backend and node shares. The notes are
+for eyes only: nothing depends on them, and one that cannot be written is left out.
+"""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from data.atomic import whole_file
+from model.training.loop import Epoch
+from orchestrator.plan import PlannedRun
+from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningNote:
+    """How far a run is."""
+
+    name: str
+    epoch: int
+    max_epochs: int
+    """0 where steps are counted and not epochs."""
+    val_loss: float
+
+    def __str__(self) -> str:
+        of_all = f"/{self.max_epochs}" if self.max_epochs else ""
+        return f"{self.name}: epoch {self.epoch}{of_all}, val. loss {self.val_loss:.4f}"
+
+
+class EpochNotes:
+    """The notes of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._folder = workspace.progress
+        self._since = time.time()
+
+    def leave(self, planned: PlannedRun, epoch: Epoch) -> None:
+        """Note that an epoch of a run is over."""
+        training = planned.spec.training
+        counts_epochs = training is not None and not training.min_steps
+        note = {
+            "name": planned.name,
+            "epoch": epoch.epoch,
+            "max_epochs": training.max_epochs if training is not None and counts_epochs else 0,
+            "val_loss": epoch.val_loss,
+        }
+        path = self._folder / f"{planned.key}.json"
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as partial:
+                partial.write_text(json.dumps(note))
+
+    def clear(self, planned: PlannedRun) -> None:
+        """Take the note of a run away."""
+        with suppress(OSError):
+            (self._folder / f"{planned.key}.json").unlink(missing_ok=True)
+
+    def read(self) -> list[RunningNote]:
+        """Notes left since this object was made, the furthest run first."""
+        notes = []
+        for path in self._folder.glob("*.json"):
+            try:
+                if path.stat().st_mtime >= self._since:
+                    notes.append(RunningNote(**json.loads(path.read_text())))
+            except FileNotFoundError:
+                continue  # the run has just ended
+        return sorted(notes, key=lambda note: (-note.epoch, note.name))

@@ -1,0 +1,76 @@
+"""What a finished run's folder holds: metrics, predictions and counts."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from data.dataset.sampling import Part
+from data.dataset.selection import Selection
+from data.schema import NULL_LABEL
+from model.metrics import Metrics, mean_metrics
+from model.training.loop import TrainingResult
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.spec import RunSpec
+
+
+def region_counts(spec: RunSpec, selection: Selection, loaded: LoadedDataset) -> dict[str, int]:
+    """Count regions by part and label, and test regions that pre-training has seen."""
+    test = selection.region_ids[selection.rows(Part.TEST)]
+    seen: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    if spec.start is not None:
+        seen = loaded.select(spec.start.regions).seen_in_training()
+    labels = selection.labels[selection.part != Part.TEST]
+    return {
+        "num_bound": int((labels == 1).sum()),
+        "num_unbound": int((labels == 0).sum()),
+        "num_train_regions": len(selection.rows(Part.TRAIN)),
+        "num_val_regions": len(selection.rows(Part.VAL)),
+        "num_test_regions": len(test),
+        "num_test_regions_seen_in_pretraining": len(np.intersect1d(test, seen)),
+    }
+
+
+def metrics_record(
+    result: TrainingResult, per_tf: dict[str, Metrics], counts: dict[str, int]
+) -> dict[str, Any]:
+    """Give what `metrics.json` holds."""
+    mean = asdict(mean_metrics(per_tf))
+    del mean["num_bound"], mean["num_unbound"]
+    return {
+        **counts,
+        **mean,
+        "best_epoch": result.best_epoch,
+        "best_val_loss": result.best_val_loss,
+        "seconds": result.seconds,
+        "per_tf": {tf: asdict(metrics) for tf, metrics in per_tf.items()},
+    }
+
+
+def write_predictions(
+    path: Path, spec: RunSpec, selection: Selection, probabilities: NDArray[np.float32]
+) -> None:
+    """Write probabilities of the test regions, a column a TF, with their labels."""
+    test = selection.rows(Part.TEST)
+    labels, ids = selection.labels[test], selection.region_ids[test].astype(np.int32)
+    # nothing can be said of a cell without a label
+    row, column = np.nonzero(labels != NULL_LABEL)
+    table = pa.table(
+        {
+            "region_id": ids[row],
+            "tf": pa.DictionaryArray.from_arrays(column.astype(np.int32), list(spec.regions.tfs)),
+            "label": labels[row, column],
+            "probability": probabilities[row, column],
+        }
+    )
+    pq.write_table(table, path, compression="zstd")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file."""
+    path.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,89 @@
+"""Logging to MLflow beside the training, in a thread, never in its way."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from orchestrator.errors import RunError
+from orchestrator.plan import RunOutcome
+from orchestrator.runs.store import RunStore
+from orchestrator.tracking.sync import ViewTracker
+
+FLUSH_SECONDS = 60.0
+"""How long the end of a plan waits for what is still to be logged."""
+
+
+class BackgroundTracker:
+    """Logs runs from a thread of its own, so that training never waits for MLflow.
+
+    Where MLflow fails, `warn` is called with one line, once, and the rest is dropped: the run
+    store has it, and the next `sync` brings it. Used as a context manager; leaving it waits for
+    what is still to be logged.
+
+    Parameters
+    ----------
+    tracker : ViewTracker
+        Used by the thread alone from now on.
+    warn : callable
+        Called from the thread with a line for the user.
+    """
+
+    def __init__(self, tracker: ViewTracker, warn: Callable[[str], None]) -> None:
+        self._tracker = tracker
+        self._warn = warn
+        self._failed = False
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+
+    def __enter__(self) -> BackgroundTracker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def sync(self, store: RunStore) -> None:
+        """Log what MLflow lacks of a run store."""
+        self._jobs.put(lambda: self._tracker.sync(store))
+
+    def log(self, outcome: RunOutcome) -> None:
+        """Log a run that ended; a blocked one, which never started, is left out."""
+        planned = outcome.planned
+        if outcome.status == "completed":
+            store = RunStore(self._tracker.workspace)
+            self._jobs.put(lambda: self._tracker.log_run(store.open(planned.key)))
+        elif outcome.status == "failed":
+            error = outcome.error or ""
+            self._jobs.put(lambda: self._tracker.log_failure(planned, error))
+
+    def register(self, store: RunStore) -> None:
+        """Register the networks to use, once the runs that are to be logged are."""
+        self._jobs.put(lambda: self._tracker.register(store))
+
+    def close(self, timeout_seconds: float = FLUSH_SECONDS) -> None:
+        """Wait until all is logged, at most `timeout_seconds`."""
+        self._jobs.put(None)
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            self._warn(
+                f"MLflow at {self._tracker.uri} is slow: {self._jobs.qsize()} runs are not logged "
+                "yet; the next `bindgrid run` logs them"
+            )
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if self._failed:
+                continue
+            try:
+                job()
+            except RunError as error:
+                self._failed = True
+                self._warn(str(error))
+            except Exception as error:
+                # A fault of ours must neither stop the training nor pass in silence.
+                self._failed = True
+                logging.getLogger(__name__).debug("logging to MLflow failed", exc_info=True)
+                self._warn(f"logging to MLflow stopped: {type(error).__name__}: {error}")

@@ -1,0 +1,301 @@
+"""Networks in MLflow's model registry: `bindgrid-<TF>`, with the aliases transfer, scratch, best.
+
+An alias is a version of the model, a version is a finished run. Only runs that an alias has pointed
+to have one: hundreds of networks of 9 MB would help nobody, and every run's weights are in the run
+store.
+
+Which run an alias means is decided without a look at test regions. Of the TF's runs of an arm, of
+whatever experiment, those trained on most bound regions (as asked for: all before 1,000 before
+500) come first, since one wants a network that saw the most; among these the least validation
+loss decides, then the key. `best` is the first by that rule of both arms: where both were trained
+on the same regions, the arm of the lower validation loss. Controls and steps of a learning curve
+are no models. (A model of few regions that learnt from its validation regions too has a loss that
+flatters it.)
+
+What is registered needs nothing of bindgrid to predict (`orchestrator.tracking.served_model`)::
+
+    mlflow.pyfunc.load_model("models:/bindgrid-SPI1@best").predict(table)
+
+with a table that has a column `sequence`. Its files are artifacts of the MLflow run, under
+``model/``; the weights are a link to those of the run store where both lie on one file system.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote, urlparse
+
+from data.atomic import whole_folder
+from orchestrator.runs.find_run import is_model, trained_arm
+from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.tracking import served_model
+from orchestrator.tracking.client import Tracker
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+Alias = Literal["transfer", "scratch", "best"]
+
+PREFIX: Final = "bindgrid-"
+FOLDER: Final = "model"
+"""Where a run's artifacts have its network."""
+_LOADER: Final = "bindgrid_model"
+_ENTRY_MODULES: Final = ("checkpoint", "encoding")
+"""Of the package `model`, what the loader imports."""
+_REQUIREMENTS: Final = ("mlflow", "numpy", "pandas", "safetensors", "torch")
+_MAX_VERSIONS: Final = 1000
+
+
+class ModelTracker(Tracker):
+    """Registers networks of finished runs."""
+
+    def register(self, store: RunStore) -> int:
+        """Point the aliases of each TF's model to the runs that they mean now.
+
+        A run that MLflow does not have yet is left for the next time.
+
+        Returns
+        -------
+        int
+            Number of versions made now.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses a model.
+        RunError
+            If a run is damaged.
+        """
+        wanted = chosen_runs(store.completed())
+        if not wanted:
+            return 0
+        num_made = 0
+        with self._translated():
+            known = self._versions()
+            for tf, aliases in sorted(wanted.items()):
+                name = f"{PREFIX}{tf}"
+                versions = known.get(name)
+                if versions is None:
+                    self._make_model(name, tf)
+                    versions = {}
+                for alias, run in aliases.items():
+                    if run.key not in versions:
+                        made = self._make_version(name, run)
+                        if made is None:
+                            continue
+                        versions[run.key] = made
+                        num_made += 1
+                    of_run = versions[run.key]
+                    if alias not in of_run.aliases:
+                        self._client.set_registered_model_alias(name, alias, of_run.version)
+        return num_made
+
+    def forget_models(self, store: RunStore) -> int:
+        """Delete the versions that are of a run store's runs, and models without others.
+
+        Returns
+        -------
+        int
+            Number of versions deleted.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        num_deleted = 0
+        with self._translated():
+            for name, versions in self._versions().items():
+                ours = {
+                    key: found
+                    for key, found in versions.items()
+                    if Path(found.tags.get("run_folder", "")).parent == store.workspace.runs
+                }
+                num_deleted += len(ours)
+                if len(ours) == len(versions):
+                    self._client.delete_registered_model(name)
+                    continue
+                for found in ours.values():
+                    self._client.delete_model_version(name, found.version)
+        return num_deleted
+
+    def _versions(self) -> dict[str, dict[str, ModelVersion]]:
+        """Versions of the models that are there, by name and run key."""
+        models: dict[str, dict[str, ModelVersion]] = {}
+        token = None
+        while True:
+            page = self._client.search_registered_models(
+                f"name LIKE '{PREFIX}%'", max_results=_MAX_VERSIONS, page_token=token
+            )
+            models |= {model.name: {} for model in page}
+            token = page.token
+            if not token:
+                break
+        while models:
+            found = self._client.search_model_versions(
+                f"name LIKE '{PREFIX}%'", max_results=_MAX_VERSIONS, page_token=token
+            )
+            for one in found:
+                models[one.name][one.tags.get("key", f"version {one.version}")] = one
+            token = found.token
+            if not token:
+                break
+        return models
+
+    def _make_model(self, name: str, tf: str) -> None:
+        text = (
+            f"Whether {tf} binds a region. Give a table with a column `sequence` of A, C, G and T, "
+            "200 bp long; it returns `probability`, the mean of both strands. The aliases "
+            "`transfer` and `scratch` are the networks of each arm that were trained on most bound "
+            "regions, of these the one with the least validation loss; `best` is the better of "
+            "both by the same rule. Test regions decide nothing.\n\n"
+            f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
+        )
+        self._client.create_registered_model(name, description=text)
+
+    def _make_version(self, name: str, run: StoredRun) -> ModelVersion | None:
+        text = f"tags.key = '{run.key}' and attributes.status = 'FINISHED'"
+        experiments = [experiment.experiment_id for experiment in self._experiments()]
+        found = self._client.search_runs(experiments, text, max_results=1)
+        if not found:
+            return None
+        logged = found[0]
+        metrics = run.metrics
+        tags = {
+            "key": run.key,
+            "arm": str(trained_arm(run)),
+            "num_bound": str(metrics["num_bound"]),
+            "val_loss": f"{metrics['best_val_loss']:.6g}",
+            "run_folder": str(run.path),
+        }
+        self._put(run, logged)
+        return self._client.create_model_version(
+            name,
+            f"{logged.info.artifact_uri}/{FOLDER}",
+            run_id=logged.info.run_id,
+            tags=tags,
+            description=f"{logged.info.run_name}, trained and validated on {metrics['num_bound']} "
+            f"bound regions; validation loss {metrics['best_val_loss']:.4f}",
+        )
+
+    def _put(self, run: StoredRun, logged: Run) -> None:
+        """Put a run's network among its artifacts."""
+        if not self._is_own_database:
+            with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+                write_model(run, Path(folder), logged.info.run_id)
+                self._client.log_artifacts(logged.info.run_id, folder, FOLDER)
+            return
+        place = Path(unquote(urlparse(logged.info.artifact_uri).path)) / FOLDER
+        with whole_folder(place) as partial:
+            write_model(run, partial, logged.info.run_id)
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
+    """Give the run that each alias of each TF's model means; the rule is in the module's text."""
+    ranked: dict[str, dict[Alias, list[tuple[Any, StoredRun]]]] = {}
+    for run in runs:
+        arm = trained_arm(run)
+        if arm not in ("transfer", "scratch") or not (run.path / _WEIGHTS).exists():
+            continue
+        if not is_model(run):
+            continue
+        loss = run.metrics.get("best_val_loss", math.nan)
+        if not math.isfinite(loss):
+            continue
+        regions = run.planned.spec.regions
+        asked = regions.sampling.num_bound
+        rank = (-math.inf if asked is None else -asked, loss, run.key)
+        of_tf = ranked.setdefault(regions.tfs[0], {})
+        for alias in (arm, "best"):
+            of_tf.setdefault(alias, []).append((rank, run))
+    return {
+        tf: {alias: min(those)[1] for alias, those in by_alias.items()}
+        for tf, by_alias in ranked.items()
+    }
+
+
+_WEIGHTS: Final = "weights.safetensors"
+_CONFIG: Final = "network.json"
+
+
+def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
+    """Write what MLflow's pyfunc loads: a folder with the network and the code that reads it.
+
+    Parameters
+    ----------
+    folder
+        An empty one.
+    run_id
+        MLflow's, of the run.
+    """
+    with warnings.catch_warnings():
+        # MLflow's, about type hints of its own
+        warnings.simplefilter("ignore")
+        from mlflow.models import Model, ModelSignature
+        from mlflow.pyfunc import add_to_model
+        from mlflow.types.schema import ColSpec, Schema
+
+    code = folder / "data" / "code" / "model"
+    code.mkdir(parents=True)
+    for path in shipped_files():
+        shutil.copyfile(path, code / path.name)
+    (folder / "code").mkdir()
+    shutil.copyfile(served_model.__file__, folder / "code" / f"{_LOADER}.py")
+    shutil.copyfile(run.path / _CONFIG, folder / "data" / _CONFIG)
+    try:
+        os.link(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
+    pins = [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
+    (folder / "requirements.txt").write_text("\n".join([*pins, ""]))
+    environment = {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "build_dependencies": ["pip"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    (folder / "python_env.yaml").write_text(json.dumps(environment) + "\n")  # JSON is YAML
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", served_model.COLUMN)]),
+        outputs=Schema([ColSpec("double", served_model.PROBABILITY)]),
+    )
+    described = Model(artifact_path=FOLDER, run_id=run_id, signature=signature)
+    add_to_model(
+        described, loader_module=_LOADER, data="data", code="code", python_env="python_env.yaml"
+    )
+    described.save(str(folder / "MLmodel"))
+
+
+def shipped_files() -> list[Path]:
+    """Files of the package `model` that a network's loader needs, with what they import of it."""
+    import model
+
+    assert model.__file__ is not None
+    package = Path(model.__file__).parent
+    needed: dict[str, Path] = {}
+    waiting = list(_ENTRY_MODULES)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed[name] = package / f"{name}.py"
+            waiting += _imported(needed[name])
+    return [package / "__init__.py", *needed.values()]
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Names of the modules of `model` that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("model."):
+            yield str(node.module).removeprefix("model.")

@@ -1,0 +1,170 @@
+"""Motifs in MLflow: each run's filters matched to JASPAR, and what `bindgrid motifs` made of it.
+
+Comparing a run's filters with JASPAR takes half a second of a core, more than a training should
+wait for; so this is done when nothing trains: by `bindgrid mlflow sync`, and beside `bindgrid ui`,
+at the lowest priority. A run's ``matches.csv`` has the best match of each filter (of
+``filters.json``: the first layer, on the test regions predicted correctly) and is kept in the
+workspace, ``motifs/<key>/matches-<database>.csv``. The folders that `bindgrid motifs` and
+`bindgrid report` make, of all of a run's regions, go under ``motifs/``.
+
+Two tags of an MLflow run say what it has: ``filters_matched``, such as ``13 of 100``, and
+``motifs``, the folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from data.atomic import whole_file
+from orchestrator.errors import RunError
+from orchestrator.runs.filter_files import FILTERS_FILE, stored_filters
+from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.tracking.client import Tracker
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from data.motifs.database import MotifDatabase
+
+MATCHED_TAG: Final = "filters_matched"
+MOTIFS_TAG: Final = "motifs"
+MATCHES_FILE: Final = "matches.csv"
+
+
+class MotifTracker(Tracker):
+    """Adds motifs to runs that MLflow has."""
+
+    def log_motifs(self, store: RunStore) -> int:
+        """Log the folders of motifs that are there and that MLflow lacks.
+
+        Returns
+        -------
+        int
+            Number of folders logged now.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses them.
+        """
+        num_logged = 0
+        with self._translated():
+            for run, logged in self._logged_runs(store):
+                known = _logged(logged)
+                folders = [path for path in _folders(run, store) if path.name not in known]
+                for folder in folders:
+                    self._client.log_artifacts(
+                        logged.info.run_id, str(folder), f"{MOTIFS_TAG}/{folder.name}"
+                    )
+                if folders:
+                    names = " ".join([*known, *(folder.name for folder in folders)])
+                    self._client.set_tag(logged.info.run_id, MOTIFS_TAG, names)
+                num_logged += len(folders)
+        return num_logged
+
+    def log_matches(self, store: RunStore, tell: Callable[[str], None] = lambda step: None) -> int:
+        """Compare the filters of each run that MLflow has with JASPAR, if they are not yet.
+
+        Parameters
+        ----------
+        tell
+            Told of each run that is compared.
+
+        Returns
+        -------
+        int
+            Number of MLflow runs that have got their matches now.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses them.
+        RunError
+            If a run's filters are damaged.
+        """
+        from data.motifs.database import jaspar_database
+
+        num_logged = 0
+        with self._translated():
+            missing = [
+                (run, logged)
+                for run, logged in self._logged_runs(store)
+                if MATCHED_TAG not in logged.data.tags and (run.path / FILTERS_FILE).exists()
+            ]
+            if not missing:
+                return 0
+            database = jaspar_database()
+            for run, logged in missing:
+                tell(f"comparing the filters of {logged.info.run_name} with {database.name}")
+                path = stored_matches(run, store, database)
+                num_matched, num_filters = count_matches(path)
+                run_id = logged.info.run_id
+                self._client.log_text(run_id, path.read_text(), MATCHES_FILE)
+                self._client.set_tag(run_id, MATCHED_TAG, f"{num_matched} of {num_filters}")
+                num_logged += 1
+        return num_logged
+
+    def _logged_runs(self, store: RunStore) -> Iterator[tuple[StoredRun, Run]]:
+        """Yield each finished MLflow run of the run store's."""
+        runs = {run.key: run for run in store.completed()}
+        for experiment in self._experiments():
+            for logged in list(self._all_runs(experiment.experiment_id)):
+                key = logged.data.tags.get("key")
+                if key in runs and logged.info.status == "FINISHED":
+                    yield runs[key], logged
+
+
+def stored_matches(run: StoredRun, store: RunStore, database: MotifDatabase) -> Path:
+    """Give the table of a run's best matches, made unless it is there.
+
+    Raises
+    ------
+    RunError
+        If the run's filters are damaged.
+    """
+    from data.motifs.matches import match_filters
+    from orchestrator.interpretation.run_motifs import RULE, best_matches
+
+    path = store.workspace.motifs(run.key) / f"matches-{database.slug}.csv"
+    if not path.exists():
+        motifs = stored_filters(run.path)
+        table = best_matches(motifs, match_filters(motifs.counts, database, RULE))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            table.to_csv(partial, index=False)
+    return path
+
+
+def count_matches(path: Path) -> tuple[int, int]:
+    """Filters that match, and all filters, of a table of best matches.
+
+    Raises
+    ------
+    RunError
+        If it is damaged.
+    """
+    import pandas as pd
+
+    from data.motifs.matches import ALPHA
+
+    try:
+        q_values = pd.read_csv(path)["q_value"]
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({error}); remove it and run again") from None
+    return int((q_values < ALPHA).sum()), len(q_values)
+
+
+def _folders(run: StoredRun, store: RunStore) -> list[Path]:
+    """Complete folders of motifs of a run."""
+    folder = store.workspace.motifs(run.key)
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def _logged(run: Run) -> list[str]:
+    return run.data.tags.get(MOTIFS_TAG, "").split()

@@ -1,0 +1,186 @@
+"""The MLflow UI on a workspace, as a process of its own that ends with the command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import RunError
+from orchestrator.runs.store import RunStore
+from orchestrator.tracking.client import tracking_uri
+from orchestrator.tracking.sync import ViewTracker
+from orchestrator.workspace import Workspace
+
+START_SECONDS = 120.0
+"""How long the server may take to answer; some 10 s are usual."""
+
+_STOP_SECONDS = 10.0
+
+# One worker and no job runner: 0.5 GB and 10 s to start, against 3 GB and 30 s.
+_SERVER_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """An MLflow server that runs and answers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def serve_ui(
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    *,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serve the MLflow UI until Ctrl-C or SIGTERM. To be called from the main thread.
+
+    What the run store has and MLflow does not is logged before; filters that are not yet compared
+    with JASPAR are compared meanwhile, at the lowest priority.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose runs to show.
+    host, port : str, int
+        Where to listen.
+    announce : callable
+        Called with the address, once it answers; then with a line for each experiment, whose
+        address shows transfer beside scratch.
+
+    Raises
+    ------
+    RunError
+        If the port is taken, `MLFLOW_TRACKING_URI` is a server (which has a UI of its own), or
+        the UI does not start or ends by itself.
+    """
+    uri = tracking_uri(workspace)
+    if uri.startswith(("http://", "https://")):
+        raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
+    _check_free(host, port)
+    tracker, store = ViewTracker(workspace), RunStore(workspace)
+    tracker.sync(store)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with mlflow_server(workspace, uri, host, port) as server:
+            announce(server.url)
+            for name, link in tracker.views().items():
+                announce(f"{name}: {server.url}/{link}")
+            threading.Thread(
+                target=_match_filters, args=(ViewTracker(workspace), store), daemon=True
+            ).start()
+            status = server.process.wait()
+            raise RunError(f"the MLflow UI ended with status {status}: see {server.log}")
+    except KeyboardInterrupt:
+        return
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Iterator[Server]:
+    """Run an MLflow server with its UI for the length of a block.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where artifacts of experiments that the server makes itself go.
+    uri : str
+        Database to serve, such as ``sqlite:////home/me/mlflow.db``.
+    host, port : str, int
+        Where to listen.
+
+    Yields
+    ------
+    Server
+        The server, which answers.
+
+    Raises
+    ------
+    RunError
+        If the server ends or does not answer within `START_SECONDS`.
+    """
+    command = [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", uri),
+        *("--artifacts-destination", workspace.mlflow_artifacts.resolve().as_uri()),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+    ]
+    log = workspace.mlflow_log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **_SERVER_ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # a group of its own, so that all of its processes can be ended together
+            start_new_session=True,
+        )
+    try:
+        url = f"http://{host}:{port}"
+        _wait(process, url, log)
+        yield Server(url=url, process=process, log=log)
+    finally:
+        _stop(process)
+
+
+def _match_filters(tracker: ViewTracker, store: RunStore) -> None:
+    """Compare filters with JASPAR while somebody looks at the rest."""
+    with contextlib.suppress(OSError):
+        # on Linux of this thread alone: trainings on the machine go first
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    with contextlib.suppress(RunError):  # what `bindgrid mlflow sync` would tell
+        tracker.log_matches(store)
+
+
+def _check_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise RunError(
+                f"cannot listen on {host}:{port} ({error.strerror}): give another --port"
+            ) from error
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RunError(f"the MLflow UI ended with status {process.returncode}: see {log}")
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{url}/health", timeout=2.0),
+        ):
+            return
+        time.sleep(0.1)
+    raise RunError(f"the MLflow UI does not answer at {url} after {START_SECONDS:.0f} s: see {log}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+            break

@@ -1,0 +1,274 @@
+"""The trials of a tuning on disk, and what they come to.
+
+The trials are an Optuna study in a journal, a file of the workspace to which a line is added for
+each thing that happens. It survives its writer: a line that was cut off is dropped, and what was
+in the works when the last search ended is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any, Final
+
+from data.atomic import whole_file
+from model.training.loop import TrainingConfig
+from orchestrator.errors import RunError
+from orchestrator.tuning.folds import Tuning, derived_seed
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    import optuna
+
+LOSSES: Final = "losses"
+SECONDS: Final = "seconds"
+REASON: Final = "reason"
+_FIRST: Final = "first"
+
+MIN_TRIALS_FOR_IMPORTANCE: Final = 10
+"""Fewer trials cannot tell which parameter matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedTrial:
+    """Settings that were judged."""
+
+    number: int
+    """Counted from 0 in the order in which trials were begun; killed ones have a number too."""
+    training: TrainingConfig
+    losses: tuple[float, ...]
+    """Of each fold."""
+    seconds: float
+    """That it took."""
+    ended: float
+    """When, in seconds since the epoch."""
+
+    @property
+    def loss(self) -> float:
+        """Mean over the folds."""
+        return fmean(self.losses)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over the folds; NaN of a single one."""
+        return stdev(self.losses) if len(self.losses) > 1 else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningResult:
+    """What a tuning came to."""
+
+    tuning: Tuning
+    trials: tuple[TunedTrial, ...]
+    """The complete ones, in the order of their numbers."""
+    importances: dict[str, float]
+    """Share of each parameter in the variance of the loss (fANOVA), the largest first; empty
+    where there are fewer than `MIN_TRIALS_FOR_IMPORTANCE` trials."""
+
+    @property
+    def best(self) -> TunedTrial:
+        """The trial with the least loss; the first of equals."""
+        return min(self.trials, key=lambda trial: trial.loss)
+
+    @property
+    def first(self) -> TunedTrial:
+        """The trial of the settings that the experiment has."""
+        return next(trial for trial in self.trials if trial.training == self.tuning.first)
+
+    def gains(self) -> tuple[float, ...]:
+        """By how much the best loss is below the first one, in each fold of each TF."""
+        pairs = zip(self.first.losses, self.best.losses, strict=True)
+        return tuple(before - after for before, after in pairs)
+
+
+class TuningStudy:
+    """The Optuna study of a tuning, opened by the one process that holds the workspace.
+
+    What another process left undone is put in line again; and so are the experiment's own
+    settings as long as they are not judged.
+
+    Raises
+    ------
+    RunError
+        The journal cannot be read or written.
+    """
+
+    def __init__(self, tuning: Tuning, workspace: Workspace) -> None:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.tuning = tuning
+        self.workspace = workspace
+        self._path = workspace.tuning_log(tuning.key)
+        try:
+            self._mend()
+            backend = JournalFileBackend(str(self._path))
+            self.storage = optuna.storages.JournalStorage(backend)
+            self.study = optuna.create_study(
+                storage=self.storage,
+                study_name=tuning.key,
+                direction="minimize",
+                load_if_exists=True,
+            )
+            self._line_up()
+        except (OSError, ValueError, KeyError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise RunError(
+                f"{self._path}: the trials cannot be read or written ({reason}); make room or "
+                "mend the permissions, or remove the file to begin anew"
+            ) from error
+
+    def sampler(self) -> optuna.samplers.BaseSampler:
+        """Tree-structured Parzen estimator; a later search does not draw the same numbers again."""
+        import optuna
+
+        seed = derived_seed(self.tuning.seed, len(self.study.trials))
+        return optuna.samplers.TPESampler(seed=seed)
+
+    def num_complete(self) -> int:
+        """Count the trials that were judged."""
+        return len(self._trials("COMPLETE"))
+
+    def best_loss(self) -> float:
+        """Least loss so far."""
+        return min(_loss(trial) for trial in self._trials("COMPLETE"))
+
+    def try_again(self, trial: optuna.trial.FrozenTrial | optuna.Trial) -> None:
+        """Put a trial in line again that ended before its time."""
+        attributes = {
+            name: trial.user_attrs[name] for name in (_FIRST,) if name in trial.user_attrs
+        }
+        self.study.enqueue_trial(trial.params, user_attrs=attributes)
+
+    def result(self) -> TuningResult:
+        """Read what the complete trials came to.
+
+        Raises
+        ------
+        RunError
+            The experiment's own settings are not judged yet.
+        """
+        space, base = self.tuning.space, self.tuning.first
+        trials = tuple(
+            TunedTrial(
+                number=trial.number,
+                training=space.training(base, trial.params),
+                losses=tuple(trial.user_attrs[LOSSES]),
+                seconds=trial.user_attrs[SECONDS],
+                ended=_ended(trial),
+            )
+            for trial in self._trials("COMPLETE")
+        )
+        if not any(trial.training == base for trial in trials):
+            raise RunError(f"{self._path}: no trial of the experiment's own settings; tune again")
+        return TuningResult(tuning=self.tuning, trials=trials, importances=self._importances())
+
+    def _mend(self) -> None:
+        """Cut off half a line, and take away the lock, that a killed process left."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.with_name(self._path.name + ".lock").unlink(missing_ok=True)
+        if self._path.exists():
+            content = self._path.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(self._path, whole)
+
+    def _line_up(self) -> None:
+        for trial in self._trials("RUNNING"):
+            self.study.tell(trial.number, state=_state("FAIL"))
+            self.try_again(trial)
+        if not any(trial.user_attrs.get(_FIRST) for trial in self._trials("WAITING", "COMPLETE")):
+            first = self.tuning.space.parameters(self.tuning.first)
+            self.study.enqueue_trial(first, user_attrs={_FIRST: True})
+
+    def _trials(self, *states: str) -> list[optuna.trial.FrozenTrial]:
+        wanted = tuple(_state(state) for state in states)
+        return self.study.get_trials(deepcopy=False, states=wanted)
+
+    def _importances(self) -> dict[str, float]:
+        from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+        if self.num_complete() < MIN_TRIALS_FOR_IMPORTANCE:
+            return {}
+        evaluator = FanovaImportanceEvaluator(seed=0)
+        shares = get_param_importances(self.study, evaluator=evaluator)
+        return {name: float(share) for name, share in shares.items()}
+
+
+def _state(name: str) -> optuna.trial.TrialState:
+    from optuna.trial import TrialState
+
+    return TrialState[name]
+
+
+def _loss(trial: optuna.trial.FrozenTrial) -> float:
+    return float("nan") if trial.value is None else trial.value
+
+
+def _ended(trial: optuna.trial.FrozenTrial) -> float:
+    return 0.0 if trial.datetime_complete is None else trial.datetime_complete.timestamp()
+
+
+def write_chosen(result: TuningResult, workspace: Workspace) -> Path:
+    """Write the best settings, with what they are worth beside the experiment's own.
+
+    Returns
+    -------
+    Path
+        The file, for `read_training`.
+
+    Raises
+    ------
+    RunError
+        The file cannot be written.
+    """
+    tuning = result.tuning
+    path = workspace.tuned(tuning.name, tuning.key)
+    record: dict[str, Any] = {
+        "tf": "+".join(tuning.tfs),
+        "tuning": tuning.key,
+        "multi_model": tuning.multi.key,
+        "num_trials": len(result.trials),
+        "training": asdict(result.best.training),
+        "val_losses": result.best.losses,
+        "compared_with": {
+            "training": asdict(result.first.training),
+            "val_losses": result.first.losses,
+        },
+        "importances": result.importances,
+    }
+    try:
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(record, indent=1) + "\n")
+    except OSError as error:
+        raise RunError(f"{path}: cannot write ({error.strerror}); the trials are kept") from None
+    return path
+
+
+def read_training(path: Path) -> TrainingConfig:
+    """Read the settings that a tuning chose.
+
+    Parameters
+    ----------
+    path
+        A file that `bindgrid tune` wrote, or a JSON object with such a `training`.
+
+    Raises
+    ------
+    RunError
+        The file is not there or holds no settings.
+    """
+    try:
+        return TrainingConfig(**json.loads(path.read_text())["training"])
+    except OSError as error:
+        reason = error.strerror
+        raise RunError(f"{path}: cannot be read ({reason}); `bindgrid tune` writes it") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: holds no settings of a training ({type(error).__name__}: {error}); give a "
+            "file that `bindgrid tune` wrote"
+        ) from None

@@ -1,0 +1,197 @@
+"""A lab's TF gets the evidence that the build gives it, and nothing else changes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.dataset.store import Dataset
+from data.errors import DataError
+from data.motifs.motif import Motif
+from data.own_tf.edit import add_labels, remove_tf, source_genome
+from data.own_tf.labels import LabTF, PeakFile, label_lab_tf
+from data.own_tf.predicted_sites import SiteRule, find_motif
+from data.packing import encode
+from data.schema import Evidence
+from data.sources.build import build_dataset
+from data.sources.genome import Genome
+from tests.helpers.tiny import MOTIF, TinySources
+
+SPI1_PEAKS = {"K562": "chr1\t150\t250\t.", "HepG2": "chr2\t550\t650\t."}
+
+
+@pytest.fixture
+def built(tmp_path):
+    """The tiny dataset, of SPI1 and MAX."""
+    return build_dataset(TinySources().write(tmp_path / "sources"), tmp_path / "dataset")
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def sharp(sequence: str) -> Motif:
+    probabilities = np.full((4, len(sequence)), 0.01)
+    codes = encode(np.frombuffer(sequence.encode(), dtype=np.uint8))
+    probabilities[codes, np.arange(len(sequence))] = 0.97
+    return Motif("HAND", "MA0000.1", probabilities)
+
+
+def labelled(dataset: Dataset, tf: LabTF) -> list[int]:
+    path = source_genome(dataset)
+    assert path is not None
+    return label_lab_tf(dataset, tf, Genome(path)).codes.tolist()
+
+
+def test_the_same_peaks_and_sites_give_the_same_evidence_as_the_build(built, tmp_path):
+    site = write(tmp_path / "sites.bed", "chr1\t195\t205")
+    none = write(tmp_path / "none.bed", "chr2\t1\t9")
+    files = tuple(
+        PeakFile(
+            peaks=write(tmp_path / f"{biosample}.bed", line),
+            biosample=biosample,
+            sites=site if biosample == "K562" else none,
+        )
+        for biosample, line in SPI1_PEAKS.items()
+    )
+    assert labelled(built, LabTF(name="MINE", files=files)) == [4, 1, 1, 2]
+    assert (
+        labelled(built, LabTF(name="MINE", files=files)) == built.evidence(["SPI1"])[:, 0].tolist()
+    )
+
+
+def test_peaks_alone_make_a_region_bound(built, tmp_path):
+    peaks = write(tmp_path / "p.bed", SPI1_PEAKS["K562"])
+    file = PeakFile(peaks=peaks, biosample="K562")
+    labels = label_lab_tf(built, LabTF(name="MINE", files=(file,)), None)
+    assert labels.codes.tolist() == [4, 1, 1, 0]
+    assert labels.added["sites"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        (195, Evidence.BOUND),  # near the summit at 200
+        (120, Evidence.BOUND),  # further away, but in the peak 110-290
+        (300, Evidence.PEAK),  # outside the peak
+    ],
+)
+def test_sites_are_predicted_around_the_summit_and_then_in_the_whole_peak(tmp_path, place, code):
+    tiny = TinySources()
+    bases = tiny.genome["chr1"].replace(MOTIF, "C" * len(MOTIF))
+    tiny.genome["chr1"] = bases[:place] + MOTIF + bases[place + len(MOTIF) :]
+    dataset = build_dataset(tiny.write(tmp_path / "sources"), tmp_path / "dataset")
+    peaks = write(tmp_path / "p.bed", "chr1\t110\t290")
+    file = PeakFile(peaks=peaks, biosample="K562")
+    tf = LabTF(name="MINE", files=(file,), motif=sharp(MOTIF), rule=SiteRule(p_value=1e-6))
+    assert labelled(dataset, tf)[0] == code
+
+
+def test_a_hit_near_the_summit_goes_before_a_better_one_further_off(tmp_path):
+    tiny = TinySources()
+    bases = "C" * len(tiny.genome["chr1"])
+    near = MOTIF[:-1] + "C"
+    bases = bases[:230] + near + bases[230 + len(near) :]
+    tiny.genome["chr1"] = bases[:310] + MOTIF + bases[310 + len(MOTIF) :]
+    dataset = build_dataset(tiny.write(tmp_path / "sources"), tmp_path / "dataset")
+    # the site that counts lies in region 100-300, the better one at 310 lies outside
+    peaks = write(tmp_path / "p.bed", "chr1\t80\t340")
+    file = PeakFile(peaks=peaks, biosample="K562")
+    tf = LabTF(name="MINE", files=(file,), motif=sharp(MOTIF), rule=SiteRule(p_value=1e-5))
+    assert labelled(dataset, tf)[0] == Evidence.BOUND
+
+
+def test_own_accessibility_of_a_biosample_that_the_dataset_lacks(built, tmp_path):
+    peaks = write(tmp_path / "p.bed", "chr1\t150\t250")
+    opened = write(tmp_path / "dnase.bed", "chr1\t250\t420", "chr1\t1150\t1160", "chrX\t1\t5")
+    file = PeakFile(peaks=peaks, biosample="liver", accessible=opened)
+    # regions 100-300, 1000-1200 and 1100-1300 overlap the DNase peaks, 500-700 of chr2 does not
+    assert labelled(built, LabTF(name="MINE", files=(file,))) == [4, 1, 1, 0]
+
+
+def test_two_files_of_one_biosample_are_taken_together(built, tmp_path):
+    peaks = write(tmp_path / "p.bed", "chr1\t150\t250")
+    other = write(tmp_path / "o.bed", "chr1\t1040\t1060")
+    files = tuple(PeakFile(peaks=path, biosample="K562") for path in (peaks, other))
+    assert labelled(built, LabTF(name="MINE", files=files)) == [4, 4, 1, 0]
+
+
+def test_adding_changes_no_other_fingerprint_and_removing_undoes_it(built, tmp_path):
+    before = {path: path.read_bytes() for path in built.path.rglob("*") if path.is_file()}
+    fingerprint = built.fingerprint(["MAX", "SPI1"])
+    file = PeakFile(peaks=write(tmp_path / "p.bed", "chr1\t150\t250"), biosample="K562")
+    labels = label_lab_tf(built, LabTF(name="NKX2.1", files=(file,)), None)
+    added = add_labels(built, labels)
+    assert added.tfs == ("MAX", "NKX2.1", "SPI1")
+    assert added.fingerprint(["MAX", "SPI1"]) == fingerprint
+    assert {path: path.read_bytes() for path in before} == before
+    record = added.summary("NKX2.1").added
+    assert record is not None
+    assert record["files"][0]["biosample"] == "K562"
+    assert len(record["files"][0]["peaks"]["sha256"]) == 64
+    assert added.summary("MAX").added is None
+    remove_tf(added, "NKX2.1")
+    after = {path: path.read_bytes() for path in built.path.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
+    file = PeakFile(peaks=write(tmp_path / "p.bed", "chr1\t150\t250"), biosample="K562")
+    labels = label_lab_tf(built, LabTF(name="MINE", files=(file,)), None)
+    dataset = add_labels(built, labels)
+    with pytest.raises(DataError, match="added already; pass --replace"):
+        add_labels(dataset, labels)
+    add_labels(dataset, labels, replace=True)
+    for replace in (False, True):
+        for name in ("SPI1", "Spi1"):
+            theirs = label_lab_tf(built, LabTF(name=name, files=(file,)), None)
+            with pytest.raises(DataError, match="SPI1 is a TF of the dataset's own"):
+                add_labels(dataset, theirs, replace=replace)
+    with pytest.raises(DataError, match="SPI1 is a TF of the dataset's own and stays"):
+        remove_tf(dataset, "SPI1")
+    with pytest.raises(DataError, match="no TF named 'MIN'; near: MINE"):
+        remove_tf(dataset, "MIN")
+
+
+@pytest.mark.parametrize(
+    ("line", "biosample", "words"),
+    [
+        ("1\t150\t250", "K562", ["names chromosomes like '1'"]),
+        ("chrUn\t150\t250", "K562", ["no row on a chromosome that has regions", "'chrUn'"]),
+        ("chr1\t2990\t3010", "K562", ["row 1", "chr1 ends at 3000", "same assembly"]),
+        ("chr1\t800\t900", "K562", ["none of 1 summits", "0 lie in a region at all"]),
+        ("chr2\t550\t650", "K562", ["none of 1 summits", "accessible in K562", "1 lie"]),
+        ("chr1\t150\t250", "k562", ["no biosample named 'k562'", "near: K562", "--accessible"]),
+        ("chr1\t150\t250", "liver", ["there are: HepG2, K562"]),
+    ],
+)
+def test_peaks_that_cannot_be_used_are_told(built, tmp_path, line, biosample, words):
+    file = PeakFile(peaks=write(tmp_path / "p.bed", line), biosample=biosample)
+    with pytest.raises(DataError) as caught:
+        labelled(built, LabTF(name="MINE", files=(file,)))
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "a,b", "../x", "-x"])
+def test_a_name_that_breaks_commands_or_paths_is_refused(name):
+    with pytest.raises(ValueError, match="cannot be a TF's name"):
+        LabTF(name=name, files=(PeakFile(peaks=Path("p"), biosample="K562"),))
+
+
+def test_motifs_by_name_matrix_and_file(tmp_path):
+    assert find_motif("spi1").matrix_id == "MA0080.5"
+    assert find_motif("MINE", "MA0764.2").tf == "ETV4"
+    meme = "MEME version 4\n\nMOTIF one\nletter-probability matrix: w= 2\n1 0 0 0\n0 0 1 0\n"
+    path = tmp_path / "m.meme"
+    path.write_text(meme)
+    assert find_motif("MINE", str(path)).probabilities.shape == (4, 2)
+    path.write_text(meme + meme.split("\n\n")[1].replace("one", "two"))
+    for given, words in (
+        (None, "no motif of 'MINE'"),
+        ("MA0764.99", "near: MA0764"),
+        (str(path), "0 of its 2 motifs are of MINE"),
+        (str(tmp_path / "none.meme"), "cannot be read"),
+    ):
+        with pytest.raises(DataError, match=words):
+            find_motif("MINE", given)

@@ -1,0 +1,296 @@
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from Bio import bgzf
+
+from data.dataset.store import Dataset
+from data.errors import DataError
+from data.packing import encode, unpack
+from data.schema import Evidence
+from data.sources.bed import read_bed
+from data.sources.build import build_dataset
+from data.sources.intervals import PEAKS_FORMAT
+from tests.helpers.tiny import TinySources, random_bases
+
+PAPER = Path(__file__).parents[4] / "shared" / "data" / "paper"
+
+
+def build(sources: TinySources, folder: Path, **options) -> Dataset:
+    return build_dataset(sources.write(folder / "sources"), folder / "dataset", **options)
+
+
+def evidence(dataset: Dataset, tf: str = "SPI1") -> list[int]:
+    return dataset.evidence([tf])[:, 0].tolist()
+
+
+def test_the_tiny_sources_give_the_evidence_worked_out_by_hand(tmp_path):
+    dataset = build(TinySources(), tmp_path)
+    # region 0: summit and site in K562; 1, 2: open in K562, nothing there; 3: summit in HepG2
+    assert evidence(dataset, "SPI1") == [4, 1, 1, 2]
+    # MAX was profiled in K562 alone, where region 3 is closed
+    assert evidence(dataset, "MAX") == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("peaks", "sites", "expected"),
+    [
+        ([], [], Evidence.UNBOUND),
+        (["K562"], [], Evidence.PEAK),
+        ([], ["K562"], Evidence.SITE),
+        (["K562"], ["K562"], Evidence.BOUND),
+        # a summit in one biosample and a site in the other do not make it bound
+        (["K562"], ["HepG2"], Evidence.SITE),
+        (["HepG2", "K562"], ["HepG2"], Evidence.BOUND),
+    ],
+)
+def test_overlap_states_and_the_maximum_over_biosamples(tmp_path, peaks, sites, expected):
+    tiny = TinySources(
+        dhs=["chr1\t100\t300\t1\t5\t2\t0,1,"],
+        # rows on the other chromosome keep the files from being empty
+        peaks=[f"chr1\t150\t250\tE.SPI1.{b}\t9\t.\t200\t201\t0" for b in peaks]
+        + ["chr2\t1\t9\tE.SPI1.K562\t9\t.\t5\t6\t0"],
+        sites=[f"chr1\t195\t205\tE.{b}.SPI1\t0\t+" for b in sites]
+        + ["chr2\t1\t9\tE.K562.SPI1\t0\t+"],
+    )
+    assert evidence(build(tiny, tmp_path)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("summit", "overlaps"), [(99, False), (100, True), (299, True), (300, False)]
+)
+def test_a_summit_on_the_boundary_counts_by_half_open_intervals(tmp_path, summit, overlaps):
+    tiny = TinySources()
+    tiny.dhs = tiny.dhs[:1]
+    peak = f"chr1\t50\t350\tE.SPI1.K562\t9\t.\t{summit}\t{summit + 1}\t0"
+    tiny.peaks, tiny.sites = [peak], ["chr2\t1\t9\tE.K562.SPI1\t0\t+"]
+    assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK if overlaps else Evidence.UNBOUND]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "overlaps"), [(90, 100, False), (90, 101, True), (299, 309, True)]
+)
+def test_one_shared_base_makes_a_site_overlap(tmp_path, start, end, overlaps):
+    tiny = TinySources()
+    tiny.dhs = tiny.dhs[:1]
+    tiny.peaks = ["chr2\t1\t9\tE.SPI1.K562\t9\t.\t5\t6\t0"]
+    tiny.sites = [f"chr1\t{start}\t{end}\tE.K562.SPI1\t0\t+"]
+    assert evidence(build(tiny, tmp_path)) == [Evidence.SITE if overlaps else Evidence.UNBOUND]
+
+
+def test_a_summit_in_two_overlapping_regions_counts_for_both(tmp_path):
+    tiny = TinySources(peaks=["chr1\t1050\t1190\tE.SPI1.K562\t9\t.\t1150\t1151\t0"])
+    assert evidence(build(tiny, tmp_path)) == [3, 2, 2, 1]
+
+
+def test_a_peak_where_the_region_is_closed_does_not_count(tmp_path):
+    tiny = TinySources(peaks=["chr1\t1010\t1090\tE.SPI1.HepG2\t9\t.\t1050\t1051\t0"])
+    assert evidence(build(tiny, tmp_path))[1] == Evidence.UNBOUND
+
+
+def test_regions_are_the_middle_of_their_dhs_sorted_with_their_sequence(tmp_path):
+    tiny = TinySources()
+    tiny.dhs = ["chr2\t500\t700\t1\t5\t1\t0,", "chr1\t1001\t1100\t1\t5\t1\t0,"]
+    tiny.genome["chr10"] = random_bases(3)
+    tiny.dhs.append("chr10\t300\t500\t1\t5\t1\t0,")
+    regions = build(tiny, tmp_path).regions()
+    assert regions.chrom_names.tolist() == ["chr1", "chr2", "chr10"]
+    assert regions.start.tolist() == [950, 500, 300]
+    assert regions.end.tolist() == [1150, 700, 500]
+    text = tiny.genome["chr1"][950:1150].encode()
+    np.testing.assert_array_equal(
+        unpack(regions.sequences)[0], encode(np.frombuffer(text, dtype=np.uint8))
+    )
+    assert regions.gc[0] == np.float32((text.count(b"G") + text.count(b"C")) / 200)
+
+
+def test_order_of_rows_compression_and_headers_change_nothing(tmp_path):
+    plain = build(TinySources(), tmp_path / "plain")
+    shuffled = TinySources()
+    shuffled.dhs = ["track name=DHS", *shuffled.dhs[::-1]]
+    shuffled.peaks = ["# ReMap", "", *shuffled.peaks[::-1]]
+    sources = shuffled.write(tmp_path / "other" / "sources", compress=True)
+    other = build_dataset(sources, tmp_path / "other" / "dataset")
+    assert other.fingerprint(other.tfs) == plain.fingerprint(plain.tfs)
+
+
+def test_duplicates_are_collapsed_and_counted_and_unite_their_sources(tmp_path):
+    tiny = TinySources()
+    tiny.dhs.append("chr1\t1000\t1200\t2\t7\t1\t1,")  # the second region, in another sample
+    tiny.peaks.append(tiny.peaks[0])
+    dataset = build(tiny, tmp_path)
+    assert dataset.num_regions == 4
+    assert dataset.manifest["dropped"]["DHSs: duplicates"] == 1
+    assert dataset.manifest["dropped"]["peaks: duplicates"] == 1
+    assert dataset.accessibility("HepG2").tolist() == [True, True, True, True]
+
+
+def test_a_region_with_n_is_counted_and_flagged_and_keeps_its_evidence(tmp_path):
+    tiny = TinySources()
+    tiny.genome["chr1"] = tiny.genome["chr1"][:120] + "NN" + tiny.genome["chr1"][122:]
+    dataset = build(tiny, tmp_path)
+    assert dataset.regions().num_unknown.tolist() == [2, 0, 0, 0]
+    assert dataset.manifest["dropped"]["regions: with N, left out of every training and test"] == 1
+    assert evidence(dataset)[0] == Evidence.BOUND
+
+
+def test_names_as_in_unibinds_own_files_are_understood(tmp_path):
+    tiny = TinySources(sites=["chr1\t195\t205\tENCSR1.K562.SPI1.MA0080.5.pwm.bed\t0\t+"])
+    assert evidence(build(tiny, tmp_path))[0] == Evidence.BOUND
+
+
+def test_an_existing_dataset_gives_way_only_when_asked_to(tmp_path):
+    first = build(TinySources(), tmp_path)
+    with pytest.raises(DataError, match="pass --replace"):
+        build(TinySources(), tmp_path)
+    tiny = TinySources()
+    tiny.dhs = tiny.dhs[:2]
+    assert build(tiny, tmp_path, replace=True).num_regions == 2 != first.num_regions
+
+
+# what to change, and what the one line must say
+FAULTS = {
+    "too few columns": (("peaks", 1, "chr2\t550\t650"), ["peaks.bed: row 2", "columns"]),
+    "too many columns": (("sites", 1, "chr1\t1\t9\tE.K562.SPI1\t0\t+\t7"), ["row 2", "columns"]),
+    "start at end": (("dhs", 1, "chr1\t1200\t1200\t1\t5\t1\t0,"), ["dhs.bed: row 2", "1200"]),
+    "start after end": (("sites", 0, "chr1\t205\t195\tE.K562.SPI1\t0\t+"), ["sites.bed: row 1"]),
+    "negative start": (("dhs", 0, "chr1\t-1\t200\t1\t5\t1\t0,"), ["dhs.bed: row 1", "negative"]),
+    "past the end": (("dhs", 3, "chr2\t2900\t3100\t1\t5\t1\t0,"), ["dhs.bed: row 4", "3000"]),
+    "no number": (("peaks", 0, "chr1\tx\t9\tE.SPI1.K562\t9\t.\t5\t6\t0"), ["row 1", "'x'"]),
+    "no summit": (("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\t.\t6\t0"), ["row 1", "summit"]),
+    "summit outside": (
+        ("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\t9\t10\t0"),
+        ["peaks.bed: row 1", "summit 9"],
+    ),
+    "name without dots": (("peaks", 0, "chr1\t1\t9\tSPI1\t9\t.\t5\t6\t0"), ["row 1", "SPI1"]),
+    "TF without experiments": (
+        ("peaks", 1, "chr1\t1\t9\tE.YY1.K562\t9\t.\t5\t6\t0"),
+        ["peaks.bed: row 2", "YY1", "--skip-unlisted"],
+    ),
+    "unknown biotype in experiments": (
+        ("experiments", 2, "E2\tSPI1\tHepG3"),
+        ["experiments.tsv: row 3", "HepG3", "samples.tsv"],
+    ),
+    "unknown biotype in samples": (
+        ("samples", 3, "2\tfibroblast\tFibro"),
+        ["samples.tsv: row 4", "Fibro", "experiments.tsv"],
+    ),
+    "short row in samples": (("samples", 1, "0\tK562"), ["samples.tsv: row 2"]),
+    "source id twice": (("samples", 2, "0\tHepG2\tHepG2"), ["samples.tsv: row 3", "twice"]),
+    "unknown source id": (("dhs", 2, "chr1\t1\t9\t1\t5\t1\t7,"), ["dhs.bed: row 3", "'7'"]),
+    "no header": (("experiments", 0, "E0\tSPI1\tK562"), ["experiments.tsv: row 1", "experiment"]),
+    "chromosome style": (("dhs", 0, "1\t100\t300\t1\t5\t1\t0,"), ["dhs.bed", "genome.fa", "chr1"]),
+    "chromosome not in the genome": (
+        ("dhs", 0, "chr7\t100\t300\t1\t5\t1\t0,"),
+        ["dhs.bed", "genome.fa", "chr7"],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bad_rows_are_named_and_nothing_is_left_behind(tmp_path, fault):
+    (name, index, line), words = FAULTS[fault]
+    tiny = TinySources()
+    lines = getattr(tiny, name)
+    lines[index : index + 1] = [line]
+    with pytest.raises(DataError) as caught:
+        build(tiny, tmp_path)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+    assert [path.name for path in tmp_path.iterdir()] == ["sources"]
+
+
+@pytest.mark.parametrize("name", ["dhs", "peaks", "sites", "experiments", "samples", "genome"])
+def test_an_empty_or_missing_file_is_named(tmp_path, name):
+    sources = TinySources().write(tmp_path / "sources")
+    path = getattr(sources, name)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=f"{path.name}: .*empty"):
+        build_dataset(sources, tmp_path / "dataset")
+    path.unlink()
+    with pytest.raises(DataError, match=path.name):
+        build_dataset(sources, tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("name", ["dhs", "peaks", "sites", "experiments", "samples"])
+def test_a_truncated_gzip_is_named(tmp_path, name):
+    tiny = TinySources()
+    if name in ("dhs", "peaks", "sites"):
+        setattr(tiny, name, getattr(tiny, name) * 500)
+    sources = tiny.write(tmp_path / "sources", compress=True)
+    path = getattr(sources, name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(DataError, match=f"{path.name}: .*truncated"):
+        build_dataset(sources, tmp_path / "dataset")
+
+
+def test_unlisted_tfs_are_left_out_and_counted_when_asked_to(tmp_path):
+    tiny = TinySources()
+    tiny.peaks.append("chr1\t150\t250\tE.YY1.K562\t9\t.\t200\t201\t0")
+    dataset = build(tiny, tmp_path, skip_unlisted=True)
+    assert dataset.tfs == ("MAX", "SPI1")
+    assert dataset.manifest["dropped"]["peaks: of no listed experiment"] == 1
+
+
+def test_a_stale_index_is_noticed(tmp_path):
+    sources = TinySources().write(tmp_path / "sources")
+    other = TinySources(genome={"chr1": random_bases(1, 2000), "chr2": random_bases(2)})
+    other.dhs = [other.dhs[0], other.dhs[3]]
+    build_dataset(sources, tmp_path / "dataset")  # makes the index
+    index = sources.genome.with_name("genome.fa.fai").read_bytes()
+    sources = other.write(tmp_path / "sources")
+    sources.genome.with_name("genome.fa.fai").write_bytes(index)
+    with pytest.raises(DataError, match=r"index does not fit .*samtools faidx"):
+        build_dataset(sources, tmp_path / "dataset", replace=True)
+
+
+def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
+    sources = TinySources().write(tmp_path / "sources")
+    plain = build_dataset(sources, tmp_path / "plain")
+    packed = tmp_path / "sources" / "packed.fa.gz"
+    with bgzf.BgzfWriter(str(packed)) as file:
+        file.write(sources.genome.read_text())
+    other = build_dataset(dataclasses.replace(sources, genome=packed), tmp_path / "bgzf")
+    assert other.fingerprint(other.tfs) == plain.fingerprint(plain.tfs)
+
+
+def test_rows_are_found_behind_headers_and_blank_lines(tmp_path):
+    path = tmp_path / "peaks.bed"
+    good = "chr1\t1\t9\tE.SPI1.K562\t9\t.\t5\t6\t0\n"
+    path.write_text(f"# head\n\n{good}\n{good}# middle\nchr1\t9\t9\tE.SPI1.K562\t9\t.\t5\t6\t0\n")
+    with pytest.raises(DataError, match="row 7: start 9 is not before end 9"):
+        read_bed(path, PEAKS_FORMAT)
+
+
+@pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's data is not beside this checkout")
+def test_the_papers_data_gives_the_published_matrix_in_every_cell(tmp_path):
+    from data.sources.tables import SourceFiles
+
+    dataset = build_dataset(
+        SourceFiles(
+            dhs=PAPER / "dhs.bed.gz",
+            peaks=PAPER / "remap_peaks.bed.gz",
+            sites=PAPER / "unibind_tfbs.bed.gz",
+            experiments=PAPER / "experiments.tsv",
+            samples=PAPER / "samples.tsv",
+            genome=PAPER / "genome" / "hg38.dhs.fa.gz",
+        ),
+        tmp_path / "dataset",
+    )
+    expected = pq.read_table(PAPER / "expected_evidence.parquet")
+    regions = dataset.regions()
+    assert regions.chrom_names.tolist() == expected["chrom"].to_pylist()
+    np.testing.assert_array_equal(regions.start, expected["start"].to_numpy())
+    num_cells = 0
+    for tf in dataset.tfs:
+        codes = dataset.evidence([tf])[:, 0]
+        codes[codes == Evidence.SITE] = Evidence.PEAK  # the matrix does not tell them apart
+        np.testing.assert_array_equal(codes, expected[tf].to_numpy())
+        num_cells += len(codes)
+    assert num_cells == 58_991_166
+    assert os.path.getsize(dataset.path / "regions.parquet") < 25e6

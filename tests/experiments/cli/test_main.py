@@ -1,0 +1,321 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from data.dataset.store import Dataset
+from experiments.cli.console import complain
+from experiments.cli.drive import runner
+from experiments.cli.run_options import Backend
+from model.checkpoint import load_state
+from model.network import published
+from orchestrator.backends.cost import Rates
+from orchestrator.runs.store import RunStore
+from tests.helpers.tiny import TinySources, build_arguments
+
+
+@pytest.fixture
+def no_calibration(monkeypatch):
+    """Take a machine of known speed: measuring starts processes."""
+    rates = Rates(train=1000.0, predict=3000.0)
+    monkeypatch.setattr("orchestrator.backends.cost.calibrate", lambda *_: rates)
+
+
+TRANSFER = ["run", "transfer", "--backend", "local", "--pretrain-tfs", "ELF1,GABPA"]
+SHORT = ["--pretrain-epochs", "1", "--epochs", "1", "--tfs", "SPI1"]
+
+
+def test_build_show_export(bindgrid, tmp_path):
+    sources, place = TinySources().write(tmp_path / "sources"), tmp_path / "w"
+    code, out, _ = bindgrid("data", "build", *build_arguments(sources), "-w", place)
+    assert code == 0
+    assert "4 regions, 2 TFs" in out
+    code, out, _ = bindgrid("data", "show", "-w", place)
+    assert code == 0
+    assert all(word in out for word in ("SPI1", "MAX", "chr1 3", "chr2 1", "dhs.bed", "GC"))
+    code, out, _ = bindgrid("data", "show", "--tf", "SPI1", "-w", place)
+    assert "SPI1" in out
+    assert "MAX" not in out
+    code, _, _ = bindgrid("data", "export", tmp_path / "e.parquet", "-w", place)
+    table = pq.read_table(tmp_path / "e.parquet")
+    assert table.column_names == ["chrom", "start", "end", "MAX", "SPI1"]
+    assert str(table.schema.field("SPI1").type) == "uint8"
+    assert table["SPI1"].to_pylist() == [4, 1, 1, 2]
+
+
+def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.peaks[1] = "chr2\t650\t550\tE2.SPI1.HepG2\t9\t.\t600\t601\t0"
+    sources, place = tiny.write(tmp_path / "sources"), tmp_path / "w"
+    code, out, err = bindgrid("data", "build", *build_arguments(sources), "-w", place)
+    assert code == 2
+    assert out == ""
+    complaint = err.splitlines()[-1]
+    assert complaint.startswith("bindgrid: ")
+    assert "peaks.bed: row 2: " in complaint
+    assert not place.exists()
+
+
+def test_the_workspace_comes_from_the_environment(bindgrid, workspace, monkeypatch):
+    monkeypatch.setenv("BINDGRID_WORKSPACE", str(workspace.root))
+    code, out, _ = bindgrid("data", "show")
+    assert code == 0
+    assert "400 regions" in out
+
+
+def test_run_results_and_rerun(bindgrid, workspace, tmp_path):
+    arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
+    code, out, err = bindgrid(*arguments)
+    assert code == 0, err
+    assert "SPI1" in out
+    assert "3 runs, 0 complete already" in err
+    code, _, err = bindgrid(*arguments)
+    assert code == 0
+    assert "3 runs, 3 complete already" in err
+    code, _, _ = bindgrid("results", tmp_path / "r.csv", "-w", workspace.root)
+    assert code == 0
+    assert len((tmp_path / "r.csv").read_text().splitlines()) == 4
+    code, out, _ = bindgrid("results", "-w", workspace.root)
+    assert all(arm in out for arm in ("scratch", "transfer", "multi"))
+    assert workspace.mlflow_db.is_file()
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_calibration):
+    code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "--json", "-w", workspace.root)
+    assert code == 0
+    plan = json.loads(out)
+    assert plan["estimated_hours"] > 0
+    runs = plan["runs"]
+    assert runs[1].keys() >= {"experiment", "target", "group", "with_target", "replicate"}
+    assert [(r["arm"], r["tf"]) for r in runs] == [
+        ("multi", ""),
+        ("scratch", "SPI1"),
+        ("transfer", "SPI1"),
+    ]
+    assert runs[2]["needs"] == [runs[0]["key"]]
+    assert not workspace.runs.exists()
+    code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
+    assert "3 runs, of which 1 multi-models" in out
+
+
+def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
+    small: dict[str, Any] = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
+    monkeypatch.setattr(
+        "experiments.study.specs.published", lambda *a, **k: replace(published(*a, **k), **small)
+    )
+    arguments = [*TRANSFER, *SHORT, "--network", "danq", "-w", workspace.root]
+    code, _, err = bindgrid(*arguments, "--freeze", "conv", "--replicates", "1")
+    assert code == 0, err
+    runs = {run.planned.arm: run for run in RunStore(workspace).completed()}
+    assert {run.planned.spec.network.name for run in runs.values()} == {"danq"}
+    trainings = {arm: run.planned.spec.training for arm, run in runs.items()}
+    frozen = {arm: training.frozen for arm, training in trainings.items() if training}
+    assert frozen == {"multi": (), "scratch": (), "transfer": ("conv1",)}
+    assert runs["transfer"].planned.pretraining_set == "ELF1+GABPA, danq"
+    before, after = (load_state(runs[arm].path) for arm in ("multi", "transfer"))
+    assert torch.equal(after["conv1.conv.weight"], before["conv1.conv.weight"])
+    key = "lstm1.lstm.weight_ih_l0"
+    assert not torch.equal(after[key], before[key])
+    code, out, err = bindgrid("motifs", "SPI1", "-w", workspace.root)
+    assert code == 0, err
+    assert "of 8 filters match" in out
+    code, _, err = bindgrid("explain", "SPI1", "--regions", "top:2", "-w", workspace.root)
+    assert (code, "choose in-silico mutagenesis (method mutagenesis)" in err) == (2, True)
+    arguments = ["explain", "SPI1", "--regions", "top:2", "--method", "mutagenesis"]
+    code, _, err = bindgrid(*arguments, "-w", workspace.root)
+    assert code == 0, err
+
+
+def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch):
+    measured: list[str] = []
+
+    def calibrate(num_workers: int, precision: str, network: str) -> Rates:
+        measured.append(network)
+        return Rates(train=1.0, predict=3.0)
+
+    monkeypatch.setattr("orchestrator.backends.cost.calibrate", calibrate)
+    bindgrid(*TRANSFER, *SHORT, "--network", "danq", "--dry-run", "-w", workspace.root)
+    assert measured == ["danq"]
+
+
+def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspace):
+    arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
+    code, _, err = bindgrid(*arguments, "--stop-after", "1e-9")
+    assert code == 0, err
+    assert "stopped after 1e-09 hours with 3 of 3 runs to do" in err.splitlines()[-1]
+    code, _, err = bindgrid(*arguments)
+    assert code == 0
+    assert "stopped" not in err
+
+
+def test_experiments_can_be_run_together(bindgrid, workspace, no_calibration):
+    both = ["run", "transfer", "downsampling", *TRANSFER[2:], *SHORT, "--sizes", "all"]
+    code, out, _ = bindgrid(*both, "--replicates", "1", "--dry-run", "--json", "-w", workspace.root)
+    assert code == 0
+    runs = json.loads(out)["runs"]
+    assert [run["experiments"] for run in runs] == [["transfer", "downsampling"]] * 3
+    code, out, _ = bindgrid(*both, "--replicates", "1", "-w", workspace.root)
+    assert code == 0
+    assert all(name in out for name in ("transfer", "downsampling"))
+
+
+def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_regions(
+    bindgrid, workspace, no_calibration
+):
+    code, out, err = bindgrid(*TRANSFER, "--dry-run", "--json", "-w", workspace.root)
+    assert code == 0
+    # the multi-model has seen nearly all the regions that are resolved for ELF1 and GABPA
+    assert [r["arm"] for r in json.loads(out)["runs"]] == ["multi"]
+    assert "left out ELF1: ELF1 has" in err
+
+
+MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--min-bound", "20"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tfs", "name"),
+    [
+        ([], ["SPI1", "ELF1"], "all TFs, masked, without GABPA"),
+        (["--leave-out", "none", "--pretrain-tfs", "2"], ["SPI1", "ELF1"], "2 most resolved TFs"),
+        (["--leave-out", "SPI1", "--hold-back", "0.5"], ["ELF1", "GABPA"], "without SPI1"),
+        (
+            [
+                *("--pretrain", "complete", "--leave-out", "GABPA"),
+                *("--pretrain-tfs", "all", "--hold-back", "0.5"),
+            ],
+            ["SPI1", "ELF1"],
+            "all TFs, without GABPA",
+        ),
+    ],
+)
+def test_a_multi_model_is_masked_and_knows_no_target(
+    bindgrid, workspace, no_calibration, arguments, tfs, name
+):
+    table = workspace.root / "modes.tsv"
+    table.write_text("tf\tmode\nELF1\ta\nGABPA\tb\nSPI1\tc\n")
+    arguments = [*MASKED, "--tfs", "GABPA", "--modes", table, *arguments]
+    code, _, err = bindgrid(*arguments, *SHORT[:4], "-w", workspace.root)
+    assert code == 0, err
+    multi = next(run for run in RunStore(workspace).completed() if not run.planned.tf)
+    assert list(multi.planned.spec.regions.tfs) == tfs
+    assert name in multi.planned.pretraining_set
+
+
+def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
+    # all three are of one mode
+    code, _, err = bindgrid(*MASKED, "--tfs", "GABPA", "--leave-out-mode", "-w", workspace.root)
+    assert code == 2
+    assert "no TF is left to pre-train on" in err
+    assert "without GABPA and the binding modes of GABPA" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--leave-out-mode"], ["--leave-out-mode: no TF is left out"]),
+        (["--motif"], ["--motif goes with --pretrain masked"]),
+        (["--leave-out", "YY1"], ["no TF named 'YY1'"]),
+        (["--leave-out", "ELF1,GABPA"], ["no TF is left to pre-train on without ELF1, GABPA"]),
+        (["--hold-back", "0.95"], ["held_back is 0.95", "below 0.9"]),
+        (["--hold-back", "0.3", "--split", "chromosome"], ["holds chromosomes back"]),
+        (["--min-bound", "-1"], ["min_bound is -1"]),
+        (["--tfs", "SPI"], ["no TF named 'SPI'", "near: SPI1"]),
+        (["--pretrain-tfs", "9"], ["has 3 TFs, 9 are to be pre-trained on"]),
+        (["--pretrain-tfs", "ELF1,YY1"], ["no TF named 'YY1'"]),
+        (["--sample", "5000", "--tfs", "SPI1"], ["SPI1 has", "5000 are needed"]),
+        (["--sample", "3"], ["at least 10"]),
+        (["--sizes", "all,some"], ["--sizes", "'some'"]),
+        (["--set-regions", "2"], ["max_multi_regions is 2"]),
+        (["--stop-after", "0"], ["--stop-after is 0"]),
+        (["--json"], ["pass --dry-run"]),
+        (["--string", "none.tsv"], ["none.tsv"]),
+        (["--fine-tuning", "none.json"], ["none.json"]),
+        (["--tfs", "SPI1", "--pretrain-workers", "2"], ["--pretrain-workers needs Ray"]),
+        (["--device", "gpu"], ["finds no GPU on this machine", "--device cpu"]),
+        (["--device", "gpu", "--backend", "ray"], ["finds no GPU on this machine"]),
+        (["--device", "gpu", "--precision", "auto"], ["--precision bfloat16"]),
+        (["--device", "gpu", "--runs-per-gpu", "2"], ["--runs-per-gpu needs Ray"]),
+        (["--runs-per-gpu", "2"], ["--runs-per-gpu goes with --device gpu"]),
+        (
+            ["--device", "gpu", "--backend", "ray", "--runs-per-gpu", "0"],
+            ["0 runs cannot share a GPU", "from 1 to 100"],
+        ),
+        (
+            ["--device", "gpu", "--backend", "ray", "--pretrain-workers", "2"],
+            ["--pretrain-workers above 1 trains on CPUs only"],
+        ),
+        (["--replicates", "0"], ["replicates is 0"]),
+        (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
+        (["--test-chroms", "chr1"], ["--split chromosome"]),
+        (["--epochs", "-1"], ["max_epochs"]),
+        (["--freeze", "conv,lstm"], ["network paper has no layer 'lstm'", "conv1, conv2, conv3"]),
+        (["--network", "danq", "--freeze", "conv2"], ["network danq has no layer 'conv2'"]),
+        (["--seed", "-1"], ["seed is -1"]),
+    ],
+)
+def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch, arguments, words):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    command = [*TRANSFER, *arguments, "-w", workspace.root]
+    code, _, err = bindgrid(*command)
+    assert code == 2
+    complaint = err.splitlines()[-1]
+    assert all(word in complaint for word in words), complaint
+    assert not workspace.runs.exists()
+
+
+def test_the_device_reaches_the_backend():
+    on_cpu, on_gpu = (runner(Backend.LOCAL, None, 1, "", share) for share in (None, 4))
+    assert (on_cpu.keywords["device"], on_gpu.keywords["device"]) == ("cpu", "cuda")
+    assert runner(Backend.RAY, None, 1, "").keywords["runs_per_gpu"] is None
+    assert runner(Backend.RAY, None, 1, "", 4).keywords["runs_per_gpu"] == 4
+
+
+def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):
+    code, _, err = bindgrid("run", "transfers", "-w", workspace.root)
+    assert (code, "no experiment is named 'transfers'" in err) == (2, True)
+    code, _, err = bindgrid("run", "transfer", "-w", tmp_path / "none")
+    assert (code, "no dataset here" in err) == (2, True)
+    code, _, err = bindgrid("results", "-w", workspace.root)
+    assert (code, "no finished runs" in err) == (2, True)
+
+
+def test_simulate_builds_with_the_very_same_command(bindgrid, tmp_path):
+    code, out, _ = bindgrid("data", "simulate", tmp_path / "sources", "--seed", "3")
+    assert code == 0
+    options = " ".join(out.split("bindgrid data build")[1].split()).split()
+    code, _, err = bindgrid("data", "build", *options, "-w", tmp_path / "w")
+    assert code == 0, err
+    dataset = Dataset.open(tmp_path / "w" / "dataset")
+    assert len(dataset.tfs) >= 12
+    assert (np.bincount(dataset.evidence(dataset.tfs).ravel(), minlength=5) > 0).all()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "data build",
+        "data import",
+        "data simulate",
+        "data show",
+        "data export",
+        "run",
+        "tune",
+        "results",
+        "report",
+        "ui",
+    ],
+)
+def test_every_command_has_help_with_an_example(bindgrid, command):
+    code, out, _ = bindgrid(*command.split(), "--help")
+    assert code == 0
+    assert "Example:" in out
+    assert "--workspace" in out
+
+
+def test_an_error_is_one_line(capsys):
+    complain("first\nsecond")
+    assert capsys.readouterr().err == "bindgrid: first second\n"

@@ -1,0 +1,65 @@
+"""A command that takes a dataclass of options: what typer sees, and what the command gets."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from experiments.cli.options import spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    num: Annotated[int, typer.Option("--number", help="How many.")]
+    words: Annotated[str, typer.Option(help="Which words.")] = "none"
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A name.")],
+    seed: Annotated[int, typer.Option(help="A seed.")] = 0,
+    *,
+    options: Sizes,
+    last: Annotated[bool, typer.Option("--last")] = False,
+) -> None:
+    """Show what came."""
+    typer.echo(f"{name} {seed} {options} {last}")
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    made = typer.Typer()
+    made.command()(spread(show))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["SPI1", "--number", "2"], f"SPI1 0 {Sizes(num=2)} False"),
+        (
+            ["--words", "a", "--last", "SPI1", "--seed", "3", "--number", "0"],
+            f"SPI1 3 {Sizes(num=0, words='a')} True",
+        ),
+    ],
+)
+def test_the_command_gets_the_dataclass(
+    app: typer.Typer, arguments: list[str], expected: str
+) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == expected
+
+
+def test_a_field_without_default_must_be_given(app: typer.Typer) -> None:
+    result = CliRunner().invoke(app, ["SPI1"])
+    assert result.exit_code == 2
+    assert "--number" in result.output
+
+
+def test_options_stand_where_the_argument_stood(app: typer.Typer) -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    places = [shown.index(word) for word in ("--seed", "--number", "--words", "--last")]
+    assert places == sorted(places)
+    assert "How many." in shown

@@ -1,0 +1,36 @@
+"""What `bindgrid results` prints of a table of runs."""
+
+import pandas as pd
+import pytest
+
+from experiments.cli.results import print_comparison
+
+
+def runs(sets: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "experiment": "e",
+            "tf": "A",
+            "group": "g",
+            "with_target": False,
+            "arm": "transfer",
+            "pretraining_set": sets,
+            "mcc": [0.1 * (number + 1) for number in range(len(sets))],
+            "auroc": 0.5,
+            "average_precision": 0.5,
+            "seconds": 1.0,
+        }
+    )
+
+
+def test_several_pretraining_sets_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison(runs(["p", "m"]))
+    out = capsys.readouterr().out
+    assert "0.100" in out and "0.200" in out and "0.150" not in out
+    assert "pre-" in out
+
+
+def test_one_pretraining_set_has_no_column(capsys: pytest.CaptureFixture[str]) -> None:
+    print_comparison(runs(["p", "p"]))
+    out = capsys.readouterr().out
+    assert "0.150" in out and "pre-" not in out

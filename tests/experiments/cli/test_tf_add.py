@@ -1,0 +1,101 @@
+"""`bindgrid tf add --label-only`, `list` and `remove`: what they show, and what they refuse."""
+
+import pytest
+
+from data.dataset.store import Dataset
+from orchestrator.workspace import Workspace
+from tests.helpers.tiny import TinySources, build_arguments
+
+
+@pytest.fixture
+def place(bindgrid, tmp_path):
+    """A workspace with the tiny dataset of SPI1 and MAX."""
+    sources = TinySources().write(tmp_path / "sources")
+    assert bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "w")[0] == 0
+    (tmp_path / "k562.bed").write_text("chr1\t150\t250\nchr2\t550\t650\nchrUn\t5\t10\n")
+    (tmp_path / "hepg2.bed").write_text("chr2\t550\t650\n")
+    return Workspace(tmp_path / "w")
+
+
+@pytest.fixture
+def add(bindgrid, place, tmp_path):
+    """Run `bindgrid tf add`; `{folder}` in an argument is where the files are."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        words = (word.format(folder=tmp_path) for word in arguments)
+        return bindgrid("tf", "add", *words, "-w", place.root)
+
+    return call
+
+
+K562 = ("--peaks", "{folder}/k562.bed", "--biosample", "K562")
+HEPG2 = ("--peaks", "{folder}/hepg2.bed", "--biosample", "HepG2")
+ALONE = ("--no-sites", "--force", "--label-only")
+
+
+def test_add_list_remove(add, bindgrid, place):
+    code, out, err = add("MINE", *K562, *HEPG2, *ALONE)
+    assert code == 0, err
+    assert "MINE: 2 bound regions, 2 unbound" in out
+    assert "k562.bed: 1 peaks on chromosomes without regions" in err
+    assert Dataset.open(place.dataset).evidence(["MINE"])[:, 0].tolist() == [4, 1, 1, 4]
+    _, out, _ = bindgrid("tf", "list", "-w", place.root)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines()]
+    by_name = {row[0]: row[1:] for row in rows if row}
+    assert by_name["SPI1"][0] == "dataset"
+    assert by_name["MINE"][1:] == ["K562, HepG2", "none", "2", "2", "0"]
+    assert by_name["MINE"][0].startswith("added 20")
+    code, out, _ = bindgrid("tf", "remove", "MINE", "-w", place.root)
+    assert code == 0
+    assert Dataset.open(place.dataset).tfs == ("MAX", "SPI1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["SPI1", *K562, *ALONE], ["SPI1 is a TF of the dataset's own"]),
+        (["MINE", *K562, "--no-sites"], ["MINE has 1 bound regions, 20 are needed", "--force"]),
+        (["MINE", *K562, "--peaks", "x.bed", *ALONE], ["2 --peaks and 1 --biosample"]),
+        (["MINE", *K562, "--label-only"], ["no motif of 'MINE'", "--motif", "--no-sites"]),
+        (["MINE", *K562, *ALONE, "--motif", "MA0080.5"], ["exclude each other"]),
+        (["MINE", *K562, "--motif", "MA9999.1"], ["no matrix 'MA9999.1'"]),
+        (["SPI1-LAB", *K562, "--motif", "MA0080.5", "--site-p", "0"], ["p_value is 0"]),
+        (["MINE", *K562, "--accessible", "a.bed"], ["1 --accessible for 0 biosamples"]),
+        (["MINE", *K562, "--sites", "{folder}/none.bed"], ["none.bed", "cannot be opened"]),
+        (["MINE", *K562[:3], "K526", *ALONE], ["no biosample named 'K526'", "near: K562"]),
+        (["a b", *K562, *ALONE], ["'a b' cannot be a TF's name"]),
+        (["MINE", "--peaks", "no.bed", "--biosample", "K562", *ALONE], ["no.bed", "check the"]),
+        (["MINE", *K562, "--motif", "MA0080.5", "--genome", "g.fa"], ["g.fa"]),
+    ],
+)
+def test_what_cannot_be_added_is_one_line_and_changes_nothing(add, place, arguments, words):
+    before = {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()}
+    code, _, err = add(*arguments)
+    complaint = err.splitlines()[-1]
+    assert (code, complaint.startswith("bindgrid: ")) == (2, True)
+    assert all(word in complaint for word in words), complaint
+    assert {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("command", ["add", "list", "remove"])
+def test_help_has_an_example(bindgrid, command):
+    code, out, _ = bindgrid("tf", command, "--help")
+    assert (code, f"Example: bindgrid tf {command}" in out) == (0, True)
+
+
+def test_regions_of_ones_own_cell_type_are_added_and_runs_stay(add, place, tmp_path):
+    (tmp_path / "atac.bed").write_text("chr1\t100\t300\nchr1\t2000\t2400\n")
+    (tmp_path / "mine.bed").write_text("chr1\t150\t250\nchr1\t2100\t2140\n")
+    mine = ("--peaks", "{folder}/mine.bed", "--biosample", "mine", *ALONE)
+    opened = ("--accessible", "{folder}/atac.bed", "--extend-regions")
+    before = Dataset.open(place.dataset)
+    code, _, err = add("MINE", *K562, *ALONE, "--extend-regions")
+    assert code == 2
+    assert "give them by --accessible" in err
+    assert Dataset.open(place.dataset).num_regions == before.num_regions
+    code, out, err = add("MINE", *mine, *opened)
+    assert code == 0, err
+    assert "1 regions were added" in out
+    after = Dataset.open(place.dataset)
+    assert after.fingerprint(["SPI1"]) == before.fingerprint(["SPI1"])
+    assert after.evidence(["MINE"])[:, 0].tolist() == [4, 0, 0, 0, 4]

@@ -1,0 +1,95 @@
+"""`bindgrid tf suggest` and `tf train`: from a TF's labels to its verdict, on the terminal."""
+
+import json
+
+import pytest
+from mlflow import MlflowClient
+
+from experiments.own_tf import plan as own_tf
+from orchestrator.interpretation import run_motifs as motifs
+from orchestrator.runs.find_run import find_run
+from orchestrator.runs.store import RunStore
+from orchestrator.tracking.client import tracking_uri
+from orchestrator.tracking.verdicts import EXPERIMENT, VerdictTracker
+from orchestrator.workspace import Workspace
+from tests.helpers.tiny import tiny_dataset
+
+RANDOM = ("--split", "random")
+QUICK = ("--backend", "local", "--precision", "float32", "--pretrain-epochs", 1)
+
+
+def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
+    monkeypatch.setattr(own_tf, "for_size", lambda all_of, _: all_of.with_epochs(individual=1))
+    monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
+    workspace = Workspace(tmp_path / "w")
+    tiny_dataset(workspace.dataset, 800)  # of which others bind enough for a masked multi-model
+    train = ("tf", "train", "SPI1", *RANDOM, *QUICK, "--replicates", 1, "-w", workspace.root)
+    code, out, err = bindgrid(*train)
+    assert code == 0, err
+    assert "that takes about" in err
+    for words in ("transfer", "from scratch, at the transfer rate", "motif alone", "1/2", "SPI1: "):
+        assert words in out
+    num_runs = len(RunStore(workspace).completed())
+    card = json.loads((workspace.cards / "SPI1.json").read_text())
+    assert card["numbers"]["num_replicates"] == 1
+    assert card["numbers"]["num_seen"] == 0
+    page = (workspace.cards / "SPI1.html").read_text()
+    assert card["conclusion"]["sentence"] in page
+    assert page.count("<svg") == 3
+    # the step of the curve and the control are no models to predict by
+    for arm in ("transfer", "scratch"):
+        assert find_run(RunStore(workspace), "SPI1", arm).planned.group == "all regions"
+
+    code, _, err = bindgrid(*train)
+    assert code == 0, err
+    assert f"{num_runs} runs, {num_runs} complete already" in err
+    assert len(RunStore(workspace).completed()) == num_runs
+    assert "that takes about" not in err
+    code, _, err = bindgrid("report", "-w", workspace.root)
+    assert code == 0, err
+    assert 'href="tf/SPI1.html"' in (workspace.report / "index.html").read_text()
+    assert (workspace.cards / "SPI1.html").is_file()
+
+    client = MlflowClient(tracking_uri(workspace))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    logged = client.search_runs([experiment.experiment_id])
+    assert {run.info.run_name for run in logged} == {"SPI1"}
+    newest = max(logged, key=lambda run: run.data.tags["made"])
+    mcc = json.loads((workspace.cards / "SPI1.json").read_text())["numbers"]["arms"]["transfer"]
+    assert newest.data.metrics["transfer/mcc"] == mcc["mcc"]["value"]
+    files = {file.path for file in client.list_artifacts(newest.info.run_id)}
+    assert files == {"SPI1.html", "SPI1.json"}
+    assert VerdictTracker(workspace).log_cards() == 0
+
+    key = find_run(RunStore(workspace), "SPI1", "multi").key
+    code, out, err = bindgrid("tf", "suggest", "SPI1", *RANDOM, "-w", workspace.root)
+    assert code == 0, err
+    assert key in out
+    assert "MCC, 1 TFs" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["SPI9"], "no TF named 'SPI9'"),
+        (["SPI1", "--sample", "many"], "'many' is neither a number nor `all`"),
+        (["SPI1", "--sample", "3"], "num_bound is 3"),
+        (["SPI1", "--replicates", "0"], "replicates is 0"),
+        (["SPI1", "--pretrain-run", "ab"], "no finished run ab"),
+        (["SPI1", "--pretrain-set", "ELF1,ELF9"], "ELF9"),
+        (["SPI1", "--pretrain-set", "string"], "no STRING file"),
+        (["SPI1", "--pretrain-set", "masked", "--pretrain-run", "ab"], "exclude each other"),
+        (["SPI1", "--val-chroms", "chr1"], "go with --split chromosome"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line_and_nothing_is_written(
+    bindgrid, workspace, arguments, words
+):
+    code, _, err = bindgrid("tf", "train", *arguments, *RANDOM, *QUICK, "-w", workspace.root)
+    assert code == 2
+    complaint = [line for line in err.splitlines() if line.startswith("bindgrid: ")]
+    assert len(complaint) == 1
+    assert words in complaint[0]
+    assert not workspace.runs.exists()
+    assert not workspace.report.exists()

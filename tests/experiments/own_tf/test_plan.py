@@ -1,0 +1,211 @@
+"""What a TF is suggested to start from, and the runs that its verdict rests on."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data.dataset.sampling import Part, Sampling
+from data.dataset.store import evidence_path, write_evidence
+from data.errors import DataError
+from data.schema import Evidence
+from experiments.own_tf import plan as own
+from experiments.own_tf.plan import own_tf
+from experiments.own_tf.suggestion import mode_of, start_from_run, start_from_tfs, suggest
+from experiments.study.scale import Scale
+from experiments.study.study import Study
+from orchestrator.errors import RunError
+from orchestrator.plan import CONTROL
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.motif_baseline import motif_name, motif_named, motif_of
+from orchestrator.runs.store import RunStore
+from orchestrator.verdict.arms import EXPERIMENT, WHOLE
+from orchestrator.workspace import Workspace
+from tests.helpers.finished_runs import store_run
+
+STUDY = Study(
+    sampling=Sampling(split="chromosome", val_chroms=("chr2",), test_chroms=("chr1",)),
+    scale=Scale(repeats=2),
+)
+
+
+def add(workspace: Workspace, name: str, motif: dict | None = None) -> LoadedDataset:
+    """Add a TF that binds as SPI1 does."""
+    dataset = load_dataset(workspace).dataset
+    codes = dataset.evidence(["SPI1"])[:, 0].copy()
+    record = {"at": "2026-11-24", "files": [], "sites": "predicted", "motif": motif or {}}
+    write_evidence(evidence_path(dataset.path, name), codes, record)
+    return LoadedDataset(workspace.dataset)
+
+
+@pytest.fixture
+def resolved(workspace: Workspace) -> Workspace:
+    """The workspace with ELF1 and GABPA resolved on all chromosomes."""
+    dataset = load_dataset(workspace).dataset
+    codes = dataset.evidence(["SPI1"])[:, 0]
+    for tf in ("ELF1", "GABPA"):
+        write_evidence(evidence_path(dataset.path, tf), codes.copy(), None)
+    return workspace
+
+
+def store_multi(workspace: Workspace, loaded: LoadedDataset, study: Study, tf: str) -> str:
+    """Store the masked multi-model that a TF would start from; gives its key."""
+    starts = suggest(loaded, study, RunStore(workspace), tf).starts
+    start = next(one for one in starts if one.kind == "masked")
+    planned = own_tf(loaded, study, start, tf).runs[0]
+    labels = np.array([0, 1] * 10, dtype=np.int8)
+    store_run(workspace, planned, labels, labels == 1)
+    return planned.key
+
+
+def test_a_finished_masked_multi_model_serves_the_next_tf(resolved: Workspace):
+    loaded = add(resolved, "MINE")
+    store = RunStore(resolved)
+    first = suggest(loaded, STUDY, store, "MINE")
+    assert first.starts[0].kind == "masked"
+    assert not first.starts[0].is_finished
+    assert set(first.starts[0].tfs) == {"ELF1", "GABPA", "SPI1"}
+    key = store_multi(resolved, loaded, STUDY, "MINE")
+    loaded = add(resolved, "OTHER")
+    again = suggest(loaded, STUDY, store, "OTHER").starts[0]
+    assert (again.kind, again.spec.key, again.is_finished) == ("masked", key, True)
+    # other epochs would have another key, but what is finished serves
+    scale = replace(STUDY.scale, trainings=STUDY.scale.trainings.with_epochs(multi=3))
+    assert suggest(loaded, replace(STUDY, scale=scale), store, "OTHER").starts[0].spec.key == key
+    # other chromosomes to test on do not fit
+    moved = replace(STUDY.sampling, test_chroms=("chr3",))
+    other = suggest(loaded, replace(STUDY, sampling=moved), store, "OTHER").starts[0]
+    assert other.spec.key != key
+    assert not other.is_finished
+
+
+def test_what_cannot_be_had_is_told(workspace: Workspace):
+    loaded = add(workspace, "MINE")
+    found = suggest(loaded, STUDY, RunStore(workspace), "MINE")
+    assert "--string" in found.left_out["string"]
+    assert "no region is left to train on" in found.left_out["complete"]
+
+
+def test_the_mode_of_an_unknown_tf_is_that_of_its_motif_or_of_what_its_regions_are_rich_in(
+    resolved: Workspace,
+):
+    loaded = add(resolved, "MINE")
+    assert mode_of(loaded, STUDY.modes, "SPI1").how == "by its name"
+    rich = mode_of(loaded, STUDY.modes, "MINE")
+    assert rich.modes == STUDY.modes.of("SPI1")
+    assert "its regions are richest in" in rich.how
+    ctcf = motif_of("CTCF")
+    record = {"tf": "CTCF", "matrix_id": "MA0139.1", "probabilities": ctcf.probabilities.tolist()}
+    named = mode_of(add(resolved, "THEIRS", record), STUDY.modes, "THEIRS")
+    assert named.modes == STUDY.modes.of("CTCF")
+    assert named.how == "by its motif MA0139.1 of CTCF"
+
+
+def test_what_starts_from_a_named_run_or_set_is_checked(resolved: Workspace):
+    loaded = add(resolved, "MINE")
+    store = RunStore(resolved)
+    key = store_multi(resolved, loaded, STUDY, "MINE")
+    assert start_from_run(loaded, store, key, "MINE").is_finished
+    with pytest.raises(RunError, match="knows ELF1 already"):
+        start_from_run(loaded, store, key, "ELF1")
+    with pytest.raises(RunError, match="no finished run nothing"):
+        start_from_run(loaded, store, "nothing", "MINE")
+    named = start_from_tfs(loaded, STUDY, store, ["ELF1", "SPI1"])
+    assert (named.tfs, named.name) == (("ELF1", "SPI1"), "ELF1+SPI1")
+    with pytest.raises(DataError, match="no TF named 'ELF9'"):
+        start_from_tfs(loaded, STUDY, store, ["ELF9"])
+
+
+@pytest.fixture
+def planned(resolved: Workspace) -> Callable[..., list]:
+    loaded = add(resolved, "MINE")
+
+    def plan(study: Study = STUDY, max_bound: int | None = None) -> list:
+        start = suggest(loaded, study, RunStore(resolved), "MINE").starts[0]
+        found = own_tf(loaded, study, start, "MINE", max_bound)
+        return [loaded, start, found]
+
+    return plan
+
+
+def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
+    _, start, study = planned()
+    assert study.runs[0].spec == start.spec
+    for replicate in (1, 2):
+        runs = [run for run in study.runs[1:] if run.replicate == replicate]
+        whole = [run for run in runs if run.group in (WHOLE, CONTROL)]
+        assert len({run.spec.regions for run in whole}) == 1
+        arms = sorted((run.arm, run.group) for run in whole)
+        assert arms == [("scratch", WHOLE), ("scratch", CONTROL), ("transfer", WHOLE)]
+        assert all(run.spec.average_strands for run in runs)
+        assert {run.experiment for run in runs} == {EXPERIMENT}
+        assert {run.spec.start for run in runs if run.arm == "transfer"} == {start.spec}
+    # MINE has no motif in JASPAR, and that is said
+    assert any("the motif of MINE" in remark for remark in study.remarks)
+    assert any("1/8 of the regions" in remark for remark in study.remarks)
+
+
+def test_no_test_region_is_seen_in_pre_training(planned):
+    random = Sampling(held_back=0.3)
+    for study in (STUDY, replace(STUDY, sampling=random)):
+        loaded, start, found = planned(study)
+        seen = loaded.select(start.spec.regions).seen_in_training()
+        for run in found.runs[1:]:
+            selection = loaded.select(run.spec.regions)
+            test = selection.region_ids[selection.rows(Part.TEST)]
+            assert len(test)
+            assert not np.isin(test, seen).any()
+
+
+def test_more_regions_than_wanted_are_sampled_down_and_said(planned):
+    loaded, _, study = planned(max_bound=60)
+    run = study.runs[1]
+    assert run.spec.regions.sampling.num_bound == 60
+    labels = loaded.select(run.spec.regions).labels[:, 0]
+    pool = loaded.dataset.summary("MINE").count(Evidence.BOUND)
+    assert (labels == 1).sum() >= 60
+    assert f"60 of {pool} bound regions are used" in " ".join(study.remarks)
+
+
+def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved: Workspace):
+    theirs = replace(motif_of("SPI1"), matrix_id="mine")
+    record = {"tf": "MINE", "matrix_id": "mine", "probabilities": theirs.probabilities.tolist()}
+    loaded = add(resolved, "MINE", record)
+    name = motif_name(theirs)
+    assert name.startswith("mine#")
+    assert np.array_equal(
+        motif_named(name, loaded.dataset, "MINE").probabilities, theirs.probabilities
+    )
+    assert motif_name(motif_of("SPI1")) == motif_of("SPI1").matrix_id
+    start = suggest(loaded, STUDY, RunStore(resolved), "MINE").starts[0]
+    motifs = [run for run in own_tf(loaded, STUDY, start, "MINE").runs if run.arm == "motif"]
+    assert {run.spec.motif for run in motifs} == {name}
+    with pytest.raises(DataError, match="SPI1 was not added by a motif"):
+        motif_named(name, loaded.dataset, "SPI1")
+
+
+def test_steps_are_left_out_by_the_smallest_replicate(planned, monkeypatch):
+    monkeypatch.setattr(own, "FRACTIONS", (0.01, 0.5))
+    _, _, study = planned()
+    groups = [run.group for run in study.runs]
+    assert groups.count("1/2") == 2
+    assert "1/100" not in groups
+
+
+def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_keys(planned):
+    _, _, study = planned()
+    without = next(run.spec for run in study.runs if run.arm == "transfer")
+    assert without.network.motif_width == 0
+    spi1 = motif_of("SPI1")
+    beside = replace(
+        without,
+        network=replace(without.network, motif_width=spi1.length_bp),
+        motif=spi1.matrix_id,
+    )
+    assert beside.key != without.key
+    assert type(beside).from_dict(beside.to_dict()) == beside
+    with pytest.raises(ValueError, match="if and only if"):
+        replace(without, motif=spi1.matrix_id)
+    with pytest.raises(ValueError, match="if and only if"):
+        replace(beside, motif="")

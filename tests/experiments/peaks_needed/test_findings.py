@@ -1,0 +1,131 @@
+"""The report's section of `peaks-needed`, from runs whose calls are made up."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.container import ErrorbarContainer
+
+from experiments.peaks_needed.findings import _crossing, _reached
+from experiments.report import make_report
+from orchestrator.plan import PlannedRun
+from orchestrator.report.sections import Section
+from orchestrator.workspace import Workspace
+from tests.helpers.finished_runs import Study, planned_run
+
+PAPER, MASKED = "50 TFs, complete", "all TFs, masked"
+RIGHT = {"scratch": (0.5, 0.6), PAPER: (0.6, 0.7), MASKED: (0.72, 0.9)}
+"""Fractions of the test regions that each arm calls right, with 100 and with 500 bound."""
+
+
+def of_masked(run: PlannedRun) -> PlannedRun:
+    """Make the multi-model that a run starts from one of every resolved cell."""
+    start = run.spec.start
+    assert start is not None
+    start = replace(start, regions=replace(start.regions, rows="resolved"))
+    return replace(run, spec=replace(run.spec, start=start), pretraining_set=MASKED)
+
+
+def add_arms(
+    study: Study, tf: str, replicate: int = 1, *, end: str = "", worse: float = 0.0
+) -> None:
+    for place, size in enumerate((100, 500)):
+        group = f"{size} bound{end}"
+        for arm, set_name in (("scratch", ""), ("transfer", PAPER), ("transfer", MASKED)):
+            role = {"experiment": "peaks-needed", "group": f"{size} bound"}
+            run = planned_run(arm, tf, replicate, **role)  # type: ignore[arg-type]
+            run = replace(run, group=group, pretraining_set=set_name)
+            if set_name == MASKED:
+                run = of_masked(run)
+            right = RIGHT[set_name or "scratch"][place]
+            study.add(run, right - (worse if set_name == MASKED else 0))
+
+
+def section(place: Workspace) -> Section:
+    found = {one.experiment: one for one in make_report(place).sections}
+    return found["peaks-needed"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+def test_masked_transfer_is_set_beside_the_papers(place: Workspace) -> None:
+    study = Study(place, num_regions=2000)
+    for tf in ("A", "B"):
+        add_arms(study, tf)
+    add_arms(study, "C", worse=0.25)
+    [finding] = section(place).findings
+    assert finding.sentence.startswith(
+        f"With 100 to 500 bound regions, transfer, {MASKED} less transfer, {PAPER}: "
+    )
+    assert "mean of 3 TFs; worse by more than 0.02 for 1 (C)." in finding.sentence
+    mcc = finding.table.set_index(["tf", "arm", "size"])["mcc"]
+    less = [
+        np.mean(
+            [
+                mcc[tf, f"transfer, {MASKED}", n] - mcc[tf, f"transfer, {PAPER}", n]
+                for n in (100, 500)
+            ]
+        )
+        for tf in "ABC"
+    ]
+    name = f"transfer, {MASKED} less transfer, {PAPER}"
+    assert finding.numbers[name] == pytest.approx(np.mean(less))
+    assert finding.numbers[f"{name}_low"] <= min(np.mean(less), finding.numbers[f"{name}_high"])
+    words = " ".join(finding.details)
+    assert f"MCC 0.5 is reached by transfer, {MASKED} for 2 of 3 TFs" in words
+    assert "MCC 0.5 is reached from scratch for no TF of 3." in words
+    assert list(finding.shown.columns[:2]) == ["TF", "arm"]
+    assert "not reached" in set(finding.shown["regions for MCC 0.5"])
+
+
+def test_average_precision_has_intervals_and_a_figure(place: Workspace) -> None:
+    study = Study(place, num_regions=500)
+    for replicate in (1, 2):
+        add_arms(study, "A", replicate)
+    [finding] = section(place).findings
+    rows = finding.table
+    assert (rows["average_precision_low"] < rows["average_precision"]).all()
+    assert (rows["average_precision"] < rows["average_precision_high"]).all()
+    assert [figure.stem for figure in finding.figures] == [
+        "peaks-needed",
+        "peaks-needed-average-precision",
+    ]
+    axes = finding.figures[1].figure.axes[0]
+    drawn = {str(line.get_label()): line for line in axes.containers}
+    masked = rows[rows["arm"] == f"transfer, {MASKED}"].sort_values("size")
+    bars = drawn[f"transfer, {MASKED}"]
+    assert isinstance(bars, ErrorbarContainer)
+    line = bars.lines[0]
+    assert line.get_ydata() == pytest.approx(masked["average_precision"])
+
+
+def test_ways_of_holding_regions_back_are_kept_apart(place: Workspace) -> None:
+    study = Study(place)
+    add_arms(study, "A")
+    add_arms(study, "A", 2, end=", by chromosome", worse=0.1)
+    findings = section(place).findings
+    assert [finding.heading for finding in findings] == ["at random", "by chromosome"]
+    assert len({finding.stem for finding in findings}) == 2
+
+
+@pytest.mark.parametrize(
+    ("mcc", "expected"),
+    [
+        ([0.4, 0.6], 200.0),  # half way on the logarithm
+        ([0.6, 0.7], 100.0),
+        ([0.1, 0.4], float("nan")),
+        ([0.1, 0.5], 400.0),
+    ],
+)
+def test_the_regions_for_a_good_model_lie_between_two_sizes(
+    mcc: list[float], expected: float
+) -> None:
+    found = _crossing(np.array([100.0, 400.0]), np.array(mcc))
+    assert found == pytest.approx(expected, nan_ok=True)
+    table = pd.DataFrame({"tf": "A", "arm": "x", "size": [400, 100], "mcc": mcc[::-1]})
+    assert _reached(table)["regions"].tolist() == pytest.approx([expected], nan_ok=True)

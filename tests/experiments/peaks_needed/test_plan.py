@@ -1,0 +1,294 @@
+"""How many peaks a model needs: the plan of all arms, and the motif alone as one of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import matthews_corrcoef
+
+from data.dataset.region_table import RegionTable
+from data.dataset.sampling import Part, Sampling
+from data.dataset.store import write_dataset
+from data.errors import DataError
+from data.motifs.scan import best_hits
+from data.packing import pack, unpack
+from data.relations.binding_modes import BindingModes
+from data.schema import Evidence
+from experiments.peaks_needed.plan import (
+    COMPLETE,
+    MASKED,
+    MASKED_HARD,
+    choose_targets,
+    peaks_needed,
+)
+from experiments.study.planner import WITH_MOTIF
+from experiments.study.scale import Scale
+from experiments.study.study import Study
+from experiments.study.trainings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
+from model.training.loop import TrainingConfig
+from orchestrator.backends.local import run_plan
+from orchestrator.errors import RunError
+from orchestrator.plan import Plan, PlannedRun
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.motif_baseline import (
+    best_threshold,
+    motif_named,
+    motif_of,
+    motif_probabilities,
+)
+from orchestrator.runs.store import RunStore
+from orchestrator.workspace import Workspace
+
+NUM_REGIONS = 3000
+MODE_OF = {"SPI1": "ets", "ELF1": "ets", "JUND": "ap1", "FOS": "ap1", "MAX": "ebox", "MYC": "ebox"}
+NUM_BOUND = {
+    "SPI1": 800,
+    "ELF1": 900,
+    "JUND": 700,
+    "FOS": 600,
+    "MAX": 500,
+    "MYC": 400,
+    "YY1": 300,
+    "QQQ": 200,
+    "RARE": 50,
+}
+MODES = BindingModes(
+    modes_of_tf={tf: frozenset({mode}) for tf, mode in MODE_OF.items()}, source=Path("modes.tsv")
+)
+STUDY = Study(
+    pretrain_tfs=2,
+    modes=MODES,
+    sampling=Sampling(held_back=0.4),
+    scale=Scale(
+        repeats=1,
+        peak_sizes=(25, 100, 400),
+        trainings=Trainings().with_epochs(multi=1, individual=1),
+    ),
+)
+
+
+def write(path: Path) -> None:
+    """SPI1's regions hold its motif, and those of ELF1 as well."""
+    rng = np.random.default_rng(2)
+    bases = rng.integers(0, 4, (NUM_REGIONS, 200)).astype(np.uint8)
+    consensus = motif_of("SPI1").probabilities.argmax(axis=0)
+    bases[:800, 90 : 90 + len(consensus)] = consensus
+    order = rng.permutation(NUM_REGIONS)
+    evidence = {}
+    for tf, num in NUM_BOUND.items():
+        codes = np.full(NUM_REGIONS, Evidence.UNBOUND, dtype=np.uint8)
+        codes[:num] = Evidence.BOUND
+        codes[rng.random(NUM_REGIONS) < 0.1] = Evidence.UNMATCHED
+        evidence[tf] = codes[order]
+    write_dataset(
+        path,
+        regions=RegionTable.from_bases(
+            np.array([f"chr{1 + 5 * i // NUM_REGIONS}" for i in range(NUM_REGIONS)], dtype=object),
+            np.arange(NUM_REGIONS, dtype=np.int32) * 300,
+            bases[order],
+        ),
+        evidence=evidence,
+        accessibility=None,
+        sources=[],
+        dropped={},
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace(tmp_path_factory.mktemp("peaks") / "workspace")
+    write(workspace.dataset)
+    return workspace
+
+
+@pytest.fixture
+def loaded(place: Workspace) -> LoadedDataset:
+    return load_dataset(place)
+
+
+def multi_models(runs: tuple[PlannedRun, ...]) -> list[PlannedRun]:
+    return [run for run in runs if run.arm == "multi" and run.spec.training is not None]
+
+
+def test_targets_are_the_papers_and_the_largest_of_other_modes(loaded: LoadedDataset) -> None:
+    assert choose_targets(loaded, STUDY) == ("SPI1", "JUND", "MAX")
+    fewer = BindingModes(modes_of_tf={"FOS": frozenset({"a"})}, source=MODES.source)
+    assert choose_targets(loaded, replace(STUDY, modes=fewer)) == ("FOS",)
+    none = BindingModes(modes_of_tf={}, source=MODES.source)
+    with pytest.raises(RunError, match=r"no TF of .* has a known binding mode"):
+        choose_targets(loaded, replace(STUDY, modes=none))
+    with pytest.raises(DataError, match="no TF named 'SPI'"):
+        choose_targets(loaded, replace(STUDY, tfs=("SPI",)))
+
+
+def test_no_multi_model_knows_a_target_and_the_hard_one_no_mode_of_it(
+    loaded: LoadedDataset,
+) -> None:
+    planned = peaks_needed(loaded, replace(STUDY, tfs=("SPI1", "JUND")))
+    found = {
+        (run.pretraining_set, run.target): set(run.spec.regions.tfs)
+        for run in multi_models(planned.runs)
+    }
+    every = {"ELF1", "FOS", "MAX", "MYC", "YY1", "QQQ"}  # RARE has too few bound regions
+    assert found[COMPLETE, ""] < every
+    assert found[MASKED, ""] == every
+    assert found[MASKED_HARD, "SPI1"] == every - {"ELF1"}
+    assert found[MASKED_HARD, "JUND"] == every - {"FOS"}
+    together = replace(STUDY, tfs=("SPI1", "JUND"), scale=replace(STUDY.scale, mode_models=1))
+    [hard] = [
+        run
+        for run in multi_models(peaks_needed(loaded, together).runs)
+        if run.pretraining_set == MASKED_HARD
+    ]
+    assert set(hard.spec.regions.tfs) == every - {"ELF1", "FOS"}
+
+
+@pytest.mark.parametrize("split", ["random", "chromosome"])
+def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_from(
+    loaded: LoadedDataset, split: str
+) -> None:
+    study = replace(STUDY, tfs=("SPI1",))
+    if split == "chromosome":
+        by_chrom = Sampling(split="chromosome", val_chroms=("chr2",), test_chroms=("chr4",))
+        study = replace(study, sampling=by_chrom)
+    runs = peaks_needed(loaded, study).runs
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        if run.tf:
+            groups.setdefault(run.group, []).append(run)
+    suffix = ", by chromosome" if split == "chromosome" else ""
+    if split == "chromosome":
+        assert list(groups) == [f"{num} bound{suffix}" for num in (25, 100, 400)]
+    else:  # two fifths of 720 are held back
+        assert list(groups) == ["25 bound", "100 bound"]
+    for members in groups.values():
+        assert [(run.arm, run.pretraining_set) for run in members] == [
+            ("scratch", ""),
+            ("motif", ""),
+            ("transfer", COMPLETE),
+            ("transfer", MASKED),
+            ("transfer", MASKED + WITH_MOTIF),
+            ("transfer", MASKED_HARD),
+        ]
+        assert [bool(run.spec.motif) for run in members] == [False, True, False, False, True, False]
+        assert len({run.spec.regions for run in members}) == 1
+        own = loaded.select(members[0].spec.regions)
+        for run in members[2:]:
+            assert run.spec.start is not None
+            seen = loaded.select(run.spec.start.regions).seen_in_training()
+            assert not np.intersect1d(own.region_ids[own.rows(Part.TEST)], seen).size
+            if split == "random":
+                assert not np.intersect1d(own.region_ids, seen).size
+
+
+def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDataset) -> None:
+    by_chrom = Sampling(split="chromosome", val_chroms=("chr2",), test_chroms=("chr4",))
+    runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",), sampling=by_chrom)).runs
+    by_arm = [run for run in runs if run.tf]
+    keeps = {
+        run.group: run.spec.training.keep
+        for run in by_arm
+        if run.arm == "scratch" and run.spec.training
+    }
+    assert list(keeps.values()) == ["last", "last", "best"]
+    # one batch of both strands of 42 regions an epoch
+    small = next(run.spec.training for run in runs if run.tf)
+    assert small is not None
+    assert small.num_epochs(1) == 160
+    # from masked multi-models, of few regions only the output layer is fitted
+    all_bound = loaded.dataset.summary("SPI1").count(Evidence.BOUND)
+    masked = [
+        (run.spec.regions.sampling.num_bound or all_bound, run.spec.training)
+        for run in by_arm
+        if run.pretraining_set in (MASKED, MASKED_HARD) and run.spec.training
+    ]
+    assert {num_bound <= FEW_BOUND for num_bound, _ in masked} == {True, False}
+    for num_bound, training in masked:
+        assert (training.max_epochs == 0) is (num_bound <= FEW_BOUND)
+    more = for_size(Trainings(), FEW_BOUND + 1).from_masked(FEW_BOUND + 1)
+    assert more.probe == PROBE_STRENGTH and more.num_epochs(1) == 300
+    # many regions decide all layers, as the paper has it
+    assert Trainings().from_masked(MANY_BOUND + 1) == Trainings().transfer
+    own = TrainingConfig(lr=0.01)
+    assert Trainings(masked_transfer=own).from_masked(FEW_BOUND) == own
+
+
+def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> None:
+    runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",))).runs
+    complete, masked, hard = multi_models(runs)
+    scored = [run for run in runs if run.arm == "multi" and run.spec.training is None]
+    assert set(complete.spec.regions.tfs) <= set(hard.spec.regions.tfs)
+    assert [run.spec.start for run in scored] == [masked.spec, hard.spec]
+    assert {run.spec.regions for run in scored} == {complete.spec.regions}
+    assert scored[0].group == complete.group != masked.group == hard.group
+    every = replace(STUDY, tfs=("SPI1",), pretrain_tfs=7)  # ELF1 is one of them
+    runs = peaks_needed(loaded, every).runs
+    _, masked, _ = multi_models(runs)
+    scored = [run for run in runs if run.arm == "multi" and run.spec.training is None]
+    assert [run.spec.start for run in scored] == [masked.spec]
+
+
+def test_what_is_left_out_is_told_and_what_was_asked_for_raises(loaded: LoadedDataset) -> None:
+    planned = peaks_needed(loaded, replace(STUDY, tfs=("QQQ", "MAX")))
+    assert any("left out QQQ with 100 bound: QQQ has" in line for line in planned.remarks)
+    assert any("left out the motif of QQQ: JASPAR 2020 has no" in line for line in planned.remarks)
+    with pytest.raises(DataError, match=r"RARE has \d+ bound regions in the 0.4"):
+        peaks_needed(loaded, replace(STUDY, tfs=("RARE",)))
+
+
+def test_the_motif_alone_is_run_and_stored_as_any_run(place: Workspace) -> None:
+    loaded = load_dataset(place)
+    runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",))).runs
+    motifs = [run for run in runs if run.arm == "motif"]
+    ended: list[str] = []
+    run_plan(Plan(motifs), place, on_done=lambda outcome: ended.append(outcome.status))
+    assert ended == ["completed", "completed"]
+    stored = RunStore(place).open(motifs[0].key)
+    assert stored.planned == motifs[0]
+    assert not (stored.path / "weights.safetensors").exists()
+    # nearly all bound regions hold the consensus, and hardly any other one
+    assert stored.metrics["mcc"] > 0.9
+
+
+def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
+    loaded: LoadedDataset,
+) -> None:
+    run = next(run for run in peaks_needed(loaded, STUDY).runs if run.arm == "motif")
+    selection = loaded.select(run.spec.regions)
+    probabilities = motif_probabilities(
+        motif_named(run.spec.motif, loaded.dataset, run.tf), loaded.regions, selection
+    )
+    test = selection.rows(Part.TEST)
+    assert probabilities.shape == (len(test), 1)
+    codes = unpack(loaded.regions.sequences[selection.region_ids])
+    scores = best_hits(codes, motif_of(run.tf)).score
+    order = np.argsort(scores[test])
+    assert (np.diff(probabilities[order, 0]) >= 0).all()
+    seen = selection.part != Part.TEST
+    threshold = best_threshold(selection.labels[seen, 0] == 1, scores[seen])
+    assert ((probabilities[:, 0] >= 0.5) == (scores[test] >= threshold)).all()
+    with pytest.raises(DataError, match=r"no motif .MA9999\.1."):
+        motif_named("MA9999.1", loaded.dataset, run.tf)
+
+
+def test_the_threshold_is_that_of_the_highest_mcc() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        bound = rng.random(30) < 0.5
+        scores = (rng.integers(0, 12, 30) + 4 * bound).astype(np.float32)
+        best = max(matthews_corrcoef(bound, scores >= cut) for cut in np.unique(scores)[1:])
+        cut = best_threshold(bound, scores)
+        assert cut not in scores
+        assert matthews_corrcoef(bound, scores >= cut) == pytest.approx(best)
+    assert best_threshold(np.array([True, False]), np.array([2, 2], dtype=np.float32)) == 2
+
+
+def test_a_motif_is_read_on_both_strands(loaded: LoadedDataset) -> None:
+    motif = motif_of("spi1")
+    consensus = motif.probabilities.argmax(axis=0).astype(np.uint8)
+    background = np.zeros((2, 200), dtype=np.uint8)
+    background[0, 50 : 50 + len(consensus)] = consensus
+    background[1, 50 : 50 + len(consensus)] = 3 - consensus[::-1]
+    scores = best_hits(unpack(pack(background)), motif).score
+    assert scores[0] == pytest.approx(scores[1]) == pytest.approx(motif.max_score)

@@ -1,0 +1,71 @@
+"""Training on a device that is not the CPU: nothing mixes, nothing waits, the same numbers.
+
+The device is pretended (`tests.helpers.pretend_gpu`); what is CUDA's own, its random states and
+cuDNN, is not tried here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.device import held_cudnn
+
+ROOT = Path(__file__).parents[2]
+CASES = (
+    "plain",
+    "averaged, one strand at random",
+    "frozen layers",
+    "output layer fitted first",
+    "a motif's term",
+    "a motif's term, output layer fitted first",
+    "nothing trained",
+)
+"""Of `tests.helpers.train_elsewhere`, which is not to be imported here."""
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.helpers.train_elsewhere"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    compared: dict[str, str] = json.loads(done.stdout)
+    assert {*CASES, "goes on", "reads", "mixes"} == set(compared)
+    return compared
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_another_device_gives_what_the_cpu_gives(found: dict[str, str], case: str) -> None:
+    assert found[case] == "same"
+
+
+def test_a_training_goes_on_from_a_state_on_the_device(found: dict[str, str]) -> None:
+    assert found["goes on"] == "same"
+
+
+def test_no_step_reads_a_number_from_the_device(found: dict[str, str]) -> None:
+    assert found["reads"] == "0 more, some"
+
+
+def test_a_mix_of_devices_would_be_found(found: dict[str, str]) -> None:
+    assert found["mixes"].endswith("given tensors of the device and of the CPU")
+
+
+def test_cudnn_is_held_on_a_gpu_and_let_go() -> None:
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.allow_tf32)
+    with held_cudnn(torch.device("cuda")):
+        assert (cudnn.deterministic, cudnn.allow_tf32) == (True, False)
+    assert (cudnn.deterministic, cudnn.allow_tf32) == before
+    with held_cudnn(torch.device("cpu")):
+        assert (cudnn.deterministic, cudnn.allow_tf32) == before

@@ -1,0 +1,69 @@
+"""What a node says of a workspace that it does not share. On real nodes: test_nothing_is_lost."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.backends.ray import storage as shared_storage
+from orchestrator.backends.ray.storage import Probe, check_shared, look
+from orchestrator.errors import RunError
+from orchestrator.workspace import Workspace
+
+
+@pytest.fixture
+def probe(workspace: Workspace) -> Probe:
+    folder = workspace.making("probe")
+    folder.mkdir()
+    (folder / "token").write_text("secret")
+    manifest = shared_storage._manifest(workspace)
+    return Probe(workspace=workspace, folder=folder, token="secret", manifest=manifest)
+
+
+def test_a_node_that_shares_the_workspace_has_nothing_to_say(probe: Probe) -> None:
+    assert look(probe) == ""
+
+
+def test_a_node_without_the_workspace_says_so(probe: Probe, tmp_path: Path) -> None:
+    away = Workspace(tmp_path / "away")
+    lacking = replace(probe, workspace=away, folder=away.making("probe"))
+    assert look(lacking, 0.0) == f"does not see {away.root}"
+
+
+def test_a_copy_of_the_workspace_is_not_the_workspace(probe: Probe) -> None:
+    root = probe.workspace.root
+    assert look(replace(probe, folder=root / "none"), 0.0) == f"has another {root}"
+    assert look(replace(probe, token="other"), 0.0) == f"has another {root}"
+
+
+def test_a_node_that_cannot_write_says_so(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    # rights do not stop an administrator, so a folder stands in the way
+    monkeypatch.setattr("secrets.token_hex", lambda _: "taken")
+    (probe.folder / "taken").mkdir()
+    told = f"cannot write to {probe.workspace.root} (Is a directory)"
+    assert look(probe) == told
+
+
+def test_a_node_with_another_dataset_says_so(probe: Probe) -> None:
+    (probe.workspace.dataset / "manifest.json").write_text("{}")
+    assert look(probe) == f"has another dataset in {probe.workspace.dataset}"
+
+
+def test_the_error_names_the_node_the_path_and_the_remedy(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Probe] = []
+
+    def answers(probe: Probe) -> list[str]:
+        asked.append(probe)
+        return [f"node 10.0.0.{number} {look(replace(probe, token=''))}" for number in (2, 3)]
+
+    monkeypatch.setattr(shared_storage, "_ask_all", answers)
+    message = (
+        f"node 10.0.0.2 has another {workspace.root} (and 1 more nodes): put the workspace on "
+        "storage that all nodes share"
+    )
+    with pytest.raises(RunError) as caught:
+        check_shared(workspace)
+    assert str(caught.value).startswith(message)
+    assert not asked[0].folder.exists()

@@ -1,0 +1,325 @@
+"""MLflow as a view of the run store: on SQLite, on a real server, and on none."""
+
+import json
+import shutil
+import socket
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from data.dataset.sampling import Sampling
+from model.network import NetworkConfig
+from model.training.loop import TrainingConfig
+from orchestrator.errors import RunError
+from orchestrator.plan import Arm, PlannedRun, RunOutcome
+from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
+from orchestrator.spec import RegionSpec, RunSpec
+from orchestrator.tracking import ui
+from orchestrator.tracking.background import BackgroundTracker
+from orchestrator.tracking.client import Tracker, TrackingError
+from orchestrator.tracking.sync import ViewTracker
+from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+TRAINING = TrainingConfig(lr=0.003, max_epochs=2)
+MULTI = RunSpec(
+    regions=RegionSpec(
+        tfs=("A", "B"), view="less-sparse", sampling=Sampling(), dataset="fingerprint"
+    ),
+    network=NetworkConfig(num_tfs=2),
+    training=TRAINING,
+    seed=0,
+)
+METRICS = {
+    "num_bound": 450,
+    "num_unbound": 451,
+    "mcc": 0.25,
+    "auroc": 0.75,
+    "average_precision": 0.5,
+    "aucpr_trapezoid": float("nan"),
+    "precision": 0.625,
+    "recall": 0.375,
+    "best_epoch": 2,
+    "seconds": 3.0,
+}
+HISTORY = [
+    {"epoch": 1, "train_loss": 0.75, "val_loss": 0.5, "seconds": 1.0},
+    {"epoch": 2, "train_loss": 0.5, "val_loss": 0.25, "seconds": 1.0},
+]
+
+
+def planned(arm: Arm = "transfer", replicate: int = 1) -> PlannedRun:
+    if arm == "multi":
+        return PlannedRun(spec=MULTI, experiment="transfer", arm=arm, tf="", replicate=replicate)
+    spec = RunSpec(
+        regions=RegionSpec(
+            tfs=("A",),
+            view="sparse",
+            sampling=Sampling(seed=replicate),
+            dataset="fingerprint",
+            excluded=MULTI.regions,
+        ),
+        network=NetworkConfig(num_tfs=1),
+        training=TRAINING,
+        seed=replicate,
+        start=MULTI if arm == "transfer" else None,
+    )
+    return PlannedRun(
+        spec=spec,
+        experiment="transfer",
+        arm=arm,
+        tf="A",
+        replicate=replicate,
+        pretraining_set="both",
+        group="500 bound",
+    )
+
+
+def store_run(workspace: Workspace, run: PlannedRun) -> StoredRun:
+    store = RunStore(workspace)
+    with store.writing(run.key) as folder:
+        contents = {RUN_FILE: run.to_dict(), METRICS_FILE: METRICS, HISTORY_FILE: HISTORY}
+        for name, content in contents.items():
+            (folder / name).write_text(json.dumps(content))
+    return store.open(run.key)
+
+
+def logged(workspace: Workspace, uri: str | None = None) -> dict[str, "Run"]:
+    """MLflow's runs of the experiment by name, with none twice."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri or f"sqlite:///{workspace.mlflow_db}")
+    experiment = client.get_experiment_by_name("transfer")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    by_name = {run.info.run_name: run for run in runs}
+    assert len(by_name) == len(runs)
+    return by_name
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, which take seconds to make."""
+    workspace = Workspace(tmp_path_factory.mktemp("template"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        _ = Tracker(workspace)._client.search_experiments()
+    with sqlite3.connect(workspace.mlflow_db) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return workspace.mlflow_db
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, template: Path) -> Workspace:
+    made = Workspace(tmp_path)
+    made.mlflow_db.write_bytes(template.read_bytes())
+    return made
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_run_is_logged_with_name_tags_params_metrics_and_files(workspace: Workspace) -> None:
+    run = store_run(workspace, planned())
+    Tracker(workspace).log_run(run)
+
+    runs = logged(workspace)
+    assert set(runs) == {"A transfer r1"}
+    logged_run = runs["A transfer r1"]
+    assert logged_run.info.status == "FINISHED"
+    tags = {name: value for name, value in logged_run.data.tags.items() if "mlflow." not in name}
+    assert tags == {
+        "key": run.key,
+        "experiment": "transfer",
+        "arm": "transfer",
+        "tf": "A",
+        "target": "",
+        "with_target": "",
+        "pretraining_set": "both",
+        "group": "500 bound",
+        "replicate": "1",
+        "num_bound": "450",
+        "run_folder": str(run.path),
+    }
+    # nested runs are folded in the UI
+    assert "mlflow.parentRunId" not in logged_run.data.tags
+    assert logged_run.info.end_time - logged_run.info.start_time == 3000
+    assert logged_run.info.end_time == int(1000 * run.finished_at)
+    assert logged_run.data.params["start"] == MULTI.key
+    assert logged_run.data.params["training.lr"] == "0.003"
+    assert logged_run.data.params["regions.tfs"] == '["A"]'
+    assert logged_run.data.params["regions.excluded"] == "of a multi-model of 2 TFs"
+    assert logged_run.data.metrics["mcc"] == 0.25
+    assert logged_run.data.metrics["best_epoch"] == 2
+    assert set(METRICS) - set(logged_run.data.metrics) == {"num_bound", "num_unbound"}
+    for name in (RUN_FILE, METRICS_FILE, HISTORY_FILE):
+        [copy] = workspace.mlflow_artifacts.rglob(name)
+        assert copy.read_bytes() == (run.path / name).read_bytes()
+
+
+def test_losses_have_the_epoch_as_step_and_its_end_as_time(workspace: Workspace) -> None:
+    tracker = Tracker(workspace)
+    tracker.log_run(store_run(workspace, planned()))
+    run = logged(workspace)["A transfer r1"]
+    points = tracker._client.get_metric_history(run.info.run_id, "val_loss")
+    start = run.info.start_time
+    assert [(p.step, p.value, p.timestamp - start) for p in points] == [
+        (1, 0.5, 1000),
+        (2, 0.25, 2000),
+    ]
+
+
+def test_a_run_is_logged_once(workspace: Workspace) -> None:
+    runs = [store_run(workspace, planned(arm)) for arm in ("multi", "transfer", "scratch")]
+    Tracker(workspace).log_run(runs[0])
+    tracker = Tracker(workspace)
+    tracker.log_run(runs[0])
+    assert tracker.sync(RunStore(workspace)) == 2
+    assert tracker.sync(RunStore(workspace)) == 0
+    assert set(logged(workspace)) == {
+        "multi-model 2 TFs r1",
+        "A transfer r1",
+        "A scratch r1",
+    }
+
+
+def test_a_success_takes_the_place_of_what_failed_or_was_left_half_written(
+    workspace: Workspace,
+) -> None:
+    tracker = Tracker(workspace)
+    run = planned()
+    tracker.log_failure(run, "A has 5 bound regions")
+    tracker.log_failure(run, "A has 6 bound regions")
+    failed = logged(workspace)["A transfer r1"]
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["error"] == "A has 6 bound regions"
+    stored = store_run(workspace, run)
+    tracker.log_run(stored)
+    assert logged(workspace)["A transfer r1"].info.status == "FINISHED"
+    tracker.log_failure(run, "late")
+    assert logged(workspace)["A transfer r1"].info.status == "FINISHED"
+
+    other = store_run(workspace, planned("scratch"))
+    half = tracker._client.create_run(
+        failed.info.experiment_id, tags={"key": other.key}, run_name="A scratch r1"
+    )
+    tracker.log_run(other)
+    assert logged(workspace)["A scratch r1"].info.run_id != half.info.run_id
+
+
+def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
+    from orchestrator.tracking.database import create_database
+
+    workspace = Workspace(tmp_path / "new")
+    create_database(workspace)
+    with sqlite3.connect(workspace.mlflow_db) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    from orchestrator.tracking.database import create_database
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    workspace = Workspace(tmp_path / "new")
+    monkeypatch.setattr(MlflowClient, "search_experiments", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_database(workspace)
+    assert not list(workspace.root.iterdir())
+
+
+def test_forgetting_leaves_what_others_and_failures_logged(workspace: Workspace) -> None:
+    tracker, store = Tracker(workspace), RunStore(workspace)
+    removed = store_run(workspace, planned(replicate=2))
+    tracker.sync(store)
+    shutil.rmtree(removed.path)
+    tracker.log_run(store_run(workspace, planned(replicate=1)))
+    tracker.log_failure(planned(replicate=3), "A has 5 bound regions")
+    elsewhere = Workspace(workspace.root / "elsewhere")
+    other = store_run(elsewhere, planned(replicate=4))
+    tracker._log(other, other.planned, tracker._experiment_id("transfer"))
+    assert tracker.forget(store) == 2
+    assert set(logged(workspace)) == {"A transfer r3", "A transfer r4"}
+    assert tracker.sync(store) == 1
+
+
+def test_the_thread_logs_what_ended_and_leaves_out_what_was_blocked(workspace: Workspace) -> None:
+    warnings: list[str] = []
+    runs = [planned(replicate=number) for number in (1, 2, 3)]
+    store_run(workspace, runs[0])
+    with BackgroundTracker(ViewTracker(workspace), warnings.append) as background:
+        background.log(RunOutcome(planned=runs[0], status="completed"))
+        background.log(RunOutcome(planned=runs[1], status="failed", error="no"))
+        background.log(RunOutcome(planned=runs[2], status="blocked", error="needs r2"))
+    status = {name: run.info.status for name, run in logged(workspace).items()}
+    assert status == {
+        "A transfer r1": "FINISHED",
+        "A transfer r2": "FAILED",
+    }
+    assert warnings == []
+
+
+def test_a_server_that_is_not_there_is_one_warning(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
+    store_run(workspace, planned())
+    with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI"):
+        Tracker(workspace).sync(RunStore(workspace))
+    warnings: list[str] = []
+    with BackgroundTracker(ViewTracker(workspace), warnings.append) as background:
+        background.sync(RunStore(workspace))
+        for _ in range(3):
+            background.log(RunOutcome(planned=planned(), status="completed"))
+    [warning] = warnings
+    assert f"MLflow at http://127.0.0.1:{free_port} " in warning
+    assert "\n" not in warning
+
+
+def test_the_ui_shows_the_store_and_as_a_server_takes_runs(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    store_run(workspace, planned())
+    addresses: list[str] = []
+
+    def use(url: str) -> None:
+        addresses.append(url)
+        assert "A transfer r1" in logged(workspace, url)
+        with pytest.raises(RunError, match=rf"127\.0\.0\.1:{free_port} .* another --port"):
+            ui.serve_ui(workspace, port=free_port)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        with pytest.raises(RunError, match=f"open {url}"):
+            ui.serve_ui(workspace)
+        tracker = Tracker(workspace)
+        assert tracker.uri == url
+        tracker.log_run(store_run(workspace, planned("scratch")))
+        assert tracker.sync(RunStore(workspace)) == 0
+        logged_run = logged(workspace, url)["A scratch r1"]
+        files = tracker._client.list_artifacts(logged_run.info.run_id)
+        assert {file.path for file in files} == {RUN_FILE, METRICS_FILE, HISTORY_FILE}
+        raise KeyboardInterrupt
+
+    ui.serve_ui(workspace, port=free_port, announce=use)
+
+    assert addresses == [f"http://127.0.0.1:{free_port}"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", free_port), timeout=1)
+    logged_run = logged(workspace)["A scratch r1"]
+    assert logged_run.info.status == "FINISHED"
+    assert logged_run.data.metrics["mcc"] == 0.25

@@ -1,0 +1,110 @@
+"""The rule of a verdict: which numbers make a model good, doubtful or useless."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from orchestrator.report.statistics import Interval
+from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.numbers import CalibrationCheck, Numbers, Value, check_calibration
+from orchestrator.verdict.rule import Level, conclude
+
+
+def value(low: float, middle: float, high: float) -> Value:
+    return Value(value=middle, ends=Interval(low=low, high=high))
+
+
+OVER_NOTHING = value(-0.1, 0.0, 0.1)
+GOOD, OVER_MOTIF, OVER_SCRATCH = value(0.5, 0.6, 0.7), value(0.1, 0.2, 0.3), value(0.2, 0.3, 0.4)
+
+
+def numbers(
+    mcc: Value = GOOD,
+    motif: Value | None = OVER_MOTIF,
+    motif_precision: Value = OVER_NOTHING,
+    scratch: Value = OVER_SCRATCH,
+    **others: object,
+) -> Numbers:
+    """Numbers of a model that is good enough, unless told otherwise."""
+    gains = {SCRATCH: {"mcc": scratch}}
+    if motif is not None:
+        gains[MOTIF] = {"mcc": motif, "average_precision": motif_precision}
+    good = Numbers(
+        tf="MINE",
+        arms={TRANSFER: {"mcc": mcc}},
+        gains=gains,
+        steps=(),
+        outlook=None,
+        calibration=CalibrationCheck(bins=(), brier=0.1, error=0.0),
+        num_replicates=3,
+        num_bound=500,
+        num_train_bound=400,
+        num_val_bound=40,
+        num_test_bound=60,
+        num_test=120,
+        num_seen=0,
+        sites="predicted",
+        split="tested on chr1, validated on chr2",
+        start_key="0" * 16,
+        start_tfs=("A", "B"),
+        start_name="2 TFs, masked",
+        keys=("1" * 16,),
+    )
+    return replace(good, **others)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("case", "level", "words"),
+    [
+        (numbers(), Level.GOOD, "MINE: good enough to use, MCC 0.60 (0.50 to 0.70)."),
+        (numbers(motif=None), Level.GOOD, "good enough"),
+        (numbers(value(0.4, 0.49, 0.6)), Level.CARE, "because its MCC is below 0.5."),
+        (numbers(value(0.35, 0.52, 0.7)), Level.CARE, "its MCC may be below 0.4"),
+        (numbers(num_test_bound=29), Level.CARE, "tested on 29 bound regions only"),
+        (numbers(motif=value(-0.1, 0.1, 0.3)), Level.CARE, "the motif alone may be as good"),
+        (
+            numbers(motif=value(-0.1, 0.0, 0.1), motif_precision=value(0.1, 0.2, 0.3)),
+            Level.GOOD,
+            "good enough",
+        ),
+        (
+            numbers(motif=value(-0.3, -0.2, -0.1), motif_precision=value(0.1, 0.2, 0.3)),
+            Level.CARE,
+            "the motif alone calls regions better, though it ranks them worse",
+        ),
+        (numbers(scratch=value(-0.3, -0.2, -0.1)), Level.CARE, "`--arm scratch`"),
+        (numbers(sites="none"), Level.CARE, "peaks alone"),
+        (numbers(num_seen=1200), Level.CARE, "1,200 test regions were seen"),
+        (numbers(value(0.1, 0.2, 0.3)), Level.DO_NOT, "its MCC is below 0.3"),
+        (numbers(value(-0.1, 0.4, 0.8)), Level.DO_NOT, "cannot be told from 0"),
+        (
+            numbers(motif=value(-0.3, -0.2, -0.1)),
+            Level.DO_NOT,
+            "the motif alone is better by 0.20 MCC (0.10 to 0.30)",
+        ),
+    ],
+)
+def test_the_rule(case: Numbers, level: Level, words: str):
+    found = conclude(case)
+    assert found.level is level
+    assert words in found.sentence
+    assert bool(found.reasons) is (level is not Level.GOOD)
+
+
+def test_an_undefined_mcc_is_no_recommendation():
+    nan = float("nan")
+    assert conclude(numbers(value(nan, nan, nan))).level is Level.DO_NOT
+
+
+def test_calibration_of_true_probabilities_is_near_the_diagonal_and_of_sharpened_ones_is_not():
+    rng = np.random.default_rng(0)
+    true = rng.random(5000).astype(np.float32)
+    bound = rng.random(5000) < true
+    good = check_calibration(true, bound)
+    assert sum(one.num for one in good.bins) == 5000
+    assert good.error < 0.03
+    assert good.brier == pytest.approx(1 / 6, abs=0.01)
+    sharp = check_calibration(np.round(true), bound)
+    assert sharp.error > 0.2
+    assert sharp.brier > good.brier + 0.05
