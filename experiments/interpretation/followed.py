@@ -31,9 +31,10 @@ def followed_findings(pairs: Pairs, reader: MotifReader) -> FilterFindings:
     """Fig. 3B: filters followed, a finding per target, size and pre-training set."""
     findings: list[Finding] = []
     missing: list[str] = []
-    variants = list(pairs.table.groupby(["tf", "group", "pretraining_set"], sort=True))
-    tfs = [tf for (tf, _, _), _ in variants]
-    for (tf, group, set_name), rows in variants:
+    cell = ["tf", "size", "group", "pretraining_set"]
+    variants = list(pairs.table.groupby(cell, sort=True, dropna=False))
+    tfs = [tf for (tf, *_), _ in variants]
+    for (tf, _, group, set_name), rows in variants:
         heading = str(tf) if tfs.count(tf) == 1 else f"{tf}, {group}, {set_name}"
         followed: dict[int, FollowedFilters] = {}
         for row in each_row(rows.sort_values("replicate")):

@@ -38,13 +38,14 @@ def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> lis
         The results table of the experiment, see `orchestrator.finished.FinishedRuns`.
     """
     scored = scored_runs(table)
-    cell = ["tf", "group", "with_target", "replicate"]
+    cell = ["tf", "set_kind", "with_target", "replicate"]
     runs = latest(scored[scored["arm"] == "transfer"], cell)
     scratch = latest(scored[scored["arm"] == "scratch"], ["tf", "replicate"])
     if runs.empty:
         return []
-    groups = set(runs["group"])
-    kinds = [*(kind for kind in KINDS if kind in groups), *sorted(groups - set(KINDS))]
+    runs = runs.assign(group=runs["set_kind"])
+    there = set(runs["set_kind"])
+    kinds = [*(kind for kind in KINDS if kind in there), *sorted(there - set(KINDS))]
     rows, lines = [], []
     for target, of_target in runs.groupby("tf", sort=True):
         own_scratch = scratch[scratch["tf"] == target]

@@ -19,9 +19,10 @@ from orchestrator.report.words import confidence, counted, listed, number, p_val
 
 def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
     """Fig. 1A: the arms per TF, and gain against the number of bound regions."""
-    variants = list(pairs.table.groupby(["pretraining_set", "group"], sort=True))
+    cell = ["pretraining_set", "size", "group"]
+    variants = list(pairs.table.groupby(cell, sort=True, dropna=False))
     found = []
-    for (set_name, group), rows in variants:
+    for (set_name, _, group), rows in variants:
         of_tfs = gains(rows, ["tf"], calls, boot)
         heading = f"{set_name}, {group}" if len(variants) > 1 else ""
         found.append(_transfer(of_tfs, heading, boot))

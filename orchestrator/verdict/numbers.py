@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +18,7 @@ from orchestrator.prediction.predictors import calibration_of
 from orchestrator.report.calls import read_predictions
 from orchestrator.report.score_bootstrap import SCORES, ends_of, score_draws
 from orchestrator.report.statistics import Floats, Interval
+from orchestrator.role_names import set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
@@ -136,7 +136,8 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         If a run is missing or damaged, or a class has no test region.
     """
     store = RunStore(workspace)
-    runs = {arm: [store.open(one.key) for one in own] for arm, own in by_arm(plan).items()}
+    planned = by_arm(plan)
+    runs = {arm: [store.open(one.key) for one in own] for arm, own in planned.items()}
     predicted = {arm: [read_predictions(run) for run in own] for arm, own in runs.items()}
     for one in predicted[TRANSFER]:
         if one.bound.all() or not one.bound.any():
@@ -157,7 +158,8 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
     sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
-    steps = _steps(sizes, means, draws)
+    fractions = {arm: own[0].role.step or 1.0 for arm, own in planned.items()}
+    steps = _steps(sizes, means, draws, fractions)
     return Numbers(
         tf=tf,
         arms={arm: _values(means[arm], draws[arm]) for arm in ARMS if arm in runs},
@@ -180,7 +182,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         split=_split(first),
         start_key=start.key,
         start_tfs=start.regions.tfs,
-        start_name=first.pretraining_set,
+        start_name=set_name(planned[TRANSFER][0].role),
         keys=tuple(run.key for run in models),
     )
 
@@ -198,17 +200,16 @@ def _values(means: Floats, draws: Floats) -> dict[str, Value]:
 
 
 def _steps(
-    sizes: Mapping[str, int], means: Mapping[str, Floats], draws: Mapping[str, Floats]
+    sizes: Mapping[str, int],
+    means: Mapping[str, Floats],
+    draws: Mapping[str, Floats],
+    fractions: Mapping[str, float],
 ) -> tuple[Step, ...]:
     names = [arm for arm in means if arm not in ARMS] + [TRANSFER]
     return tuple(
         Step(name=name, num_bound=sizes[name], scores=_values(means[name], draws[name]))
-        for name in sorted(names, key=_fraction)
+        for name in sorted(names, key=fractions.__getitem__)
     )
-
-
-def _fraction(name: str) -> Fraction:
-    return Fraction(1) if name == TRANSFER else Fraction(name)
 
 
 def _outlook(steps: Sequence[Step], draws: Mapping[str, Floats]) -> Value | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from orchestrator.tracking.client import Tracker
 from orchestrator.tracking.summaries import summary_metrics
 from orchestrator.workspace import Workspace
 from tests.experiments.test_report import Page, summary_runs
-from tests.helpers.finished_runs import Study, planned_run
+from tests.helpers.finished_runs import Study, in_role, planned_run
 from tests.orchestrator.interpretation.test_following import A, B, stored
 from tests.orchestrator.report.test_figure_style import check_texts
 
@@ -254,6 +254,7 @@ def pairs_of(num: int) -> Pairs:
     table = pd.DataFrame(
         {
             "tf": "HNF4A",
+            "size": 500.0,
             "group": "500 bound",
             "pretraining_set": "50 TFs",
             "replicate": np.arange(num) + 1,
@@ -314,7 +315,7 @@ def interpreted(trained: Workspace, tmp_path: Path) -> Workspace:
         (place.root / name).symlink_to(trained.root / name)
     runs = [run.planned for run in RunStore(place).completed()]
     roles = [
-        replace(run, experiment="interpretation") for run in runs if run.spec.training is not None
+        in_role(run, experiment="interpretation") for run in runs if run.spec.training is not None
     ]
     RunStore(place).record_roles(Plan([*runs, *roles]))
     return place

@@ -28,6 +28,8 @@ def table(*rows):
     made["pretraining_set"] = np.where(made["arm"] == "scratch", "", "50 TFs")
     return made.assign(
         group="500 bound",
+        size=500.0,
+        set_kind="",
         with_target=False,
         target="",
         num_bound=450,
@@ -176,10 +178,10 @@ def test_fewer_replicates_and_tfs_without_models_are_told():
 
 def test_sets_that_were_not_run_are_told():
     runs = pd.concat(
-        [table(("k1", "A", "transfer", r, 0.1, "r")).assign(group="string") for r in (1, 2)]
+        [table(("k1", "A", "transfer", r, 0.1, "r")).assign(set_kind="string") for r in (1, 2)]
         + [
-            table(("k2", "A", "transfer", 1, 0.1, "r")).assign(group="string", with_target=True),
-            table(("k3", "A", "scratch", 1, 0.1, "r")).assign(group=""),
+            table(("k2", "A", "transfer", 1, 0.1, "r")).assign(set_kind="string", with_target=True),
+            table(("k3", "A", "scratch", 1, 0.1, "r")).assign(set_kind=""),
         ]
     )
     assert missing_sets(runs, ["string", "random"]) == [
