@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe, table
 from benchmarks.scheduling import make_plan
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import execute
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
@@ -35,7 +36,8 @@ def main() -> None:
         place = Workspace(Path(folder))
         place.dataset.symlink_to(options.workspace.absolute() / "dataset")
         store, tracker = RunStore(place), ViewTracker(place)
-        whole = [_cpu_seconds(lambda run=run: execute(run, place)) for run in plan]  # type: ignore[misc]
+        context = RunContext(workspace=place)
+        whole = [_cpu_seconds(lambda run=run: execute(run, context)) for run in plan]  # type: ignore[misc]
         runs = store.completed()
         training = [float(run.metrics["seconds"]) for run in runs]
         logging = [_cpu_seconds(lambda run=run: tracker.log_run(run)) for run in runs]  # type: ignore[misc]

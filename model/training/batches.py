@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from model.encoding import OneHotEncoder, check_sequences, reverse_complement, to_tensor
 from model.errors import ModelError
 from model.labels import Labels, check_labels, resolved_cells
-from model.training.data_parallel import ALONE, OneProcess
+from model.training.data_parallel import ALONE, Parallel
 
 Strands = Literal["both", "random", "forward"]
 
@@ -123,7 +123,7 @@ class Batches:
         batch_size: int,
         strands: Strands,
         device: torch.device,
-        parallel: OneProcess = ALONE,
+        parallel: Parallel = ALONE,
     ) -> None:
         if len(examples.sequences) == 0:
             raise ModelError(f"there are no {role} examples; give more regions")
