@@ -51,8 +51,8 @@ def drive(
     from orchestrator.runs.lock import sole_driver
     from orchestrator.runs.results import results_table
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.background import BackgroundTracker
-    from orchestrator.tracking.sync import ViewTracker
+    from orchestrator.tracking.background import BackgroundView
+    from orchestrator.tracking.sync import MlflowView
 
     store = RunStore(workspace)
     failures: list[RunOutcome] = []
@@ -65,13 +65,13 @@ def drive(
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        tracker = stack.enter_context(BackgroundTracker(ViewTracker(workspace), warn=complain))
+        mlflow = stack.enter_context(BackgroundView(MlflowView(workspace), warn=complain))
         progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
-        tracker.sync(store)
+        mlflow.sync(store)
 
         def on_done(outcome: "RunOutcome") -> None:
             progress.done(outcome)
-            tracker.log(outcome)
+            mlflow.log(outcome)
             if outcome.status != "completed":
                 failures.append(outcome)
 
@@ -84,7 +84,7 @@ def drive(
             complain("interrupted; what is complete is kept, the same command goes on from there")
             raise typer.Exit(130) from None
         finally:
-            tracker.register(store)
+            mlflow.register(store)
     keys = {run.key for run in plan}
     if show is not None:
         table = results_table(store)

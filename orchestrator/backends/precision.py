@@ -108,10 +108,10 @@ def check(problem: Problem | None = None) -> PrecisionChoice:
     """Choose a precision for this machine; takes a minute where it can be bfloat16."""
     if not multiplies_bfloat16():
         return _choice("float32", f"{processor()} does not multiply bfloat16")
-    return judge(measure(problem or Problem()))
+    return choose(measure(problem or Problem()))
 
 
-def judge(measured: Measured) -> PrecisionChoice:
+def choose(measured: Measured) -> PrecisionChoice:
     """Choose by what was measured."""
     ratio = f"{1 / measured.time_ratio:.2f} times as fast as float32"
     losses = f"{measured.loss_bfloat16:.4f} and {measured.loss_float32:.4f}"

@@ -36,9 +36,9 @@ from model.interpretation.attribution import Attributions, Method, attribute
 from model.prediction import predict
 from orchestrator.errors import RunError
 from orchestrator.interpretation.logos import save_contributions
-from orchestrator.interpretation.run_motifs import Tell
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import StoredRun
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 REGIONS_FILE: Final = "regions.csv"
@@ -123,7 +123,7 @@ def explain(
     ids: NDArray[np.int64],
     *,
     method: Method = "deeplift",
-    tell: Tell = lambda step: None,
+    on_step: OnStep = silent,
 ) -> StoredExplanation:
     """Compute the contributions of the bases of some regions, or give what was computed before.
 
@@ -148,9 +148,9 @@ def explain(
         return StoredExplanation(folder)
     loaded = load_dataset(workspace)
     sequences = loaded.regions.sequences[ids]
-    tell(f"{len(ids)} regions")
+    on_step(f"{len(ids)} regions")
     found = attribute(load(run.path), sequences, target=target, method=method)
-    tell("writing")
+    on_step("writing")
     with whole_folder(folder, first_stays=True) as partial:
         (partial / LOGOS_FOLDER).mkdir()
         _write(partial, loaded, ids, found)

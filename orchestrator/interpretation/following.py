@@ -23,8 +23,9 @@ from data.motifs.matches import ALPHA
 from data.motifs.pwm import pwm_distance
 from model.checkpoint import load_state
 from orchestrator.errors import RunError
-from orchestrator.interpretation.run_motifs import StoredMotifs, Tell, run_motifs
+from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 COLUMNS: Final = (
@@ -64,7 +65,7 @@ def follow_runs(
     database: MotifDatabase,
     *,
     tfs: Sequence[str] = (),
-    tell: Tell = lambda step: None,
+    on_step: OnStep = silent,
 ) -> FollowedFilters:
     """Read the first layer of a transfer, of its multi-model and of its twin, and follow filters.
 
@@ -85,7 +86,7 @@ def follow_runs(
         raise RunError(f"run {transfer.key} started from no multi-model; name a transfer run")
     multi = RunStore(workspace).open(start.key)
     stored = {
-        arm: run_motifs(run, workspace, database, tell=tell)
+        arm: run_motifs(run, workspace, database, on_step=on_step)
         for arm, run in (("multi", multi), ("transfer", transfer), ("scratch", scratch))
     }
     return follow_filters(

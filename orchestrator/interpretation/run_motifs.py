@@ -23,7 +23,6 @@ correctly are read. Importance is the mean over a sample of them.
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +45,7 @@ from orchestrator.interpretation.logos import Sheet, save_logo, save_sheet
 from orchestrator.runs.filter_files import FILTERS_FILE, filter_name, read_filters, write_filters
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import StoredRun
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 VERSION: Final = 1
@@ -61,8 +61,6 @@ MATCHES_FILE: Final = "matches.parquet"
 IMPORTANCE_FILE: Final = "importance.parquet"
 SHEET_FILE: Final = "logos.png"
 LOGOS_FOLDER: Final = "logos"
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def run_motifs(
     database: MotifDatabase,
     *,
     layer: int = 1,
-    tell: Tell = lambda step: None,
+    on_step: OnStep = silent,
 ) -> StoredMotifs:
     """Read the filters of a run, or give what was read before.
 
@@ -130,7 +128,7 @@ def run_motifs(
         Motifs to compare with.
     layer
         Which convolution, from 1.
-    tell
+    on_step
         Told of each step.
 
     Raises
@@ -150,17 +148,17 @@ def run_motifs(
     if spec.training is None:
         of = f", of run {spec.start.key}" if spec.start else ""
         raise RunError(f"run {run.key} scored a network and has none of its own; name that{of}")
-    tell("predicting the run's regions")
+    on_step("predicting the run's regions")
     loaded = load_dataset(workspace)
     selection = loaded.select(spec.regions)
     sequences = loaded.regions.sequences[selection.region_ids]
     network = load(run.path)
     right = correctly_predicted(predict(network, sequences), selection.labels)
-    tell("reading the filters")
+    on_step("reading the filters")
     motifs = count_sites(network, sequences[right], layer=layer)
-    tell(f"comparing with {database.name} (compiles for a minute, once on a machine)")
+    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
     matches = match_filters(motifs.counts, database, RULE)
-    tell("silencing each filter")
+    on_step("silencing each filter")
     recurrent = bool(spec.network.lstm_units) and layer == num_layers
     most = RECURRENT_IMPORTANCE_REGIONS if recurrent else IMPORTANCE_REGIONS
     sample = _sample(sequences[right], most)
@@ -176,7 +174,7 @@ def run_motifs(
         "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
         "num_importance_regions": importance.num_regions,
     }
-    tell("drawing logos")
+    on_step("drawing logos")
     with whole_folder(folder, first_stays=True) as partial:
         (partial / LOGOS_FOLDER).mkdir()
         _write(partial, info, motifs, matches, importance)
