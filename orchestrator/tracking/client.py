@@ -139,7 +139,7 @@ class TrackingClient:
         """Give the MLflow runs of an experiment that have a run key, whatever their status."""
         return self.mlflow.search_runs([experiment_id], f"tags.key = {_quoted(key)}")
 
-    def finished_run(self, key: str, experiment_ids: Sequence[str] | None = None) -> Run | None:
+    def finished_run(self, key: str, experiment_ids: list[str] | None = None) -> Run | None:
         """Find a finished MLflow run by its run key, among all experiments by default."""
         if experiment_ids is None:
             experiment_ids = [experiment.experiment_id for experiment in self.experiments()]

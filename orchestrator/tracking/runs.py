@@ -103,11 +103,10 @@ class RunWriter:
             if not self._make_way(experiment_id, planned):
                 return
             tags = {**run_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
-            created = self._client.mlflow.create_run(
-                experiment_id, tags=tags, run_name=planned.name
-            )
+            mlflow = self._client.mlflow
+            created = mlflow.create_run(experiment_id, tags=tags, run_name=planned.name)
             self._client.log_batches(created.info.run_id, params=run_params(planned))
-            self._client.mlflow.set_terminated(created.info.run_id, status="FAILED")
+            mlflow.set_terminated(created.info.run_id, status="FAILED")
 
     def sync(self, store: RunStore) -> int:
         """Log every complete run of a run store that MLflow does not have.
@@ -230,9 +229,8 @@ class RunWriter:
         wanted = experiment_id, planned.spec.start.key
         if wanted not in self._pretraining:
             key = planned.spec.start.key
-            found = self._client.finished_run(key, [experiment_id]) or self._client.finished_run(
-                key
-            )
+            found = self._client.finished_run(key, [experiment_id])
+            found = found or self._client.finished_run(key)
             if found is None:
                 return None
             self._pretraining[wanted] = found
