@@ -177,5 +177,6 @@ def test_neither_a_users_settings_nor_a_name_like_a_formula_change_a_figure():
 
 
 def test_figures_leave_pyplot_alone():
-    code = "import sys, orchestrator.report.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    module = "orchestrator.report.figure_style"
+    code = f"import sys, {module}; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
