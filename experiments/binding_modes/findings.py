@@ -7,6 +7,7 @@ import pandas as pd
 
 from experiments.binding_modes import figures
 from experiments.binding_modes.figures import MULTI_MODEL
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -17,7 +18,7 @@ from orchestrator.report.findings import (
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.pairs import Pairs
-from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval, welch
+from orchestrator.report.statistics import Floats, Interval, interval, welch
 from orchestrator.report.words import confidence, counted, number, p_value, span
 from orchestrator.role import ModeRelation
 from orchestrator.role_names import MODE_WORDS
@@ -75,7 +76,7 @@ def _modes(
     groups: Mapping[str, Gains], known: pd.DataFrame | None, heading: str, boot: Bootstrap
 ) -> Finding:
     numbers: dict[str, float] = {}
-    draws = {name: boot.of_many(of_tfs.draws) for name, of_tfs in groups.items()}
+    draws = {name: of_tfs.mean_draws(boot) for name, of_tfs in groups.items()}
     details = []
     for name, of_tfs in groups.items():
         label = name.replace(" ", "_")

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from experiments.downsampling import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, gain_columns, stem, with_ends
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.pairs import Pairs, each_row
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import confidence, number
 
 

@@ -13,10 +13,11 @@ import pandas as pd
 
 from data.relations.groups import GroupKind
 from experiments.pretraining_sets import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.gains import CallsByKey, difference, mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)

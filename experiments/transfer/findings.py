@@ -1,8 +1,7 @@
 """What the runs of `transfer` say: how many TFs transfer helps, and by how much (Fig. 1A)."""
 
-import numpy as np
-
 from experiments.transfer import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -13,7 +12,7 @@ from orchestrator.report.findings import (
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.pairs import Pairs
-from orchestrator.report.statistics import Bootstrap, Spearman, interval, spearman
+from orchestrator.report.statistics import Spearman, spearman
 from orchestrator.report.words import confidence, counted, listed, number, p_value
 
 
@@ -32,7 +31,7 @@ def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[
 def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
     name = stem("transfer", heading)
     values = of_tfs.values
-    median, ends = float(np.median(values)), interval(boot.of_many(of_tfs.draws, np.median))
+    median, ends = of_tfs.median(boot)
     related = spearman(of_tfs.table["num_bound"], values)
     numbers = {
         "num_tfs": len(values),

@@ -100,7 +100,7 @@ def sections(place: Workspace) -> dict[str, Any]:
 
 
 def test_transfer_beside_scratch_in_words(place):
-    add_transfer(place)
+    add_transfer(place, replicates=3)
     section = sections(place)["transfer"]
     [finding] = section.findings
     assert finding.sentence.startswith("Transfer beat scratch for 2 of 3 TFs; median gain 0.")
