@@ -86,8 +86,8 @@ class MotifReader:
 
     def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
         """Motif of the database as it fits a filter, whose first position is 0."""
-        [profile] = [p for p in self.database.profiles if p.matrix_id == matrix_id]
-        logo = Logo(frequencies=profile.probabilities, start=-int(offset))
+        [motif] = [one for one in self.database.motifs if one.matrix_id == matrix_id]
+        logo = Logo(frequencies=motif.probabilities, start=-int(offset))
         return logo.turned() if orientation == "-" else logo
 
     def _steps_of(self, name: str) -> OnStep:

@@ -13,7 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-from data.motifs.database import MotifDatabase, Profile, jaspar_database
+from data.motifs.database import MotifDatabase, jaspar_database
+from data.motifs.motif import Motif
 from experiments.cli.main import app
 from experiments.interpretation import figures as filter_figures
 from experiments.interpretation.figures import Logo, LogoPanel
@@ -144,9 +145,8 @@ def reader_of(motifs: dict[str, Any]) -> FakeReader:
     database = MotifDatabase(
         name="three motifs",
         slug="three",
-        profiles=tuple(
-            Profile(matrix_id=name, name=name, probabilities=motif(4, seed))
-            for seed, name in enumerate(names)
+        motifs=tuple(
+            Motif(name.upper(), name, motif(4, seed), name=name) for seed, name in enumerate(names)
         ),
     )
     return FakeReader(workspace=Workspace(Path("none")), database=database, motifs=motifs)
