@@ -60,11 +60,15 @@ def ui(
 def print_comparison(table: "pd.DataFrame") -> None:
     """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC.
 
-    Where an arm of a TF has several pre-training sets, each has a line, and a column says which.
+    Where an arm of a TF has several pre-training sets or networks, each has a line, and a column
+    says which.
     """
     cell = ["experiment", "tf", "group", "with_target", "arm"]
-    several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
     shown = Table("experiment", "TF", "group", "arm")
+    if table.loc[table["network"] != "", "network"].nunique() > 1:
+        cell.append("network")
+        shown.add_column("network")
+    several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
     if several:
         cell.append("pretraining_set")
         shown.add_column("pre-trained on")

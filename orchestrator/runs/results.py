@@ -23,8 +23,10 @@ COLUMNS: Final = (
     "num_unbound",
     "num_test_regions",
     *SUMMARY_METRICS,
+    "network",
 )
-"""`num_bound` and `num_unbound` count the labels trained and validated on."""
+"""`num_bound` and `num_unbound` count the labels trained and validated on; `network` is the name of
+the network, empty where the TF's motif alone was scored."""
 
 
 def results_table(store: RunStore) -> pd.DataFrame:
@@ -34,7 +36,8 @@ def results_table(store: RunStore) -> pd.DataFrame:
     """
     rows = []
     for run, planned in store.with_roles():
-        record = {**planned.tags(), **run.metrics}
+        network = "" if planned.arm == "motif" else planned.spec.network.name
+        record = {**planned.tags(), **run.metrics, "network": network}
         rows.append({name: record[name] for name in COLUMNS})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     order = ["experiment", "tf", "target", "group", "with_target", "arm", "replicate", "key"]
