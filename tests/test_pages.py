@@ -46,7 +46,8 @@ def test_the_first_result_of_the_readme(bindgrid, reader, monkeypatch):
     assert names == ["simulate", "build", "run", "report", "ui"]
     for name, words in zip(names, commands, strict=True):
         if name not in ("simulate", "ui"):  # the sources are there; the UI serves until Ctrl-C
-            code, _, err = bindgrid(*words, *SMALL.get(name, []))
+            only_one = ["--tfs", "ELF1"] if name == "run" else []
+            code, _, err = bindgrid(*words, *SMALL.get(name, []), *only_one)
             assert code == 0, err
     assert "Transfer beat scratch for" in (reader / "demo/report/index.html").read_text()
 
