@@ -272,7 +272,7 @@ def motif_of_a2(tf: str) -> Motif:
 def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
     loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch, experiment: Experiment, num_pairs: int
 ) -> None:
-    monkeypatch.setattr("experiments.study.study.motif_of", motif_of_a2)
+    monkeypatch.setattr("experiments.study.planner.motif_of", motif_of_a2)
     study = replace(
         STUDY,
         tfs=("A2", "A3"),
