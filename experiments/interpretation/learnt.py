@@ -51,7 +51,7 @@ class MotifReader:
     workspace: Workspace
     database: MotifDatabase
     tell: Callable[[str], None] = field(default=lambda step: None)
-    """Called with the name of each step."""
+    """Told of each step."""
 
     def read(self, key: str) -> StoredMotifs:
         """Give the motifs of the filters of a run's first layer.
