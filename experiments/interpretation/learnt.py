@@ -83,7 +83,7 @@ class MotifReader:
         )
 
     def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
-        """Give a motif of the database, aligned with a filter that starts at position 0."""
+        """Motif of the database as it fits a filter, whose first position is 0."""
         [profile] = [p for p in self.database.profiles if p.matrix_id == matrix_id]
         logo = Logo(frequencies=profile.probabilities, start=-int(offset))
         return logo.turned() if orientation == "-" else logo
