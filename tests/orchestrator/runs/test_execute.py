@@ -235,7 +235,7 @@ def test_a_kill_loses_at_most_the_run_being_trained(workspace):
         "import sys, time; from pathlib import Path\n"
         "from orchestrator.workspace import Workspace\n"
         "from tests.orchestrator.runs.test_execute import tiny_plan, run\n"
-        "from orchestrator import execute\n"
+        "from orchestrator.runs import execute\n"
         "real = execute.train\n"
         "def slow(*a, on_epoch=None, **k):\n"
         "    return real(*a, on_epoch=lambda e: time.sleep(1), **k)\n"
