@@ -187,7 +187,7 @@ def _compare(
     numbers[f"{first} less {second}/num_tfs_worse"] = len(worse)
     return [
         f"With {low} to {high} bound regions, {first} minus {second}: {number(mean)} MCC, "
-        f"{confidence(ends)}, mean over {counted(len(by_tf), 'TF')}; worse by more than {WORSE} for "
+        f"{confidence(ends)}, mean of {counted(len(by_tf), 'TF')}; worse by more than {WORSE} for "
         f"{len(worse) or 'none'}{whom}."
     ], numbers
 
@@ -227,7 +227,7 @@ def _by_arm(reached: pd.DataFrame, order: list[str], num_tfs: int) -> list[str]:
         each = [f"{row.tf} {row.regions:,.0f}" for row in each_row(own.sort_values("regions"))]
         said.append(
             f"MCC {GOOD_MCC} is reached {arm_words(arm)} for {len(own)} of "
-            f"{counted(num_tfs, 'TF')}; bound regions needed: {listed(each)}."
+            f"{counted(num_tfs, 'TF')}; bound regions that it takes: {listed(each)}."
         )
     return said
 

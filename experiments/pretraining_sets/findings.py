@@ -198,9 +198,7 @@ def _smaller_sets(means: pd.DataFrame) -> list[str]:
         f"({row.num_tfs})"
         for row in each_row(smaller)
     ]
-    return [
-        f"Sets of fewer than {sizes.max()} TFs, since there were too few candidates: {listed(names)}."
-    ]
+    return [f"Sets of fewer than {sizes.max()} TFs, for too few candidates: {listed(names)}."]
 
 
 def _smallest(sets: str) -> int:

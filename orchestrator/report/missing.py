@@ -49,7 +49,7 @@ def missing_pairs(pairs: Pairs) -> list[str]:
     if len(pairs.single):
         names = [f"{_cell(row)}: {row.arms}" for row in each_row(pairs.single)]
         lines.append(
-            f"Left out, since no two arms share their test regions: {counted(len(names), 'set')} of "
+            f"Left out, no two arms share test regions: {counted(len(names), 'set')} of "
             f"TF, group and replicate ({listed(names, 10)})."
         )
     of_group = ["group", "pretraining_set"]
