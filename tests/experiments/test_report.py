@@ -209,8 +209,8 @@ def test_pretraining_sets_in_words(place):
     [finding] = section.findings
     assert finding.sentence == (
         "Sets that beat a random set, by number of targets: without the target in the set, "
-        "same-mode for 1 of 1 and string for 0 of 1; with the target in the set, same-mode for 1 of "
-        "1 and string for 0 of 1."
+        "same-mode for 1 of 1 and string for 0 of 1; with the target in the set, same-mode for 1 "
+        "of 1 and string for 0 of 1."
     )
     [_, words, smaller] = finding.details
     assert re.match(r"SPI1: without the target, same-mode \(\+0\.\d\d, .*\) beat random, ", words)
