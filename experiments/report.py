@@ -14,6 +14,7 @@ from experiments.peaks_needed.findings import peaks_findings
 from experiments.pretraining_sets.findings import KINDS, set_findings
 from experiments.transfer.findings import transfer_findings
 from orchestrator.errors import RunError
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding
 from orchestrator.report.finished import FinishedRuns, read_finished
 from orchestrator.report.missing import (
@@ -30,7 +31,6 @@ from orchestrator.report.missing import (
 from orchestrator.report.pairs import Pairs, pair
 from orchestrator.report.run_settings import dataset_facts, settings_facts
 from orchestrator.report.sections import Report, Section
-from orchestrator.report.statistics import Bootstrap
 from orchestrator.report.words import listed
 from orchestrator.runs.store import RunStore
 from orchestrator.verdict.stored import stored_cards
