@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,6 +162,7 @@ def run(
     from experiments.registry import plan_experiments
     from experiments.study.scale import SCALES
     from experiments.study.study import Study
+    from experiments.study.trainings import TRAININGS
     from model.network import published
     from orchestrator.plan import Plan
     from orchestrator.runs.loaded_dataset import load_dataset
@@ -189,7 +189,7 @@ def run(
         )
         with checked_settings():
             chosen = sized(SCALES[scale], sample, sizes, set_regions, replicates, mode_models)
-            trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
+            trainings = TRAININGS[scale].with_epochs(multi=pretrain_epochs, individual=epochs)
             trainings = trainings.in_precision(chosen_precision)
             if fine_tuning is not None:
                 trainings = trainings.tuned(read_training(fine_tuning))
@@ -206,7 +206,8 @@ def run(
                 sampling=multi_model.held_back_of(
                     split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
                 ),
-                scale=replace(chosen, trainings=trainings),
+                scale=chosen,
+                trainings=trainings,
                 modes=load_modes(modes),
                 links=links,
                 network=network.value,

@@ -257,7 +257,7 @@ def sized(
     if mode_models is not None:
         scale = replace(scale, mode_models=mode_models)
     if replicates is not None:
-        scale = replace(scale, replicates=replicates, repeats=replicates)
+        scale = scale.with_replicates(replicates)
     return scale
 
 

@@ -1,7 +1,7 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -190,6 +190,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     from data.relations.string_links import read_string_links
     from experiments.study.scale import Scale
     from experiments.study.study import Study
+    from experiments.study.trainings import Trainings
     from orchestrator.runs.loaded_dataset import load_dataset
 
     precision = settled(options.precision, workspace)
@@ -198,8 +199,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     links = options.string
     masked = MultiModel(pretrain=Pretrain.MASKED)
     with checked_settings():
-        scale = Scale(repeats=options.replicates)
-        trainings = scale.trainings.with_epochs(multi=options.pretrain_epochs)
+        trainings = Trainings().with_epochs(multi=options.pretrain_epochs)
         study = Study(
             tfs=(tf,),
             sampling=masked.held_back_of(
@@ -210,7 +210,8 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
                     names_in(options.test_chroms),
                 )
             ),
-            scale=replace(scale, trainings=trainings.in_precision(precision)),
+            scale=Scale(target_replicates=options.replicates),
+            trainings=trainings.in_precision(precision),
             modes=load_modes(None),
             links=None if links is None else read_string_links(links, loaded.dataset.tfs, None),
         )

@@ -136,7 +136,8 @@ def tune(
                 sampling=multi_model.held_back_of(
                     split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
                 ),
-                scale=Scale(transfer_bound=sample or None, trainings=trainings),
+                scale=Scale(transfer_bound=sample or None),
+                trainings=trainings,
                 motif=motif,
             )
             lengths = _Lengths(max_epochs=max_epochs, max_steps=max_steps)
