@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from benchmarks.lab_labels import split_by_biosample
+from benchmarks.own_tf_labels import split_by_biosample
 from benchmarks.machine import Row, describe, table
 from data.dataset.store import Dataset
 from data.schema import Evidence

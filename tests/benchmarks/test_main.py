@@ -91,8 +91,8 @@ def test_groups() -> None:
     assert found == ["ours, all pairs", "loop over pairs, from 4"]
 
 
-def test_lab_labels(sources: Path) -> None:
-    rows = rows_of("lab_labels", sources.parent / "dataset", sources, "MNT")
+def test_own_tf_labels(sources: Path) -> None:
+    rows = rows_of("own_tf_labels", sources.parent / "dataset", sources, "MNT")
     by_way = {row[0]: row for row in rows}
     assert len(by_way) == 6
     # the same sites give the same labels

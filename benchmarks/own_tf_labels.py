@@ -1,6 +1,6 @@
 """How well a lab's labels agree with the paper's: peaks of a TF taken out and added as one's own.
 
-    python -m benchmarks.lab_labels DATASET SOURCES [TF ...]
+    python -m benchmarks.own_tf_labels DATASET SOURCES [TF ...]
 
 SOURCES has the files `remap_peaks.bed.gz` and `unibind_tfbs.bed.gz` of the README. Per TF: cells
 that agree with the dataset's evidence of it with sites given, without any, and with sites predicted
@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.machine import Row, describe, table
 from data.dataset.store import Dataset
 from data.own_tf.edit import source_genome
-from data.own_tf.labels import LabTF, PeakFile, label_lab_tf
+from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.schema import Evidence, view_labels
 from data.sources.bed import data_lines
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
             biosamples = [file.name.removeprefix(f"{tf}.").removesuffix(".bed") for file in files]
             motif = find_motif(tf)
             ways = {
-                "sites given": LabTF(
+                "sites given": OwnTF(
                     name=tf,
                     files=tuple(
                         PeakFile(peaks=file, biosample=name, sites=sites / file.name)
@@ -90,13 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
                 PeakFile(peaks=file, biosample=name)
                 for file, name in zip(files, biosamples, strict=True)
             )
-            ways["no sites"] = LabTF(name=tf, files=plain)
+            ways["no sites"] = OwnTF(name=tf, files=plain)
             for p in P_VALUES:
-                ways[f"{motif.matrix_id} p {p:g}"] = LabTF(
+                ways[f"{motif.matrix_id} p {p:g}"] = OwnTF(
                     name=tf, files=plain, motif=motif, rule=SiteRule(p_value=p)
                 )
             for way, lab in ways.items():
-                found = label_lab_tf(dataset, lab, genome).codes
+                found = label_own_tf(dataset, lab, genome).codes
                 rows.append([f"{tf}, {way}", *agreement(found, theirs)])
     header = ("labels", "cells that agree", "bound", "ours", "recall", "precision", "contradict")
     print(table(header, rows))
