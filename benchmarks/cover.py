@@ -186,8 +186,10 @@ def _regions(drawn: ScoreDraws, weights: Mapping[str, float]) -> Floats:
 
 def _shrunk(drawn: ScoreDraws, weights: Mapping[str, float]) -> Floats:
     values, regions = _values(drawn, weights)
-    between, covariance = values.var(ddof=1), np.atleast_2d(np.cov(regions.T))
     num = len(values)
+    if num == 1:
+        return regions.mean(axis=1)
+    between, covariance = values.var(ddof=1), np.cov(regions.T)
     explained = (np.trace(covariance) - covariance.sum() / num) / (num - 1)
     factor = max(0.0, 1 - explained / between) ** 0.5 if between else 0.0
     return regions.mean(axis=1) + factor * drawn.replicates @ (values - values.mean())

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from benchmarks.own_tf_labels import split_by_biosample
 from benchmarks.machine import Row, describe, table
+from benchmarks.own_tf_labels import split_by_biosample
 from data.dataset.store import Dataset
 from data.schema import Evidence
 from orchestrator.runs.motif_baseline import motif_of
