@@ -26,8 +26,8 @@ def report(
     Example: bindgrid report
     """
     from data.motifs.database import jaspar_database
-    from experiments.interpretation.learnt import MotifReader
     from experiments.report import make_report
+    from orchestrator.interpretation.motif_reader import MotifReader
     from orchestrator.report.files import write_report
     from orchestrator.report.page import FIGURES_FOLDER
     from orchestrator.runs.store import RunStore

@@ -1,6 +1,6 @@
 """Figures of filters: logos beside JASPAR's, importance, and what became of them.
 
-As in `orchestrator.report.figures`, a table in, a figure out. Logos are drawn by
+As in `experiments.*.figures`, a table in, a figure out. Logos are drawn by
 `orchestrator.interpretation.logos`, letters as shapes, so that a page needs no fonts.
 """
 
@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from orchestrator.interpretation.logos import MAX_BITS, draw_logo
+from orchestrator.interpretation.logos import MAX_BITS, Logo, draw_logo
 from orchestrator.report.figure_style import (
     ARM_STYLES,
     GREY,
@@ -36,20 +36,6 @@ _GAP: Final = 0.5
 _SEQUENTIAL: Final = "cividis"
 _DIVERGING: Final = "PuOr_r"
 """Both maps are told apart by all kinds of colour vision."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Logo:
-    """A motif as it is drawn."""
-
-    frequencies: NDArray[np.float64]
-    """Shape (4, W)."""
-    start: int = 0
-    """Where its first position stands, in positions of the motif that it is drawn with."""
-
-    def turned(self) -> "Logo":
-        """Its reverse complement."""
-        return Logo(frequencies=self.frequencies[::-1, ::-1], start=self.start)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

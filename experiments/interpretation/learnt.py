@@ -1,11 +1,9 @@
 """What the report says of filters: the motifs that multi-models learnt (Fig. 3A).
 
-Filters are read of the multi-models of `transfer` and of the runs of `interpretation`, and of no
-others: reading takes a minute a multi-model, once, and lies in the workspace afterwards.
+Reading the filters of a multi-model takes a minute, once; they are kept in the workspace.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -14,82 +12,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA
 from experiments.interpretation import figures as filter_figures
-from experiments.interpretation.figures import Logo, LogoPanel
+from experiments.interpretation.figures import LogoPanel
 from model.errors import ModelError
 from orchestrator.errors import RunError
-from orchestrator.interpretation.following import FollowedFilters, follow_runs
-from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.interpretation.logos import Logo
+from orchestrator.interpretation.motif_reader import MotifReader
+from orchestrator.interpretation.run_motifs import StoredMotifs
 from orchestrator.report.findings import Finding, NamedFigure, stem
 from orchestrator.report.pairs import each_row, latest
+from orchestrator.report.sections import SectionFindings
 from orchestrator.report.words import counted, listed, number
 from orchestrator.runs.filter_files import filter_name
-from orchestrator.runs.store import RunStore
-from orchestrator.workspace import Workspace
 
 HEADING: Final = "What the filters learnt"
 MAX_MATCHES: Final = 12
 """Matches shown with logos, each motif once."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilterFindings:
-    """What was found of filters, and what could not be read."""
-
-    findings: tuple[Finding, ...] = ()
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotifReader:
-    """Reads the filters of finished runs for the report, or takes what was read before."""
-
-    workspace: Workspace
-    database: MotifDatabase
-    tell: Callable[[str], None] = field(default=lambda step: None)
-    """Told of each step."""
-
-    def read(self, key: str) -> StoredMotifs:
-        """Motifs of a run's first layer.
-
-        Raises
-        ------
-        DataError, ModelError, RunError
-            If they cannot be read.
-        """
-        run = RunStore(self.workspace).open(key)
-        return run_motifs(run, self.workspace, self.database, tell=self._telling(run.planned.name))
-
-    def follow(self, transfer: str, scratch: str) -> FollowedFilters:
-        """Filters of the multi-model of a transfer run, before and after.
-
-        Raises
-        ------
-        DataError, ModelError, RunError
-            If they cannot be read.
-        """
-        store = RunStore(self.workspace)
-        run = store.open(transfer)
-        return follow_runs(
-            run,
-            store.open(scratch),
-            self.workspace,
-            self.database,
-            tell=self._telling(run.planned.name),
-        )
-
-    def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
-        """Motif of the database as it fits a filter, whose first position is 0."""
-        [profile] = [p for p in self.database.profiles if p.matrix_id == matrix_id]
-        logo = Logo(frequencies=profile.probabilities, start=-int(offset))
-        return logo.turned() if orientation == "-" else logo
-
-    def _telling(self, name: str) -> Callable[[str], None]:
-        return lambda step: self.tell(f"filters of {name}: {step}")
 
 
 def attempt(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
@@ -101,7 +42,12 @@ def attempt(read: Callable[[], Result], what: str, missing: list[str]) -> Result
         return None
 
 
-def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFindings:
+def trained_multi_models(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the results table that are trainings of multi-models."""
+    return rows[(rows["arm"] == "multi") & (rows["tf"] == "")]
+
+
+def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> SectionFindings:
     """Fig. 3A: which motifs the filters of multi-models match, a finding per set of TFs.
 
     Parameters
@@ -125,7 +71,7 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFi
         if read:
             heading = f"{HEADING}, {set_name}" if len(variants) > 1 else HEADING
             findings.append(_learnt(read, heading, str(members["experiment"].iloc[0]), reader))
-    return FilterFindings(findings=tuple(findings), missing=tuple(missing))
+    return SectionFindings(findings=tuple(findings), missing=tuple(missing))
 
 
 def _learnt(

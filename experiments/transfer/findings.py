@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from experiments.interpretation.learnt import learnt_findings, trained_multi_models
 from experiments.transfer import figures
+from experiments.transfer.plan import NAME
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -12,9 +14,22 @@ from orchestrator.report.findings import (
     with_ends,
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
-from orchestrator.report.pairs import Pairs
+from orchestrator.report.missing import missing_pairs, without_models
+from orchestrator.report.pairs import Pairs, pair
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Bootstrap, Spearman, interval, spearman
 from orchestrator.report.words import confidence, counted, listed, number, p_value
+
+
+def findings(given: SectionInput) -> SectionFindings:
+    """Compare the arms of each TF, and say what the multi-models' filters learnt (Fig. 3A)."""
+    pairs = pair(given.rows)
+    trained = trained_multi_models(given.rows)
+    lines = missing_pairs(pairs)
+    lines += without_models(pairs, (given.runs.specs[key].regions.tfs for key in trained["key"]))
+    compared = transfer_findings(pairs, given.runs.calls, given.boot)
+    found = SectionFindings(findings=tuple(compared), missing=tuple(lines))
+    return found if given.motifs is None else found + learnt_findings(trained, given.motifs)
 
 
 def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
@@ -30,7 +45,7 @@ def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[
 
 
 def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
-    name = stem("transfer", heading)
+    name = stem(NAME, heading)
     values = of_tfs.values
     median, ends = float(np.median(values)), interval(boot.of_many(of_tfs.draws, np.median))
     related = spearman(of_tfs.table["num_bound"], values)

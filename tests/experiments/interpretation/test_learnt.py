@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from data.motifs.database import MotifDatabase, Profile, jaspar_database
 from experiments.cli.main import app
 from experiments.interpretation import figures as filter_figures
-from experiments.interpretation.figures import Logo, LogoPanel
+from experiments.interpretation.figures import LogoPanel
 from experiments.interpretation.followed import followed_findings
-from experiments.interpretation.learnt import MotifReader, learnt_findings
+from experiments.interpretation.learnt import learnt_findings
 from experiments.report import make_report
 from orchestrator.errors import RunError
 from orchestrator.interpretation.following import FollowedFilters, follow_filters
+from orchestrator.interpretation.logos import Logo
+from orchestrator.interpretation.motif_reader import MotifReader
 from orchestrator.interpretation.run_motifs import StoredMotifs
 from orchestrator.plan import Plan
 from orchestrator.report.pairs import Pairs

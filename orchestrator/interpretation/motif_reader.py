@@ -1,0 +1,59 @@
+"""Filters of finished runs, read for the report or taken from where they were kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from data.motifs.database import MotifDatabase
+from orchestrator.interpretation.following import FollowedFilters, follow_runs
+from orchestrator.interpretation.logos import Logo
+from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.runs.store import RunStore
+from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotifReader:
+    """Reads the filters of finished runs for the report, or takes what was read before."""
+
+    workspace: Workspace
+    database: MotifDatabase
+    tell: Callable[[str], None] = field(default=lambda step: None)
+    """Told of each step."""
+
+    def read(self, key: str) -> StoredMotifs:
+        """Motifs of a run's first layer.
+
+        Raises
+        ------
+        DataError, ModelError, RunError
+            If they cannot be read.
+        """
+        run = RunStore(self.workspace).open(key)
+        return run_motifs(run, self.workspace, self.database, tell=self._telling(run.planned.name))
+
+    def follow(self, transfer: str, scratch: str) -> FollowedFilters:
+        """Filters of the multi-model of a transfer run, before and after.
+
+        Raises
+        ------
+        DataError, ModelError, RunError
+            If they cannot be read.
+        """
+        store = RunStore(self.workspace)
+        run = store.open(transfer)
+        return follow_runs(
+            run,
+            store.open(scratch),
+            self.workspace,
+            self.database,
+            tell=self._telling(run.planned.name),
+        )
+
+    def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
+        """Motif of the database as it fits a filter, whose first position is 0."""
+        [profile] = [p for p in self.database.profiles if p.matrix_id == matrix_id]
+        logo = Logo(frequencies=profile.probabilities, start=-int(offset))
+        return logo.turned() if orientation == "-" else logo
+
+    def _telling(self, name: str) -> Callable[[str], None]:
+        return lambda step: self.tell(f"filters of {name}: {step}")
