@@ -132,7 +132,7 @@ def run_backend(workspace: Path, plan: Plan, *, ray: bool) -> tuple[float, float
                 plan,
                 place,
                 on_done=lambda _: None,
-                on_ready=lambda _, seconds: up.append(seconds),
+                options=ray_backend.RayOptions(on_ready=lambda _, seconds: up.append(seconds)),
             )
         else:
             local_backend.run_plan(plan, place, on_done=lambda _: None)

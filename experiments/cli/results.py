@@ -52,9 +52,10 @@ def ui(
 
     Example: bindgrid ui --port 5001
     """
+    from experiments.registry import paper_figures
     from orchestrator.tracking.ui import serve_ui
 
-    serve_ui(Workspace(workspace), host=host, port=port)
+    serve_ui(Workspace(workspace), host=host, port=port, figures=paper_figures())
 
 
 def print_comparison(table: "pd.DataFrame") -> None:

@@ -108,9 +108,9 @@ def add(
     check_name(dataset, name, replace=replace)
     files = _files(dataset, peaks, biosample, sites, accessible)
     tf = _lab_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
-    with steps("Labelling") as tell:
+    with steps("Labelling") as on_step:
         genome_path = genome or source_genome(dataset)
-        tell(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
+        on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path)
         more = _more_regions(dataset, files, opened) if extend_regions else None
         extended = None if more is None else dataset.regions().extended(more)

@@ -13,7 +13,7 @@ import pandas as pd
 from data.motifs.matches import ALPHA
 from experiments.interpretation import figures as filter_figures
 from experiments.interpretation.figures import LogoPanel
-from experiments.interpretation.learnt import attempt
+from experiments.interpretation.learnt import read_or_note
 from orchestrator.interpretation.following import FollowedFilters, target_matches
 from orchestrator.interpretation.logos import Logo
 from orchestrator.interpretation.motif_reader import MotifReader
@@ -42,7 +42,7 @@ def followed_findings(pairs: Pairs, reader: MotifReader) -> SectionFindings:
         followed: dict[int, FollowedFilters] = {}
         for row in each_row(rows.sort_values("replicate")):
             read = partial(reader.follow, row.key_transfer, row.key_scratch)
-            found = attempt(read, f"{heading} r{row.replicate}", missing)
+            found = read_or_note(read, f"{heading} r{row.replicate}", missing)
             if found is not None:
                 followed[row.replicate] = found
         if followed:

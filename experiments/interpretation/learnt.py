@@ -33,7 +33,7 @@ MAX_MATCHES: Final = 12
 Result = TypeVar("Result")
 
 
-def attempt(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
+def read_or_note(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
     """Give what is read; None where it cannot be, with the reason added to what is missing."""
     try:
         return read()
@@ -65,7 +65,7 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> SectionF
         read: dict[int, StoredMotifs] = {}
         for row in each_row(members):
             name = f"the multi-model of {row.pretraining_set} r{row.replicate}"
-            stored = attempt(partial(reader.read, row.key), name, missing)
+            stored = read_or_note(partial(reader.read, row.key), name, missing)
             if stored is not None:
                 read[row.replicate] = stored
         if read:

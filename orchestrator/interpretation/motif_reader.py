@@ -1,13 +1,13 @@
 """Filters of finished runs, read for the report or taken from where they were kept."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from data.motifs.database import MotifDatabase
 from orchestrator.interpretation.following import FollowedFilters, follow_runs
 from orchestrator.interpretation.logos import Logo
 from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
 from orchestrator.runs.store import RunStore
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 
@@ -17,8 +17,8 @@ class MotifReader:
 
     workspace: Workspace
     database: MotifDatabase
-    tell: Callable[[str], None] = field(default=lambda step: None)
-    """Told of each step."""
+    on_step: OnStep = silent
+    """Called with each step, in a few words."""
 
     def read(self, key: str) -> StoredMotifs:
         """Motifs of a run's first layer.
@@ -29,7 +29,8 @@ class MotifReader:
             If they cannot be read.
         """
         run = RunStore(self.workspace).open(key)
-        return run_motifs(run, self.workspace, self.database, tell=self._telling(run.planned.name))
+        on_step = self._steps_of(run.planned.name)
+        return run_motifs(run, self.workspace, self.database, on_step=on_step)
 
     def follow(self, transfer: str, scratch: str) -> FollowedFilters:
         """Filters of the multi-model of a transfer run, before and after.
@@ -46,7 +47,7 @@ class MotifReader:
             store.open(scratch),
             self.workspace,
             self.database,
-            tell=self._telling(run.planned.name),
+            on_step=self._steps_of(run.planned.name),
         )
 
     def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
@@ -55,5 +56,5 @@ class MotifReader:
         logo = Logo(frequencies=profile.probabilities, start=-int(offset))
         return logo.turned() if orientation == "-" else logo
 
-    def _telling(self, name: str) -> Callable[[str], None]:
-        return lambda step: self.tell(f"filters of {name}: {step}")
+    def _steps_of(self, name: str) -> OnStep:
+        return lambda step: self.on_step(f"filters of {name}: {step}")

@@ -1,16 +1,16 @@
-"""What MLflow's UI shows of an experiment before anybody types: saved views and a note.
+"""What MLflow's UI offers for each experiment: saved views and a note with links to them.
 
 MLflow's UI keeps columns, order and grouping in the browser, and has no default that a program
-could set; what it reads from the server is a *saved view*, a tag of the experiment that its menu
+could set. What it reads from the server is a *saved view*, a tag of the experiment that its menu
 lists by name and that a link opens by `viewStateShareKey`. Each experiment gets two:
 
 - `runs`: a table of runs ordered by TF, so that transfer stands beside scratch, with the columns
   tf, arm, pretraining_set, group, replicate, num_bound, mcc, average_precision
 - `arms`: the same grouped by TF, arm, group and pre-training set, means over replicates; made for
-  the chart view, that its link opens
+  the chart view, which its link opens
 
-What it cannot do: order by two columns, show a difference of two groups, or open a saved view when
-the experiment is chosen from the list of all; the experiment's note has the links therefore.
+MLflow cannot order by two columns, show the difference of two groups, or open a saved view when the
+experiment is chosen from the list of all experiments; so the experiment's note has the links.
 
 The tags are those of MLflow 3.17 (`mlflow.sharedViewState.<id>`: a JSON envelope whose `state` is
 the JSON of its `ExperimentPageUIState` and search facets). Another version that does not know
@@ -20,8 +20,12 @@ them shows its own default columns, and nothing breaks.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
+from orchestrator.tracking.client import TrackingClient
 from orchestrator.tracking.run_record import NOTE_TAG
 
 if TYPE_CHECKING:
@@ -29,12 +33,9 @@ if TYPE_CHECKING:
 
 View = Literal["runs", "arms"]
 
-PAPER_FIGURES: Final = {
-    "transfer": "Fig. 1A",
-    "downsampling": "Fig. 1B",
-    "binding-modes": "Fig. 2A",
-    "pretraining-sets": "Fig. 2B",
-}
+Figures = Mapping[str, str]
+"""Figure of the paper that an experiment is about, such as `Fig. 1A`, by the experiment's name."""
+NO_FIGURES: Final[Figures] = MappingProxyType({})
 COLUMNS: Final = (
     "tags.`tf`",
     "tags.`arm`",
@@ -77,24 +78,63 @@ _VIEW_TAG: Final = "mlflow.sharedViewState.bindgrid-"
 _KIND_TAG: Final = "mlflow.experimentKind"
 
 
-def experiment_tags(experiment: Experiment) -> dict[str, str]:
-    """Tags that an experiment lacks, or has of an older bindgrid; a note of anybody stays.
+@final
+class ViewWriter:
+    """Gives the MLflow experiments of runs their saved views and notes.
+
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
+    figures : mapping
+        The figures of the paper that notes name; none by default.
+    """
+
+    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
+        self._client = client
+        self._figures = figures
+
+    def experiment_id(self, name: str) -> str:
+        """Find the MLflow experiment of a bindgrid experiment, or make it, with its views."""
+        tags = partial(experiment_tags, figure=self._figures.get(name, ""))
+        return self._client.experiment_id(name, tags)
+
+    def links(self) -> dict[str, str]:
+        """Links to the table of each experiment's runs in MLflow's UI, from `#` on, by name.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        with self._client.translated():
+            return {
+                experiment.name: view_link(experiment.experiment_id, "runs")
+                for experiment in sorted(self._client.experiments(), key=lambda one: one.name)
+                if has_views(experiment)
+            }
+
+
+def experiment_tags(experiment: Experiment, figure: str = "") -> dict[str, str]:
+    """Give the tags that an experiment lacks or has from an older bindgrid; an existing note stays.
 
     Parameters
     ----------
     experiment
         As MLflow has it.
+    figure
+        Figure of the paper that the note names; none by default.
     """
     made = int(experiment.creation_time or 0)
     tags = {f"{_VIEW_TAG}{view}": _envelope(view, made) for view in _NAMES}
     if NOTE_TAG not in experiment.tags:
-        tags[NOTE_TAG] = _note(experiment)
+        tags[NOTE_TAG] = _note(experiment, figure)
     changed = {name: text for name, text in tags.items() if experiment.tags.get(name) != text}
     return {**changed, **kind_tags(experiment)}
 
 
 def kind_tags(experiment: Experiment) -> dict[str, str]:
-    """Say that an experiment trains models; the UI would ask at the first visit."""
+    """Give the tag that an experiment trains models, unless it is set; the UI would ask for it."""
     return {} if _KIND_TAG in experiment.tags else {_KIND_TAG: "custom_model_development"}
 
 
@@ -152,8 +192,7 @@ def _arms_state() -> dict[str, Any]:
     }
 
 
-def _note(experiment: Experiment) -> str:
-    figure = PAPER_FIGURES.get(experiment.name)
+def _note(experiment: Experiment, figure: str) -> str:
     of_paper = f", {figure} of Novakovsky et al. 2021" if figure else ""
     runs, arms = (view_link(experiment.experiment_id, view) for view in _NAMES)
     return (

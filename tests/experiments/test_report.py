@@ -25,7 +25,8 @@ from orchestrator.report.sections import Report
 from orchestrator.role import ModeRelation, SetKind, Variant
 from orchestrator.role_names import VARIANT_WORDS
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import Tracker
+from orchestrator.tracking.client import TrackingClient
+from orchestrator.tracking.runs import RunWriter
 from orchestrator.tracking.summaries import summary_metrics
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import FIFTY, Study, in_role, multi_spec, planned_run
@@ -417,7 +418,7 @@ def test_what_a_killed_report_left_is_cleared_away_or_put_back(place):
 
 
 def summary_runs(place: Workspace, experiment: str) -> list[Any]:
-    client = Tracker(place)._client
+    client = TrackingClient(place).mlflow
     found = client.get_experiment_by_name(experiment)
     assert found is not None
     return list(client.search_runs([found.experiment_id], "tags.summary = 'true'"))
@@ -436,7 +437,7 @@ def test_the_command_writes_the_report_and_one_summary_run(place, monkeypatch):
     assert run.data.metrics["num_tfs_transfer_better"] == 2
     assert run.data.metrics["median_gain_low"] < run.data.metrics["median_gain_high"]
     assert "Transfer beat scratch" in run.data.tags["mlflow.note.content"]
-    artifacts = {item.path for item in Tracker(place)._client.list_artifacts(run.info.run_id)}
+    artifacts = {item.path for item in TrackingClient(place).mlflow.list_artifacts(run.info.run_id)}
     assert artifacts == {
         "transfer.csv",
         "transfer.svg",
@@ -445,8 +446,8 @@ def test_the_command_writes_the_report_and_one_summary_run(place, monkeypatch):
         "transfer-gain.png",
     }
     # the view of the runs themselves is not disturbed by the summary, nor disturbs it
-    assert Tracker(place).sync(RunStore(place)) > 0
-    assert Tracker(place).sync(RunStore(place)) == 0
+    assert RunWriter(TrackingClient(place)).sync(RunStore(place)) > 0
+    assert RunWriter(TrackingClient(place)).sync(RunStore(place)) == 0
     assert len(summary_runs(place, "transfer")) == 1
 
 

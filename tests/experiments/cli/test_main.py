@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -269,10 +270,13 @@ def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch
 
 
 def test_the_device_reaches_the_backend():
-    on_cpu, on_gpu = (runner(Backend.LOCAL, None, 1, "", share) for share in (None, 4))
-    assert (on_cpu.keywords["device"], on_gpu.keywords["device"]) == ("cpu", "cuda")
-    assert runner(Backend.RAY, None, 1, "").keywords["runs_per_gpu"] is None
-    assert runner(Backend.RAY, None, 1, "", 4).keywords["runs_per_gpu"] == 4
+    def options(backend: Backend, share: int | None) -> Any:
+        run_plan = runner(backend, None, 1, "", share)
+        assert isinstance(run_plan, partial)
+        return run_plan.keywords["options"]
+
+    assert [options(Backend.LOCAL, share).device for share in (None, 4)] == ["cpu", "cuda"]
+    assert [options(Backend.RAY, share).runs_per_gpu for share in (None, 4)] == [None, 4]
 
 
 def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):

@@ -10,8 +10,8 @@ from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.role_names import group_name
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import tracking_uri
-from orchestrator.tracking.verdicts import EXPERIMENT, VerdictTracker
+from orchestrator.tracking.client import TrackingClient, tracking_uri
+from orchestrator.tracking.verdicts import EXPERIMENT, VerdictWriter
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 
@@ -61,7 +61,7 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert newest.data.metrics["transfer/mcc"] == mcc["mcc"]["value"]
     files = {file.path for file in client.list_artifacts(newest.info.run_id)}
     assert files == {"SPI1.html", "SPI1.json"}
-    assert VerdictTracker(workspace).log_cards() == 0
+    assert VerdictWriter(TrackingClient(workspace)).log_cards() == 0
 
     key = find_run(RunStore(workspace), "SPI1", "multi").key
     code, out, err = bindgrid("tf", "suggest", "SPI1", *RANDOM, "-w", workspace.root)

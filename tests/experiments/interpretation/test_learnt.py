@@ -29,7 +29,7 @@ from orchestrator.plan import Plan
 from orchestrator.report.pairs import Pairs
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import Tracker
+from orchestrator.tracking.client import TrackingClient
 from orchestrator.tracking.summaries import summary_metrics
 from orchestrator.workspace import Workspace
 from tests.experiments.test_report import Page, summary_runs
@@ -348,7 +348,8 @@ def test_the_command_reads_filters_once_and_the_page_stands_alone(
         assert target[1:] in found.ids
     assert "What the filters learnt" in text
     [run] = summary_runs(interpreted, "interpretation")
-    artifacts = {item.path for item in Tracker(interpreted)._client.list_artifacts(run.info.run_id)}
+    client = TrackingClient(interpreted).mlflow
+    artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"interpretation-SPI1.csv", "interpretation-SPI1.svg"} <= artifacts
     assert "num_target_like_transfer" in run.data.metrics
     [run] = summary_runs(interpreted, "transfer")
@@ -356,7 +357,7 @@ def test_the_command_reads_filters_once_and_the_page_stands_alone(
     assert "What the filters learnt/num_matched" in run.data.metrics
 
     steps: list[str] = []
-    reader = MotifReader(workspace=interpreted, database=jaspar_database(), tell=steps.append)
+    reader = MotifReader(workspace=interpreted, database=jaspar_database(), on_step=steps.append)
     again = {
         section.experiment: section for section in make_report(interpreted, motifs=reader).sections
     }
