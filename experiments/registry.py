@@ -4,13 +4,13 @@ A new experiment is a folder with `plan.py`, `findings.py` and `figures.py`, and
 that it is planned, run, logged to MLflow and reported.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Final
 
+from data.near_names import near_names
 from experiments.binding_modes import findings as binding_modes_findings
 from experiments.binding_modes import plan as binding_modes
 from experiments.downsampling import findings as downsampling_findings
@@ -159,7 +159,7 @@ def plan_experiments(names: Sequence[str], loaded: LoadedDataset, study: Study) 
     plans[PAPER] = paper
     for name in names:
         if name not in plans:
-            near = difflib.get_close_matches(name, plans, n=1)
-            hint = f"; near: {near[0]}" if near else ""
+            near = near_names(name, plans)
+            hint = f"; near: {', '.join(near)}" if near else ""
             raise RunError(f"no experiment is named {name!r}{hint}; there are: {', '.join(plans)}")
     return reduce(add, (plans[name](loaded, study) for name in names))

@@ -7,6 +7,7 @@ import pandas as pd
 from experiments.registry import EXPERIMENTS, ON_CARDS, Experiment
 from orchestrator.errors import RunError
 from orchestrator.interpretation.motif_reader import MotifReader
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.finished import read_finished
 from orchestrator.report.missing import (
     missing_runs,
@@ -17,7 +18,6 @@ from orchestrator.report.missing import (
 )
 from orchestrator.report.run_settings import dataset_facts, settings_facts
 from orchestrator.report.sections import Report, Section, SectionFindings, SectionInput
-from orchestrator.report.statistics import Bootstrap
 from orchestrator.report.words import listed
 from orchestrator.runs.store import RunStore
 from orchestrator.verdict.stored import stored_cards

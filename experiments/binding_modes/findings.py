@@ -9,6 +9,7 @@ from experiments.binding_modes import figures
 from experiments.binding_modes.figures import MULTI_MODEL
 from experiments.binding_modes.plan import NAME
 from experiments.transfer.plan import NAME as TRANSFER
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -21,7 +22,7 @@ from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.missing import missing_pairs
 from orchestrator.report.pairs import Pairs, pair
 from orchestrator.report.sections import SectionFindings, SectionInput
-from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval, welch
+from orchestrator.report.statistics import Floats, Interval, interval, welch
 from orchestrator.report.words import confidence, counted, number, p_value, span
 from orchestrator.role import ModeRelation
 from orchestrator.role_names import MODE_WORDS
@@ -88,7 +89,7 @@ def _modes(
     groups: Mapping[str, Gains], known: pd.DataFrame | None, heading: str, boot: Bootstrap
 ) -> Finding:
     numbers: dict[str, float] = {}
-    draws = {name: boot.of_many(of_tfs.draws) for name, of_tfs in groups.items()}
+    draws = {name: of_tfs.mean_draws(boot) for name, of_tfs in groups.items()}
     details = []
     for name, of_tfs in groups.items():
         label = name.replace(" ", "_")
@@ -96,10 +97,10 @@ def _modes(
         numbers[f"num_tfs_{label}"] = len(of_tfs)
         numbers |= with_ends(f"mean_gain_{label}", mean, ends)
         details.append(
-            f"Transfer beat scratch for {out_of(of_tfs.values, 'TF')} of group {name}; mean gain "
+            f"Transfer beat scratch for {out_of(of_tfs.values, 'TF')} in group {name}; mean gain "
             f"{number(mean)} MCC, {confidence(ends)}."
         )
-    sentence, bracket = "Of the two groups that are compared, one has no pair yet.", None
+    sentence, bracket = "One of the two groups to compare has no paired runs yet.", None
     if SHARED_MODE in groups and OTHER_MODE in groups:
         ends = interval(draws[SHARED_MODE] - draws[OTHER_MODE])
         sentence, bracket, tested = _shared_and_other(
@@ -147,8 +148,8 @@ def _shared_and_other(
     sentence = (
         "TFs that share a binding mode with the multi-model gained "
         f"{number(abs(difference))} MCC {compared} than the others (mean gain "
-        f"{number(shared.mean())} of {counted(len(shared), 'TF')} against "
-        f"{number(other.mean())} of {counted(len(other), 'TF')}; 95 % CI of the "
+        f"{number(shared.mean())} for {counted(len(shared), 'TF')} against "
+        f"{number(other.mean())} for {counted(len(other), 'TF')}; 95 % CI of the "
         f"difference {span(ends)}"
     )
     test = welch(shared, other)

@@ -5,12 +5,13 @@ import pandas as pd
 
 from experiments.downsampling import figures
 from experiments.downsampling.plan import NAME
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, gain_columns, stem, with_ends
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.missing import missing_pairs
 from orchestrator.report.pairs import Pairs, each_row, pair
 from orchestrator.report.sections import SectionFindings, SectionInput
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import confidence, number
 
 
@@ -79,7 +80,7 @@ def _fewest_and_most(tf: str, table: pd.DataFrame) -> list[str]:
     if best <= 0:
         return []
     return [
-        f"Transfer from the fewest regions ({fewest['group']}) reached "
-        f"{max(fewest['transfer'] / best, 0):.0%} of the best arm's MCC from the most "
-        f"({most['group']}), scratch {max(fewest['scratch'] / best, 0):.0%}."
+        f"With the fewest regions ({fewest['group']}) transfer reached "
+        f"{max(fewest['transfer'] / best, 0):.0%} of the best arm's MCC with the most "
+        f"({most['group']}), and scratch {max(fewest['scratch'] / best, 0):.0%}."
     ]

@@ -14,13 +14,13 @@ import pandas as pd
 
 from experiments.peaks_needed.figures import peaks_by_tf
 from experiments.peaks_needed.plan import NAME
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.finished import FinishedRuns
 from orchestrator.report.gains import mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
-from orchestrator.report.score_bootstrap import SCORES, ends_of, score_draws
 from orchestrator.report.sections import SectionFindings, SectionInput
-from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval
+from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.report.words import confidence, counted, listed, number
 from orchestrator.role import Arm
 from orchestrator.role_names import HELD_BACK_WORDS
@@ -33,9 +33,6 @@ COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
 PRECISION: Final = "average_precision"
-NUM_DRAWS: Final = 400
-"""Of the intervals of average precision: each sorts all test regions."""
-
 _RANK: Final[dict[Arm, int]] = {"scratch": 0, "motif": 1, "transfer": 2, "multi": 3}
 _NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "motif alone"}
 _WORDS: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "by the motif alone"}
@@ -107,7 +104,7 @@ def _finding(
             {
                 **dict(zip(cell, names, strict=False)),
                 "num_replicates": len(own),
-                **with_ends(PRECISION, own[PRECISION].mean(), _ends_of_precision(own, runs)),
+                **with_ends(PRECISION, own[PRECISION].mean(), _ends_of_precision(own, runs, boot)),
                 **with_ends("mcc", *mean_mcc(own, runs.calls, boot)),
             }
             for names, own in last.groupby(cell[:-1], sort=True)
@@ -152,11 +149,10 @@ def _finding(
     )
 
 
-def _ends_of_precision(replicates: pd.DataFrame, runs: FinishedRuns) -> Interval:
+def _ends_of_precision(replicates: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> Interval:
     """Interval of the mean average precision over replicates."""
-    own = [runs.predictions(key) for key in replicates["key"]]
-    draws = score_draws({"": own}, num_draws=NUM_DRAWS)[""]
-    return ends_of(draws[:, SCORES.index(PRECISION)])
+    own = [runs.predictions(key) for key in replicates.sort_values("replicate")["key"]]
+    return boot.scores({"": own})[PRECISION].of("")
 
 
 def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
@@ -175,8 +171,7 @@ def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
 
 def _mean_over_tfs(values: Floats, boot: Bootstrap) -> tuple[float, Interval]:
     """Mean of a value per TF, with the interval that drawing the TFs gives."""
-    draws = boot.of_many(np.repeat(values[:, None], boot.num_draws, axis=1))
-    return float(values.mean()), interval(draws)
+    return float(values.mean()), interval(boot.mean_over_tfs(values))
 
 
 def _arms(rows: pd.DataFrame) -> list[_Arm]:
@@ -221,7 +216,7 @@ def _compare(
     numbers = with_ends(f"{first} less {second}", mean, ends)
     numbers[f"{first} less {second}/num_tfs_worse"] = len(worse)
     return [
-        f"With {low} to {high} bound regions, {first} less {second}: {number(mean)} MCC, "
+        f"With {low} to {high} bound regions, {first} minus {second}: {number(mean)} MCC, "
         f"{confidence(ends)}, mean of {counted(len(by_tf), 'TF')}; worse by more than {WORSE} for "
         f"{len(worse) or 'none'}{whom}."
     ], numbers

@@ -14,11 +14,12 @@ import pandas as pd
 from data.relations.groups import GroupKind
 from experiments.pretraining_sets import figures
 from experiments.pretraining_sets.plan import NAME
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.gains import CallsByKey, difference, mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
 from orchestrator.report.sections import SectionFindings, SectionInput
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import counted, listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)
@@ -157,9 +158,9 @@ def _overall(means: pd.DataFrame) -> str:
             f"{kind} for {int((of_kind['over_random_low'] > 0).sum())} of {len(of_kind)}"
             for kind, of_kind in rows.groupby("group", sort=False)
         ]
-        where = "with it" if with_target else "without the target in the set"
+        where = f"{'with' if with_target else 'without'} the target in the set"
         parts.append(f"{where}, {listed(counts)}")
-    return f"Sets that beat a random set, by targets: {'; '.join(parts)}."
+    return f"Sets that beat a random set, by number of targets: {'; '.join(parts)}."
 
 
 def _sentence(target: str, means: pd.DataFrame, lines: pd.DataFrame) -> str:
@@ -181,14 +182,14 @@ def _verdicts(rows: pd.DataFrame) -> str:
     if random.empty or compared.empty:
         best = rows.sort_values("mcc").iloc[-1]
         return (
-            "there is nothing to compare with random yet (best so far: "
+            "there is no random set to compare with yet (best so far: "
             f"{best['group']}, {number(best['mcc'])} MCC)"
         )
-    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "cannot be told from": []}
+    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "did not differ from": []}
     for row in each_row(compared):
         ends = Interval(low=row.over_random_low, high=row.over_random_high)
         verb = (
-            "beat" if ends.above_zero else "lost to" if ends.below_zero else "cannot be told from"
+            "beat" if ends.above_zero else "lost to" if ends.below_zero else "did not differ from"
         )
         verdicts[verb].append(f"{row.group} ({_by(row.over_random, ends)})")
     said = [f"{listed(sets)} {verb} random" for verb, sets in verdicts.items() if sets]
@@ -211,7 +212,7 @@ def _smaller_sets(means: pd.DataFrame) -> list[str]:
         f"({row.num_tfs})"
         for row in each_row(smaller)
     ]
-    return [f"Sets of fewer than {sizes.max()} TFs, for want of candidates: {listed(names)}."]
+    return [f"Sets of fewer than {sizes.max()} TFs, for too few candidates: {listed(names)}."]
 
 
 def _smallest(sets: str) -> int:
@@ -228,8 +229,8 @@ def _shown(means: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "TFs": means["pretraining_tfs"].str.replace(" ", ", "),
             "replicates": means["num_replicates"].astype(str),
             "MCC": with_brackets(means, "mcc"),
-            "less scratch": with_brackets(means, "over_scratch"),
-            "less random": with_brackets(means, "over_random"),
+            "minus scratch": with_brackets(means, "over_scratch"),
+            "minus random": with_brackets(means, "over_random"),
         }
     )
     scratch = pd.DataFrame(
@@ -283,7 +284,7 @@ def other_networks(table: pd.DataFrame, of_last: pd.DataFrame) -> list[str]:
     """Say which runs are left out since another network was trained after theirs."""
     others = table[~table["key"].isin(of_last["key"])]
     return [
-        f"{counted(rows['key'].nunique(), 'run')} of network {name} set aside: the last ones are "
+        f"{counted(rows['key'].nunique(), 'run')} of network {name} not used: the last ones are "
         f"of {of_last['network'].iloc[0]}."
         for name, rows in others.groupby("network")
     ]

@@ -1,10 +1,9 @@
 """What the runs of `transfer` say: how many TFs transfer helps, and by how much (Fig. 1A)."""
 
-import numpy as np
-
 from experiments.interpretation.learnt import learnt_findings, trained_multi_models
 from experiments.transfer import figures
 from experiments.transfer.plan import NAME
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -17,7 +16,7 @@ from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.missing import missing_pairs, without_models
 from orchestrator.report.pairs import Pairs, pair
 from orchestrator.report.sections import SectionFindings, SectionInput
-from orchestrator.report.statistics import Bootstrap, Spearman, interval, spearman
+from orchestrator.report.statistics import Spearman, spearman
 from orchestrator.report.words import confidence, counted, listed, number, p_value
 
 
@@ -47,7 +46,7 @@ def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[
 def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
     name = stem(NAME, heading)
     values = of_tfs.values
-    median, ends = float(np.median(values)), interval(boot.of_many(of_tfs.draws, np.median))
+    median, ends = of_tfs.median(boot)
     related = spearman(of_tfs.table["num_bound"], values)
     numbers = {
         "num_tfs": len(values),
@@ -98,15 +97,15 @@ def _certain(of_tfs: Gains) -> str:
 def _size_sentence(related: Spearman | None, of_tfs: Gains) -> str:
     if related is None:
         if len(of_tfs) < 3:
-            return "With fewer than three TFs the gain cannot be set against training size."
+            return "With fewer than three TFs the gain cannot be related to the training size."
         return (
             "All TFs were trained on the same number of bound regions "
             f"({of_tfs.table['num_bound'].iloc[0]:,.0f}), so these runs cannot say whether the "
-            "gain goes with it."
+            "gain depends on it."
         )
     said = f"Spearman's rho {number(related.rho)}, {p_value(related.p)}, {len(of_tfs)} TFs"
     if related.p >= 0.05:
-        return f"No relation of the gain to the number of bound regions can be told ({said})."
+        return f"No relation between the gain and the number of bound regions is seen ({said})."
     fewer = "fewer" if related.rho < 0 else "more"
     return f"The {fewer} bound regions a TF had, the more it gained ({said})."
 

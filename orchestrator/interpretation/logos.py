@@ -41,15 +41,15 @@ _MIN_SVG_HEIGHT_BITS: Final = 0.04
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Logo:
-    """A motif as it is drawn."""
+    """A motif to draw."""
 
     frequencies: NDArray[np.float64]
     """Shape (4, W)."""
     start: int = 0
-    """Where its first position stands, in positions of the motif that it is drawn with."""
+    """Where its first position is drawn, in positions of the first motif of its panel."""
 
     def turned(self) -> "Logo":
-        """Its reverse complement."""
+        """Give its reverse complement."""
         return Logo(frequencies=self.frequencies[::-1, ::-1], start=self.start)
 
 

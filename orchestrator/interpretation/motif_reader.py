@@ -21,7 +21,7 @@ class MotifReader:
     """Called with each step, in a few words."""
 
     def read(self, key: str) -> StoredMotifs:
-        """Motifs of a run's first layer.
+        """Give the motifs of the filters of a run's first layer.
 
         Raises
         ------
@@ -33,7 +33,7 @@ class MotifReader:
         return run_motifs(run, self.workspace, self.database, on_step=on_step)
 
     def follow(self, transfer: str, scratch: str) -> FollowedFilters:
-        """Filters of the multi-model of a transfer run, before and after.
+        """Follow the filters of a multi-model through the fine-tuning of a run by transfer.
 
         Raises
         ------
@@ -52,8 +52,8 @@ class MotifReader:
 
     def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
         """Motif of the database as it fits a filter, whose first position is 0."""
-        [profile] = [p for p in self.database.profiles if p.matrix_id == matrix_id]
-        logo = Logo(frequencies=profile.probabilities, start=-int(offset))
+        [motif] = [one for one in self.database.motifs if one.matrix_id == matrix_id]
+        logo = Logo(frequencies=motif.probabilities, start=-int(offset))
         return logo.turned() if orientation == "-" else logo
 
     def _steps_of(self, name: str) -> OnStep:

@@ -16,7 +16,6 @@ replicate-<n>/                  weights.safetensors, network.json; filters.meme 
 Calibrations of runs are fitted to their validation regions once and kept in the workspace.
 """
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ import numpy as np
 
 from data.atomic import whole_file
 from data.dataset.sampling import Part
+from data.near_names import near_names
 from data.schema import NULL_LABEL
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
@@ -113,7 +113,7 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     try:
         run = find_run(store, named, arm)
     except RunError as error:
-        near = difflib.get_close_matches(named, imported, n=3, cutoff=0.5)
+        near = near_names(named, imported)
         hint = f"; imported models near: {', '.join(near)}" if near else ""
         raise RunError(f"{error}{hint}") from None
     spec = run.planned.spec

@@ -11,7 +11,7 @@ from orchestrator.interpretation.motif_reader import MotifReader
 from orchestrator.report.findings import Finding
 from orchestrator.report.finished import FinishedRuns
 from orchestrator.report.run_settings import Facts
-from orchestrator.report.statistics import Bootstrap
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.words import counted
 
 

@@ -91,6 +91,7 @@ def store_run(
     called: NDArray[np.bool_],
     *,
     num_bound: int = 450,
+    first_region: int = 0,
 ) -> None:
     """Put a run into the store that called these of its test regions bound."""
     probabilities = np.where(called, 0.5, 0.49).astype(np.float32)
@@ -105,7 +106,7 @@ def store_run(
         "seconds": 1.0,
     }
     predictions = {
-        "region_id": np.arange(len(labels), dtype=np.int32),
+        "region_id": np.arange(first_region, first_region + len(labels), dtype=np.int32),
         "tf": pa.array([planned.tf] * len(labels)).dictionary_encode(),
         "label": labels,
         "probability": probabilities,
@@ -130,7 +131,14 @@ class Study:
         regions = [self._seed, *planned.tf.encode(), planned.replicate]
         labels = (np.random.default_rng(regions).random(self.num_regions) < 0.5).astype(np.int8)
         wrong = np.random.default_rng([int(planned.key, 16)]).random(self.num_regions) >= right
-        store_run(self.workspace, planned, labels, (labels == 1) ^ wrong, num_bound=num_bound)
+        store_run(
+            self.workspace,
+            planned,
+            labels,
+            (labels == 1) ^ wrong,
+            num_bound=num_bound,
+            first_region=planned.replicate * self.num_regions,
+        )
         return planned
 
     def add_pair(

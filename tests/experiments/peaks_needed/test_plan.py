@@ -291,4 +291,4 @@ def test_a_motif_is_read_on_both_strands(loaded: LoadedDataset) -> None:
     background[0, 50 : 50 + len(consensus)] = consensus
     background[1, 50 : 50 + len(consensus)] = 3 - consensus[::-1]
     scores = best_hits(unpack(pack(background)), motif).score
-    assert scores[0] == pytest.approx(scores[1]) == pytest.approx(motif.max_score)
+    assert scores[0] == pytest.approx(scores[1]) == pytest.approx(motif.log_odds.max(axis=0).sum())

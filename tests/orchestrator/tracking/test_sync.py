@@ -191,7 +191,7 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
 
     store = RunStore(logged.client.workspace)
     jaspar = motif_database.jaspar_database()
-    few = replace(jaspar, profiles=jaspar.profiles[:60])
+    few = replace(jaspar, motifs=jaspar.motifs[:60])
     monkeypatch.setattr(motif_database, "jaspar_database", lambda: few)
     run = find_run(store, "SPI1")
     folder = logged.client.workspace.motifs(run.key) / "conv1-mine"
