@@ -80,8 +80,6 @@ def print_comparison(table: "pd.DataFrame") -> None:
 
     cell = ["experiment", "tf", "group", "with_target", "arm"]
     shown = Table("experiment", "TF", "group", "arm")
-    # a motif that is scored alone has no network
-    table = table.assign(network=table["network"].where(table["arm"] != "motif", ""))
     if table.loc[table["network"] != "", "network"].nunique() > 1:
         cell.append("network")
         shown.add_column("network")

@@ -69,16 +69,17 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> SectionF
             if stored is not None:
                 read[row.replicate] = stored
         if read:
-            heading = f"{HEADING}, {set_name}" if len(variants) > 1 else HEADING
-            findings.append(_learnt(read, heading, str(members["experiment"].iloc[0]), reader))
+            experiment = str(members["experiment"].iloc[0])
+            which = str(set_name) if len(variants) > 1 else ""
+            findings.append(_learnt(read, which, experiment, reader))
     return SectionFindings(findings=tuple(findings), missing=tuple(missing))
 
 
 def _learnt(
-    read: dict[int, StoredMotifs], heading: str, experiment: str, reader: MotifReader
+    read: dict[int, StoredMotifs], which: str, experiment: str, reader: MotifReader
 ) -> Finding:
     first = next(iter(read.values()))
-    name = stem(f"{experiment}-filters", heading.removeprefix(HEADING))
+    name = stem(f"{experiment}-filters", which)
     matched = np.array([stored.num_matched() for stored in read.values()])
     shuffled = np.array([stored.info["num_matched_shuffled"] for stored in read.values()])
     num_filters = len(first.table)
@@ -88,7 +89,7 @@ def _learnt(
     )
     return Finding(
         stem=name,
-        heading=heading,
+        heading=f"{HEADING}, {which}" if which else HEADING,
         sentence=_sentence(matched, shuffled, num_filters, reader.database.name),
         details=(
             *(_states(replicate, stored) for replicate, stored in read.items()),
