@@ -39,6 +39,20 @@ _MIN_SVG_HEIGHT_BITS: Final = 0.04
 """A pixel of a sheet in SVG."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Logo:
+    """A motif to draw."""
+
+    frequencies: NDArray[np.float64]
+    """Shape (4, W)."""
+    start: int = 0
+    """Where its first position is drawn, in positions of the first motif of its panel."""
+
+    def turned(self) -> "Logo":
+        """Give its reverse complement."""
+        return Logo(frequencies=self.frequencies[::-1, ::-1], start=self.start)
+
+
 def draw_logo(
     axes: Axes, frequencies: NDArray[np.float64], *, at: tuple[float, float] = (0.0, 0.0)
 ) -> None:

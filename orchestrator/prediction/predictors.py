@@ -35,7 +35,8 @@ from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.role import Arm
-from orchestrator.role_records import role_names
+from orchestrator.role_names import replicates_name
+from orchestrator.role_records import role_tags
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
@@ -126,10 +127,11 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
         tf = next(name for name in spec.regions.tfs if name.upper() == named.upper())
     runs = [run] if named == run.key else replicates_of(store, run)
     output = spec.regions.tfs.index(tf)
+    name = replicates_name(run.planned.role, len(spec.regions.tfs))
     return Predictor(
         name=named,
         tf=tf,
-        source=f"{run.planned.name.rpartition(' ')[0]}, {len(runs)} replicates",
+        source=f"{name}, {len(runs)} replicates",
         replicates=tuple(_replicate(workspace, one, tf, output) for one in runs),
         about=_about(workspace, runs, tf),
     )
@@ -186,7 +188,7 @@ def open_model(folder: Path) -> Predictor:
 
 
 def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
-    names = role_names(planned.role)
+    names = role_tags(planned.role)
     return {name: value for name, value in names.items() if name != "replicate"}
 
 
