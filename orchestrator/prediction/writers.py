@@ -1,4 +1,4 @@
-"""Writers of predictions: text, BED, Parquet and bigWig, a chunk at a time."""
+"""Writers of predictions: text, BED, Parquet and bigWig, a table at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ BIGWIG: Final = frozenset({".bw", ".bigwig"})
 
 
 class Writer(Protocol):
-    """Takes tables one after another."""
+    """Writes tables one after another."""
 
     def write(self, table: pd.DataFrame) -> None:
         """Append a table."""
@@ -24,19 +24,19 @@ class Writer(Protocol):
 
 @contextmanager
 def writing(path: Path | None, sizes: dict[str, int] | None) -> Iterator[Writer]:
-    """Give a writer; the file is moved in when the block ends well, and is not there otherwise.
+    """Give a writer of a file that is written atomically: if the block raises, there is no file.
 
     Parameters
     ----------
     path
-        Where to; None writes tab-separated text to standard output.
+        File to write; None writes tab-separated text to standard output.
     sizes
-        Lengths of chromosomes, for a bigWig.
+        Lengths of chromosomes, for a bigWig; None if sequences have no positions on a genome.
 
     Raises
     ------
     RunError
-        If a bigWig is asked for of what has no places.
+        If a bigWig is requested of sequences that have no positions.
     """
     if path is None:
         import sys
@@ -78,7 +78,7 @@ class _Text:
 
 
 class _Bed:
-    """BED6, the score a thousand times the probability, then probability and spread."""
+    """BED6 whose score is a thousand times the probability, then probability and spread."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -102,7 +102,7 @@ class _Bed:
 
 
 class _Parquet:
-    """A row group a table."""
+    """Parquet with a row group per table."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -124,7 +124,7 @@ class _Parquet:
 
 
 class _BigWig:
-    """A value a tile."""
+    """A bigWig with a value per tile."""
 
     def __init__(self, writer: object) -> None:
         self._writer = writer
