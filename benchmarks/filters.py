@@ -2,8 +2,8 @@
 
     python -m benchmarks.filters [--workspace DIR] [--regions 40000] [--sample 2000] [--rounds 3]
 
-- *ours*: `model.interpretation.filters.count_sites`, from packed regions to counts, all of the
-  regions; with all threads and with one. Compiled before it is timed.
+- *ours*: `model.interpretation.filters.count_subsequences`, from packed regions to counts, all of
+  the regions; with all threads and with one. Compiled before it is timed.
 - *authors' way*: the activations of the first layer, both strands, in batches of 100, all of them
   kept; then for each filter and each region NumPy's `where`, a slice for each place found, the
   slices stacked and summed. From a sample of the regions, scaled to all: 40,000 would take 6 GB for
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe, table
 from model.checkpoint import load
 from model.encoding import encode_one_hot, reverse_complement
-from model.interpretation.filters import FilterMotifs, count_sites
+from model.interpretation.filters import FilterMotifs, count_subsequences
 from model.network import NetworkConfig, build_network
 from model.prediction import predict
 from orchestrator.runs.find_run import trained_arm
@@ -66,13 +66,13 @@ def main() -> None:
     num_threads = torch.get_num_threads()
     sample = regions[: options.sample]
     scale = len(regions) / len(sample)
-    count_sites(network, regions[:10])
+    count_subsequences(network, regions[:10])
 
     times: dict[str, list[Cost]] = {}
     for _ in range(options.rounds):
-        timed(times, f"ours, {num_threads} threads", lambda: count_sites(network, regions))
+        timed(times, f"ours, {num_threads} threads", lambda: count_subsequences(network, regions))
         torch.set_num_threads(1)
-        timed(times, "ours, 1 thread", lambda: count_sites(network, regions))
+        timed(times, "ours, 1 thread", lambda: count_subsequences(network, regions))
         torch.set_num_threads(num_threads)
         kept = timed(times, ACTIVATIONS, partial(stored_activations, network, sample), scale)
         timed(times, LOOPS, partial(looped, *kept), scale)
@@ -82,7 +82,7 @@ def main() -> None:
     authors = [one + two for one, two in pairs]
     times["authors' way, both"] = authors
 
-    ours = count_sites(network, sample)
+    ours = count_subsequences(network, sample)
     single = looped(*stored_activations(network, sample))
     double = looped(*stored_activations(copy.deepcopy(network).double(), sample))
     check(ours, double)
@@ -104,8 +104,8 @@ def main() -> None:
     print(table(heads, rows))
     moved = int(np.abs(single.sum(axis=(1, 2)) - double.sum(axis=(1, 2))).sum()) // ours.width_bp
     print(
-        f"\nequal in all {ours.num_sites.sum():,} subsequences of the sample to the loops in double"
-        f" precision; single precision decides {moved} of them otherwise"
+        f"\nequal in all {ours.num_subsequences.sum():,} subsequences of the sample to the loops in"
+        f" double precision; single precision decides {moved} of them otherwise"
     )
 
 

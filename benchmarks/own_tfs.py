@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from benchmarks.lab_labels import split_by_biosample
+from benchmarks.own_tf_labels import split_by_biosample
 from orchestrator.runs.motif_baseline import motif_of
 
 TFS = ("ETV4", "KLF9", "MNT", "GATA1", "SP2")

@@ -1,11 +1,11 @@
 """The experiments by name, and `paper`, the union of them."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import add
 from typing import Final
 
+from data.near_names import near_names
 from experiments.binding_modes import plan as binding_modes
 from experiments.downsampling import plan as downsampling
 from experiments.interpretation import plan as interpretation
@@ -73,8 +73,8 @@ def plan_experiments(names: Sequence[str], loaded: LoadedDataset, study: Study) 
     """
     for name in names:
         if name not in EXPERIMENTS:
-            near = difflib.get_close_matches(name, EXPERIMENTS, n=1)
-            hint = f"; near: {near[0]}" if near else ""
+            near = near_names(name, EXPERIMENTS)
+            hint = f"; near: {', '.join(near)}" if near else ""
             raise RunError(
                 f"no experiment is named {name!r}{hint}; there are: {', '.join(EXPERIMENTS)}"
             )

@@ -18,7 +18,6 @@ table. A file of evidence or accessibility that has fewer rows than the table wa
 earlier version: the regions after it are unresolved, or not accessible.
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -39,6 +38,7 @@ from data import schema
 from data.atomic import whole_file
 from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.errors import DataError
+from data.near_names import near_names
 from data.schema import Evidence
 
 _FOOTER_KEY = b"bindgrid"
@@ -346,8 +346,7 @@ def _added_path(dataset: Path, number: int) -> Path:
 
 
 def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    near += [other for other in known if other.upper() == name.upper() and other not in near]
+    near = near_names(name, known)
     hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
     return f"{where}: no {kind} named {name!r}; {hint}"
 

@@ -10,8 +10,8 @@ one of both.
 import hashlib
 import re
 import warnings
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.motifs.meme import read_meme
-from data.motifs.motif import Motif
+from data.motifs.motif import Motif, tf_names
 
 RELEASE: Final = "JASPAR2020"
 PSEUDOCOUNT: Final = 0.25
@@ -30,54 +30,27 @@ PSEUDOCOUNT: Final = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Profile:
-    """A motif of a database."""
-
-    matrix_id: str
-    """Identifier with version, such as MA0491.2."""
-    name: str
-    """As the database has it, such as `JUND` or `MAX::MYC`."""
-    probabilities: NDArray[np.float64]
-    """Base probabilities, shape (4, L), rows A C G T, columns sum to one."""
-
-    @cached_property
-    def tfs(self) -> tuple[str, ...]:
-        """TFs that it is a motif of."""
-        return tf_names(self.name)
-
-    @property
-    def is_variant(self) -> bool:
-        """It is a second motif of its TF."""
-        return "(VAR." in self.name.upper()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class MotifDatabase:
     """Motifs to compare with."""
 
     name: str
-    """What it is, for people."""
+    """What people call it."""
     slug: str
-    """Part of a folder's name; another one for other motifs."""
-    profiles: tuple[Profile, ...]
+    """Part of a folder's name; other motifs have another one."""
+    motifs: tuple[Motif, ...]
 
     def __len__(self) -> int:
-        return len(self.profiles)
+        return len(self.motifs)
 
     def rows_of(self, tf: str) -> NDArray[np.intp]:
-        """Which profiles are of a TF, or of a dimer with it."""
+        """Indices of the motifs of a TF, and of dimers with it."""
         wanted = tf.upper()
-        return np.flatnonzero([wanted in profile.tfs for profile in self.profiles])
-
-
-def tf_names(name: str) -> tuple[str, ...]:
-    """Names of the TFs of a motif: `Jund(var.2)` is JUND, `MAX::MYC` is MAX and MYC."""
-    return tuple(re.sub(r"\(VAR\.\d+\)", "", name.upper()).split("::"))
+        return np.flatnonzero([wanted in motif.tfs for motif in self.motifs])
 
 
 @cache
-def jaspar_profiles(release: str = RELEASE) -> tuple[Profile, ...]:
-    """Vertebrate profiles of a JASPAR release, pseudocounts added, by identifier.
+def jaspar_matrices(release: str = RELEASE) -> tuple[Motif, ...]:
+    """Vertebrate motifs of a JASPAR release, pseudocounts added, by identifier.
 
     Raises
     ------
@@ -90,11 +63,11 @@ def jaspar_profiles(release: str = RELEASE) -> tuple[Profile, ...]:
     entries = pyjaspar.jaspardb(release=release).fetch_motifs(
         collection="CORE", tax_group=["vertebrates"]
     )
-    return tuple(sorted(map(_profile, entries), key=lambda profile: profile.matrix_id))
+    return tuple(sorted(map(_motif, entries), key=lambda motif: motif.matrix_id))
 
 
 @cache
-def jaspar_matrix(matrix_id: str) -> Profile | None:
+def jaspar_matrix(matrix_id: str) -> Motif | None:
     """Matrix of JASPAR 2020, or else of the newest release that has it; None if none has."""
     newest_first = sorted(pyjaspar.jaspar_releases, reverse=True)
     for release in dict.fromkeys((RELEASE, *newest_first)):
@@ -102,22 +75,20 @@ def jaspar_matrix(matrix_id: str) -> Profile | None:
             warnings.simplefilter("ignore")  # that this release lacks it
             entry = pyjaspar.jaspardb(release=release).fetch_motif_by_id(matrix_id.upper())
         if entry is not None:
-            return _profile(entry)
+            return _motif(entry)
     return None
 
 
-def _profile(entry: Any) -> Profile:
-    """Profile of one of Biopython's motifs, pseudocounts added."""
+def _motif(entry: Any) -> Motif:
+    """Make a motif of one of Biopython's, pseudocounts added."""
     counts = np.array([entry.counts[base] for base in "ACGT"], dtype=np.float64) + PSEUDOCOUNT
-    return Profile(
-        matrix_id=entry.matrix_id,
-        name=entry.name,
-        probabilities=counts / counts.sum(axis=0),
+    return Motif(
+        tf_names(entry.name)[0], entry.matrix_id, counts / counts.sum(axis=0), name=entry.name
     )
 
 
 def jaspar_database(year: str = RELEASE.removeprefix("JASPAR")) -> MotifDatabase:
-    """Vertebrate CORE profiles of a JASPAR release, named by its year.
+    """Vertebrate CORE motifs of a JASPAR release, named by its year.
 
     Raises
     ------
@@ -128,7 +99,7 @@ def jaspar_database(year: str = RELEASE.removeprefix("JASPAR")) -> MotifDatabase
     return MotifDatabase(
         name=f"{release} CORE vertebrates",
         slug=release.lower(),
-        profiles=jaspar_profiles(release),
+        motifs=jaspar_matrices(release),
     )
 
 
@@ -142,23 +113,20 @@ def meme_database(path: Path) -> MotifDatabase:
     DataError
         If the file cannot be read, or an identifier stands twice.
     """
-    profiles: dict[str, Profile] = {}
+    motifs: dict[str, Motif] = {}
     for motif in read_meme(path):
-        if motif.name in profiles:
-            raise DataError(f"{path}: motif {motif.name} stands twice; give each its own name")
-        profiles[motif.name] = Profile(
-            matrix_id=motif.name,
-            name=motif.alternate_name or re.split(r"[_.]", motif.name)[0],
-            probabilities=motif.probabilities,
-        )
+        if motif.matrix_id in motifs:
+            raise DataError(f"{path}: motif {motif.matrix_id} stands twice; give each its own name")
+        name = motif.name or re.split(r"[_.]", motif.matrix_id)[0]
+        motifs[motif.matrix_id] = replace(motif, name=name, tf=tf_names(name)[0])
     digest = hashlib.blake2b(digest_size=4)
-    for profile in profiles.values():
-        digest.update(f"{profile.matrix_id} {profile.name}".encode())
-        digest.update(profile.probabilities.tobytes())
+    for motif in motifs.values():
+        digest.update(f"{motif.matrix_id} {motif.name}".encode())
+        digest.update(motif.probabilities.tobytes())
     return MotifDatabase(
         name=str(path),
         slug=f"{re.sub(r'[^A-Za-z0-9-]+', '-', path.stem).strip('-')}-{digest.hexdigest()}",
-        profiles=tuple(profiles.values()),
+        motifs=tuple(motifs.values()),
     )
 
 
@@ -166,11 +134,10 @@ def meme_database(path: Path) -> MotifDatabase:
 def jaspar_motifs() -> MappingProxyType[str, tuple[Motif, ...]]:
     """Every vertebrate motif by TF name, a TF's plain monomer first, then variants, then dimers."""
     ranked: dict[str, list[tuple[tuple[bool, bool, str], Motif]]] = {}
-    for profile in jaspar_profiles():
-        for tf in profile.tfs:
-            motif = Motif(tf, profile.matrix_id, profile.probabilities)
-            rank = (len(profile.tfs) > 1, profile.is_variant, profile.matrix_id)
-            ranked.setdefault(tf, []).append((rank, motif))
+    for motif in jaspar_matrices():
+        for tf in motif.tfs:
+            rank = (len(motif.tfs) > 1, motif.is_variant, motif.matrix_id)
+            ranked.setdefault(tf, []).append((rank, replace(motif, tf=tf)))
     return MappingProxyType(
         {
             tf: tuple(motif for _, motif in sorted(found, key=lambda pair: pair[0]))

@@ -1,11 +1,11 @@
 """Filters' motifs compared with a database: which filter looks like which TF's motif.
 
-Compared are filters with enough sites and information. The others are told by their state and not
-compared: one that never fires has no motif, and one that is near-uniform is near to every vague
-target (`data.motifs.tomtom`). Q-values are Benjamini and Hochberg's over all comparisons made,
-filters times targets, as in the paper.
+Only filters with enough activating subsequences and enough information are compared. The state of
+the others says why they are not: a filter that never fires has no motif, and a near-uniform one
+resembles every vague target (`data.motifs.tomtom`). Q-values are Benjamini and Hochberg's over all
+comparisons made, filters times targets, as in the paper.
 
-Legend: F filters, M compared ones, K profiles of the database, W width.
+Legend: F filters, M compared ones, K motifs of the database, W width.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from data.motifs.database import PSEUDOCOUNT, MotifDatabase, Profile
+from data.motifs.database import PSEUDOCOUNT, MotifDatabase
+from data.motifs.motif import Motif
 from data.motifs.pwm import information_bits
 from data.motifs.tomtom import Alignments, align
 
@@ -30,7 +31,7 @@ class FilterState(StrEnum):
 
     COMPARED = "compared"
     NEVER_FIRES = "never fires"
-    FEW_SITES = "few sites"
+    FEW_SUBSEQUENCES = "few sites"  # the spelling of stored tables
     NEAR_UNIFORM = "near-uniform"
 
 
@@ -44,22 +45,23 @@ class ComparisonRule:
         A field is out of its range.
     """
 
-    min_sites: int = 20
+    min_subsequences: int = 20
     """Fewest activating subsequences."""
     min_information_bits: float = 3.0
     """Least information of all positions together, in bits. A uniform filter has 0; profiles of
     JASPAR have 5 and more."""
 
     def __post_init__(self) -> None:
-        if self.min_sites < 1 or self.min_information_bits < 0:
-            raise ValueError("min_sites must be 1 or more, min_information_bits 0 or more")
+        if self.min_subsequences < 1 or self.min_information_bits < 0:
+            raise ValueError("min_subsequences must be 1 or more, min_information_bits 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
     """A filter's motif beside one of the database."""
 
-    profile: Profile
+    motif: Motif
+    """The one of the database."""
     p_value: float
     q_value: float
     offset: int
@@ -72,7 +74,7 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MotifMatches:
-    """All filters compared with all profiles of a database."""
+    """All filters compared with all motifs of a database."""
 
     database: MotifDatabase
     states: tuple[FilterState, ...]
@@ -95,18 +97,13 @@ class MotifMatches:
         found = self.alignments
         column = int(np.lexsort((-found.scores[row], found.p_values[row]))[0])
         return Match(
-            profile=self.database.profiles[column],
+            motif=self.database.motifs[column],
             p_value=float(found.p_values[row, column]),
             q_value=float(self.q_values[row, column]),
             offset=int(found.offsets[row, column]),
             overlap=int(found.overlaps[row, column]),
             orientation="-" if found.reverse[row, column] else "+",
         )
-
-    def q_for(self, index: int, tf: str) -> float:
-        """Smallest q-value of a filter to any profile of a TF; 1 if it was not compared."""
-        row, columns = self._row(index), self.database.rows_of(tf)
-        return 1.0 if row is None or not len(columns) else float(self.q_values[row, columns].min())
 
     def num_matched(self, alpha: float = ALPHA) -> int:
         """Filters with a q-value below `alpha`."""
@@ -133,17 +130,17 @@ def match_filters(
         Which filters are compared; the defaults if None.
     """
     rule = rule or ComparisonRule()
-    num_sites = counts[:, :, 0].sum(axis=1)
-    smoothed = (counts + PSEUDOCOUNT) / (num_sites + 4 * PSEUDOCOUNT)[:, None, None]
+    num_subsequences = counts[:, :, 0].sum(axis=1)
+    smoothed = (counts + PSEUDOCOUNT) / (num_subsequences + 4 * PSEUDOCOUNT)[:, None, None]
     bits = information_bits(smoothed).sum(axis=1)
     states = tuple(
-        _state(int(sites), float(information), rule)
-        for sites, information in zip(num_sites, bits, strict=True)
+        _state(int(number), float(information), rule)
+        for number, information in zip(num_subsequences, bits, strict=True)
     )
     queries = [
         smoothed[index] for index, state in enumerate(states) if state is FilterState.COMPARED
     ]
-    found = align(queries, [profile.probabilities for profile in database.profiles])
+    found = align(queries, [motif.probabilities for motif in database.motifs])
     p_values = found.p_values
     q_values = false_discovery_control(p_values.ravel()) if p_values.size else p_values
     return MotifMatches(
@@ -154,11 +151,11 @@ def match_filters(
     )
 
 
-def _state(num_sites: int, information_bits: float, rule: ComparisonRule) -> FilterState:
-    if num_sites == 0:
+def _state(num_subsequences: int, information_bits: float, rule: ComparisonRule) -> FilterState:
+    if num_subsequences == 0:
         return FilterState.NEVER_FIRES
-    if num_sites < rule.min_sites:
-        return FilterState.FEW_SITES
+    if num_subsequences < rule.min_subsequences:
+        return FilterState.FEW_SUBSEQUENCES
     if information_bits < rule.min_information_bits:
         return FilterState.NEAR_UNIFORM
     return FilterState.COMPARED

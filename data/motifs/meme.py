@@ -6,7 +6,6 @@ each motif a name and a letter-probability matrix with its number of sites.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from data.atomic import whole_file
 from data.errors import DataError
+from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import BASES
 
 _DECIMALS: Final = 8
@@ -25,22 +25,8 @@ _TOLERANCE: Final = 0.01
 _HEAD: Final = "letter-probability"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MemeMotif:
-    """A motif of a file."""
-
-    name: str
-    """Identifier, without spaces, such as `MA0080.5`."""
-    alternate_name: str = ""
-    """Second name, such as that of the TF; empty if there is none."""
-    probabilities: NDArray[np.float64]
-    """Base probabilities, shape (4, W)."""
-    num_sites: int
-    """Sites that it was made from."""
-
-
 def write_meme(
-    path: Path, motifs: Sequence[MemeMotif], background: NDArray[np.float64] | None = None
+    path: Path, motifs: Sequence[Motif], background: NDArray[np.float64] | None = None
 ) -> None:
     """Write motifs, beside the file's place and moved in.
 
@@ -55,7 +41,7 @@ def write_meme(
     lines += ["Background letter frequencies", told, ""]
     for motif in motifs:
         width = motif.probabilities.shape[1]
-        lines.append(f"MOTIF {motif.name} {motif.alternate_name}".rstrip())
+        lines.append(f"MOTIF {motif.matrix_id} {motif.name}".rstrip())
         lines.append(
             f"letter-probability matrix: alength= {len(BASES)} w= {width}"
             f" nsites= {motif.num_sites} E= 0"
@@ -68,7 +54,7 @@ def write_meme(
         partial.write_text("\n".join(lines), encoding="utf-8")
 
 
-def read_meme(path: Path) -> tuple[MemeMotif, ...]:
+def read_meme(path: Path) -> tuple[Motif, ...]:
     """Read the motifs of a file, in its order.
 
     Raises
@@ -97,7 +83,7 @@ def read_meme(path: Path) -> tuple[MemeMotif, ...]:
     return tuple(motifs)
 
 
-def _motif(lines: Sequence[str]) -> MemeMotif:
+def _motif(lines: Sequence[str]) -> Motif:
     """Read the lines of one motif."""
     names = [*lines[0].split()[1:], "", ""]
     if not names[0]:
@@ -115,9 +101,10 @@ def _motif(lines: Sequence[str]) -> MemeMotif:
     sums = probabilities.sum(axis=0)
     if probabilities.min() < 0 or np.abs(sums - 1).max() > _TOLERANCE:
         raise ValueError("a row of probabilities does not sum to 1")
-    return MemeMotif(
-        name=names[0],
-        alternate_name=names[1],
+    return Motif(
+        tf=tf_names(names[1] or names[0])[0],
+        matrix_id=names[0],
+        name=names[1],
         probabilities=probabilities / sums,
         num_sites=_field("nsites", lines[at], default=20),  # MEME's own default
     )

@@ -1,14 +1,13 @@
-"""Motifs of TFs from JASPAR, and the scan of sequences for their best hit.
-
-Profiles come from JASPAR 2020 (`data.motifs.database`). Variants (`JUND(var.2)`) and halves of
-dimers (`MAX::MYC`) are filed under the TF's own name, after the TF's plain monomer.
+"""A motif: base probabilities by position, of a TF, a filter or a file; the one class for all.
 
 Sequences are base codes: A 0, C 1, G 2, T 3, unknown 4 (`data.packing`). Scores are in bits over a
-uniform background; `data.motifs.scan` tells how likely they are by chance.
+uniform background; `data.motifs.scan` says how likely they are by chance.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +15,28 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """A position frequency matrix of a TF."""
+    """A position frequency matrix."""
 
     tf: str
-    """TF name as the peak files write it, upper case."""
+    """TF that it is used for, upper case; empty for a filter's motif."""
     matrix_id: str
-    """JASPAR identifier with version, such as MA0491.2."""
+    """Identifier without spaces, such as JASPAR's MA0491.2."""
     probabilities: NDArray[np.float64]
     """Base probabilities, shape (4, L), rows A C G T, columns sum to one."""
+    name: str = ""
+    """Name in the file or database that it comes from, such as `JUND(var.2)` or `MAX::MYC`."""
+    num_sites: int = 20
+    """Number of sites that it was made from; MEME's own default where nobody says."""
+
+    @cached_property
+    def tfs(self) -> tuple[str, ...]:
+        """TFs that its name stands for; a dimer has two."""
+        return tf_names(self.name or self.tf)
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether it is a second motif of its TF."""
+        return "(VAR." in self.name.upper()
 
     @property
     def length_bp(self) -> int:
@@ -41,10 +54,10 @@ class Motif:
         matrix = np.ascontiguousarray(self.probabilities)
         return hashlib.blake2b(matrix.tobytes(), digest_size=8).hexdigest()
 
-    @property
-    def max_score(self) -> float:
-        """Score of the consensus, in bits."""
-        return float(self.log_odds.max(axis=0).sum())
+
+def tf_names(name: str) -> tuple[str, ...]:
+    """Names of the TFs of a motif: `Jund(var.2)` is JUND, `MAX::MYC` is MAX and MYC."""
+    return tuple(re.sub(r"\(VAR\.\d+\)", "", name.upper()).split("::"))
 
 
 def sample_instances(

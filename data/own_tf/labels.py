@@ -5,7 +5,6 @@ fingerprint changes. Regions, and whether they are accessible in a biosample, ar
 accessibility of a biosample that the dataset lacks may be given.
 """
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,14 +19,15 @@ from data.dataset.region_table import RegionTable
 from data.dataset.store import Dataset, source_record
 from data.errors import DataError
 from data.motifs.motif import Motif
-from data.own_tf.peaks import Peaks, codes_on, read_lab_peaks
+from data.near_names import near_names
+from data.own_tf.peaks import Peaks, codes_on, read_own_peaks
 from data.own_tf.predicted_sites import SiteRule, predict_sites
 from data.own_tf.record import motif_record
 from data.schema import END, START, Evidence
 from data.sources.bed import BED3, read_bed
 from data.sources.evidence import evidence_codes, matched_hits, overlaps
 from data.sources.genome import Genome
-from data.sources.intervals import Sites
+from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
@@ -48,7 +48,7 @@ class PeakFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabTF:
+class OwnTF:
     """A TF to add, and how its sites are found where no file has them.
 
     Raises
@@ -107,8 +107,8 @@ class Labels:
         return int((self.codes == code).sum())
 
 
-def label_lab_tf(
-    dataset: Dataset, tf: LabTF, genome: Genome | None, regions: RegionTable | None = None
+def label_own_tf(
+    dataset: Dataset, tf: OwnTF, genome: Genome | None, regions: RegionTable | None = None
 ) -> Labels:
     """Work out the evidence of a TF by the rules of the build.
 
@@ -147,9 +147,9 @@ def label_lab_tf(
     counts = []
     for file in tf.files:
         pair = biosamples.index(file.biosample)
-        peaks = read_lab_peaks(file.peaks)
+        peaks = read_own_peaks(file.peaks)
         chrom = codes_on(peaks.rows, regions.chroms, genome)
-        summits = Sites.of_one_pair(
+        summits = Intervals.of_one_pair(
             regions.chroms, chrom, peaks.summit, peaks.summit + np.int32(1), pair
         )
         sites = _sites_of(file, tf, regions, peaks, chrom, genome, pair)
@@ -186,7 +186,9 @@ def _accessible(
     for path in paths:
         rows = read_bed(path, BED3)
         codes = codes_on(rows, regions.chroms, genome)
-        places = Sites.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
+        places = Intervals.of_one_pair(
+            regions.chroms, codes, rows.integers(START), rows.integers(END)
+        )
         for _, region in overlaps(regions, places):
             open_regions[region] = True
     if not open_regions.any():
@@ -199,12 +201,8 @@ def _accessible(
 def _unknown_biosample(dataset: Dataset, biosample: str) -> str:
     """Say that a biosample's accessibility is not known, and what is near."""
     known = dataset.biosamples
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(biosample.lower(), by_lower, n=3, cutoff=0.5)
-    if near:
-        hint = f"near: {', '.join(by_lower[name] for name in near)}"
-    else:
-        hint = f"there are: {', '.join(known) or 'none'}"
+    near = near_names(biosample, known)
+    hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(known) or 'none'}"
     return (
         f"{dataset.path}: no biosample named {biosample!r}; {hint}; or give your own DNase or "
         "ATAC peaks of it by --accessible"
@@ -213,32 +211,32 @@ def _unknown_biosample(dataset: Dataset, biosample: str) -> str:
 
 def _sites_of(
     file: PeakFile,
-    tf: LabTF,
+    tf: OwnTF,
     regions: RegionTable,
     peaks: Peaks,
     chrom: NDArray[np.int16],
     genome: Genome | None,
     pair: int,
-) -> Sites | None:
+) -> Intervals | None:
     """Sites of a file's biosample, given or predicted; None if regions are bound by peaks alone."""
     if file.sites is not None:
         rows = read_bed(file.sites, BED3)
         codes = codes_on(rows, regions.chroms, genome)
-        return Sites.of_one_pair(
+        return Intervals.of_one_pair(
             regions.chroms, codes, rows.integers(START), rows.integers(END), pair
         )
     if tf.motif is None or genome is None:
         return None
     found = predict_sites(peaks, np.flatnonzero(chrom >= 0), genome, tf.motif, tf.rule)
     end = found.start + np.int32(found.length_bp)
-    return Sites.of_one_pair(regions.chroms, chrom[found.peak], found.start, end, pair)
+    return Intervals.of_one_pair(regions.chroms, chrom[found.peak], found.start, end, pair)
 
 
 def _counts(
     file: PeakFile,
     peaks: Peaks,
-    summits: Sites,
-    sites: Sites | None,
+    summits: Intervals,
+    sites: Intervals | None,
     *,
     regions: RegionTable,
     accessible: NDArray[np.bool_],
@@ -259,7 +257,7 @@ def _counts(
     )
 
 
-def _nowhere(tf: LabTF, counts: Sequence[PeakCounts]) -> str:
+def _nowhere(tf: OwnTF, counts: Sequence[PeakCounts]) -> str:
     files = ", ".join(str(count.file) for count in counts)
     biosamples = ", ".join(dict.fromkeys(file.biosample for file in tf.files))
     num_peaks = sum(count.num_peaks for count in counts)
@@ -275,7 +273,7 @@ def _united(hits: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.unique(np.concatenate(hits))
 
 
-def _record(tf: LabTF, counts: Sequence[PeakCounts]) -> dict[str, Any]:
+def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> dict[str, Any]:
     """What a TF was made from, as JSON types."""
     files = []
     for file, count in zip(tf.files, counts, strict=True):
@@ -298,7 +296,7 @@ def _record(tf: LabTF, counts: Sequence[PeakCounts]) -> dict[str, Any]:
     }
 
 
-def site_source(tf: LabTF) -> str:
+def site_source(tf: OwnTF) -> str:
     """Where a TF's sites come from: `given`, `predicted`, `given and predicted`, or `none`."""
     given = [file.sites is not None for file in tf.files]
     words = (["given"] if any(given) else []) + (

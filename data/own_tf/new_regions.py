@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from data.dataset.region_table import RegionTable
 from data.errors import DataError
 from data.own_tf.labels import PeakFile
-from data.own_tf.peaks import codes_on, read_lab_peaks
+from data.own_tf.peaks import codes_on, read_own_peaks
 from data.schema import END, REGION_WIDTH_BP, START
 from data.sources.bed import BED3, read_bed
 from data.sources.evidence import overlaps
 from data.sources.genome import Genome
-from data.sources.intervals import Sites
+from data.sources.intervals import Intervals
 
 
 def new_regions(
@@ -78,19 +78,19 @@ def new_regions(
     return RegionTable.from_bases(names, start, genome.sequences(names, start, REGION_WIDTH_BP))
 
 
-def _intervals(path: Path, regions: RegionTable, genome: Genome) -> Sites:
+def _intervals(path: Path, regions: RegionTable, genome: Genome) -> Intervals:
     rows = read_bed(path, BED3)
     codes = codes_on(rows, regions.chroms, genome)
-    return Sites.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
+    return Intervals.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
 
 
 def _summits_in(
-    opened: Sites, file: PeakFile, regions: RegionTable, genome: Genome
+    opened: Intervals, file: PeakFile, regions: RegionTable, genome: Genome
 ) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     """Summits in accessible peaks and in no region: chromosome codes and positions."""
-    peaks = read_lab_peaks(file.peaks)
+    peaks = read_own_peaks(file.peaks)
     codes = codes_on(peaks.rows, regions.chroms, genome)
-    summits = Sites.of_one_pair(regions.chroms, codes, peaks.summit, peaks.summit + np.int32(1))
+    summits = Intervals.of_one_pair(regions.chroms, codes, peaks.summit, peaks.summit + np.int32(1))
     is_open = np.zeros(len(codes), dtype=bool)
     for code in np.unique(codes[codes >= 0]):
         own = opened.chrom == code
@@ -102,7 +102,9 @@ def _summits_in(
     return codes[is_open], peaks.summit[is_open]
 
 
-def _outside(opened: Sites, regions: RegionTable) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+def _outside(
+    opened: Intervals, regions: RegionTable
+) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     """Middles of accessible peaks that overlap no region: chromosome codes and positions."""
     free = opened.chrom >= 0
     free[_in_regions(opened, regions)] = False
@@ -155,7 +157,7 @@ def _overlapping(
     return furthest[before] > start
 
 
-def _in_regions(sites: Sites, regions: RegionTable) -> NDArray[np.int64]:
+def _in_regions(sites: Intervals, regions: RegionTable) -> NDArray[np.int64]:
     """Indices of the intervals that overlap a region."""
     found = [site for site, _ in overlaps(regions, sites)]
     return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)

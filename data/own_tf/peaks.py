@@ -73,7 +73,7 @@ class Peaks:
         return np.array(names, dtype=object)[codes]
 
 
-def read_lab_peaks(path: Path) -> Peaks:
+def read_own_peaks(path: Path) -> Peaks:
     """Read a file of peaks in one of the formats above.
 
     Raises

@@ -8,9 +8,8 @@ Departure: UniBind finds the least score and the greatest distance from the summ
 all peaks' hits, here a hit counts if so good a one is rare at a random place (:class:`SiteRule`).
 """
 
-import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +20,14 @@ from data.errors import DataError
 from data.motifs.database import (
     RELEASE,
     MotifDatabase,
+    jaspar_matrices,
     jaspar_matrix,
     jaspar_motifs,
-    jaspar_profiles,
     meme_database,
 )
 from data.motifs.motif import Motif
 from data.motifs.scan import scan, score_tail
+from data.near_names import near_names
 from data.own_tf.peaks import Peaks
 from data.packing import UNKNOWN
 from data.sources.genome import Genome
@@ -144,23 +144,23 @@ def predict_sites(
 
 
 def _matrix(matrix_id: str) -> Motif:
-    profile = jaspar_matrix(matrix_id)
-    if profile is None:
-        known = [profile.matrix_id for profile in jaspar_profiles()]
-        near = difflib.get_close_matches(matrix_id.upper(), known, n=3)
+    motif = jaspar_matrix(matrix_id)
+    if motif is None:
+        known = [motif.matrix_id for motif in jaspar_matrices()]
+        near = near_names(matrix_id, known)
         hint = f"near: {', '.join(near)}" if near else "give one such as MA0080.5, or a MEME file"
         raise DataError(f"no matrix {matrix_id!r} in JASPAR; {hint}")
-    return Motif(profile.tfs[0], profile.matrix_id, profile.probabilities)
+    return motif
 
 
 def _only_motif(database: MotifDatabase, tf: str) -> Motif:
     """Give the one motif of a file, or the one of the TF."""
-    profiles = database.profiles
-    if len(profiles) > 1:
-        profiles = tuple(profiles[row] for row in database.rows_of(tf))
-    if len(profiles) != 1:
+    motifs = database.motifs
+    if len(motifs) > 1:
+        motifs = tuple(motifs[row] for row in database.rows_of(tf))
+    if len(motifs) != 1:
         raise DataError(
-            f"{database.name}: {len(profiles)} of its {len(database)} motifs are of {tf}; "
+            f"{database.name}: {len(motifs)} of its {len(database)} motifs are of {tf}; "
             "give a file with one"
         )
-    return Motif(tf.upper(), profiles[0].matrix_id, profiles[0].probabilities)
+    return replace(motifs[0], tf=tf.upper())

@@ -28,7 +28,6 @@ A TF is no candidate if it has fewer bound regions than `min_bound`, if it has n
 Legend: T TFs.
 """
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from numpy.typing import NDArray
 
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.near_names import near_names
 from data.relations.binding_modes import BindingModes
 from data.relations.similarity import Similarity, label_similarity
 from data.relations.string_links import StringLinks
@@ -159,7 +159,7 @@ def choose_group(
         If the target is not in the dataset, or STRING partners are asked for without a file.
     """
     if target not in relations.tfs:
-        near = difflib.get_close_matches(target, relations.tfs, cutoff=0.5)
+        near = near_names(target, relations.tfs)
         hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
         raise DataError(f"no TF named {target!r} in the dataset; {hint}")
     ranked = _ranked(kind, target, relations, rule)

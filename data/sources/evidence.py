@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from data.dataset.region_table import RegionTable
 from data.schema import Evidence
-from data.sources.intervals import Sites
+from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 
 _QUERY, _REGION = "query", "region"
@@ -25,7 +25,7 @@ _QUERIES_AT_ONCE = 500_000  # bounds the memory of a join
 
 
 def overlaps(
-    regions: RegionTable, sites: Sites
+    regions: RegionTable, sites: Intervals
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pair up intervals and the regions that they overlap, part by part.
 
@@ -50,7 +50,7 @@ def overlaps(
 
 
 def matched_hits(
-    regions: RegionTable, sites: Sites, profiled: Profiled, accessible: NDArray[np.bool_]
+    regions: RegionTable, sites: Intervals, profiled: Profiled, accessible: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Overlaps in accessible regions, each once, as sorted keys `pair * N + region`.
 

@@ -39,7 +39,7 @@ SITES_FORMAT: Final = BedFormat(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sites:
+class Intervals:
     """Intervals of one source (summits or sites), each of a TF in a biosample; M rows."""
 
     chroms: list[str]
@@ -60,7 +60,7 @@ class Sites:
         start: NDArray[np.int32],
         end: NDArray[np.int32],
         pair: int = 0,
-    ) -> "Sites":
+    ) -> "Intervals":
         """Intervals of one pair; those on other chromosomes stay, with a code that none has."""
         return cls(
             chroms=list(chroms),
@@ -72,7 +72,7 @@ class Sites:
         )
 
 
-def read_peaks(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Sites:
+def read_peaks(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Intervals:
     """Read ReMap peaks as their summits, one base wide.
 
     Raises
@@ -94,7 +94,7 @@ def read_peaks(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted:
     return collected.sites()
 
 
-def read_sites(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Sites:
+def read_sites(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Intervals:
     """Read UniBind sites; errors as for :func:`read_peaks`."""
     collected = _Collector(path, profiled, genome, _unibind_name, skip_unlisted)
     for batch in iterate_bed(path, SITES_FORMAT):
@@ -141,7 +141,7 @@ class _Collector:
         )
         self._batches.append([column[kept] for column in columns])
 
-    def sites(self) -> Sites:
+    def sites(self) -> Intervals:
         """Everything that was added; the collector is empty afterwards."""
         chrom, start, end, name = (self._joined(column) for column in range(4))
         if not len(chrom):
@@ -158,7 +158,7 @@ class _Collector:
         num_unlisted = int(len(listed) - listed.sum())
         if num_unlisted:
             chrom, start, end, pair = (column[listed] for column in (chrom, start, end, pair))
-        return Sites(
+        return Intervals(
             chroms=list(self._chroms),
             chrom=chrom,
             start=start,

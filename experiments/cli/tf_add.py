@@ -23,7 +23,7 @@ from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.dataset.region_table import RegionTable
-    from data.own_tf.labels import Labels, LabTF, PeakFile
+    from data.own_tf.labels import Labels, OwnTF, PeakFile
     from data.sources.genome import Genome
 
 _FEW_ACCESSIBLE = 0.05
@@ -102,19 +102,19 @@ def add(
     """
     from data.dataset.store import add_regions
     from data.own_tf.edit import add_labels, check_name, source_genome
-    from data.own_tf.labels import label_lab_tf
+    from data.own_tf.labels import label_own_tf
 
     dataset = Dataset.open(Workspace(workspace).dataset)
     check_name(dataset, name, replace=replace)
     files = _files(dataset, peaks, biosample, sites, accessible)
-    tf = _lab_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
+    tf = _own_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
     with steps("Labelling") as on_step:
         genome_path = genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path)
         more = _more_regions(dataset, files, opened) if extend_regions else None
         extended = None if more is None else dataset.regions().extended(more)
-        labels = label_lab_tf(dataset, tf, opened, extended)
+        labels = label_own_tf(dataset, tf, opened, extended)
     _print_labels(labels, tf)
     _check_number(labels, force=force)
     if more is not None:
@@ -204,16 +204,16 @@ def _files(
     )
 
 
-def _lab_tf(
+def _own_tf(
     name: str,
     files: "tuple[PeakFile, ...]",
     *,
     motif: str | None,
     no_sites: bool,
     site_p: float,
-) -> "LabTF":
+) -> "OwnTF":
     """Decide where the sites come from."""
-    from data.own_tf.labels import LabTF
+    from data.own_tf.labels import OwnTF
     from data.own_tf.predicted_sites import SiteRule, find_motif
 
     given = any(file.sites is not None for file in files)
@@ -221,7 +221,7 @@ def _lab_tf(
         raise RunError("--sites, --motif and --no-sites exclude each other; give one of them")
     found = None if given or no_sites else find_motif(name, motif)
     with checked_settings():
-        return LabTF(name=name, files=files, motif=found, rule=SiteRule(p_value=site_p))
+        return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=site_p))
 
 
 def _more_regions(
@@ -240,7 +240,7 @@ def _opened(path: Path | None) -> "Genome | None":
     return None if path is None else Genome(path)
 
 
-def _print_labels(labels: "Labels", tf: "LabTF") -> None:
+def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
     table = Table("peaks", "format", "biosample")
     for title in ("peaks", "summits in regions", "in accessible ones", "sites"):
         table.add_column(title, justify="right")

@@ -13,10 +13,11 @@ import pandas as pd
 
 from data.relations.groups import GroupKind
 from experiments.pretraining_sets import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.gains import CallsByKey, difference, mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)
@@ -38,13 +39,14 @@ def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> lis
         The results table of the experiment, see `orchestrator.finished.FinishedRuns`.
     """
     scored = scored_runs(table)
-    cell = ["tf", "group", "with_target", "replicate"]
+    cell = ["tf", "set_kind", "with_target", "replicate"]
     runs = latest(scored[scored["arm"] == "transfer"], cell)
     scratch = latest(scored[scored["arm"] == "scratch"], ["tf", "replicate"])
     if runs.empty:
         return []
-    groups = set(runs["group"])
-    kinds = [*(kind for kind in KINDS if kind in groups), *sorted(groups - set(KINDS))]
+    runs = runs.assign(group=runs["set_kind"])
+    there = set(runs["set_kind"])
+    kinds = [*(kind for kind in KINDS if kind in there), *sorted(there - set(KINDS))]
     rows, lines = [], []
     for target, of_target in runs.groupby("tf", sort=True):
         own_scratch = scratch[scratch["tf"] == target]
@@ -144,9 +146,9 @@ def _overall(means: pd.DataFrame) -> str:
             f"{kind} for {int((of_kind['over_random_low'] > 0).sum())} of {len(of_kind)}"
             for kind, of_kind in rows.groupby("group", sort=False)
         ]
-        where = "with it" if with_target else "without the target in the set"
+        where = f"{'with' if with_target else 'without'} the target in the set"
         parts.append(f"{where}, {listed(counts)}")
-    return f"Sets that beat a random set, by targets: {'; '.join(parts)}."
+    return f"Sets that beat a random set, by number of targets: {'; '.join(parts)}."
 
 
 def _sentence(target: str, means: pd.DataFrame, lines: pd.DataFrame) -> str:
@@ -168,14 +170,14 @@ def _verdicts(rows: pd.DataFrame) -> str:
     if random.empty or compared.empty:
         best = rows.sort_values("mcc").iloc[-1]
         return (
-            "there is nothing to compare with random yet (best so far: "
+            "there is no random set to compare with yet (best so far: "
             f"{best['group']}, {number(best['mcc'])} MCC)"
         )
-    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "cannot be told from": []}
+    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "did not differ from": []}
     for row in each_row(compared):
         ends = Interval(low=row.over_random_low, high=row.over_random_high)
         verb = (
-            "beat" if ends.above_zero else "lost to" if ends.below_zero else "cannot be told from"
+            "beat" if ends.above_zero else "lost to" if ends.below_zero else "did not differ from"
         )
         verdicts[verb].append(f"{row.group} ({_by(row.over_random, ends)})")
     said = [f"{listed(sets)} {verb} random" for verb, sets in verdicts.items() if sets]
@@ -198,7 +200,7 @@ def _smaller_sets(means: pd.DataFrame) -> list[str]:
         f"({row.num_tfs})"
         for row in each_row(smaller)
     ]
-    return [f"Sets of fewer than {sizes.max()} TFs, for want of candidates: {listed(names)}."]
+    return [f"Sets of fewer than {sizes.max()} TFs, for too few candidates: {listed(names)}."]
 
 
 def _smallest(sets: str) -> int:
@@ -215,8 +217,8 @@ def _shown(means: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "TFs": means["pretraining_tfs"].str.replace(" ", ", "),
             "replicates": means["num_replicates"].astype(str),
             "MCC": with_brackets(means, "mcc"),
-            "less scratch": with_brackets(means, "over_scratch"),
-            "less random": with_brackets(means, "over_random"),
+            "minus scratch": with_brackets(means, "over_scratch"),
+            "minus random": with_brackets(means, "over_random"),
         }
     )
     scratch = pd.DataFrame(

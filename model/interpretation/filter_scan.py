@@ -117,7 +117,7 @@ class Tally:
         )
 
     @property
-    def num_sites(self) -> NDArray[np.int64]:
+    def num_subsequences(self) -> NDArray[np.int64]:
         """Activating windows, shape (F,)."""
         return self.by_code[0].sum(axis=0)
 

@@ -64,7 +64,7 @@ class FilterMotifs:
     """Number of the convolution, from 1."""
     counts: NDArray[np.int64]
     """Activating subsequences by filter, base (A, C, G, T) and position, shape (F, 4, W)."""
-    num_sites: NDArray[np.int64]
+    num_subsequences: NDArray[np.int64]
     """Activating subsequences, shape (F,); 0 for a filter that never fires."""
     num_regions: NDArray[np.int64]
     """Regions with one at least, on either strand, shape (F,)."""
@@ -83,7 +83,7 @@ class FilterMotifs:
     @cached_property
     def frequencies(self) -> NDArray[np.float64]:
         """Base frequencies, shape (F, 4, W); 0 for a filter that never fires."""
-        return self.counts / np.maximum(self.num_sites, 1)[:, None, None]
+        return self.counts / np.maximum(self.num_subsequences, 1)[:, None, None]
 
 
 def correctly_predicted(probabilities: NDArray[np.float32], labels: Labels) -> NDArray[np.bool_]:
@@ -111,7 +111,7 @@ def correctly_predicted(probabilities: NDArray[np.float32], labels: Labels) -> N
     return (right | ~resolved).all(axis=1) & resolved.any(axis=1)
 
 
-def count_sites(
+def count_subsequences(
     network: nn.Module, sequences: NDArray[np.uint8], *, layer: int = 1
 ) -> FilterMotifs:
     """Count the subsequences that activate each filter above half of its maximum.
@@ -144,7 +144,7 @@ def count_sites(
     return FilterMotifs(
         layer=layer,
         counts=_by_base(tally.by_code)[:, :, : reader.width_bp],
-        num_sites=tally.num_sites,
+        num_subsequences=tally.num_subsequences,
         num_regions=tally.num_regions,
         max_activation=maximum,
         background=_background(sequences),

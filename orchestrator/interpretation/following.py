@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.motifs.database import MotifDatabase, tf_names
+from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA
+from data.motifs.motif import tf_names
 from data.motifs.pwm import pwm_distance
 from model.checkpoint import load_state
 from orchestrator.errors import RunError

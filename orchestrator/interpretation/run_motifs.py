@@ -38,7 +38,7 @@ from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.motifs.pwm import consensus, information_bits
 from model.checkpoint import load
-from model.interpretation.filters import FilterMotifs, correctly_predicted, count_sites
+from model.interpretation.filters import FilterMotifs, correctly_predicted
 from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError
@@ -150,7 +150,7 @@ def run_motifs(
     network = load(run.path)
     sequences, right = _regions_read(run, network, workspace)
     on_step("reading the filters")
-    motifs = count_sites(network, sequences[right], layer=layer)
+    motifs = count_subsequences(network, sequences[right], layer=layer)
     on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
     matches = match_filters(motifs.counts, database, RULE)
     on_step("silencing each filter")
@@ -273,11 +273,11 @@ def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
                 "state": matches.states[index].value,
                 "consensus": consensus(frequencies),
                 "information_bits": bits[index],
-                "num_sites": motifs.num_sites[index],
+                "num_sites": motifs.num_subsequences[index],
                 "num_regions": motifs.num_regions[index],
                 "max_activation": motifs.max_activation[index],
-                "match_id": None if best is None else best.profile.matrix_id,
-                "match_name": None if best is None else best.profile.name,
+                "match_id": None if best is None else best.motif.matrix_id,
+                "match_name": None if best is None else best.motif.name,
                 "p_value": np.nan if best is None else best.p_value,
                 "q_value": np.nan if best is None else best.q_value,
                 "overlap": None if best is None else best.overlap,
@@ -290,14 +290,14 @@ def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
 
 def match_table(matches: MotifMatches) -> pd.DataFrame:
     """Make a row per comparison."""
-    profiles, found = matches.database.profiles, matches.alignments
-    num_filters, num_profiles = found.p_values.shape
-    columns = np.tile(np.arange(num_profiles), num_filters)
+    targets, found = matches.database.motifs, matches.alignments
+    num_filters, num_targets = found.p_values.shape
+    columns = np.tile(np.arange(num_targets), num_filters)
     return pd.DataFrame(
         {
-            "filter": np.repeat(matches.compared, num_profiles),
-            "matrix_id": np.array([profile.matrix_id for profile in profiles])[columns],
-            "name": np.array([profile.name for profile in profiles])[columns],
+            "filter": np.repeat(matches.compared, num_targets),
+            "matrix_id": np.array([motif.matrix_id for motif in targets])[columns],
+            "name": np.array([motif.name for motif in targets])[columns],
             "p_value": found.p_values.ravel(),
             "q_value": matches.q_values.ravel(),
             "offset": found.offsets.ravel(),

@@ -16,7 +16,6 @@ replicate-<n>/                  weights.safetensors, network.json; filters.meme 
 Calibrations of runs are fitted to their validation regions once and kept in the workspace.
 """
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -27,13 +26,16 @@ import numpy as np
 
 from data.atomic import whole_file
 from data.dataset.sampling import Part
+from data.near_names import near_names
 from data.schema import NULL_LABEL
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
 from model.ensemble import Calibration, Member, fit_calibration
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import Arm
+from orchestrator.role_records import role_names
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
@@ -115,7 +117,7 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     try:
         run = find_run(store, named, arm)
     except RunError as error:
-        near = difflib.get_close_matches(named, imported, n=3, cutoff=0.5)
+        near = near_names(named, imported)
         hint = f"; imported models near: {', '.join(near)}" if near else ""
         raise RunError(f"{error}{hint}") from None
     spec = run.planned.spec
@@ -188,7 +190,8 @@ def open_model(folder: Path) -> Predictor:
 
 
 def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
-    return {name: value for name, value in planned.role.items() if name != "replicate"}
+    names = role_names(planned.role)
+    return {name: value for name, value in names.items() if name != "replicate"}
 
 
 def _alike(one: PlannedRun, other: PlannedRun) -> bool:

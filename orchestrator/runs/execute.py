@@ -18,7 +18,7 @@ from data.errors import DataError
 from model.checkpoint import load, load_state, save
 from model.device import one_thread
 from model.errors import ModelError, ProcessLostError
-from model.interpretation.filters import FilterMotifs, correctly_predicted, count_sites
+from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
 from model.metrics import evaluate_per_tf
 from model.network import BindingNetwork, build_network
 from model.prediction import predict
@@ -228,4 +228,4 @@ def _filters(
     right = correctly_predicted(probabilities, selection.labels[test])
     if spec.training is None or not right.any():
         return None
-    return count_sites(network, regions.sequences[selection.region_ids[test[right]]])
+    return count_subsequences(network, regions.sequences[selection.region_ids[test[right]]])

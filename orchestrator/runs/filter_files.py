@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from data.motifs.meme import MemeMotif, write_meme
+from data.motifs.meme import write_meme
+from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
 from model.interpretation.filters import FilterMotifs
 from orchestrator.errors import RunError
@@ -29,7 +30,7 @@ def write_filters(folder: Path, motifs: FilterMotifs, info: Mapping[str, Any]) -
     records = [
         {
             "filter": index,
-            "num_sites": int(motifs.num_sites[index]),
+            "num_sites": int(motifs.num_subsequences[index]),
             "num_regions": int(motifs.num_regions[index]),
             "max_activation": float(motifs.max_activation[index]),
             "counts": counts.tolist(),
@@ -47,13 +48,14 @@ def write_filters(folder: Path, motifs: FilterMotifs, info: Mapping[str, Any]) -
     write_meme(
         folder / MEME_FILE,
         [
-            MemeMotif(
-                name=filter_name(index),
-                alternate_name=consensus(motifs.frequencies[index]),
+            Motif(
+                tf="",
+                matrix_id=filter_name(index),
+                name=consensus(motifs.frequencies[index]),
                 probabilities=motifs.frequencies[index],
-                num_sites=int(motifs.num_sites[index]),
+                num_sites=int(motifs.num_subsequences[index]),
             )
-            for index in np.flatnonzero(motifs.num_sites).tolist()
+            for index in np.flatnonzero(motifs.num_subsequences).tolist()
         ],
         motifs.background,
     )
@@ -65,7 +67,7 @@ def read_filters(content: Mapping[str, Any]) -> FilterMotifs:
     return FilterMotifs(
         layer=content["layer"],
         counts=np.array([record["counts"] for record in filters], dtype=np.int64),
-        num_sites=np.array([record["num_sites"] for record in filters], dtype=np.int64),
+        num_subsequences=np.array([record["num_sites"] for record in filters], dtype=np.int64),
         num_regions=np.array([record["num_regions"] for record in filters], dtype=np.int64),
         max_activation=np.array([record["max_activation"] for record in filters]),
         background=np.array(content["background"]),

@@ -1,9 +1,8 @@
 """Which finished run a person means: by its key, or by a TF and an arm."""
 
-import difflib
-
+from data.near_names import near_names
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROLS, Arm
+from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore, StoredRun
 
 
@@ -35,7 +34,7 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
             known.update(run.planned.spec.regions.tfs)
     tf = next((name for name in known if name.upper() == named.upper()), None)
     if tf is None:
-        near = difflib.get_close_matches(named.upper(), sorted(known), n=3, cutoff=0.5)
+        near = near_names(named, sorted(known))
         hint = f"; near: {', '.join(near)}" if near else ""
         raise RunError(f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}")
     of_tf = {
@@ -56,7 +55,8 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
 def is_model(run: StoredRun) -> bool:
     """Whether a run is what its TF is to be predicted by."""
     planned = run.planned
-    return planned.group not in CONTROLS and planned.spec.regions.sampling.train_fraction is None
+    is_step = planned.spec.regions.sampling.train_fraction is not None
+    return not (planned.role.is_control or is_step)
 
 
 def trained_arm(run: StoredRun) -> Arm | None:

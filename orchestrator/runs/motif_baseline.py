@@ -42,8 +42,8 @@ def motif_of(tf: str) -> Motif:
 
 def motif_name(motif: Motif) -> str:
     """Name a motif for a run spec: JASPAR's identifier, or the name and hash of another motif."""
-    profile = jaspar_matrix(motif.matrix_id)
-    if profile is not None and np.array_equal(profile.probabilities, motif.probabilities):
+    known = jaspar_matrix(motif.matrix_id)
+    if known is not None and np.array_equal(known.probabilities, motif.probabilities):
         return motif.matrix_id
     return f"{motif.matrix_id}{_HASH_MARK}{motif.digest}"
 
@@ -68,10 +68,10 @@ def motif_named(name: str, dataset: Dataset, tf: str) -> Motif:
         if motif is None or motif_name(motif) != name:
             raise DataError(f"{tf} was not added by a motif {name!r}; plan the run again")
         return motif
-    profile = jaspar_matrix(name)
-    if profile is None:
+    motif = jaspar_matrix(name)
+    if motif is None:
         raise DataError(f"JASPAR has no motif {name!r} of a vertebrate")
-    return Motif(profile.tfs[0], profile.matrix_id, profile.probabilities)
+    return motif
 
 
 def motif_probabilities(

@@ -41,7 +41,7 @@ def write_run_files(run: StoredRun, name: str, folder: Path) -> None:
         titles = [
             f"{filter_name(index)}: {consensus(pwm)}" if sites else f"{filter_name(index)}: no site"
             for index, (pwm, sites) in enumerate(
-                zip(motifs.frequencies, motifs.num_sites, strict=True)
+                zip(motifs.frequencies, motifs.num_subsequences, strict=True)
             )
         ]
         heading = f"{name}: filters"

@@ -14,7 +14,7 @@ from model.checkpoint import load, save
 from model.encoding import encode_one_hot
 from model.errors import ModelError
 from model.interpretation.attribution import attribute
-from model.interpretation.filters import count_sites
+from model.interpretation.filters import count_subsequences
 from model.interpretation.importance import filter_importance
 from model.network import build_network, published
 from model.training.loop import Examples, TrainingConfig, train
@@ -109,17 +109,17 @@ def test_it_learns_the_same_twice_and_leaves_frozen_layers(precision: Any) -> No
 
 def test_its_filters_are_read_as_they_fire() -> None:
     network, regions = small(), random_regions(40, 15)
-    found = count_sites(network, regions)
+    found = count_subsequences(network, regions)
     with torch.no_grad():
         hidden = both_strands(regions).flatten(0, 1).unsqueeze(2)
         activations = network.conv1.activations(hidden)[:, :, 0].double().numpy()
     highest = activations.max(axis=(0, 2))
     np.testing.assert_allclose(found.max_activation, highest, rtol=1e-5)
     active = activations > highest[:, None] / 2
-    assert found.num_sites.tolist() == active.sum(axis=(0, 2)).tolist()
+    assert found.num_subsequences.tolist() == active.sum(axis=(0, 2)).tolist()
     assert found.width_bp == 7
     with pytest.raises(ModelError, match="no convolution 2; the network has 1"):
-        count_sites(network, regions, layer=2)
+        count_subsequences(network, regions, layer=2)
 
 
 def test_importance_equals_a_network_in_which_the_filter_is_cut_out() -> None:

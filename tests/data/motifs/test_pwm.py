@@ -8,8 +8,9 @@ import pytest
 from memelite.io import read_meme as memelite_read_meme
 
 from data.errors import DataError
-from data.motifs.database import jaspar_database, meme_database, tf_names
-from data.motifs.meme import MemeMotif, read_meme, write_meme
+from data.motifs.database import jaspar_database, meme_database
+from data.motifs.meme import read_meme, write_meme
+from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import consensus, information_bits, pwm_distance
 
 
@@ -54,12 +55,13 @@ def test_distance_of_a_motif_to_itself_shifted_and_to_another():
 
 
 @pytest.fixture
-def motifs() -> list[MemeMotif]:
+def motifs() -> list[Motif]:
     rng = np.random.default_rng(0)
     return [
-        MemeMotif(
-            name=f"filter{i}",
-            alternate_name=name,
+        Motif(
+            tf="",
+            matrix_id=f"filter{i}",
+            name=name,
             probabilities=rng.dirichlet(np.ones(4), 7 + i).T,
             num_sites=100 + i,
         )
@@ -71,7 +73,7 @@ def test_a_written_file_reads_the_same_here_and_by_memelite(tmp_path, motifs):
     path = tmp_path / "filters.meme"
     write_meme(path, motifs, np.array([0.3, 0.2, 0.2, 0.3]))
     for ours, before in zip(read_meme(path), motifs, strict=True):
-        assert (ours.name, ours.alternate_name) == (before.name, before.alternate_name)
+        assert (ours.matrix_id, ours.name) == (before.matrix_id, before.name)
         assert ours.num_sites == before.num_sites
         np.testing.assert_allclose(ours.probabilities, before.probabilities, atol=1e-7)
     theirs = memelite_read_meme(str(path))
@@ -122,10 +124,10 @@ def test_jaspar_by_its_year_and_profiles_by_tf():
         "jaspar2020",
         746,
     )
-    found = [database.profiles[row] for row in database.rows_of("Jund")]
-    names = {profile.name: profile.is_variant for profile in found}
+    found = [database.motifs[row] for row in database.rows_of("Jund")]
+    names = {motif.name: motif.is_variant for motif in found}
     assert (names["JUND"], names["JUND(var.2)"], names["FOS::JUND"]) == (False, True, False)
-    assert {database.profiles[row].name for row in database.rows_of("MYC")} == {"MYC", "MAX::MYC"}
+    assert {database.motifs[row].name for row in database.rows_of("MYC")} == {"MYC", "MAX::MYC"}
     assert not len(database.rows_of("NOSUCH"))
     with pytest.raises(DataError, match=r"no JASPAR release '1999'; there are: .*2020"):
         jaspar_database("1999")
@@ -135,7 +137,7 @@ def test_a_users_file_is_a_database(tmp_path, motifs):
     path = tmp_path / "my motifs.meme"
     write_meme(path, motifs)
     database = meme_database(path)
-    assert [profile.tfs for profile in database.profiles] == [("SPI1",), ("FILTER1",)]
+    assert [motif.tfs for motif in database.motifs] == [("SPI1",), ("FILTER1",)]
     assert database.slug.startswith("my-motifs-")
     write_meme(path, motifs[:1])
     assert meme_database(path).slug != database.slug
@@ -149,7 +151,7 @@ import sys
 import numpy as np
 from data.motifs.database import jaspar_database
 from data.motifs.tomtom import align
-targets = [p.probabilities for p in jaspar_database().profiles[:60]]
+targets = [p.probabilities for p in jaspar_database().motifs[:60]]
 found = align(targets[:2], targets)
 assert found.p_values[0].argmin() == 0
 print(sum(sys.modules["memelite.tomtom"]._tomtom.stats.cache_misses.values()))

@@ -9,7 +9,7 @@ from data.dataset.store import Dataset
 from data.errors import DataError
 from data.motifs.motif import Motif
 from data.own_tf.edit import add_labels, remove_tf, source_genome
-from data.own_tf.labels import LabTF, PeakFile, label_lab_tf
+from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.packing import encode
 from data.schema import Evidence
@@ -38,10 +38,10 @@ def sharp(sequence: str) -> Motif:
     return Motif("HAND", "MA0000.1", probabilities)
 
 
-def labelled(dataset: Dataset, tf: LabTF) -> list[int]:
+def labelled(dataset: Dataset, tf: OwnTF) -> list[int]:
     path = source_genome(dataset)
     assert path is not None
-    return label_lab_tf(dataset, tf, Genome(path)).codes.tolist()
+    return label_own_tf(dataset, tf, Genome(path)).codes.tolist()
 
 
 def test_the_same_peaks_and_sites_give_the_same_evidence_as_the_build(built, tmp_path):
@@ -55,16 +55,16 @@ def test_the_same_peaks_and_sites_give_the_same_evidence_as_the_build(built, tmp
         )
         for biosample, line in SPI1_PEAKS.items()
     )
-    assert labelled(built, LabTF(name="MINE", files=files)) == [4, 1, 1, 2]
+    assert labelled(built, OwnTF(name="MINE", files=files)) == [4, 1, 1, 2]
     assert (
-        labelled(built, LabTF(name="MINE", files=files)) == built.evidence(["SPI1"])[:, 0].tolist()
+        labelled(built, OwnTF(name="MINE", files=files)) == built.evidence(["SPI1"])[:, 0].tolist()
     )
 
 
 def test_peaks_alone_make_a_region_bound(built, tmp_path):
     peaks = write(tmp_path / "p.bed", SPI1_PEAKS["K562"])
     file = PeakFile(peaks=peaks, biosample="K562")
-    labels = label_lab_tf(built, LabTF(name="MINE", files=(file,)), None)
+    labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
     assert labels.codes.tolist() == [4, 1, 1, 0]
     assert labels.added["sites"] == "none"
 
@@ -84,7 +84,7 @@ def test_sites_are_predicted_around_the_summit_and_then_in_the_whole_peak(tmp_pa
     dataset = build_dataset(tiny.write(tmp_path / "sources"), tmp_path / "dataset")
     peaks = write(tmp_path / "p.bed", "chr1\t110\t290")
     file = PeakFile(peaks=peaks, biosample="K562")
-    tf = LabTF(name="MINE", files=(file,), motif=sharp(MOTIF), rule=SiteRule(p_value=1e-6))
+    tf = OwnTF(name="MINE", files=(file,), motif=sharp(MOTIF), rule=SiteRule(p_value=1e-6))
     assert labelled(dataset, tf)[0] == code
 
 
@@ -98,7 +98,7 @@ def test_a_hit_near_the_summit_goes_before_a_better_one_further_off(tmp_path):
     # the site that counts lies in region 100-300, the better one at 310 lies outside
     peaks = write(tmp_path / "p.bed", "chr1\t80\t340")
     file = PeakFile(peaks=peaks, biosample="K562")
-    tf = LabTF(name="MINE", files=(file,), motif=sharp(MOTIF), rule=SiteRule(p_value=1e-5))
+    tf = OwnTF(name="MINE", files=(file,), motif=sharp(MOTIF), rule=SiteRule(p_value=1e-5))
     assert labelled(dataset, tf)[0] == Evidence.BOUND
 
 
@@ -107,21 +107,21 @@ def test_own_accessibility_of_a_biosample_that_the_dataset_lacks(built, tmp_path
     opened = write(tmp_path / "dnase.bed", "chr1\t250\t420", "chr1\t1150\t1160", "chrX\t1\t5")
     file = PeakFile(peaks=peaks, biosample="liver", accessible=opened)
     # regions 100-300, 1000-1200 and 1100-1300 overlap the DNase peaks, 500-700 of chr2 does not
-    assert labelled(built, LabTF(name="MINE", files=(file,))) == [4, 1, 1, 0]
+    assert labelled(built, OwnTF(name="MINE", files=(file,))) == [4, 1, 1, 0]
 
 
 def test_two_files_of_one_biosample_are_taken_together(built, tmp_path):
     peaks = write(tmp_path / "p.bed", "chr1\t150\t250")
     other = write(tmp_path / "o.bed", "chr1\t1040\t1060")
     files = tuple(PeakFile(peaks=path, biosample="K562") for path in (peaks, other))
-    assert labelled(built, LabTF(name="MINE", files=files)) == [4, 4, 1, 0]
+    assert labelled(built, OwnTF(name="MINE", files=files)) == [4, 4, 1, 0]
 
 
 def test_adding_changes_no_other_fingerprint_and_removing_undoes_it(built, tmp_path):
     before = {path: path.read_bytes() for path in built.path.rglob("*") if path.is_file()}
     fingerprint = built.fingerprint(["MAX", "SPI1"])
     file = PeakFile(peaks=write(tmp_path / "p.bed", "chr1\t150\t250"), biosample="K562")
-    labels = label_lab_tf(built, LabTF(name="NKX2.1", files=(file,)), None)
+    labels = label_own_tf(built, OwnTF(name="NKX2.1", files=(file,)), None)
     added = add_labels(built, labels)
     assert added.tfs == ("MAX", "NKX2.1", "SPI1")
     assert added.fingerprint(["MAX", "SPI1"]) == fingerprint
@@ -138,14 +138,14 @@ def test_adding_changes_no_other_fingerprint_and_removing_undoes_it(built, tmp_p
 
 def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
     file = PeakFile(peaks=write(tmp_path / "p.bed", "chr1\t150\t250"), biosample="K562")
-    labels = label_lab_tf(built, LabTF(name="MINE", files=(file,)), None)
+    labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
     dataset = add_labels(built, labels)
     with pytest.raises(DataError, match="added already; pass --replace"):
         add_labels(dataset, labels)
     add_labels(dataset, labels, replace=True)
     for replace in (False, True):
         for name in ("SPI1", "Spi1"):
-            theirs = label_lab_tf(built, LabTF(name=name, files=(file,)), None)
+            theirs = label_own_tf(built, OwnTF(name=name, files=(file,)), None)
             with pytest.raises(DataError, match="SPI1 is a TF of the dataset's own"):
                 add_labels(dataset, theirs, replace=replace)
     with pytest.raises(DataError, match="SPI1 is a TF of the dataset's own and stays"):
@@ -169,14 +169,14 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
 def test_peaks_that_cannot_be_used_are_told(built, tmp_path, line, biosample, words):
     file = PeakFile(peaks=write(tmp_path / "p.bed", line), biosample=biosample)
     with pytest.raises(DataError) as caught:
-        labelled(built, LabTF(name="MINE", files=(file,)))
+        labelled(built, OwnTF(name="MINE", files=(file,)))
     assert all(word in str(caught.value) for word in words), caught.value
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a,b", "../x", "-x"])
 def test_a_name_that_breaks_commands_or_paths_is_refused(name):
     with pytest.raises(ValueError, match="cannot be a TF's name"):
-        LabTF(name=name, files=(PeakFile(peaks=Path("p"), biosample="K562"),))
+        OwnTF(name=name, files=(PeakFile(peaks=Path("p"), biosample="K562"),))
 
 
 def test_motifs_by_name_matrix_and_file(tmp_path):

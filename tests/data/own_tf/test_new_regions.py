@@ -13,7 +13,7 @@ from data.dataset.selection import individual_pools, select_multi
 from data.dataset.store import Dataset, add_regions
 from data.errors import DataError
 from data.own_tf.edit import add_labels
-from data.own_tf.labels import LabTF, PeakFile, label_lab_tf
+from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
 from data.own_tf.new_regions import new_regions
 from data.schema import Evidence
 from data.sources.build import build_dataset
@@ -70,8 +70,8 @@ def test_old_ids_evidence_and_fingerprints_stay(place):
     fingerprint = dataset.fingerprint(["SPI1", "MAX"])
     evidence = dataset.evidence(["SPI1", "MAX"])
     more = more_of(before, file, genome)
-    tf = LabTF(name="MINE", files=(file,))
-    labels = label_lab_tf(dataset, tf, genome, before.extended(more))
+    tf = OwnTF(name="MINE", files=(file,))
+    labels = label_own_tf(dataset, tf, genome, before.extended(more))
     extended = add_regions(dataset, more)
     assert places(extended.regions()) == places(before) + places(more)
     assert places(extended.regions().built) == places(before)
@@ -91,7 +91,7 @@ def test_old_ids_evidence_and_fingerprints_stay(place):
     assert added.fingerprint(["MINE", "SPI1"]) != added.fingerprint(["MINE"])
     # once more adds nothing, and another TF's labels know of the regions
     assert new_regions(added.regions(), [file], genome) is None
-    other = label_lab_tf(added, replace(tf, name="OTHER"), genome)
+    other = label_own_tf(added, replace(tf, name="OTHER"), genome)
     assert other.codes.tolist() == mine.tolist()
     again = Dataset.open(dataset.path)
     assert list(again.versions) == [len(before), len(before) + len(more)]

@@ -7,7 +7,7 @@ import pytest
 from Bio import bgzf
 
 from data.errors import DataError
-from data.own_tf.peaks import read_lab_peaks
+from data.own_tf.peaks import read_own_peaks
 
 NARROW = "chr1\t100\t300\tp1\t9\t.\t5.0\t3.0\t2.0\t"
 MACS = [
@@ -43,7 +43,7 @@ def test_formats_are_told_apart(tmp_path, lines, name, summit):
     ):
         path = tmp_path / f"peaks.{suffix}"
         write(path)
-        peaks = read_lab_peaks(path)
+        peaks = read_own_peaks(path)
         assert peaks.format == name
         assert peaks.summit.tolist() == [summit]
         assert peaks.summit.dtype == np.int32
@@ -74,5 +74,5 @@ def test_a_row_that_does_not_fit_is_named(tmp_path, lines, words):
     path = tmp_path / "peaks.bed"
     path.write_text("".join(f"{line}\n" for line in lines))
     with pytest.raises(DataError) as caught:
-        read_lab_peaks(path)
+        read_own_peaks(path)
     assert all(word in str(caught.value) for word in (*words, str(path))), caught.value

@@ -15,6 +15,7 @@ from experiments.cli.run_options import Backend
 from model.checkpoint import load_state
 from model.network import published
 from orchestrator.backends.cost import Rates
+from orchestrator.role_names import set_name
 from orchestrator.runs.store import RunStore
 from tests.helpers.tiny import TinySources, build_arguments
 
@@ -116,7 +117,7 @@ def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monk
     trainings = {arm: run.planned.spec.training for arm, run in runs.items()}
     frozen = {arm: training.frozen for arm, training in trainings.items() if training}
     assert frozen == {"multi": (), "scratch": (), "transfer": ("conv1",)}
-    assert runs["transfer"].planned.pretraining_set == "ELF1+GABPA, danq"
+    assert set_name(runs["transfer"].planned.role) == "ELF1+GABPA, danq"
     before, after = (load_state(runs[arm].path) for arm in ("multi", "transfer"))
     assert torch.equal(after["conv1.conv.weight"], before["conv1.conv.weight"])
     key = "lstm1.lstm.weight_ih_l0"
@@ -203,7 +204,7 @@ def test_a_multi_model_is_masked_and_knows_no_target(
     assert code == 0, err
     multi = next(run for run in RunStore(workspace).completed() if not run.planned.tf)
     assert list(multi.planned.spec.regions.tfs) == tfs
-    assert name in multi.planned.pretraining_set
+    assert name in set_name(multi.planned.role)
 
 
 def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):

@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 
 from experiments.own_tf import plan as own_tf
 from orchestrator.interpretation import run_motifs as motifs
+from orchestrator.role_names import group_name
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.client import TrackingClient, tracking_uri
@@ -38,7 +39,7 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert page.count("<svg") == 3
     # the step of the curve and the control are no models to predict by
     for arm in ("transfer", "scratch"):
-        assert find_run(RunStore(workspace), "SPI1", arm).planned.group == "all regions"
+        assert group_name(find_run(RunStore(workspace), "SPI1", arm).planned.role) == "all regions"
 
     code, _, err = bindgrid(*train)
     assert code == 0, err

@@ -9,7 +9,7 @@ from torch import nn
 
 from model.encoding import encode_one_hot, reverse_complement
 from model.errors import ModelError
-from model.interpretation.filters import conv_blocks, correctly_predicted, count_sites
+from model.interpretation.filters import conv_blocks, correctly_predicted, count_subsequences
 from model.network import NetworkConfig, build_network
 
 BASES = "ACGT"
@@ -82,10 +82,12 @@ def both_strands(regions: np.ndarray) -> torch.Tensor:
 
 def test_a_filter_by_hand():
     # at most 4 bases agree, so windows with 3 count: GATT and GAAT, on both strands
-    found = count_sites(one_filter("GATT"), packed("CCCCGATTCCCC", "CCCCAATCCCCC", "CCCCCCCCCCCC"))
+    found = count_subsequences(
+        one_filter("GATT"), packed("CCCCGATTCCCC", "CCCCAATCCCCC", "CCCCCCCCCCCC")
+    )
     # GATT forwards and GAAT backwards in the first region, GATT backwards in the second
     assert found.max_activation.tolist() == [4.0]
-    assert found.num_sites.tolist() == [3]
+    assert found.num_subsequences.tolist() == [3]
     assert found.num_regions.tolist() == [2]
     a, c, g, t = found.counts[0].tolist()
     assert (a, c, g, t) == ([0, 3, 1, 0], [0, 0, 0, 0], [3, 0, 0, 0], [0, 0, 2, 3])
@@ -94,20 +96,20 @@ def test_a_filter_by_hand():
 
 
 def test_exactly_half_of_the_maximum_is_not_above_it():
-    found = count_sites(one_filter("AAAA"), packed("AAAACCCCCCCC", "AACCCCCCCCCC"))
+    found = count_subsequences(one_filter("AAAA"), packed("AAAACCCCCCCC", "AACCCCCCCCCC"))
     # AAAA 4 and AAAC 3 in the first region; AACC 2 is half
-    assert found.num_sites.tolist() == [2]
+    assert found.num_subsequences.tolist() == [2]
     assert found.num_regions.tolist() == [1]
 
 
 def test_the_background_is_that_of_both_strands():
-    found = count_sites(one_filter("AAAA"), packed("AAAACCCCCCCC"))
+    found = count_subsequences(one_filter("AAAA"), packed("AAAACCCCCCCC"))
     assert found.background.tolist() == pytest.approx([1 / 6, 1 / 3, 1 / 3, 1 / 6])
 
 
 def test_the_last_window_counts():
-    found = count_sites(one_filter("GATTACA"), packed("CCCCCGATTACA"))
-    assert found.num_sites.tolist() == [1]
+    found = count_subsequences(one_filter("GATTACA"), packed("CCCCCGATTACA"))
+    assert found.num_subsequences.tolist() == [1]
     assert found.counts[0].argmax(axis=0).tolist() == [BASES.index(base) for base in "GATTACA"]
 
 
@@ -116,9 +118,9 @@ def test_a_filter_that_never_fires_and_one_turned_over():
     with torch.no_grad():
         network.conv1.norm.weight[:] = torch.tensor([1.0, -1.0])
         network.conv1.norm.bias[:] = torch.tensor([-5.0, 2.0])
-    found = count_sites(network, packed("AAAAAAAAAAAA"))
+    found = count_subsequences(network, packed("AAAAAAAAAAAA"))
     # at most 4 less 5; and 2 less the one base that agrees, in 9 windows a strand
-    assert found.num_sites.tolist() == [0, 18]
+    assert found.num_subsequences.tolist() == [0, 18]
     assert found.max_activation.tolist() == [0.0, 1.0]
     assert not found.counts[0].any()
     assert not found.frequencies[0].any()
@@ -135,18 +137,18 @@ def test_equals_the_papers_rule_in_plain_loops(num_threads):
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:
-        found = count_sites(network, regions)
+        found = count_subsequences(network, regions)
     finally:
         torch.set_num_threads(before)
     for ours, theirs in zip(
-        (found.counts, found.num_sites, found.num_regions), expected, strict=True
+        (found.counts, found.num_subsequences, found.num_regions), expected, strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(
         found.max_activation, np.maximum(activations.numpy().max((0, 2)), 0), rtol=1e-12
     )
-    assert found.num_sites.min() > 0
-    assert found.num_sites.max() < 2000, "of 4320 windows"
+    assert found.num_subsequences.min() > 0
+    assert found.num_subsequences.max() < 2000, "of 4320 windows"
 
 
 def test_a_deeper_layer_counts_windows_of_its_receptive_field():
@@ -155,7 +157,7 @@ def test_a_deeper_layer_counts_windows_of_its_receptive_field():
     with torch.no_grad():
         hidden = network.conv1(inputs.flatten(0, 1).unsqueeze(2))
         activations = network.conv2.activations(hidden).squeeze(2)
-    found = count_sites(network, regions, layer=2)
+    found = count_subsequences(network, regions, layer=2)
     # 7 bp, pooled by 3: 9; two more positions of 3 bp
     assert found.width_bp == 15
     expected = by_loops(activations.unflatten(0, (2, -1)).numpy(), inputs.numpy(), 3, 15)
@@ -165,7 +167,7 @@ def test_a_deeper_layer_counts_windows_of_its_receptive_field():
 
 def test_filters_longer_than_twenty_bases():
     network = one_filter("ACGTACGTACGTACGTACGTACGTA", length_bp=40)
-    found = count_sites(network, random_regions(200, 10))
+    found = count_subsequences(network, random_regions(200, 10))
     inputs = both_strands(random_regions(200, 10))
     with torch.no_grad():
         activations = network.conv1.eval().activations(inputs.flatten(0, 1).unsqueeze(2)).squeeze(2)
@@ -177,7 +179,7 @@ def test_the_network_is_left_as_it_is():
     network = random_network().train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for layer in (1, 2):
-        count_sites(network, random_regions(10, 15), layer=layer)
+        count_subsequences(network, random_regions(10, 15), layer=layer)
     assert network.training
     assert network.conv1.norm.training
     for name, tensor in network.state_dict().items():
@@ -196,8 +198,8 @@ def test_a_region_is_right_if_all_of_its_resolved_labels_are():
 def test_what_cannot_be_read_is_refused():
     network, regions = random_network(), random_regions(10, 15)
     with pytest.raises(ModelError, match="no convolution 3; the network has 2"):
-        count_sites(network, regions, layer=3)
+        count_subsequences(network, regions, layer=3)
     with pytest.raises(ModelError, match="no region is predicted correctly"):
-        count_sites(network, regions[:0])
+        count_subsequences(network, regions[:0])
     with pytest.raises(ModelError, match="does not begin with convolutions"):
-        count_sites(nn.Sequential(nn.Flatten(), nn.Linear(240, 1)), regions)
+        count_subsequences(nn.Sequential(nn.Flatten(), nn.Linear(240, 1)), regions)

@@ -8,7 +8,8 @@ import pytest
 from memelite.io import read_meme
 
 from data.motifs.database import jaspar_database
-from data.motifs.meme import MemeMotif, write_meme
+from data.motifs.meme import write_meme
+from data.motifs.motif import Motif
 from orchestrator.errors import RunError
 from orchestrator.interpretation import run_motifs as motifs_module
 from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
@@ -132,7 +133,7 @@ def test_the_command_shows_filters_and_where_the_files_are(command, stored):
 def test_a_users_motifs_and_a_deeper_layer(command, tmp_path, place):
     path = tmp_path / "mine.meme"
     probabilities = np.full((4, 8), 0.1) + 0.6 * np.eye(4)[:, np.arange(8) % 4]
-    write_meme(path, [MemeMotif(name="mine", probabilities=probabilities, num_sites=20)])
+    write_meme(path, [Motif("", "mine", probabilities)])
     code, out, err = command("SPI1", "--motifs", path, "--layer", 2)
     assert code == 0, err
     assert "1 motifs; p-values are measured by the motifs compared with" in " ".join(err.split())

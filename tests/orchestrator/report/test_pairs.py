@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from experiments.pretraining_sets.findings import _smaller_sets
-from orchestrator.report.calls import Calls, joint_counts
+from orchestrator.report.bootstrap import Bootstrap
+from orchestrator.report.calls import Calls
 from orchestrator.report.gains import difference, gains, mean_mcc
 from orchestrator.report.missing import (
     missing_pairs,
@@ -18,7 +19,6 @@ from orchestrator.report.missing import (
     without_models,
 )
 from orchestrator.report.pairs import pair
-from orchestrator.report.statistics import Bootstrap
 
 
 def table(*rows):
@@ -28,6 +28,8 @@ def table(*rows):
     made["pretraining_set"] = np.where(made["arm"] == "scratch", "", "50 TFs")
     return made.assign(
         group="500 bound",
+        size=500.0,
+        set_kind="",
         with_target=False,
         target="",
         num_bound=450,
@@ -41,7 +43,12 @@ def table(*rows):
 def calls_of(wrong, regions="r"):
     """Calls on 100 regions, half of them bound, of which some are wrong."""
     bound = np.arange(100) < 50
-    return Calls(bound=bound, called=bound ^ np.isin(np.arange(100), wrong), regions=regions)
+    return Calls(
+        region_ids=np.arange(100, dtype=np.int32) + {"r": 0, "elsewhere": 1000}[regions],
+        bound=bound,
+        called=bound ^ np.isin(np.arange(100), wrong),
+        regions=regions,
+    )
 
 
 def test_twins_have_their_test_regions_in_common():
@@ -92,7 +99,7 @@ def test_of_runs_that_stand_for_the_same_the_last_counts():
     )
     assert pairs.table[["key_scratch", "key_transfer"]].to_numpy().tolist() == [["s2", "t2"]]
     assert pairs.num_set_aside == 2
-    assert missing_pairs(pairs)[-1].startswith("2 older runs set aside")
+    assert missing_pairs(pairs)[-1].startswith("2 older runs not used")
 
 
 def test_gains_by_hand():
@@ -138,11 +145,6 @@ def test_a_mean_and_a_difference_by_hand():
     assert difference(runs[:1], others, calls, Bootstrap()) is None
 
 
-def test_calls_on_different_regions_have_no_joint_counts():
-    with pytest.raises(ValueError, match="different test regions"):
-        joint_counts([calls_of([]), calls_of([], "elsewhere")])
-
-
 def test_missing_runs_are_named_with_their_reason():
     role = {"experiment": "transfer", "tf": "A", "arm": "scratch", "group": "", "replicate": 1}
     missing = missing_table(
@@ -154,7 +156,7 @@ def test_missing_runs_are_named_with_their_reason():
     )
     assert missing_runs(missing) == [
         "1 run failed (A has 5 bound regions): A scratch r1.",
-        "2 runs planned and not complete: multi-model for A r1 and A transfer with the target r1.",
+        "2 runs planned but not complete: multi-model for A r1 and A transfer with the target r1.",
     ]
     assert missing_runs(missing_table([])) == []
 
@@ -176,10 +178,10 @@ def test_fewer_replicates_and_tfs_without_models_are_told():
 
 def test_sets_that_were_not_run_are_told():
     runs = pd.concat(
-        [table(("k1", "A", "transfer", r, 0.1, "r")).assign(group="string") for r in (1, 2)]
+        [table(("k1", "A", "transfer", r, 0.1, "r")).assign(set_kind="string") for r in (1, 2)]
         + [
-            table(("k2", "A", "transfer", 1, 0.1, "r")).assign(group="string", with_target=True),
-            table(("k3", "A", "scratch", 1, 0.1, "r")).assign(group=""),
+            table(("k2", "A", "transfer", 1, 0.1, "r")).assign(set_kind="string", with_target=True),
+            table(("k3", "A", "scratch", 1, 0.1, "r")).assign(set_kind=""),
         ]
     )
     assert missing_sets(runs, ["string", "random"]) == [
@@ -190,7 +192,7 @@ def test_sets_that_were_not_run_are_told():
 
 def test_one_replicate_is_warned_of():
     one = table(("k1", "A", "transfer", 1, 0.1, "r"), ("k2", "A", "scratch", 2, 0.1, "r"))
-    assert "One replicate only" in single_replicates(one)[0]
+    assert "There is one replicate only" in single_replicates(one)[0]
     assert single_replicates(one.assign(arm="scratch")) == []
     two = table(("k1", "A", "transfer", 1, 0.1, "r"), ("k2", "B", "transfer", 2, 0.1, "r"))
     assert single_replicates(two) == []
@@ -198,7 +200,7 @@ def test_one_replicate_is_warned_of():
 
 def test_scores_that_mislead_are_told():
     runs = table(("k1", "A", "scratch", 1, np.nan, "r"), ("k2", "A", "transfer", 1, 0.9, "r"))
-    assert undefined_scores(runs) == ["Left out, MCC is not defined: 1 run."]
+    assert undefined_scores(runs) == ["Left out, since the MCC is not defined: 1 run."]
     assert seen_before(runs) == []
     [line] = seen_before(runs.assign(num_seen=[0, 30]))
     assert "1 run tested on regions that the multi-model had seen" in line
@@ -218,5 +220,5 @@ def test_sets_are_called_small_beside_larger_ones_only() -> None:
     means["pretraining_tfs"] = ["A", "C D"]
     [sentence] = _smaller_sets(means)
     assert sentence == (
-        "Sets of fewer than 2 TFs, for want of candidates: SPI1 string without the target (1)."
+        "Sets of fewer than 2 TFs, for too few candidates: SPI1 string without the target (1)."
     )

@@ -322,10 +322,10 @@ def test_a_trained_run_has_the_pwms_of_its_filters(workspace):
     predictions = pq.read_table(multi / "predictions.parquet").to_pandas()
     right = (predictions.probability >= 0.5) == (predictions.label == 1)
     assert filters.num_scanned == right.groupby(predictions.region_id).all().sum() > 0
-    assert (filters.counts.sum(axis=1) == filters.num_sites[:, None]).all()
+    assert (filters.counts.sum(axis=1) == filters.num_subsequences[:, None]).all()
     motifs = read_meme(str(multi / MEME_FILE))
-    assert len(motifs) == (filters.num_sites > 0).sum() > 0
-    first = int(np.flatnonzero(filters.num_sites)[0])
+    assert len(motifs) == (filters.num_subsequences > 0).sum() > 0
+    first = int(np.flatnonzero(filters.num_subsequences)[0])
     [name] = [name for name in motifs if name.split()[0] == f"filter{first}"]
     np.testing.assert_allclose(motifs[name], filters.frequencies[first], atol=1e-5)
 

@@ -15,7 +15,8 @@ from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator import tracking
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, PlannedRun, RunOutcome
+from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.role import Arm, RunRole, SampleSize
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.tracking import ui
@@ -57,7 +58,8 @@ HISTORY = [
 
 def planned(arm: Arm = "transfer", replicate: int = 1) -> PlannedRun:
     if arm == "multi":
-        return PlannedRun(spec=MULTI, experiment="transfer", arm=arm, tf="", replicate=replicate)
+        role = RunRole(experiment="transfer", arm=arm, tf="", replicate=replicate)
+        return PlannedRun(spec=MULTI, role=role)
     spec = RunSpec(
         regions=RegionSpec(
             tfs=("A",),
@@ -71,15 +73,15 @@ def planned(arm: Arm = "transfer", replicate: int = 1) -> PlannedRun:
         seed=replicate,
         start=MULTI if arm == "transfer" else None,
     )
-    return PlannedRun(
-        spec=spec,
+    role = RunRole(
         experiment="transfer",
         arm=arm,
         tf="A",
         replicate=replicate,
-        pretraining_set="both",
-        group="500 bound",
+        set_label="both",
+        size=SampleSize(500),
     )
+    return PlannedRun(spec=spec, role=role)
 
 
 def store_run(workspace: Workspace, run: PlannedRun) -> StoredRun:

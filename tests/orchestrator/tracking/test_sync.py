@@ -20,7 +20,8 @@ from docs.screenshots import compare, find_pair, free_port, show_runs
 from model.checkpoint import load
 from model.prediction import predict
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROL, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import Variant
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.tracking.client import tracking_uri
@@ -30,7 +31,7 @@ from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.tracking.views import COLUMNS, view_link
 from orchestrator.workspace import Workspace
-from tests.helpers.finished_runs import planned_run
+from tests.helpers.finished_runs import in_role, planned_run
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,9 @@ def test_controls_and_steps_of_a_learning_curve_are_no_models(tmp_path):
     sampling = replace(run.spec.regions.sampling, train_fraction=0.5)
     spec = replace(run.spec, regions=replace(run.spec.regions, sampling=sampling))
     step = store_network(place, replace(run, spec=spec), 0.1)
-    control = store_network(place, planned_run("scratch", "A", 1, group=CONTROL), 0.1)
+    control = store_network(
+        place, in_role(planned_run("scratch", "A"), variant=Variant.TRANSFER_RATE), 0.1
+    )
     chosen = chosen_runs([whole, step, control])
     assert {alias: run.key for alias, run in chosen["A"].items()} == {
         "transfer": whole.key,
@@ -188,7 +191,7 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
 
     store = RunStore(logged.client.workspace)
     jaspar = motif_database.jaspar_database()
-    few = replace(jaspar, profiles=jaspar.profiles[:60])
+    few = replace(jaspar, motifs=jaspar.motifs[:60])
     monkeypatch.setattr(motif_database, "jaspar_database", lambda: few)
     run = find_run(store, "SPI1")
     folder = logged.client.workspace.motifs(run.key) / "conv1-mine"

@@ -24,7 +24,8 @@ from orchestrator.backends.ray.searcher import PlanSearcher, Workers
 from orchestrator.backends.ray.session import session
 from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
+from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.role import Arm, RunRole
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RegionSpec, RunSpec
@@ -53,7 +54,8 @@ def individual_spec(seed: int, dataset: str = "none", start: RunSpec | None = No
 
 def planned(spec: RunSpec, arm: Arm = "scratch", replicate: int = 1) -> PlannedRun:
     tf = "" if arm == "multi" else "A"
-    return PlannedRun(spec=spec, experiment="transfer", arm=arm, tf=tf, replicate=replicate)
+    role = RunRole(experiment="transfer", arm=arm, tf=tf, replicate=replicate)
+    return PlannedRun(spec=spec, role=role)
 
 
 def make_dataset(workspace: Workspace) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """How well a lab's labels agree with the paper's: peaks of a TF taken out and added as one's own.
 
-Usage: python -m benchmarks.lab_labels DATASET SOURCES [TF ...]; SOURCES has the README's files
+Usage: python -m benchmarks.own_tf_labels DATASET SOURCES [TF ...]; SOURCES has the README's files
 `remap_peaks.bed.gz` and `unibind_tfbs.bed.gz`. Per TF: cells that agree with the dataset's evidence
 of it with sites given, without any, and with sites predicted at several p-values.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from data.dataset.store import Dataset
 from data.own_tf.edit import source_genome
-from data.own_tf.labels import LabTF, PeakFile, label_lab_tf
+from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.schema import Evidence, view_labels
 from data.sources.bed import data_lines
@@ -71,7 +71,7 @@ def main() -> None:
             biosamples = [file.name.removeprefix(f"{tf}.").removesuffix(".bed") for file in files]
             motif = find_motif(tf)
             ways = {
-                "sites given": LabTF(
+                "sites given": OwnTF(
                     name=tf,
                     files=tuple(
                         PeakFile(peaks=file, biosample=name, sites=sites / file.name)
@@ -83,13 +83,13 @@ def main() -> None:
                 PeakFile(peaks=file, biosample=name)
                 for file, name in zip(files, biosamples, strict=True)
             )
-            ways["no sites"] = LabTF(name=tf, files=plain)
+            ways["no sites"] = OwnTF(name=tf, files=plain)
             for p in P_VALUES:
-                ways[f"{motif.matrix_id} p {p:g}"] = LabTF(
+                ways[f"{motif.matrix_id} p {p:g}"] = OwnTF(
                     name=tf, files=plain, motif=motif, rule=SiteRule(p_value=p)
                 )
             for way, lab in ways.items():
-                found = label_lab_tf(dataset, lab, genome).codes
+                found = label_own_tf(dataset, lab, genome).codes
                 print(f"{tf:8}{way:20}{agreement(found, theirs)}", flush=True)
 
 
