@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from data import schema
-from data.atomic import whole_file
 from data.dataset.store import Dataset, TFSummary
 from data.errors import DataError
+from data.output import Format, output_file, output_named
 from data.schema import Evidence
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, checked_settings, out, steps
 from orchestrator.workspace import Workspace
@@ -150,6 +150,7 @@ def export(
 
     Example: bindgrid data export evidence.parquet
     """
+    output = output_named(file, [Format.PARQUET])
     dataset = Dataset.open(Workspace(workspace).dataset)
     with steps("Exporting"):
         regions = dataset.regions()
@@ -161,7 +162,7 @@ def export(
             **{tf: evidence[:, column] for column, tf in enumerate(dataset.tfs)},
         }
         try:
-            with whole_file(file) as partial:
+            with output_file(output.path) as partial:
                 pq.write_table(pa.table(columns), partial, compression="zstd")
         except OSError as error:
             raise DataError(f"{file}: cannot write ({error.strerror}); check the path") from None

@@ -22,7 +22,11 @@ def register(app: typer.Typer) -> None:
 
 def results(
     file: Annotated[
-        Path | None, typer.Argument(help="Write the table there, as .parquet or .csv.")
+        Path | None,
+        typer.Argument(
+            help="Write the table of all runs to this file, as .csv, .tsv (each compressed if .gz "
+            "follows) or .parquet; - writes .csv to standard output."
+        ),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
@@ -30,16 +34,19 @@ def results(
 
     Example: bindgrid results runs.csv
     """
-    from orchestrator.runs.results import results_table, write_results
+    from data.output import output_named
+    from orchestrator.runs.results import FORMATS, results_table, write_results
     from orchestrator.runs.store import RunStore
 
+    output = None if file is None else output_named(file, FORMATS)
     table = results_table(RunStore(Workspace(workspace)))
     if table.empty:
         raise RunError(f"{Workspace(workspace).runs}: no finished runs; start with `bindgrid run`")
-    if file is None:
+    if output is None:
         print_comparison(table)
-    else:
-        write_results(table, file)
+        return
+    write_results(table, output)
+    if not output.is_standard_output:
         out.print(f"{file}: {len(table)} runs", highlight=False)
 
 
