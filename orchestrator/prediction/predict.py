@@ -1,8 +1,8 @@
 """Predictions of regions and variants, batch by batch, to a file that is written atomically.
 
-The file's ending decides the format: `.parquet`, `.bw` or `.bigwig` (tiles only), `.bed`, and
-tab-separated text for any other ending. A sequence with a base other than A, C, G and T has no
-prediction: null in Parquet, `NA` in text, no value in a bigWig, left out of BED.
+The file's ending decides the format (`orchestrator.prediction.writers`). A sequence with a base
+other than A, C, G and T has no prediction: null in Parquet, `NA` in text, no value in a bigWig,
+left out of BED.
 """
 
 from collections.abc import Callable, Iterable, Sequence
