@@ -38,11 +38,7 @@ from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.motifs.pwm import consensus, information_bits
 from model.checkpoint import load
-from model.interpretation.filters import (
-    FilterMotifs,
-    correctly_predicted,
-    count_subsequences,
-)
+from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
 from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError
