@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.packing import encode
-from data.schema import CHROM, END
-from data.sources.bed import BedBatch, damaged_gzip, first_true, is_gzip, open_binary
+from data.text import UNPACK_ERRORS, damaged, is_gzip, open_binary
 
 _GATHER_ROWS = 100_000
 
@@ -62,39 +61,6 @@ class Genome:
     def lengths_bp(self) -> dict[str, int]:
         """Length of every chromosome, by name."""
         return {name: entry.length_bp for name, entry in self._index.items()}
-
-    def lacks(self, batch: BedBatch) -> NDArray[np.bool_]:
-        """Tell which rows lie on a chromosome that the genome lacks, and check the others.
-
-        Returns
-        -------
-        NDArray
-            Shape (M,).
-
-        Raises
-        ------
-        DataError
-            If a row reaches past its chromosome's end, or the two files name chromosomes
-            differently (`1` and `chr1`).
-        """
-        codes, chroms = batch.text(CHROM)
-        for chrom in chroms:
-            other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-            if chrom not in self._index and other in self._index:
-                raise DataError(
-                    f"{batch.path} names chromosomes like {chrom!r}, {self.path} like {other!r}; "
-                    "rename them in one of the two files"
-                )
-        lengths = np.array([self.lengths_bp.get(chrom, -1) for chrom in chroms], dtype=np.int64)
-        end, limit = batch.integers(END), lengths[codes]
-        if (index := first_true((limit >= 0) & (end > limit))) is not None:
-            raise batch.error(
-                index,
-                f"{chroms[codes[index]]} ends at {limit[index]} in {self.path}, "
-                f"the interval at {end[index]}",
-                "give files of the same assembly",
-            )
-        return limit < 0
 
     def sequences(
         self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
@@ -142,5 +108,5 @@ def _skip(path: Path, file: IO[bytes], num_bytes: int) -> None:
 def _read(path: Path, file: IO[bytes], num_bytes: int) -> bytes:
     try:
         return file.read(num_bytes)
-    except (EOFError, OSError) as error:
-        raise damaged_gzip(path, error) from None
+    except (*UNPACK_ERRORS, OSError) as error:
+        raise damaged(path, error) from None

@@ -67,7 +67,7 @@ def _write_bgzf(path, text: bytes) -> None:
         (["chr1\t100\t300", "chr1\tten\t300"], ["row 2", "'ten'"]),
         (["chr1\t300\t100"], ["row 1", "not before end"]),
         ([MACS[2], "chr1\t0\t300\t200\t151\t9.0\tp1"], ["start 0", "counts from 1"]),
-        (["# nothing"], ["no peaks"]),
+        (["# nothing"], ["no rows"]),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(tmp_path, lines, words):

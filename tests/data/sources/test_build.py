@@ -9,6 +9,7 @@ from Bio import bgzf
 
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
 from data.sources.bed import read_bed
@@ -157,10 +158,11 @@ FAULTS = {
     "too many columns": (("sites", 1, "chr1\t1\t9\tE.K562.SPI1\t0\t+\t7"), ["row 2", "columns"]),
     "start at end": (("dhs", 1, "chr1\t1200\t1200\t1\t5\t1\t0,"), ["dhs.bed: row 2", "1200"]),
     "start after end": (("sites", 0, "chr1\t205\t195\tE.K562.SPI1\t0\t+"), ["sites.bed: row 1"]),
-    "negative start": (("dhs", 0, "chr1\t-1\t200\t1\t5\t1\t0,"), ["dhs.bed: row 1", "negative"]),
-    "past the end": (("dhs", 3, "chr2\t2900\t3100\t1\t5\t1\t0,"), ["dhs.bed: row 4", "3000"]),
     "no number": (("peaks", 0, "chr1\tx\t9\tE.SPI1.K562\t9\t.\t5\t6\t0"), ["row 1", "'x'"]),
-    "no summit": (("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\t.\t6\t0"), ["row 1", "summit"]),
+    "a summit that is a word": (
+        ("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\tx\t6\t0"),
+        ["row 1", "summit is 'x'"],
+    ),
     "summit outside": (
         ("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\t9\t10\t0"),
         ["peaks.bed: row 1", "summit 9"],
@@ -183,11 +185,39 @@ FAULTS = {
     "unknown source id": (("dhs", 2, "chr1\t1\t9\t1\t5\t1\t7,"), ["dhs.bed: row 3", "'7'"]),
     "no header": (("experiments", 0, "E0\tSPI1\tK562"), ["experiments.tsv: row 1", "experiment"]),
     "chromosome style": (("dhs", 0, "1\t100\t300\t1\t5\t1\t0,"), ["dhs.bed", "genome.fa", "chr1"]),
-    "chromosome not in the genome": (
-        ("dhs", 0, "chr7\t100\t300\t1\t5\t1\t0,"),
-        ["dhs.bed", "genome.fa", "chr7"],
-    ),
 }
+
+
+def test_rows_that_do_not_fit_the_genome_are_left_out_or_clipped_and_counted(tmp_path):
+    tiny = TinySources()
+    tiny.dhs += ["chr7\t100\t300\t1\t5\t1\t0,", "chr2\t2500\t3100\t1\t5\t1\t0,"]
+    tiny.peaks += [
+        "chr1\t-40\t290\tE.SPI1.K562\t9\t.\t120\t121\t0",
+        "chr1\t9000\t9090\tE.SPI1.K562\t9\t.\t9050\t9051\t0",
+        "chrUn\t10\t90\tE.SPI1.K562\t9\t.\t50\t51\t0",
+        "chr1\t1020\t1060\tE.SPI1.K562\t9\t.\t.\t.\t0",
+    ]
+    left_out = LeftOut()
+    dataset = build(tiny, tmp_path, left_out=left_out)
+    # the last DHS ends at 3000, so that its middle is 2750
+    assert dataset.regions().start.tolist() == [100, 1000, 1100, 500, 2650]
+    assert evidence(dataset)[1] == Evidence.PEAK, "the middle of the peak without a summit"
+    dropped = {name: num for name, num in dataset.manifest["dropped"].items() if num}
+    assert dropped == {
+        "DHSs: on chromosomes that the genome lacks": 1,
+        "DHSs: clipped at the end of their chromosome": 1,
+        "peaks: on chromosomes that the genome lacks": 1,
+        "peaks: beyond the end of their chromosome": 1,
+        "peaks: clipped at the end of their chromosome": 1,
+        "peaks: without a summit, taken at their middle": 1,
+    }
+    left_out.write(tmp_path / "odd.tsv")
+    rows = [line.split("\t") for line in (tmp_path / "odd.tsv").read_text().splitlines()[1:]]
+    assert [(Path(file).name, row) for file, row, _ in rows] == [
+        ("dhs.bed", "5"),
+        ("peaks.bed", "5"),
+        ("peaks.bed", "4"),
+    ]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
