@@ -43,10 +43,16 @@ from benchmarks.training import authors_network
 from data.dataset.store import Dataset
 from data.schema import NULL_LABEL, view_labels
 from model.network import build_network, published
-from model.training.averaging import AveragedWeights
 from model.training.batches import Batches, mean_loss
 from model.training.data_parallel import ALONE, DataParallel
-from model.training.loop import Examples, Precision, TrainingConfig, _train_epoch, make_optimizer
+from model.training.loop import (
+    Examples,
+    Precision,
+    TrainingConfig,
+    TrainingContext,
+    _Training,
+    make_optimizer,
+)
 
 BATCH = 100
 READY_BATCHES = 50
@@ -205,16 +211,14 @@ def _ours(way: Way, examples: Examples) -> Callable[[int], None]:
         parallel=parallel,
     )
     network = build_network(published("paper", num_tfs=examples.labels.shape[1]), seed=0)
-    optimizer = make_optimizer(network, config)
-    shuffling = torch.Generator().manual_seed(0)
-    averaged = AveragedWeights(network, config.averaging)
+    training = _Training(network, batches, batches, config, 0, TrainingContext(parallel=parallel))
     whole_epoch = batches.bounds
 
     def turn(num_batches: int) -> None:
         # the order of a whole epoch, of which a turn trains the first batches
         batches.bounds = whole_epoch[:num_batches]
         with parallel.joined(network):
-            _train_epoch(network, (), optimizer, batches, shuffling, averaged, way.precision)
+            training.train_epoch()
 
     return turn
 

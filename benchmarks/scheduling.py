@@ -38,6 +38,7 @@ from model.training.loop import Examples, train
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.ray import run_plan as ray_backend
 from orchestrator.plan import Plan, PlannedRun
+from orchestrator.role import RunRole
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
@@ -94,15 +95,10 @@ def make_plan(loaded: LoadedDataset, options: argparse.Namespace) -> Plan:
     for number in range(options.runs):
         tf = tfs[number % len(tfs)]
         regions = builder.individual_regions(tf, seed=number // len(tfs), num_bound=options.sample)
-        runs.append(
-            PlannedRun(
-                spec=builder.scratch(regions),
-                experiment="benchmark",
-                arm="scratch",
-                tf=tf,
-                replicate=number // len(tfs) + 1,
-            )
+        role = RunRole(
+            experiment="benchmark", arm="scratch", tf=tf, replicate=number // len(tfs) + 1
         )
+        runs.append(PlannedRun(spec=builder.scratch(regions), role=role))
     return Plan(runs)
 
 
@@ -136,7 +132,7 @@ def run_backend(workspace: Path, plan: Plan, *, ray: bool) -> tuple[float, float
                 plan,
                 place,
                 on_done=lambda _: None,
-                on_ready=lambda _, seconds: up.append(seconds),
+                options=ray_backend.RayOptions(on_ready=lambda _, seconds: up.append(seconds)),
             )
         else:
             local_backend.run_plan(plan, place, on_done=lambda _: None)

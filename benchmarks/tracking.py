@@ -3,7 +3,7 @@
     python -m benchmarks.tracking --workspace DIR [--runs 12] [--sample 500] [--epochs 10]
 
 Runs from scratch of the TFs with most bound regions are trained one after the other in this
-process on one thread, into a new workspace. Then all are logged by `ViewTracker`, as the driver's
+process on one thread, into a new workspace. Then all are logged by `MlflowView`, as the driver's
 thread does while workers train. The CPU seconds of that are set beside the seconds of training:
 the epochs' alone, and all that a worker spends on a run, with prediction and files. The first run
 is logged apart: it imports MLflow and matplotlib. Registering networks and comparing filters with
@@ -19,10 +19,11 @@ from pathlib import Path
 
 from benchmarks.machine import describe, table
 from benchmarks.scheduling import make_plan
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import execute
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.sync import MlflowView
 from orchestrator.workspace import Workspace
 
 
@@ -34,15 +35,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Workspace(Path(folder))
         place.dataset.symlink_to(options.workspace.absolute() / "dataset")
-        store, tracker = RunStore(place), ViewTracker(place)
-        whole = [_cpu_seconds(lambda run=run: execute(run, place)) for run in plan]  # type: ignore[misc]
+        store, mlflow = RunStore(place), MlflowView(place)
+        context = RunContext(workspace=place)
+        whole = [_cpu_seconds(lambda run=run: execute(run, context)) for run in plan]  # type: ignore[misc]
         runs = store.completed()
         training = [float(run.metrics["seconds"]) for run in runs]
-        logging = [_cpu_seconds(lambda run=run: tracker.log_run(run)) for run in runs]  # type: ignore[misc]
+        logging = [_cpu_seconds(lambda run=run: mlflow.runs.log_run(run)) for run in runs]  # type: ignore[misc]
         rest = logging[1:] or logging
-        registering = _cpu_seconds(lambda: tracker.register(store))
-        num_models = sum(len(versions) for versions in tracker._versions().values())
-        matching = _cpu_seconds(lambda: tracker.log_matches(store))
+        registering = _cpu_seconds(lambda: mlflow.models.register(store))
+        num_models = sum(len(versions) for versions in mlflow.models._versions().values())
+        matching = _cpu_seconds(lambda: mlflow.motifs.log_matches(store))
     per_run = statistics.median(rest)
     print(
         table(

@@ -19,7 +19,7 @@ from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.client import tracking_uri
-from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.workspace import Workspace
 
@@ -47,14 +47,14 @@ def main() -> None:
     store = RunStore(place)
     try:
         pair = find_pair(store, options.experiment, options.tf)
-        tracker = ViewTracker(place)
-        tracker.sync(store)
+        view = MlflowView(place)
+        view.sync(store)
         options.out.mkdir(parents=True, exist_ok=True)
         with (
             mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
             browser(width=1500, height=1100) as page,
         ):
-            show_runs(page, f"{server.url}/{tracker.views()[options.experiment]}", pair)
+            show_runs(page, f"{server.url}/{view.views.links()[options.experiment]}", pair)
             page.screenshot(options.out / RUNS_FILE)
             compare(page, pair)
             show_metrics(page)

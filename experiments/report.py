@@ -9,10 +9,12 @@ from experiments.binding_modes.findings import mode_findings
 from experiments.downsampling.findings import downsampling_findings
 from experiments.interpretation.followed import followed_findings
 from experiments.interpretation.learnt import FilterFindings, MotifReader, learnt_findings
+from experiments.own_tf.plan import NAME as OWN_TF
 from experiments.peaks_needed.findings import peaks_findings
 from experiments.pretraining_sets.findings import KINDS, set_findings
 from experiments.transfer.findings import transfer_findings
 from orchestrator.errors import RunError
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding
 from orchestrator.report.finished import FinishedRuns, read_finished
 from orchestrator.report.missing import (
@@ -29,10 +31,8 @@ from orchestrator.report.missing import (
 from orchestrator.report.pairs import Pairs, pair
 from orchestrator.report.run_settings import dataset_facts, settings_facts
 from orchestrator.report.sections import Report, Section
-from orchestrator.report.statistics import Bootstrap
 from orchestrator.report.words import listed
 from orchestrator.runs.store import RunStore
-from orchestrator.verdict.arms import EXPERIMENT as OWN_TF
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.workspace import Workspace
 

@@ -1,4 +1,4 @@
-"""What a computation borrows of a process and its device, and gives back as found."""
+"""What a computation changes of a process, a device and a network, and restores at its end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import nn
 
 @contextmanager
 def borrowed(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """Have the network on a device; give back where it was and each module's mode."""
+    """Move a network to a device for the length of a block, then restore its device and modes."""
     weight = next(network.parameters(), None)
     home = device if weight is None else weight.device
     modes = {module: module.training for module in network.modules()}
@@ -25,7 +25,7 @@ def borrowed(network: nn.Module, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def held_cudnn(device: torch.device) -> Iterator[None]:
-    """On a GPU, have cuDNN compute whole float32 products, by deterministic algorithms."""
+    """On a GPU, restrict cuDNN to full float32 products and deterministic algorithms."""
     if device.type != "cuda":
         yield
         return
@@ -35,7 +35,7 @@ def held_cudnn(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread: same bits on every backend, and two such runs beat one on two."""
+    """Compute on one thread: same bits on every backend, and two such runs outpace one on two."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,8 +1,8 @@
 """Predictions of a TF by several trained networks, calibrated.
 
 A network's logit of a sequence is the mean over its two strands; a :class:`Calibration` turns it
-into a probability that means what it says: of the regions given 0.8, about 80 % are bound. Networks
-that differ in their seed alone are averaged, and how far they lie apart is the spread.
+into a calibrated probability: of the regions that are given 0.8, about 80 % are bound. Networks
+that differ only in their seed are averaged; the spread is the standard deviation over them.
 
 Legend: n sequences, L base pairs, M networks.
 """
@@ -28,12 +28,14 @@ class Calibration:
     slope: float = 1.0
     intercept: float = 0.0
 
+    def calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrated logits, any shape."""
+        return self.slope * logits + self.intercept
+
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of logits, any shape."""
         # tanh cannot overflow
-        return (0.5 + 0.5 * np.tanh(0.5 * (self.slope * logits + self.intercept))).astype(
-            np.float32
-        )
+        return (0.5 + 0.5 * np.tanh(0.5 * self.calibrated(logits))).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,7 +46,7 @@ class Member:
     length_bp: int
     """Of the sequences that it reads."""
     output: int = 0
-    """Which of its outputs is the TF's."""
+    """Which of its outputs is the TF's; the first by default."""
     calibration: Calibration = Calibration()
 
     @classmethod
@@ -69,7 +71,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What an ensemble says of n sequences."""
+    """What an ensemble predicts of n sequences."""
 
     probability: NDArray[np.float32]
     """Mean over the networks, shape (n,)."""
@@ -82,9 +84,9 @@ class Prediction:
 def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> Calibration:
     """Fit a calibration to regions that the network was not trained on.
 
-    By greatest likelihood, with Platt's targets (n + 1) / (n + 2) for the n bound regions and
-    1 / (n + 2) for the unbound ones, so that a few regions that are told apart make no certainty.
-    Where logits and labels do not go together the calibration is that of no information.
+    By maximum likelihood, with Platt's targets (n + 1) / (n + 2) for the n bound regions and
+    1 / (n + 2) for the n unbound ones, so that a few regions that are all classified correctly do
+    not make the probabilities certain. Where logits do not rise with labels the slope is 0.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) ->
     Raises
     ------
     ModelError
-        There are no regions of one of the classes.
+        There are no bound regions, or no unbound ones.
     """
     bound = labels == 1
     num_bound, num_unbound = int(bound.sum()), int((labels == 0).sum())
@@ -118,25 +120,23 @@ def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) ->
 
 
 def predict_ensemble(members: Sequence[Member], sequences: NDArray[np.uint8]) -> Prediction:
-    """Predict by all networks of an ensemble.
+    """Predict by all networks of an ensemble, on both strands.
 
     Parameters
     ----------
+    members
+        The networks, one or more.
     sequences
         Packed bases, shape (n, L / 4).
     """
-    logits = np.stack(
-        [both_strand_logits(member.network, sequences, output=member.output) for member in members]
-    )
-    each = np.stack(
-        [member.calibration.probabilities(row) for member, row in zip(members, logits, strict=True)]
-    )
-    calibrated = [
-        member.calibration.slope * row + member.calibration.intercept
-        for member, row in zip(members, logits, strict=True)
+    logits = [
+        both_strand_logits(member.network, sequences, output=member.output) for member in members
     ]
+    pairs = [(one.calibration, row) for one, row in zip(members, logits, strict=True)]
+    probabilities = np.stack([calibration.probabilities(row) for calibration, row in pairs])
+    calibrated = [calibration.calibrated(row) for calibration, row in pairs]
     return Prediction(
-        probability=each.mean(axis=0),
-        spread=each.std(axis=0),
+        probability=probabilities.mean(axis=0),
+        spread=probabilities.std(axis=0),
         logit=np.mean(calibrated, axis=0, dtype=np.float32),
     )

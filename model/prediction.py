@@ -1,12 +1,24 @@
-"""Logits of a trained network for packed sequences, on one strand or both."""
+"""What a trained network says of packed sequences, on one strand or both: the one place for it.
+
+Predictions read the forward strand (Novakovsky et al. 2021, Methods) or the mean of both strands:
+of probabilities in :func:`predict`, of logits in :func:`both_strand_logits`, which is what an
+ensemble calibrates (`model.ensemble`).
+
+Legend: B batch, L base pairs, n sequences, T TFs.
+"""
+
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from model.device import borrowed
 from model.encoding import OneHotEncoder, check_sequences, reverse_complement, to_tensor
+
+BATCH: Final = 1000
+"""Sequences encoded at a time; only memory and speed depend on it."""
 
 
 def predict(
@@ -14,7 +26,7 @@ def predict(
     sequences: NDArray[np.uint8],
     *,
     both_strands: bool = False,
-    batch_size: int = 1000,
+    batch_size: int = BATCH,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
     """Probabilities of binding, in eval mode, of the forward strand or the mean of both.
@@ -28,11 +40,11 @@ def predict(
     sequences
         Packed bases, shape (n, L / 4).
     both_strands
-        Read the reverse complements too, and average.
+        Whether to read the reverse complements too, and average; by default they are not read.
     batch_size
-        Sequences encoded at a time; only memory and speed depend on it.
+        Sequences encoded at a time, 1,000 by default; only memory and speed depend on it.
     device
-        Where to compute.
+        Where to compute; the CPU by default.
 
     Returns
     -------
@@ -41,43 +53,44 @@ def predict(
     """
     check_sequences(sequences)
     device = torch.device(device)
-    packed = to_tensor(sequences).to(device)
     encode = OneHotEncoder(device)
+    forward = to_tensor(sequences)
+    strands = [forward, reverse_complement(forward)] if both_strands else [forward]
+
+    def probabilities(packed: Tensor) -> NDArray[np.float32]:
+        # `split` gives one empty batch of an empty input, whose output still tells T
+        batches = packed.to(device).split(batch_size)
+        logits = torch.cat([network(encode(batch)) for batch in batches])
+        return torch.sigmoid(logits).cpu().numpy()
+
     with borrowed(network, device), torch.inference_mode():
         network.eval()
-        # an empty input is one empty batch, which still says T
-        parts = [network(encode(part)) for part in packed.split(batch_size)] or [
-            network(encode(packed))
-        ]
-        probabilities = torch.sigmoid(torch.cat(parts)).cpu().numpy()
-    if not both_strands:
-        return probabilities
-    backward = reverse_complement(to_tensor(sequences)).numpy()
-    other = predict(network, backward, batch_size=batch_size, device=device)
-    return (probabilities + other) / np.float32(2)
-
-
-BATCH = 1000
-"""Sequences encoded at a time; only memory and speed depend on it."""
+        found = [probabilities(strand) for strand in strands]
+    return found[0] if len(found) == 1 else (found[0] + found[1]) / np.float32(2)
 
 
 def both_strand_logits(
     network: nn.Module, sequences: NDArray[np.uint8], *, output: int = 0
 ) -> NDArray[np.float32]:
-    """Mean logits of both strands, in eval mode, shape (n,).
+    """Mean logits of both strands, in eval mode, on the CPU, shape (n,).
 
-    The network's mode is left at eval.
+    The network's device and mode are given back as found.
 
     Parameters
     ----------
+    network
+        Takes (B, 4, L), returns logits (B, T).
     sequences
         Packed bases, shape (n, L / 4).
+    output
+        Which of the T logits to give; the first by default.
     """
     check_sequences(sequences)
-    network.eval()
-    encode = OneHotEncoder()
+    device = torch.device("cpu")
+    encode = OneHotEncoder(device)
     found = np.empty(len(sequences), dtype=np.float32)
-    with torch.inference_mode():
+    with borrowed(network, device), torch.inference_mode():
+        network.eval()
         for first in range(0, len(sequences), BATCH):
             forward = to_tensor(sequences[first : first + BATCH])
             both = torch.cat([forward, reverse_complement(forward)])

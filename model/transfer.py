@@ -10,7 +10,7 @@ from model.motif_term import MOTIF_LAYER
 from model.network import OUTPUT_LAYER
 
 
-def transfer(source_state: Mapping[str, Tensor], network: nn.Module) -> list[str]:
+def transfer_hidden_layers(source_state: Mapping[str, Tensor], network: nn.Module) -> list[str]:
     """Copy all layers of a trained network but its output layer, batch-norm statistics included.
 
     Nothing is copied unless everything fits. The source is left untouched and shares no memory

@@ -1,48 +1,24 @@
 """The runs of a study, each once, what they need before what needs them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from orchestrator.errors import RunError
+from orchestrator.role import Arm, RunRole
+from orchestrator.role_names import run_name
+from orchestrator.role_records import read_role, role_names, role_record
 from orchestrator.spec import RunSpec
 
-Arm = Literal["scratch", "transfer", "multi", "motif"]
-CONTROL: Final = "at the transfer rate"
-"""Group of runs from scratch that are trained as transfer is: a control, and no TF's model."""
-NO_MOTIF: Final = "without the motif"
-"""Group of transfer runs whose networks have no term of the motif that the TF's model has."""
-CONTROLS: Final = frozenset({CONTROL, NO_MOTIF})
-"""Groups of runs that are no TF's model."""
 Status = Literal["completed", "failed", "blocked"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:
-    """A run spec and what the study calls it; only the spec decides the result."""
+    """A run spec, and the role that a study gives the run; only the spec decides the result."""
 
     spec: RunSpec
-    experiment: str
-    """Name of the experiment, as in the paper's figures."""
-    arm: Arm
-    """`multi`: a multi-model, trained, or scored on one TF's test regions; `motif`: the TF's motif
-    alone."""
-    tf: str
-    """The TF that the run is about; empty for the training of a multi-model."""
-    replicate: int
-    """Counted from 1."""
-    pretraining_set: str = ""
-    """Name of the multi-model's set of TFs; empty where none has to do with the run."""
-    group: str = ""
-    """What the experiment groups its runs by, such as the number of regions."""
-    target: str = ""
-    """The TF that the experiment or the pre-training set is for; empty where it is for many."""
-    with_target: bool = False
-    """Whether the target is one of the TFs that the multi-model was made for it of."""
-
-    def __post_init__(self) -> None:
-        if self.arm not in get_args(Arm):
-            raise ValueError(f"no arm is named {self.arm!r}")
+    role: RunRole
 
     @property
     def key(self) -> str:
@@ -55,34 +31,43 @@ class PlannedRun:
         return () if self.spec.start is None else (self.spec.start.key,)
 
     @property
-    def name(self) -> str:
-        """Name for people, such as `SPI1 transfer r1`."""
-        words = [self.tf, self.arm] if self.tf else ["multi-model"]
-        if self.target:
-            words += [self.group] if self.tf else [self.target, self.group]
-            words += ["with target"] if self.with_target else []
-        elif not self.tf:
-            words.append(f"{len(self.spec.regions.tfs)} TFs")
-        return " ".join([*filter(None, words), f"r{self.replicate}"])
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return self.role.experiment
 
     @property
-    def role(self) -> dict[str, Any]:
-        """What the study calls the run: all but the spec, as JSON types."""
-        return {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+    def arm(self) -> Arm:
+        """Arm of the role."""
+        return self.role.arm
+
+    @property
+    def tf(self) -> str:
+        """The TF that the run is about; empty for the training of a multi-model."""
+        return self.role.tf
+
+    @property
+    def replicate(self) -> int:
+        """Replicate, counted from 1."""
+        return self.role.replicate
+
+    @property
+    def name(self) -> str:
+        """Name for people, such as `SPI1 transfer r1`."""
+        return run_name(self.role, len(self.spec.regions.tfs))
 
     def tags(self) -> dict[str, Any]:
-        """Key, role and what it needs, without the spec."""
-        return {"key": self.key, **self.role, "needs": list(self.needs)}
+        """Key, names of the role and what the run needs, as JSON types, without the spec."""
+        return {"key": self.key, **role_names(self.role), "needs": list(self.needs)}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        return {**self.tags(), "spec": self.spec.to_dict()}
+        return {**self.tags(), **role_record(self.role), "spec": self.spec.to_dict()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PlannedRun":
-        """Undo :meth:`to_dict`."""
-        rest = {name: values[name] for name in values.keys() - {"spec", "key", "needs"}}
-        return cls(spec=RunSpec.from_dict(values["spec"]), **rest)
+        """Undo :meth:`to_dict`; records of older versions are read too."""
+        spec = RunSpec.from_dict(values["spec"])
+        return cls(spec=spec, role=read_role(values, spec))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ from data.errors import DataError
 RowRule = Literal["complete", "resolved"]
 """Regions of a multi-model: resolved for all its TFs (paper), or for one of them at least."""
 
+Split = Literal["random", "chromosome"]
+"""How regions are held back for validation and test."""
+
 
 MIN_PER_CLASS: Final = 10
 """Fewest bound (and unbound) regions that can be split in three at all."""
@@ -36,7 +39,7 @@ class Sampling:
     """Decides every draw; replicates differ in it."""
     num_bound: int | None = None
     """Bound regions to sample, and as many unbound; None takes all (the paper: 1,000 and 500)."""
-    split: Literal["random", "chromosome"] = "random"
+    split: Split = "random"
     """The paper splits at random; by chromosome, no test region is near a training region."""
     val_fraction: float = 0.1
     """Of the regions (random split only); the paper's is 0.1."""

@@ -77,9 +77,10 @@ def bed_windows(
     fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
     num = 0
     for batch in iterate_bed(path, _BED4 if has_name else BED3):
-        fitted = fitting.fit(batch, batch.integers(START), batch.integers(END))
+        start, end = batch.integers(START), batch.integers(END)
+        fitted = fitting.fit(batch, start, end)
         chrom = batch.names(CHROM)[fitted.rows]
-        first_base = fitted.start + (fitted.end - fitted.start) // 2 - np.int32(length_bp // 2)
+        first_base = (start + (end - start) // 2 - np.int32(length_bp // 2))[fitted.rows]
         limit = np.array([genome.lengths_bp[name] for name in chrom], dtype=np.int64)
         whole = (first_base >= 0) & (first_base + length_bp <= limit)
         left_out.add(path, batch.line[fitted.rows[~whole]], NEAR_END)

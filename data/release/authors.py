@@ -44,7 +44,7 @@ from data.dataset.store import (
 )
 from data.errors import DataError
 from data.packing import encode
-from data.release.matrices import Calls, read_calls
+from data.release.matrices import Matrix, read_matrix
 from data.release.pickles import read_index
 from data.schema import NULL_LABEL, REGION_WIDTH_BP, VIEWS, Evidence, ViewName
 from data.text import UNPACK_ERRORS, open_binary
@@ -92,7 +92,7 @@ def import_authors(
     path: Path,
     *,
     replace: bool = False,
-    progress: Callable[[str], None] = lambda message: None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Dataset:
     """Import a folder of the authors' release and write it to `path` as a dataset.
 
@@ -103,7 +103,7 @@ def import_authors(
     ----------
     replace
         Whether a dataset that is there already gives way.
-    progress
+    on_step
         Told what is being done.
 
     Raises
@@ -114,14 +114,14 @@ def import_authors(
     """
     refuse_existing(path, replace=replace)
     release = _find(directory)
-    progress("reading sequences")
+    on_step("reading sequences")
     fasta = _read_fastas(release.fastas)
     first_of, group = _sort_regions(fasta)
     evidence: dict[str, NDArray[np.uint8]] = {}
     num_regions: dict[Path, int] = {}
     # the collapsed matrix first, so that a TF's own arrays take its place
     for done, name in enumerate(sorted(release.arrays), start=1):
-        progress(f"reading arrays: {done} of {len(release.arrays)} ({name or 'collapsed'})")
+        on_step(f"reading arrays: {done} of {len(release.arrays)} ({name or 'collapsed'})")
         codes = _read_arrays(release, name, fasta.ids, num_regions)
         merged = np.zeros((len(codes), len(first_of)), dtype=np.uint8)
         for row, source in zip(merged, codes, strict=True):
@@ -131,7 +131,7 @@ def import_authors(
         else:
             evidence[name] = merged[0]
 
-    progress("writing the dataset")
+    on_step("writing the dataset")
     table = RegionTable.from_bases(
         fasta.chrom[first_of], fasta.start[first_of], fasta.codes[first_of]
     )
@@ -265,8 +265,8 @@ def _read_arrays(
     views = release.arrays[name]
     kind, index = ("TFs", release.tfs) if name == _COLLAPSED else ("samples", release.samples)
 
-    def read(path: Path) -> Calls:
-        return read_calls(path, len(index), kind, ids)
+    def read(path: Path) -> Matrix:
+        return read_matrix(path, len(index), kind, ids)
 
     paths = (views["sparse"], views["less-sparse"])
     with ThreadPoolExecutor(max_workers=2) as pool:  # unpacking lets go of the interpreter

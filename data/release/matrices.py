@@ -25,8 +25,8 @@ _REMEDY: Final = "fetch the file again"
 
 
 @dataclass(frozen=True, eq=False)
-class Calls:
-    """Calls of one array at the wanted regions."""
+class Matrix:
+    """The calls of one array at the wanted regions."""
 
     num_regions: int
     """Regions of the whole array."""
@@ -34,7 +34,7 @@ class Calls:
     """0, 1 or `NULL_LABEL`, shape (names, wanted regions)."""
 
 
-def read_calls(path: Path, num_names: int, kind: str, wanted: NDArray[np.int64]) -> Calls:
+def read_matrix(path: Path, num_names: int, kind: str, wanted: NDArray[np.int64]) -> Matrix:
     """Read the calls at some regions.
 
     Parameters
@@ -82,7 +82,7 @@ def read_calls(path: Path, num_names: int, kind: str, wanted: NDArray[np.int64])
         raise DataError(f"{path}: damaged ({error}); {_REMEDY}") from None
     except (NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}); {_REMEDY}") from None
-    return Calls(num_regions, values)
+    return Matrix(num_regions, values)
 
 
 def _read_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], bool, np.dtype]:

@@ -121,7 +121,7 @@ def make_regions(
     codes, accessible = codes[fitted.rows], accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = (fitted.start + fitted.end) // 2
+    middle = ((dhs.integers(schema.START) + dhs.integers(schema.END)) // 2)[fitted.rows]
     start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
     lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)

@@ -16,8 +16,15 @@ from orchestrator.report.figure_style import (
     styled,
     swarm,
 )
+from orchestrator.role import ModeRelation
+from orchestrator.role_names import MODE_WORDS
 
-MODE_COLOURS: Final = {"multi-model": GREEN, "shared mode": PURPLE, "other mode": ORANGE}
+MULTI_MODEL: Final = "multi-model"
+MODE_COLOURS: Final = {
+    MULTI_MODEL: GREEN,
+    MODE_WORDS[ModeRelation.SHARED]: PURPLE,
+    MODE_WORDS[ModeRelation.OTHER]: ORANGE,
+}
 
 
 @styled

@@ -1,10 +1,13 @@
 """What the runs of `binding-modes` say: whether a shared binding mode helps (Fig. 2A)."""
 
 from collections.abc import Mapping
+from typing import Final
 
 import pandas as pd
 
 from experiments.binding_modes import figures
+from experiments.binding_modes.figures import MULTI_MODEL
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -15,16 +18,13 @@ from orchestrator.report.findings import (
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.pairs import Pairs
-from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval, welch
+from orchestrator.report.statistics import Floats, Interval, interval, welch
 from orchestrator.report.words import confidence, counted, number, p_value, span
+from orchestrator.role import ModeRelation
+from orchestrator.role_names import MODE_WORDS
 
-SHARED_MODE = "shared mode"
-
-
-OTHER_MODE = "other mode"
-
-
-MULTI_MODEL = "multi-model"
+SHARED_MODE: Final = MODE_WORDS[ModeRelation.SHARED]
+OTHER_MODE: Final = MODE_WORDS[ModeRelation.OTHER]
 
 
 def mode_findings(
@@ -42,8 +42,8 @@ def mode_findings(
     found = []
     for set_name, rows in variants:
         groups = {
-            str(group): gains(members, ["tf"], calls, boot)
-            for group, members in rows.groupby("group", sort=False)
+            _mode_name(str(mode)): gains(members, ["tf"], calls, boot)
+            for mode, members in rows.groupby("mode", sort=False)
         }
         known = None if transfer is None else _multi_model_pairs(transfer.table, rows)
         if known is not None:
@@ -53,6 +53,10 @@ def mode_findings(
         heading = str(set_name) if len(variants) > 1 else ""
         found.append(_modes({name: groups[name] for name in order}, known, heading, boot))
     return found
+
+
+def _mode_name(mode: str) -> str:
+    return MODE_WORDS[ModeRelation(mode)] if mode else "mode not recorded"
 
 
 def _multi_model_pairs(transfer: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -72,7 +76,7 @@ def _modes(
     groups: Mapping[str, Gains], known: pd.DataFrame | None, heading: str, boot: Bootstrap
 ) -> Finding:
     numbers: dict[str, float] = {}
-    draws = {name: boot.of_many(of_tfs.draws) for name, of_tfs in groups.items()}
+    draws = {name: of_tfs.mean_draws(boot) for name, of_tfs in groups.items()}
     details = []
     for name, of_tfs in groups.items():
         label = name.replace(" ", "_")

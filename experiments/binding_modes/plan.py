@@ -2,22 +2,21 @@
 
 Per replicate the multi-model of `transfer`; for every other TF with enough bound regions an
 individual model from scratch and one by transfer, on 1,000 bound regions and as many unbound
-ones. The group of a run says whether the TF shares a binding mode with a TF of the multi-model.
+ones. The role of a run says whether the TF shares a binding mode with a TF of the multi-model.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from data.errors import DataError
 from data.relations.binding_modes import BindingModes
-from experiments.study.planner import Draft, PlannedStudy
+from experiments.study.planner import Draft, PlannedStudy, multi_role
 from experiments.study.study import Study
 from orchestrator.errors import RunError
+from orchestrator.role import ModeRelation
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
 NAME: Final = "binding-modes"
-SHARED: Final = "shared mode"
-OTHER: Final = "other mode"
-UNKNOWN: Final = "no mode known"
 
 
 def binding_modes(loaded: LoadedDataset, study: Study) -> PlannedStudy:
@@ -34,7 +33,6 @@ def binding_modes(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """
     draft = Draft(NAME, loaded, study)
     pretrain_tfs = study.multi_model_tfs(loaded.dataset)
-    set_name = study.set_name(pretrain_tfs)
     targets = study.tfs or tuple(tf for tf in loaded.dataset.tfs if tf not in pretrain_tfs)
     known = [tf for tf in targets if tf in pretrain_tfs]
     if known:
@@ -44,26 +42,26 @@ def binding_modes(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     for replicate in range(1, study.scale.replicates + 1):
         seed = study.seed + replicate - 1
         multi = draft.builder.multi(pretrain_tfs, seed=seed)
-        draft.add(multi, "multi", tf="", replicate=replicate, pretraining_set=set_name)
+        of_multi = multi_role(study, pretrain_tfs, replicate)
+        draft.add(multi, of_multi)
         for tf in targets:
             regions = draft.builder.individual_regions(
                 tf, seed=seed, num_bound=study.scale.num_bound, multi=multi
             )
+            mode = _relation(tf, pretrain_tfs, study.modes)
             try:
                 draft.add_pair(
                     regions,
                     multi=multi,
-                    pretraining_set=set_name,
-                    tf=tf,
-                    group=_group(tf, pretrain_tfs, study.modes),
-                    replicate=replicate,
+                    role=replace(of_multi, arm="transfer", tf=tf, mode=mode),
                 )
             except DataError as error:
                 draft.leave_out_or_raise(tf, error)
     return draft.done()
 
 
-def _group(tf: str, pretrain_tfs: tuple[str, ...], modes: BindingModes) -> str:
+def _relation(tf: str, pretrain_tfs: tuple[str, ...], modes: BindingModes) -> ModeRelation:
     if not modes.of(tf):
-        return UNKNOWN
-    return SHARED if modes.of(tf) & modes.among(pretrain_tfs) else OTHER
+        return ModeRelation.UNKNOWN
+    shares = modes.of(tf) & modes.among(pretrain_tfs)
+    return ModeRelation.SHARED if shares else ModeRelation.OTHER

@@ -1,7 +1,7 @@
 """What the commands share: the workspace option, the terminal, progress and plain errors."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.errors import RunError
+from orchestrator.steps import OnStep
 
 if TYPE_CHECKING:
     from data.left_out import LeftOut
@@ -64,14 +65,14 @@ def tell_left_out(left_out: "LeftOut", file: Path | None) -> None:
 
 
 @contextmanager
-def steps(title: str) -> Iterator[Callable[[str], None]]:
-    """Show what is being done; gives a function to tell the next step."""
+def steps(title: str) -> Iterator[OnStep]:
+    """Show what is being done; gives a function that shows the next step."""
     with err.status(f"{title} …") as status:
 
-        def tell(step: str) -> None:
+        def on_step(step: str) -> None:
             if err.is_terminal:
                 status.update(f"{title}: {step} …")
             else:
                 err.print(f"{title}: {step}", markup=False, highlight=False)
 
-        yield tell
+        yield on_step

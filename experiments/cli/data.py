@@ -79,9 +79,9 @@ def import_release(
     """
     from data.release.authors import import_authors
 
-    with steps("Importing the release") as tell:
+    with steps("Importing the release") as on_step:
         dataset = import_authors(
-            directory, Workspace(workspace).dataset, replace=replace, progress=tell
+            directory, Workspace(workspace).dataset, replace=replace, on_step=on_step
         )
     _print_made(dataset)
 

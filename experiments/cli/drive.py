@@ -17,6 +17,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from orchestrator.backends.interface import RunPlan
     from orchestrator.plan import Plan, RunOutcome
 
 
@@ -24,7 +25,7 @@ def drive(
     plan: "Plan",
     remarks: Sequence[str],
     workspace: Workspace,
-    run_plan: Callable[..., None],
+    run_plan: "RunPlan",
     *,
     stop_after: float | None = None,
     show: "Callable[[pd.DataFrame], None] | None" = None,
@@ -50,8 +51,8 @@ def drive(
     from orchestrator.runs.lock import sole_driver
     from orchestrator.runs.results import results_table
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.background import BackgroundTracker
-    from orchestrator.tracking.sync import ViewTracker
+    from orchestrator.tracking.background import BackgroundView
+    from orchestrator.tracking.sync import MlflowView
 
     store = RunStore(workspace)
     failures: list[RunOutcome] = []
@@ -64,13 +65,13 @@ def drive(
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        tracker = stack.enter_context(BackgroundTracker(ViewTracker(workspace), warn=complain))
+        mlflow = stack.enter_context(BackgroundView(MlflowView(workspace), warn=complain))
         progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
-        tracker.sync(store)
+        mlflow.sync(store)
 
         def on_done(outcome: "RunOutcome") -> None:
             progress.done(outcome)
-            tracker.log(outcome)
+            mlflow.log(outcome)
             if outcome.status != "completed":
                 failures.append(outcome)
 
@@ -83,7 +84,7 @@ def drive(
             complain("interrupted; what is complete is kept, the same command goes on from there")
             raise typer.Exit(130) from None
         finally:
-            tracker.register(store)
+            mlflow.register(store)
     keys = {run.key for run in plan}
     if show is not None:
         table = results_table(store)
@@ -110,7 +111,7 @@ def runner(
     pretrain_workers: int,
     address: str,
     runs_per_gpu: int | None = None,
-) -> "partial[None]":
+) -> "RunPlan":
     """Give the backend's `run_plan`, its own options filled in.
 
     With `runs_per_gpu` it trains on GPUs, see `experiments.cli.run_options.runs_on_gpu`.
@@ -120,17 +121,18 @@ def runner(
             raise RunError("--pretrain-workers needs Ray; leave out --backend local")
         from orchestrator.backends import local as local_backend
 
-        return partial(local_backend.run_plan, device="cpu" if runs_per_gpu is None else "cuda")
+        device = "cpu" if runs_per_gpu is None else "cuda"
+        return partial(local_backend.run_plan, options=local_backend.LocalOptions(device=device))
     from orchestrator.backends.ray import run_plan as ray_backend
 
     def tell_ready(num_workers: int, seconds: float) -> None:
         err.print(f"{num_workers} Ray workers up after {seconds:.0f} s", highlight=False)
 
-    return partial(
-        ray_backend.run_plan,
+    options = ray_backend.RayOptions(
         num_workers=workers,
         pretrain_workers=pretrain_workers,
         address=address or None,
         on_ready=tell_ready,
         runs_per_gpu=runs_per_gpu,
     )
+    return partial(ray_backend.run_plan, options=options)

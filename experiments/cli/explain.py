@@ -62,9 +62,11 @@ def explain(
     num = _num_top(regions)
     found = find_run(RunStore(place), run or tf, arm.value)
     err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
-    with steps("Explaining") as tell:
+    with steps("Explaining") as on_step:
         ids = _ids(found, place, tf, bed, num)
-        stored = explaining.explain(found, place, tf.upper(), ids, method=method.value, tell=tell)
+        stored = explaining.explain(
+            found, place, tf.upper(), ids, method=method.value, on_step=on_step
+        )
     _print(stored)
 
 

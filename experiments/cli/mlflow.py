@@ -32,21 +32,22 @@ def sync(
     """
     from orchestrator.runs.lock import sole_driver
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.sync import ViewTracker
+    from orchestrator.tracking.sync import MlflowView
 
     place = Workspace(workspace)
-    store, tracker = RunStore(place), ViewTracker(place)
+    store, mlflow = RunStore(place), MlflowView(place)
     store.check()
     if not store.completed():
         raise RunError(f"{place.runs}: no finished runs; start with `bindgrid run`")
     # a plan that runs logs its runs itself, and one of us two would log them twice
-    with sole_driver(place), steps("Logging to MLflow") as tell:
-        num_deleted = tracker.forget(store) if rebuild else 0
-        num_logged = tracker.sync(store)
-        num_matched = tracker.log_matches(store, tell)
+    with sole_driver(place), steps("Logging to MLflow") as on_step:
+        num_deleted = mlflow.forget(store) if rebuild else 0
+        num_logged = mlflow.sync(store)
+        num_matched = mlflow.motifs.log_matches(store, on_step)
     deleted = f"{num_deleted} runs deleted, " if rebuild else ""
     out.print(
-        f"{tracker.uri}: {deleted}{num_logged} runs logged, filters of {num_matched} runs matched",
+        f"{mlflow.client.uri}: {deleted}{num_logged} runs logged, "
+        f"filters of {num_matched} runs matched",
         highlight=False,
         soft_wrap=True,
     )

@@ -60,17 +60,18 @@ def motifs(
     from orchestrator.interpretation.run_motifs import run_motifs
     from orchestrator.runs.find_run import find_run
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.motifs import MotifTracker
+    from orchestrator.tracking.client import TrackingClient
+    from orchestrator.tracking.motifs import MotifWriter
 
     place = Workspace(workspace)
     database = _database(jaspar, motifs)
     found = find_run(RunStore(place), run, arm.value)
     err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
-    with steps("Reading filters") as tell:
-        stored = run_motifs(found, place, database, layer=layer, tell=tell)
-        tell("logging to MLflow")
+    with steps("Reading filters") as on_step:
+        stored = run_motifs(found, place, database, layer=layer, on_step=on_step)
+        on_step("logging to MLflow")
         try:
-            MotifTracker(place).log_motifs(RunStore(place))
+            MotifWriter(TrackingClient(place)).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))
     _print(stored, everything=everything)

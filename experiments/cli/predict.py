@@ -122,12 +122,12 @@ def variants(
 
     if file is not None and file.suffix.lower() in (*BIGWIG, ".bed"):
         raise RunError(f"{file}: variants are written as .tsv or .parquet")
-    with steps("Opening") as tell:
+    with steps("Opening") as on_step:
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
         found = _motif(predictor, motif)
         reader = VcfReader(vcf, Genome(genome), members[0].length_bp)
-        tell("comparing reference alleles with the genome")
+        on_step("comparing reference alleles with the genome")
         num_differ = reader.check_references()
     with (
         writing(file, None) as writer,

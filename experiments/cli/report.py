@@ -31,20 +31,22 @@ def report(
     from orchestrator.report.files import write_report
     from orchestrator.report.page import FIGURES_FOLDER
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.motifs import MotifTracker
-    from orchestrator.tracking.summaries import SummaryTracker
+    from orchestrator.tracking.client import TrackingClient
+    from orchestrator.tracking.motifs import MotifWriter
+    from orchestrator.tracking.summaries import SummaryWriter
 
     place = Workspace(workspace)
-    with steps("Report") as tell:
-        tell("reading runs")
-        reader = MotifReader(workspace=place, database=jaspar_database(), tell=tell)
+    with steps("Report") as on_step:
+        on_step("reading runs")
+        reader = MotifReader(workspace=place, database=jaspar_database(), on_step=on_step)
         made = make_report(place, motifs=reader if filters else None)
-        tell("drawing")
+        on_step("drawing")
         page = write_report(made, place)
-        tell("logging to MLflow")
+        on_step("logging to MLflow")
         try:
-            SummaryTracker(place).log_report(made, place.report / FIGURES_FOLDER)
-            MotifTracker(place).log_motifs(RunStore(place))
+            client = TrackingClient(place)
+            SummaryWriter(client).log_report(made, place.report / FIGURES_FOLDER)
+            MotifWriter(client).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))
     for section in made.sections:

@@ -60,8 +60,16 @@ def ui(
 def print_comparison(table: "pd.DataFrame") -> None:
     """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC.
 
-    Where an arm of a TF has several pre-training sets, each has a line, and a column says which.
+    Where an arm of a TF has several pre-training sets, each has a line, and a column says which;
+    the middle of long names is left out.
+
+    Parameters
+    ----------
+    table
+        Of `orchestrator.runs.results.results_table`, in its order.
     """
+    from orchestrator.role_names import shortened
+
     cell = ["experiment", "tf", "group", "with_target", "arm"]
     several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
     shown = Table("experiment", "TF", "group", "arm")
@@ -70,15 +78,17 @@ def print_comparison(table: "pd.DataFrame") -> None:
         shown.add_column("pre-trained on")
     for title in ("runs", "MCC", "sd", "AUROC", "avg. precision", "seconds"):
         shown.add_column(title, justify="right")
-    for names, rows in table.groupby(cell, sort=True):
-        experiment, tf, group, _, *arm = map(str, names)
+    short = shortened(list(table["pretraining_set"]))
+    for names, rows in table.groupby(cell, sort=False):
+        experiment, tf, group, _, arm, *sets = map(str, names)
         if rows.with_target.any():
             group += " with target"
         shown.add_row(
             experiment,
             tf or "(multi-model)",
             group,
-            *arm,
+            arm,
+            *(short[name] for name in sets),
             str(len(rows)),
             f"{rows.mcc.mean():.3f}",
             f"{rows.mcc.std():.3f}" if len(rows) > 1 else "",

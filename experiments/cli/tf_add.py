@@ -114,9 +114,9 @@ def add(
     files = _files(dataset, peaks, biosample, sites, accessible)
     odd_rows = LeftOut()
     tf = _own_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
-    with steps("Labelling") as tell:
+    with steps("Labelling") as on_step:
         genome_path = genome or source_genome(dataset)
-        tell(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
+        on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path)
         regions = dataset.regions()
         read = read_files(files, regions.chroms, opened, odd_rows)

@@ -160,9 +160,9 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.verdict import judge
 
     run_plan = runner(options.backend, options.workers, 1, "")
-    with steps("Planning") as tell:
+    with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
-        tell("choosing what to start from")
+        on_step("choosing what to start from")
         start, suggestion = _chosen(workspace, loaded, study, tf, options)
         with checked_settings():
             planned = own_tf(loaded, study, start, tf, options.max_bound)
@@ -174,10 +174,11 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     if not start.is_finished:
         _offer(start, plan, planned, options)
     drive(plan, planned.remarks, workspace, run_plan)
-    with steps("Judging") as tell:
-        verdict = judge(workspace, [run for runs in plan.roles.values() for run in runs], tf, tell)
+    with steps("Judging") as on_step:
+        runs = [run for runs in plan.roles.values() for run in runs]
+        verdict = judge(workspace, runs, tf, on_step)
         card = write_card(verdict, workspace)
-        tell("logging to MLflow")
+        on_step("logging to MLflow")
         _log(workspace)
     print_verdict(verdict)
     out.print(f"card: {card.page}", highlight=False, markup=False, soft_wrap=True)
@@ -275,9 +276,10 @@ def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: Train
 
 def _log(workspace: Workspace) -> None:
     """Show the card in MLflow; that it cannot be reached is a warning."""
-    from orchestrator.tracking.verdicts import VerdictTracker
+    from orchestrator.tracking.client import TrackingClient
+    from orchestrator.tracking.verdicts import VerdictWriter
 
     try:
-        VerdictTracker(workspace).log_cards()
+        VerdictWriter(TrackingClient(workspace)).log_cards()
     except RunError as error:
         complain(str(error))

@@ -267,13 +267,15 @@ class _TrialProgress:
 def _log(result: "TuningResult", workspace: Workspace) -> None:
     """Show the trials in MLflow; that it cannot be reached is a warning."""
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.trials import TuningTracker
+    from orchestrator.tracking.client import TrackingClient
+    from orchestrator.tracking.runs import RunWriter
+    from orchestrator.tracking.trials import TrialWriter
 
-    tracker = TuningTracker(workspace)
+    client = TrackingClient(workspace)
     try:
         with steps("Logging to MLflow"):
-            tracker.sync(RunStore(workspace))
-            tracker.log_trials(result)
+            RunWriter(client).sync(RunStore(workspace))
+            TrialWriter(client).log_trials(result)
     except RunError as error:
         complain(str(error))
 
@@ -309,7 +311,7 @@ def _first_name(tuning: "Tuning") -> str:
 def _cells(tuning: "Tuning", trial: "TunedTrial") -> list[str]:
     values = tuning.space.parameters(trial.training).values()
     told = [f"{value:.2g}" if isinstance(value, float) else str(value) for value in values]
-    return [str(trial.number), f"{trial.loss:.4f}", f"{trial.spread:.4f}", *told]
+    return [str(trial.number), f"{trial.loss:.4f}", f"{trial.loss_sd:.4f}", *told]
 
 
 def _verdict(result: "TuningResult") -> str:

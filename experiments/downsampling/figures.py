@@ -11,7 +11,7 @@ from orchestrator.report.figure_style import (
     MCC_LABEL,
     box,
     legend,
-    spread,
+    offsets,
     styled,
 )
 from orchestrator.report.pairs import each_row
@@ -33,7 +33,7 @@ def sizes_of_tf(pairs: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     axes.axhline(0, color=GREY, linewidth=0.6)
     for place, group in enumerate(labels):
         rows = pairs[pairs["group"] == group]
-        shift = spread(len(rows), 0.09)
+        shift = offsets(len(rows), 0.09)
         ends = {"scratch": place - 0.2, "transfer": place + 0.2}
         for offset, row in zip(shift, each_row(rows), strict=True):
             axes.plot(

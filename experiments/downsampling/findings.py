@@ -1,15 +1,15 @@
 """What the runs of `downsampling` say: how transfer helps as regions grow fewer (Fig. 1B)."""
 
+import numpy as np
 import pandas as pd
 
 from experiments.downsampling import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, gain_columns, stem, with_ends
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.pairs import Pairs, each_row
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import confidence, number
-
-ALL_REGIONS = "all regions"
 
 
 def downsampling_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
@@ -18,23 +18,23 @@ def downsampling_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> l
     found = []
     for (tf, set_name), rows in pairs.table.groupby(["tf", "pretraining_set"], sort=True):
         heading = f"{tf}, {set_name}" if several_sets else str(tf)
-        sizes = gains(rows, ["group"], calls, boot)
+        sizes = gains(rows, ["size", "group"], calls, boot)
         found.append(_downsampling(str(tf), sizes, rows, heading))
     return found
 
 
 def _downsampling(tf: str, sizes: Gains, rows: pd.DataFrame, heading: str) -> Finding:
-    table = sizes.table.sort_values(["num_bound", "group"], ignore_index=True)
+    table = sizes.table.sort_values(["size", "group"], ignore_index=True)
     labels = {
         row.group: f"{row.group}\n({row.num_bound:,.0f} bound)"
-        if row.group == ALL_REGIONS
+        if np.isinf(row.size)
         else str(row.group)
         for row in each_row(table)
     }
     parts, numbers = [], {}
     for row in each_row(table):
         ends = Interval(low=row.gain_low, high=row.gain_high)
-        size = row.group if row.group.endswith("regions") else f"{row.group} regions"
+        size = row.group if np.isinf(row.size) else f"{row.group} regions"
         parts.append(
             f"from {size} transfer reached {number(row.transfer)} MCC against "
             f"{number(row.scratch)} from scratch (gain {number(row.gain)}, {confidence(ends)})"

@@ -5,12 +5,14 @@ from scratch and one by transfer at each size of the scale: all regions, 1,000 b
 with as many unbound ones.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from data.errors import DataError
-from experiments.study.planner import Draft, PlannedStudy
-from experiments.study.scale import size_name
+from experiments.study.planner import Draft, PlannedStudy, multi_role
 from experiments.study.study import Study
+from orchestrator.role import SampleSize
+from orchestrator.role_names import size_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
 NAME: Final = "downsampling"
@@ -30,28 +32,21 @@ def downsampling(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """
     draft = Draft(NAME, loaded, study)
     pretrain_tfs = study.multi_model_tfs(loaded.dataset)
-    set_name = study.set_name(pretrain_tfs)
     targets = study.tfs or TARGETS
     loaded.dataset.fingerprint(targets)  # names an unknown TF
     for replicate in range(1, study.scale.repeats + 1):
         seed = study.seed + replicate - 1
         multi = draft.builder.multi(pretrain_tfs, seed=seed)
-        draft.add(multi, "multi", tf="", replicate=replicate, pretraining_set=set_name)
+        of_multi = multi_role(study, pretrain_tfs, replicate)
+        draft.add(multi, of_multi)
         for target in targets:
-            for size in study.scale.sizes:
+            role = replace(of_multi, arm="transfer", tf=target, target=target)
+            for size in map(SampleSize, study.scale.sizes):
                 regions = draft.builder.individual_regions(
-                    target, seed=seed, num_bound=size, multi=multi
+                    target, seed=seed, num_bound=size.num_bound, multi=multi
                 )
                 try:
-                    draft.add_pair(
-                        regions,
-                        multi=multi,
-                        pretraining_set=set_name,
-                        tf=target,
-                        target=target,
-                        group=size_name(size),
-                        replicate=replicate,
-                    )
+                    draft.add_pair(regions, multi=multi, role=replace(role, size=size))
                 except DataError as error:
                     if target in study.tfs:
                         raise

@@ -24,7 +24,7 @@ from orchestrator.report.figure_style import (
     WIDTH_INCHES,
     box,
     name_points,
-    spread,
+    offsets,
     styled,
 )
 
@@ -192,7 +192,7 @@ def counts_by_arm(counts: Mapping[str, pd.DataFrame]) -> Figure:
     figure = Figure(figsize=(max(3.4, 2.9 * len(counts)), 3.0), layout="constrained")
     every = figure.subplots(1, len(counts), squeeze=False).ravel()
     for axes, (title, rows) in zip(every, counts.items(), strict=True):
-        shift = spread(len(rows), 0.12)
+        shift = offsets(len(rows), 0.12)
         for offset, values in zip(shift, rows.to_numpy(dtype=float), strict=True):
             axes.plot(np.arange(3) + offset, values, color="#bdbdbd", linewidth=0.6, zorder=1.5)
         for x, arm in enumerate(_ARMS):

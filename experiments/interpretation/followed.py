@@ -13,7 +13,7 @@ import pandas as pd
 from data.motifs.matches import ALPHA
 from experiments.interpretation import figures as filter_figures
 from experiments.interpretation.figures import Logo, LogoPanel
-from experiments.interpretation.learnt import FilterFindings, MotifReader, attempt
+from experiments.interpretation.learnt import FilterFindings, MotifReader, read_or_note
 from orchestrator.interpretation.following import FollowedFilters, target_matches
 from orchestrator.report.findings import Finding, NamedFigure, stem
 from orchestrator.report.pairs import Pairs, each_row
@@ -31,14 +31,15 @@ def followed_findings(pairs: Pairs, reader: MotifReader) -> FilterFindings:
     """Fig. 3B: filters followed, a finding per target, size and pre-training set."""
     findings: list[Finding] = []
     missing: list[str] = []
-    variants = list(pairs.table.groupby(["tf", "group", "pretraining_set"], sort=True))
-    tfs = [tf for (tf, _, _), _ in variants]
-    for (tf, group, set_name), rows in variants:
+    cell = ["tf", "size", "group", "pretraining_set"]
+    variants = list(pairs.table.groupby(cell, sort=True, dropna=False))
+    tfs = [tf for (tf, *_), _ in variants]
+    for (tf, _, group, set_name), rows in variants:
         heading = str(tf) if tfs.count(tf) == 1 else f"{tf}, {group}, {set_name}"
         followed: dict[int, FollowedFilters] = {}
         for row in each_row(rows.sort_values("replicate")):
             read = partial(reader.follow, row.key_transfer, row.key_scratch)
-            found = attempt(read, f"{heading} r{row.replicate}", missing)
+            found = read_or_note(read, f"{heading} r{row.replicate}", missing)
             if found is not None:
                 followed[row.replicate] = found
         if followed:

@@ -5,7 +5,7 @@ others: reading takes a minute a multi-model, once, and lies in the workspace af
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -27,6 +27,7 @@ from orchestrator.report.pairs import each_row, latest
 from orchestrator.report.words import counted, listed, number
 from orchestrator.runs.filter_files import filter_name
 from orchestrator.runs.store import RunStore
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 HEADING: Final = "What the filters learnt"
@@ -50,8 +51,8 @@ class MotifReader:
 
     workspace: Workspace
     database: MotifDatabase
-    tell: Callable[[str], None] = field(default=lambda step: None)
-    """Told of each step."""
+    on_step: OnStep = silent
+    """Called with each step, in a few words."""
 
     def read(self, key: str) -> StoredMotifs:
         """Motifs of a run's first layer.
@@ -62,7 +63,8 @@ class MotifReader:
             If they cannot be read.
         """
         run = RunStore(self.workspace).open(key)
-        return run_motifs(run, self.workspace, self.database, tell=self._telling(run.planned.name))
+        on_step = self._steps_of(run.planned.name)
+        return run_motifs(run, self.workspace, self.database, on_step=on_step)
 
     def follow(self, transfer: str, scratch: str) -> FollowedFilters:
         """Filters of the multi-model of a transfer run, before and after.
@@ -79,7 +81,7 @@ class MotifReader:
             store.open(scratch),
             self.workspace,
             self.database,
-            tell=self._telling(run.planned.name),
+            on_step=self._steps_of(run.planned.name),
         )
 
     def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
@@ -88,11 +90,11 @@ class MotifReader:
         logo = Logo(frequencies=motif.probabilities, start=-int(offset))
         return logo.turned() if orientation == "-" else logo
 
-    def _telling(self, name: str) -> Callable[[str], None]:
-        return lambda step: self.tell(f"filters of {name}: {step}")
+    def _steps_of(self, name: str) -> OnStep:
+        return lambda step: self.on_step(f"filters of {name}: {step}")
 
 
-def attempt(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
+def read_or_note(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
     """Give what is read; None where it cannot be, with the reason added to what is missing."""
     try:
         return read()
@@ -119,7 +121,7 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFi
         read: dict[int, StoredMotifs] = {}
         for row in each_row(members):
             name = f"the multi-model of {row.pretraining_set} r{row.replicate}"
-            stored = attempt(partial(reader.read, row.key), name, missing)
+            stored = read_or_note(partial(reader.read, row.key), name, missing)
             if stored is not None:
                 read[row.replicate] = stored
         if read:

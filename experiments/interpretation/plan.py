@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Final
 
 from data.errors import DataError
-from experiments.study.planner import Draft, PlannedStudy
-from experiments.study.scale import size_name
+from experiments.study.planner import Draft, PlannedStudy, multi_role
 from experiments.study.study import Study
+from orchestrator.role import SampleSize
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
 NAME: Final = "interpretation"
@@ -34,26 +34,19 @@ def interpretation(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     draft = Draft(NAME, loaded, replace(study, motif=False))
     scale = study.scale
     pretrain_tfs = study.multi_model_tfs(loaded.dataset)
-    set_name = study.set_name(pretrain_tfs)
     targets = study.tfs or TARGETS
     loaded.dataset.fingerprint(targets)  # names an unknown TF
-    group = size_name(scale.transfer_bound, at_most=scale.at_most)
+    size = SampleSize(scale.transfer_bound, scale.at_most)
     for replicate in range(1, scale.replicates + 1):
         seed = study.seed + replicate - 1
         multi = draft.builder.multi(pretrain_tfs, seed=seed)
-        draft.add(multi, "multi", tf="", replicate=replicate, pretraining_set=set_name)
+        of_multi = multi_role(study, pretrain_tfs, replicate)
+        draft.add(multi, of_multi)
         for target in targets:
             regions = draft.transfer_regions(target, multi=multi)
+            role = replace(of_multi, arm="transfer", tf=target, target=target, size=size)
             try:
-                draft.add_pair(
-                    regions,
-                    multi=multi,
-                    pretraining_set=set_name,
-                    tf=target,
-                    target=target,
-                    group=group,
-                    replicate=replicate,
-                )
+                draft.add_pair(regions, multi=multi, role=role)
             except DataError as error:
                 draft.leave_out_or_raise(target, error)
     return draft.done()

@@ -2,28 +2,29 @@
 
 Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
 without it; scratch; scratch trained as transfer is, which tells the multi-model's share from that
-of the training; the motif alone. Transfer is trained
-on fractions of the regions too and tested on the same test regions. All replicates start from the
-same multi-model; they differ in the unbound regions drawn and in the seed of training.
+of the training; the motif alone. Transfer is trained on fractions of the regions too and tested on
+the same test regions. All replicates start from the same multi-model; they differ in the unbound
+regions drawn and in the seed of training.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from data.dataset.sampling import MIN_PER_CLASS, Part
 from data.dataset.selection import individual_pools
 from data.motifs.motif import Motif
 from experiments.own_tf.suggestion import Start
-from experiments.study.planner import Draft, PlannedStudy
+from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
 from experiments.study.trainings import for_size
-from orchestrator.plan import CONTROL, NO_MOTIF
+from orchestrator.role import RunRole, SampleSize, Variant
+from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
 from orchestrator.spec import RegionSpec
-from orchestrator.verdict.arms import EXPERIMENT, WHOLE, step_name
 
+NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
 """Bound regions that are sampled at most, unless the user says otherwise: minutes on two cores."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
@@ -59,8 +60,16 @@ def own_tf(
     DataError
         If the TF is unknown or has too few regions.
     """
-    draft = Draft(EXPERIMENT, loaded, study)
-    draft.add(start.spec, "multi", tf="", replicate=1, pretraining_set=start.name)
+    draft = Draft(NAME, loaded, study)
+    of_multi = RunRole(
+        experiment=NAME,
+        arm="multi",
+        tf="",
+        replicate=1,
+        set_kind=start.kind,
+        set_label=start.name,
+    )
+    draft.add(start.spec, of_multi)
     by_replicate = {
         replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
         for replicate in range(1, study.scale.repeats + 1)
@@ -72,7 +81,10 @@ def own_tf(
             step = f"{step_name(fraction)} of the regions"
             draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
     for replicate, regions in by_replicate.items():
-        cell = _Cell(draft, start, motif, regions, {"tf": tf, "target": tf, "replicate": replicate})
+        role = replace(
+            of_multi, arm="transfer", tf=tf, target=tf, replicate=replicate, size=SampleSize()
+        )
+        cell = _Cell(draft, start, motif, regions, role)
         cell.add_arms()
         for fraction in FRACTIONS:
             if fraction * fewest >= MIN_PER_CLASS:
@@ -117,26 +129,29 @@ class _Cell:
     start: Start
     motif: Motif | None
     regions: _Regions
-    role: dict[str, Any]
+    role: RunRole
+    """Of transfer, on all regions."""
 
     def add_arms(self) -> None:
         """Add both arms and the controls."""
         builder, whole = self._builder(1), self.regions.whole
-        self._add_transfer(builder, whole, WHOLE, self.motif)
-        scratch = builder.scratch(whole)
-        as_transfer = replace(scratch, training=builder.trainings.transfer)
-        self.draft.add(scratch, "scratch", group=WHOLE, **self.role)
-        self.draft.add(as_transfer, "scratch", group=CONTROL, **self.role)
+        self._add_transfer(builder, whole, self.role, self.motif)
+        spec, role = builder.scratch(whole), from_scratch(self.role)
+        as_transfer = replace(spec, training=builder.trainings.transfer)
+        self.draft.add(spec, role)
+        self.draft.add(as_transfer, replace(role, variant=Variant.TRANSFER_RATE))
         if self.motif is not None:
-            self._add_transfer(builder, whole, NO_MOTIF, None)
+            control = replace(self.role, variant=Variant.WITHOUT_MOTIF)
+            self._add_transfer(builder, whole, control, None)
             alone = builder.motif_alone(whole, motif_name(self.motif))
-            self.draft.add(alone, "motif", group=WHOLE, **self.role)
+            self.draft.add(alone, replace(role, arm="motif"))
 
     def add_step(self, fraction: float) -> None:
         """Add a step of the learning curve."""
         whole = self.regions.whole
         fewer = replace(whole, sampling=replace(whole.sampling, train_fraction=fraction))
-        self._add_transfer(self._builder(fraction), fewer, step_name(fraction), self.motif)
+        step = replace(self.role, step=fraction)
+        self._add_transfer(self._builder(fraction), fewer, step, self.motif)
 
     def _builder(self, fraction: float) -> SpecBuilder:
         num_bound = round(fraction * self.regions.num_bound)
@@ -144,8 +159,7 @@ class _Cell:
         return replace(self.draft.builder, trainings=trainings, average_strands=True)
 
     def _add_transfer(
-        self, builder: SpecBuilder, regions: RegionSpec, group: str, motif: Motif | None
+        self, builder: SpecBuilder, regions: RegionSpec, role: RunRole, motif: Motif | None
     ) -> None:
         spec = builder.transfer(regions, multi=self.start.spec, motif=motif)
-        name = self.start.name
-        self.draft.add(spec, "transfer", group=group, pretraining_set=name, **self.role)
+        self.draft.add(spec, role)

@@ -29,25 +29,22 @@ from data.motifs.motif import Motif
 from data.own_tf.record import added_motif
 from data.relations.binding_modes import BindingModes
 from data.relations.groups import GroupKind, Relations, choose_group, read_relations
-from experiments.peaks_needed import plan as peaks_needed
 from experiments.study.pretraining import MIN_BOUND, Pretraining
 from experiments.study.study import Study
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROL
 from orchestrator.report.finished import FinishedRuns, read_finished
 from orchestrator.report.pairs import each_row, scored_runs
+from orchestrator.role import CONTROLS, SetKind
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
 
-MASKED: Final = "masked"
-COMPLETE: Final = "complete"
 KINDS: Final = (
-    MASKED,
-    GroupKind.SAME_MODE.value,
-    GroupKind.COFACTORS.value,
-    GroupKind.STRING.value,
-    COMPLETE,
+    SetKind.MASKED,
+    SetKind.SAME_MODE,
+    SetKind.COFACTORS,
+    SetKind.STRING,
+    SetKind.COMPLETE,
 )
 """In the order that they are suggested in where nothing else is known."""
 MIN_SHARE: Final = 0.8
@@ -77,7 +74,7 @@ class KindResult:
 class Start:
     """A multi-model to start from."""
 
-    kind: str
+    kind: SetKind
     spec: RunSpec
     reason: str
     """Why these TFs, for people."""
@@ -93,7 +90,9 @@ class Start:
     @property
     def name(self) -> str:
         """Name of the pre-training set for tags and tables."""
-        if self.kind in (MASKED, COMPLETE):
+        if self.kind in (SetKind.MASKED, SetKind.MASKED_APART):
+            return f"{len(self.tfs)} TFs, {SetKind.MASKED}"
+        if self.kind is SetKind.COMPLETE:
             return f"{len(self.tfs)} TFs, {self.kind}"
         return "+".join(self.tfs)
 
@@ -126,7 +125,7 @@ def suggest(loaded: LoadedDataset, study: Study, store: RunStore, tf: str) -> Su
     mode = mode_of(loaded, study.modes, tf)
     left_out: dict[str, str] = {}
     if study.links is None:
-        left_out[GroupKind.STRING.value] = "no STRING file; give one by --string FILE"
+        left_out[SetKind.STRING] = "no STRING file; give one by --string FILE"
     modes = replace(study.modes, modes_of_tf={**study.modes.modes_of_tf, tf.upper(): mode.modes})
     relations = read_relations(loaded.dataset, modes, study.links)
     target = () if summary.added is not None else (tf,)
@@ -171,7 +170,7 @@ def start_from_tfs(
     )
     loaded.select(spec.regions)
     return Start(
-        kind="named", spec=spec, reason="as named", is_finished=store.is_complete(spec.key)
+        kind=SetKind.NAMED, spec=spec, reason="as named", is_finished=store.is_complete(spec.key)
     )
 
 
@@ -183,14 +182,15 @@ def start_from_run(loaded: LoadedDataset, store: RunStore, key: str, tf: str) ->
     RunError
         If there is no such run, it is no multi-model, it knows the TF, or the dataset has changed.
     """
-    spec = store.open(key).planned.spec
+    planned = store.open(key).planned
+    spec = planned.spec
     if spec.training is None or spec.regions.view != "less-sparse":
         raise RunError(f"run {key} is no multi-model that was trained; name one by --pretrain-run")
     if tf in spec.regions.tfs:
         raise RunError(f"run {key} knows {tf} already; name one that does not")
     if not _is_current(loaded, spec):
         raise RunError(f"{loaded.dataset.path} has changed since run {key}; name another")
-    return Start(kind=_kind(spec), spec=spec, reason="as named", is_finished=True)
+    return Start(kind=planned.role.set_kind, spec=spec, reason="as named", is_finished=True)
 
 
 def mode_of(loaded: LoadedDataset, modes: BindingModes, tf: str) -> Mode:
@@ -212,7 +212,7 @@ def mode_of(loaded: LoadedDataset, modes: BindingModes, tf: str) -> Mode:
     )
 
 
-def results_by_kind(store: RunStore) -> dict[str, KindResult]:
+def results_by_kind(store: RunStore) -> dict[SetKind, KindResult]:
     """What transfer from each kind of multi-model has gained over scratch in finished runs."""
     runs = read_finished(store)
     if runs.table.empty:
@@ -220,12 +220,12 @@ def results_by_kind(store: RunStore) -> dict[str, KindResult]:
     found = pd.DataFrame(_gains(runs), columns=["kind", "tf", "gain"])
     by_tf = found.groupby(["kind", "tf"], as_index=False)["gain"].mean()
     return {
-        str(kind): KindResult(mean_gain=float(own["gain"].mean()), num_tfs=len(own))
+        SetKind(str(kind)): KindResult(mean_gain=float(own["gain"].mean()), num_tfs=len(own))
         for kind, own in by_tf.groupby("kind")
     }
 
 
-def _gains(runs: FinishedRuns) -> Iterator[tuple[str, str, float]]:
+def _gains(runs: FinishedRuns) -> Iterator[tuple[SetKind, str, float]]:
     """Kind, TF and gain of every transfer run that has a twin from scratch."""
     table = scored_runs(runs.table)
     is_step = {
@@ -233,26 +233,16 @@ def _gains(runs: FinishedRuns) -> Iterator[tuple[str, str, float]]:
     }
     table = table[~table["key"].map(is_step).astype(bool)]
     twin = ["tf", "replicate", "test_regions", "num_bound", "network"]
-    scratch = table[(table["arm"] == "scratch") & (table["group"] != CONTROL)]
+    scratch = table[(table["arm"] == "scratch") & ~table["variant"].isin(CONTROLS)]
     scratch = scratch.drop_duplicates(twin, keep="last")[[*twin, "mcc"]]
     pairs = table[table["arm"] == "transfer"].merge(scratch, on=twin, suffixes=("", "_scratch"))
     for row in each_row(pairs.drop_duplicates("key")):
-        start = runs.specs[row.key].start
-        if start is None or row.pretraining_set.startswith(peaks_needed.MASKED_HARD):
-            continue
-        kind = row.group if row.group in KINDS else _kind(start)
-        if kind in KINDS:
-            yield kind, row.tf, row.mcc - row.mcc_scratch
-
-
-def _kind(spec: RunSpec) -> str:
-    if spec.regions.rows == "resolved":
-        return MASKED
-    return COMPLETE if len(spec.regions.tfs) > 5 else "named"
+        if row.set_kind in KINDS:
+            yield SetKind(row.set_kind), row.tf, row.mcc - row.mcc_scratch
 
 
 def _start(
-    kind: str,
+    kind: SetKind,
     loaded: LoadedDataset,
     study: Study,
     store: RunStore,
@@ -261,10 +251,10 @@ def _start(
     relations: Relations,
 ) -> tuple[RunSpec, str]:
     """Spec of a kind's multi-model, and why it has its TFs."""
-    if kind == MASKED:
+    if kind is SetKind.MASKED:
         return _masked(loaded, study, store, tf, left_out)
     builder = replace(study.builder(loaded.dataset), rows="complete")
-    if kind == COMPLETE:
+    if kind is SetKind.COMPLETE:
         pretraining = Pretraining(leave_out=left_out)
         num_tfs = len([one for one in loaded.dataset.summaries() if one.added is None])
         wanted = min(50, num_tfs - len(left_out))
@@ -330,7 +320,7 @@ def _ranked(starts: list[Start]) -> list[Start]:
     """Starts in the order of the module's docstring."""
 
     def rank(start: Start) -> tuple[bool, float, int]:
-        finished_masked = start.kind == MASKED and start.is_finished
+        finished_masked = start.kind is SetKind.MASKED and start.is_finished
         gain = start.result.mean_gain if start.result is not None else float("-inf")
         return (not finished_masked, -gain, KINDS.index(start.kind))
 

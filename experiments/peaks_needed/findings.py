@@ -5,22 +5,23 @@ alone, and transfer from several multi-models, of complete rows (the paper's) an
 regions were held back, at random or by chromosome, tells findings apart.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from experiments.peaks_needed.figures import peaks_by_tf
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.finished import FinishedRuns
 from orchestrator.report.gains import mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
-from orchestrator.report.score_bootstrap import SCORES, ends_of, score_draws
-from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval
+from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.report.words import confidence, counted, listed, number
-from orchestrator.spec import RunSpec
+from orchestrator.role import Arm
+from orchestrator.role_names import HELD_BACK_WORDS
 
 EXPERIMENT: Final = "peaks-needed"
 GOOD_MCC: Final = 0.5
@@ -31,11 +32,27 @@ COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
 PRECISION: Final = "average_precision"
-NUM_DRAWS: Final = 400
-"""Of the intervals of average precision: each sorts all test regions."""
+_RANK: Final[dict[Arm, int]] = {"scratch": 0, "motif": 1, "transfer": 2, "multi": 3}
+_NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "motif alone"}
+_WORDS: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "by the motif alone"}
+"""Names of arms in figures, and within a sentence."""
 
-_SCRATCH: Final = "from scratch"
-_MOTIF: Final = "motif alone"
+
+@dataclass(frozen=True, kw_only=True)
+class _Arm:
+    """What is compared: an arm, and by transfer the pre-training set."""
+
+    arm: Arm
+    name: str
+    masked: bool
+    """Whether its multi-model is one of every resolved cell."""
+    num_tfs: int
+    """TFs of its multi-model, most of any replicate."""
+
+    @property
+    def words(self) -> str:
+        """Name within a sentence."""
+        return _WORDS.get(self.arm, f"by {self.name}")
 
 
 def peaks_findings(rows: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> list[Finding]:
@@ -49,21 +66,22 @@ def peaks_findings(rows: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> l
     scored = scored_runs(rows)
     if scored.empty:
         return []
-    masked = {key: _is_masked(runs.specs[key]) for key in rows["key"]}
+    # all regions are as many as there are
+    asked = scored["size"].where(np.isfinite(scored["size"]), scored["num_bound"])
     scored = scored.assign(
-        size=[_size(row) for row in each_row(scored)],
-        held_back=scored["group"].str.partition(", ")[2],
-        arm=[_arm(row) for row in each_row(scored)],
-        masked=scored["key"].map(masked),
+        size=asked.round().astype(int),
+        kind=scored["arm"],
+        arm=[_arm_name(row) for row in each_row(scored)],
     )
-    ways = list(scored.groupby("held_back", sort=True))
+    ways = [(way, scored[scored["held_back"] == way]) for way in HELD_BACK_WORDS]
+    ways = [(way, own) for way, own in ways if not own.empty]
     return [
         _finding(
             own,
             runs,
             boot,
-            heading=(str(way) or "at random") if len(ways) > 1 else "",
-            multi=_multi_task(rows, masked),
+            heading=HELD_BACK_WORDS[way] if len(ways) > 1 else "",
+            multi=_multi_task(rows),
         )
         for way, own in ways
     ]
@@ -74,18 +92,13 @@ def _finding(
 ) -> Finding:
     cell = ["tf", "arm", "size", "replicate"]
     last = latest(scored, cell)
-    is_masked: Mapping[str, bool] = dict(zip(last["arm"], last["masked"], strict=True))
-    num_tfs: dict[str, int] = {}
-    for row in each_row(last):
-        num_tfs[row.arm] = max(num_tfs.get(row.arm, 0), len(row.pretraining_tfs.split()))
-    # of masked multi-models the one of most TFs comes first
-    order = sorted(is_masked, key=lambda arm: (_rank(arm), is_masked[arm], -num_tfs[arm], arm))
+    order = _arms(last)
     table = pd.DataFrame(
         [
             {
                 **dict(zip(cell, names, strict=False)),
                 "num_replicates": len(own),
-                **with_ends(PRECISION, own[PRECISION].mean(), _ends_of_precision(own, runs)),
+                **with_ends(PRECISION, own[PRECISION].mean(), _ends_of_precision(own, runs, boot)),
                 **with_ends("mcc", *mean_mcc(own, runs.calls, boot)),
             }
             for names, own in last.groupby(cell[:-1], sort=True)
@@ -96,14 +109,14 @@ def _finding(
     details = [*_by_arm(reached, order, table["tf"].nunique())]
     numbers: dict[str, float] = {}
     sentences = []
-    for first, second in _comparisons(order, is_masked):
-        said, found = _compare(table, first, second, boot)
+    for first, second in _comparisons(order):
+        said, found = _compare(table, first.name, second.name, boot)
         sentences += said
         numbers |= found
     for row in each_row(means):
         numbers[f"{row.arm}/{row.size}/mean_mcc"] = row.mcc
         numbers[f"{row.arm}/{row.size}/mean_average_precision"] = row.average_precision
-    name = stem(EXPERIMENT, heading)
+    name, names = stem(EXPERIMENT, heading), [arm.name for arm in order]
     return Finding(
         stem=name,
         heading=heading,
@@ -112,14 +125,14 @@ def _finding(
         figures=(
             NamedFigure(
                 stem=name,
-                figure=peaks_by_tf(table, means, order),
+                figure=peaks_by_tf(table, means, names),
                 caption="MCC against the number of bound regions. Bars are 95 % intervals, over "
                 "test regions and replicates, and of the mean over TFs. The dotted line is MCC "
                 f"{GOOD_MCC}.",
             ),
             NamedFigure(
                 stem=f"{name}-average-precision",
-                figure=peaks_by_tf(table, means, order, score=PRECISION),
+                figure=peaks_by_tf(table, means, names, score=PRECISION),
                 caption="Average precision against the number of bound regions, with intervals as "
                 "above. The dotted line is what guessing reaches on balanced regions.",
             ),
@@ -130,11 +143,10 @@ def _finding(
     )
 
 
-def _ends_of_precision(replicates: pd.DataFrame, runs: FinishedRuns) -> Interval:
+def _ends_of_precision(replicates: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> Interval:
     """Interval of the mean average precision over replicates."""
-    own = [runs.predictions(key) for key in replicates["key"]]
-    draws = score_draws({"": own}, num_draws=NUM_DRAWS)[""]
-    return ends_of(draws[:, SCORES.index(PRECISION)])
+    own = [runs.predictions(key) for key in replicates.sort_values("replicate")["key"]]
+    return boot.scores({"": own})[PRECISION].of("")
 
 
 def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
@@ -153,19 +165,31 @@ def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
 
 def _mean_over_tfs(values: Floats, boot: Bootstrap) -> tuple[float, Interval]:
     """Mean of a value per TF, with the interval that drawing the TFs gives."""
-    draws = boot.of_many(np.repeat(values[:, None], boot.num_draws, axis=1))
-    return float(values.mean()), interval(draws)
+    return float(values.mean()), interval(boot.mean_over_tfs(values))
 
 
-def _comparisons(order: list[str], is_masked: Mapping[str, bool]) -> list[tuple[str, str]]:
+def _arms(rows: pd.DataFrame) -> list[_Arm]:
+    """Arms in the order shown; of masked multi-models the one of most TFs comes first."""
+    arms = [
+        _Arm(
+            arm=own["kind"].iloc[0],
+            name=str(name),
+            masked=bool(own["masked"].iloc[0]),
+            num_tfs=max(len(tfs.split()) for tfs in own["pretraining_tfs"]),
+        )
+        for name, own in rows.groupby("arm")
+    ]
+    return sorted(arms, key=lambda one: (_RANK[one.arm], one.masked, -one.num_tfs, one.name))
+
+
+def _comparisons(order: Sequence[_Arm]) -> list[tuple[_Arm, _Arm]]:
     """Arms to compare: masked transfer with the paper's, and with the motif; with scratch else."""
-    transfers = [arm for arm in order if arm not in (_SCRATCH, _MOTIF)]
-    complete = [arm for arm in transfers if not is_masked[arm]]
-    masked = [arm for arm in transfers if is_masked[arm]]
-    others = complete or [arm for arm in (_SCRATCH,) if arm in order]
-    pairs = [(arm, other) for arm in masked for other in others]
-    pairs += [(arm, _MOTIF) for arm in masked if _MOTIF in order]
-    return pairs or [(arm, _SCRATCH) for arm in complete if _SCRATCH in order]
+    scratch = [one for one in order if one.arm == "scratch"]
+    complete = [one for one in order if one.arm == "transfer" and not one.masked]
+    masked = [one for one in order if one.arm == "transfer" and one.masked]
+    pairs = [(one, other) for one in masked for other in complete or scratch]
+    pairs += [(one, motif) for one in masked for motif in order if motif.arm == "motif"]
+    return pairs or [(one, other) for one in complete for other in scratch]
 
 
 def _compare(
@@ -217,40 +241,35 @@ def _crossing(size: Floats, mcc: Floats) -> float:
     return float(np.exp2(np.log2(size[at - 1]) + share * np.log2(size[at] / size[at - 1])))
 
 
-def _by_arm(reached: pd.DataFrame, order: list[str], num_tfs: int) -> list[str]:
+def _by_arm(reached: pd.DataFrame, order: Sequence[_Arm], num_tfs: int) -> list[str]:
     said = []
     for arm in order:
-        own = reached[(reached["arm"] == arm) & reached["regions"].notna()]
+        own = reached[(reached["arm"] == arm.name) & reached["regions"].notna()]
         if own.empty:
-            said.append(f"MCC {GOOD_MCC} is reached {arm_words(arm)} for no TF of {num_tfs}.")
+            said.append(f"MCC {GOOD_MCC} is reached {arm.words} for no TF of {num_tfs}.")
             continue
         each = [f"{row.tf} {row.regions:,.0f}" for row in each_row(own.sort_values("regions"))]
         said.append(
-            f"MCC {GOOD_MCC} is reached {arm_words(arm)} for {len(own)} of "
+            f"MCC {GOOD_MCC} is reached {arm.words} for {len(own)} of "
             f"{counted(num_tfs, 'TF')}; bound regions that it takes: {listed(each)}."
         )
     return said
 
 
-def arm_words(arm: str) -> str:
-    """Name of an arm within a sentence."""
-    return {_SCRATCH: "from scratch", _MOTIF: "by the motif alone"}.get(arm, f"by {arm}")
-
-
-def _multi_task(rows: pd.DataFrame, masked: Mapping[str, bool]) -> list[str]:
+def _multi_task(rows: pd.DataFrame) -> list[str]:
     """Mean average precision of the multi-models themselves, where they share test regions."""
     multi = rows[(rows["arm"] == "multi") & (rows["tf"] == "") & rows["average_precision"].notna()]
     multi = multi.sort_values(["finished_at", "key"])
     said = []
-    for group, own in multi.groupby("group", sort=True):
+    for _, own in multi.groupby("tested_on", sort=True):
         own = latest(own, ["pretraining_set", "replicate"])
-        kinds = {masked[key] for key in own["key"]}
-        if len(kinds) < 2:
+        if own["masked"].nunique() < 2:
             continue
+        where = own["group"].iloc[0]
         means = own.groupby("pretraining_set")["average_precision"].mean().sort_values()
         each = [f"{number(value)} ({name})" for name, value in means.items()]
         said.append(
-            f"Mean average precision of the multi-models themselves {group}, on the same test "
+            f"Mean average precision of the multi-models themselves {where}, on the same test "
             f"regions: {listed(each)}."
         )
     return said
@@ -268,22 +287,7 @@ def _shown(table: pd.DataFrame, reached: pd.DataFrame) -> pd.DataFrame:
     return wide.rename(columns={"tf": "TF"})
 
 
-def _arm(row: Any) -> str:
+def _arm_name(row: Any) -> str:
     if row.arm == "transfer":
         return f"transfer, {row.pretraining_set}"
-    return {"scratch": _SCRATCH, "motif": _MOTIF}.get(row.arm, str(row.arm))
-
-
-def _rank(arm: str) -> int:
-    return {_SCRATCH: 0, _MOTIF: 1}.get(arm, 2)
-
-
-def _size(row: Any) -> int:
-    found = re.match(r"(\d+) bound", row.group)
-    return int(found[1]) if found else round(row.num_bound)
-
-
-def _is_masked(spec: RunSpec) -> bool:
-    """Whether a run is, or starts from, a multi-model of every resolved cell."""
-    own = spec if spec.start is None else spec.start
-    return own.regions.rows == "resolved"
+    return _NAMES.get(row.arm, str(row.arm))

@@ -24,43 +24,39 @@ gets as many steps as the paper's 500 bound regions.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from data.errors import DataError
 from data.schema import Evidence
-from experiments.study.planner import WITH_MOTIF, Draft, PlannedStudy
+from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.pretraining import HELD_BACK, MIN_BOUND, Pretraining
-from experiments.study.scale import size_name
 from experiments.study.study import Study
 from experiments.study.trainings import for_size
 from orchestrator.errors import RunError
+from orchestrator.role import RunRole, SampleSize, SetKind, Variant
+from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
 from orchestrator.spec import RunSpec
 
 NAME: Final = "peaks-needed"
 
-COMPLETE: Final = "complete rows, without the targets"
-MASKED: Final = "masked, without the targets"
-MASKED_HARD: Final = "masked, without the target's modes"
-"""Pre-training sets of the arms by transfer."""
-
-BY_CHROMOSOME: Final = ", by chromosome"
-"""End of a group's name where regions are held back by chromosome."""
+LABELS: Final = {
+    SetKind.COMPLETE: "complete rows, without the targets",
+    SetKind.MASKED: "masked, without the targets",
+    SetKind.MASKED_APART: "masked, without the target's modes",
+}
+"""Names of the pre-training sets of the arms by transfer."""
 
 TARGETS: Final = ("HNF4A", "JUND", "MAX", "SP1", "SPI1")
 """The paper's; further ones are the TFs with most bound regions, each of other binding modes."""
 NUM_TARGETS: Final = 10
 
-ON_COMPLETE: Final = "on complete rows"
-ON_ALL: Final = "on all rows"
-"""Groups of multi-models: what they are tested on."""
-
 
 class _Kind(NamedTuple):
     """A kind of multi-model."""
 
-    name: str
+    kind: SetKind
     pretraining: Pretraining
     targets: tuple[str, ...]
     """Targets that it serves."""
@@ -69,7 +65,7 @@ class _Kind(NamedTuple):
 class _Start(NamedTuple):
     """A multi-model to start from."""
 
-    name: str
+    kind: SetKind
     spec: RunSpec
     targets: tuple[str, ...]
 
@@ -78,11 +74,9 @@ class _Start(NamedTuple):
 class _Cell:
     """A target at a size, in a replicate."""
 
-    tf: str
-    num_bound: int | None
+    role: RunRole
+    size: SampleSize
     seed: int
-    replicate: int
-    group: str
 
 
 def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
@@ -101,24 +95,26 @@ def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
         study = replace(study, sampling=replace(study.sampling, held_back=HELD_BACK))
     draft = Draft(NAME, loaded, study)
     targets = choose_targets(loaded, study)
-    suffix = BY_CHROMOSOME if study.sampling.split == "chromosome" else ""
     for replicate in range(1, study.scale.repeats + 1):
         starts = list(_multi_models(draft, targets, replicate))
         for target in targets:
             mine = [start for start in starts if target in start.targets]
             reasons: list[DataError] = []
-            for size in study.scale.peak_sizes:
-                cell = _Cell(
+            for size in map(SampleSize, study.scale.peak_sizes):
+                role = RunRole(
+                    experiment=NAME,
+                    arm="transfer",
                     tf=target,
-                    num_bound=size,
-                    seed=study.seed + replicate - 1,
                     replicate=replicate,
-                    group=size_name(size) + suffix,
+                    target=target,
+                    size=size,
+                    held_back=study.sampling.split,
                 )
+                cell = _Cell(role=role, size=size, seed=study.seed + replicate - 1)
                 try:
                     _add_size(draft, cell, mine)
                 except DataError as error:
-                    draft.leave_out(f"{target} with {cell.group}", str(error))
+                    draft.leave_out(f"{target} with {group_name(role)}", str(error))
                     reasons.append(error)
             if len(reasons) == len(study.scale.peak_sizes) and target in study.tfs:
                 raise reasons[0]
@@ -156,13 +152,14 @@ def choose_targets(loaded: LoadedDataset, study: Study) -> tuple[str, ...]:
 def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Iterator[_Start]:
     """Add the multi-models of a replicate, and score them on the same regions."""
     kinds = [
-        _Kind(COMPLETE, Pretraining(min_bound=MIN_BOUND, leave_out=targets), targets),
-        _Kind(MASKED, _masked(leave_out=targets), targets),
+        _Kind(SetKind.COMPLETE, Pretraining(min_bound=MIN_BOUND, leave_out=targets), targets),
+        _Kind(SetKind.MASKED, _masked(leave_out=targets), targets),
     ]
     wanted = draft.study.scale.mode_models
     num_groups = len(targets) if wanted is None else min(wanted, len(targets))
     for group in (targets[number::num_groups] for number in range(num_groups)):
-        kinds.append(_Kind(MASKED_HARD, _masked(leave_out=targets, modes_of=group), group))
+        apart = _masked(leave_out=targets, modes_of=group)
+        kinds.append(_Kind(SetKind.MASKED_APART, apart, group))
     complete: RunSpec | None = None
     for kind in kinds:
         study = replace(draft.study, pretraining=kind.pretraining)
@@ -171,19 +168,23 @@ def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Ite
         tfs = study.multi_model_tfs(draft.loaded.dataset)
         builder = replace(draft.builder, rows=kind.pretraining.rows)
         spec = builder.multi(tfs, seed=study.seed + replicate - 1)
-        role: dict[str, Any] = {
-            "tf": "",
-            "target": "+".join(kind.targets) if kind.name == MASKED_HARD else "",
-            "replicate": replicate,
-            "pretraining_set": kind.name,
-        }
-        draft.add(spec, "multi", group=ON_COMPLETE if complete is None else ON_ALL, **role)
+        role = RunRole(
+            experiment=NAME,
+            arm="multi",
+            tf="",
+            replicate=replicate,
+            target="+".join(kind.targets) if kind.kind is SetKind.MASKED_APART else "",
+            set_kind=kind.kind,
+            set_label=LABELS[kind.kind],
+            tested_on=kind.pretraining.rows,
+        )
+        draft.add(spec, role)
         if complete is None:
             complete = spec
         elif set(complete.regions.tfs) <= set(tfs):
             scored = builder.scored_multi(complete.regions, multi=spec)
-            draft.add(scored, "multi", group=ON_COMPLETE, **role)
-        yield _Start(name=kind.name, spec=spec, targets=kind.targets)
+            draft.add(scored, replace(role, tested_on="complete"))
+        yield _Start(kind=kind.kind, spec=spec, targets=kind.targets)
 
 
 def _masked(**left_out: tuple[str, ...]) -> Pretraining:
@@ -192,29 +193,25 @@ def _masked(**left_out: tuple[str, ...]) -> Pretraining:
 
 def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
     """Add the arms of a target at a size."""
+    role, num_bound = cell.role, cell.size.num_bound
     builder = replace(
         draft.builder,
-        trainings=for_size(draft.study.scale.trainings, cell.num_bound),
+        trainings=for_size(draft.study.scale.trainings, num_bound),
         average_strands=True,
     )
-    regions = builder.individual_regions(cell.tf, seed=cell.seed, num_bound=cell.num_bound)
-    role: dict[str, Any] = {
-        "tf": cell.tf,
-        "target": cell.tf,
-        "group": cell.group,
-        "replicate": cell.replicate,
-    }
-    draft.add(builder.scratch(regions), "scratch", **role)
+    regions = builder.individual_regions(role.tf, seed=cell.seed, num_bound=num_bound)
+    scratch = from_scratch(role)
+    draft.add(builder.scratch(regions), scratch)
     motif = None
     try:
-        motif = motif_of(cell.tf)
+        motif = motif_of(role.tf)
     except DataError as error:
-        draft.leave_out(f"the motif of {cell.tf}", str(error))
+        draft.leave_out(f"the motif of {role.tf}", str(error))
     else:
-        draft.add(builder.motif_alone(regions, motif.matrix_id), "motif", **role)
+        draft.add(builder.motif_alone(regions, motif.matrix_id), replace(scratch, arm="motif"))
     for start in starts:
-        tuned = builder.transfer(regions, multi=start.spec)
-        draft.add(tuned, "transfer", pretraining_set=start.name, **role)
-        if motif is not None and start.name == MASKED:
+        plain = replace(role, set_kind=start.kind, set_label=LABELS[start.kind])
+        draft.add(builder.transfer(regions, multi=start.spec), plain)
+        if motif is not None and start.kind is SetKind.MASKED:
             beside = builder.transfer(regions, multi=start.spec, motif=motif)
-            draft.add(beside, "transfer", pretraining_set=start.name + WITH_MOTIF, **role)
+            draft.add(beside, replace(plain, variant=Variant.WITH_MOTIF))

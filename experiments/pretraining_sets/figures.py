@@ -16,7 +16,7 @@ from orchestrator.report.figure_style import (
     VERMILLION,
     error,
     legend,
-    spread,
+    offsets,
     styled,
 )
 from orchestrator.report.pairs import each_row
@@ -100,7 +100,7 @@ def _set_points(
         x = place + shift
         if len(single) > 1:
             axes.plot(
-                x + spread(len(single), 0.08),
+                x + offsets(len(single), 0.08),
                 single["mcc"],
                 linestyle="none",
                 marker=".",

@@ -13,10 +13,11 @@ import pandas as pd
 
 from data.relations.groups import GroupKind
 from experiments.pretraining_sets import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.gains import CallsByKey, difference, mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
-from orchestrator.report.statistics import Bootstrap, Interval
+from orchestrator.report.statistics import Interval
 from orchestrator.report.words import listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)
@@ -38,13 +39,14 @@ def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> lis
         The results table of the experiment, see `orchestrator.finished.FinishedRuns`.
     """
     scored = scored_runs(table)
-    cell = ["tf", "group", "with_target", "replicate"]
+    cell = ["tf", "set_kind", "with_target", "replicate"]
     runs = latest(scored[scored["arm"] == "transfer"], cell)
     scratch = latest(scored[scored["arm"] == "scratch"], ["tf", "replicate"])
     if runs.empty:
         return []
-    groups = set(runs["group"])
-    kinds = [*(kind for kind in KINDS if kind in groups), *sorted(groups - set(KINDS))]
+    runs = runs.assign(group=runs["set_kind"])
+    there = set(runs["set_kind"])
+    kinds = [*(kind for kind in KINDS if kind in there), *sorted(there - set(KINDS))]
     rows, lines = [], []
     for target, of_target in runs.groupby("tf", sort=True):
         own_scratch = scratch[scratch["tf"] == target]

@@ -27,9 +27,10 @@ from data.relations.groups import (
     read_relations,
 )
 from data.schema import Evidence
-from experiments.study.planner import Draft, PlannedStudy
+from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.study import Study
 from orchestrator.errors import RunError
+from orchestrator.role import RunRole, SetKind
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.spec import RegionSpec
 
@@ -60,20 +61,22 @@ def pretraining_sets(loaded: LoadedDataset, study: Study) -> PlannedStudy:
             regions = draft.builder.individual_regions(
                 target, seed=seed, num_bound=study.scale.num_bound
             )
-            role = {"tf": target, "target": target, "replicate": replicate}
+            role = RunRole(
+                experiment=NAME, arm="transfer", tf=target, replicate=replicate, target=target
+            )
             try:
-                draft.add(draft.builder.scratch(regions), "scratch", **role)
+                draft.add(draft.builder.scratch(regions), from_scratch(role))
             except DataError as error:
                 draft.leave_out_or_raise(target, error)
                 continue
             for kind in relations.kinds():
                 for with_target in (False, True):
                     group = _group(draft, kind, target, relations, with_target, seed)
-                    _add_set(draft, group, regions, replicate)
+                    _add_set(draft, group, regions, role)
     return draft.done()
 
 
-def _add_set(draft: Draft, group: Group, regions: RegionSpec, replicate: int) -> None:
+def _add_set(draft: Draft, group: Group, regions: RegionSpec, role: RunRole) -> None:
     """Add the multi-model of a set and the individual model that starts from it."""
     name = f"{group.kind} of {group.target}" + (" with it" if group.with_target else "")
     if not group.tfs:
@@ -81,13 +84,12 @@ def _add_set(draft: Draft, group: Group, regions: RegionSpec, replicate: int) ->
         return
     if group.note:
         draft.remark(name, group.note)
-    role = {
-        "target": group.target,
-        "group": group.kind.value,
-        "with_target": group.with_target,
-        "pretraining_set": "+".join(group.tfs),
-        "replicate": replicate,
-    }
+    role = replace(
+        role,
+        with_target=group.with_target,
+        set_kind=SetKind(group.kind),
+        set_label="+".join(group.tfs),
+    )
     multi = draft.builder.multi(
         tuple(sorted(group.tfs)),  # two kinds may come to the same set
         seed=regions.sampling.seed,
@@ -95,11 +97,11 @@ def _add_set(draft: Draft, group: Group, regions: RegionSpec, replicate: int) ->
         apart_from=regions,
     )
     try:
-        draft.add(multi, "multi", tf="", **role)
+        draft.add(multi, replace(role, arm="multi", tf=""))
     except DataError as error:
         draft.leave_out(name, str(error))
         return
-    draft.add(draft.builder.transfer(regions, multi=multi), "transfer", tf=group.target, **role)
+    draft.add(draft.builder.transfer(regions, multi=multi), role)
 
 
 def _group(

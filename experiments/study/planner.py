@@ -1,7 +1,6 @@
 """What an experiment collects its runs in."""
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
 
 from data.dataset.sampling import Part
 from data.dataset.selection import individual_pools
@@ -10,13 +9,11 @@ from data.motifs.motif import Motif
 from data.own_tf.record import added_motif
 from experiments.study.study import Study
 from orchestrator.backends.cost import RunSize
-from orchestrator.plan import Arm, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import RunRole, SetKind, Variant
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
 from orchestrator.spec import RegionSpec, RunSpec
-
-WITH_MOTIF: Final = ", with the motif"
-"""End of a pre-training set's name where the motif is a term of the individual model's logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +55,8 @@ class Draft:
         self._sizes: dict[str, RunSize] = {}
         self._remarks: dict[str, str] = {}
 
-    def add(self, spec: RunSpec, arm: Arm, **role: Any) -> None:
-        """Add a run; `role` is what `PlannedRun` calls it.
+    def add(self, spec: RunSpec, role: RunRole) -> None:
+        """Add a run; its role gets the experiment and the network from here.
 
         Raises
         ------
@@ -71,9 +68,8 @@ class Draft:
         if spec.training is None:
             train = val = 0
         self._sizes[spec.key] = RunSize(num_train=train, num_val=val, num_test=test)
-        if role.get("pretraining_set") and spec.network.name != "paper":
-            role["pretraining_set"] += f", {spec.network.name}"
-        self._runs.append(PlannedRun(spec=spec, experiment=self._experiment, arm=arm, **role))
+        role = replace(role, experiment=self._experiment, network=spec.network.name)
+        self._runs.append(PlannedRun(spec=spec, role=role))
 
     def leave_out(self, what: str, reason: str) -> None:
         """Note what is not planned, and why; of its replicates the first is noted."""
@@ -112,23 +108,24 @@ class Draft:
             tf, seed=multi.seed, num_bound=num_bound, multi=multi
         )
 
-    def add_pair(
-        self, regions: RegionSpec, *, multi: RunSpec, pretraining_set: str, **role: Any
-    ) -> None:
+    def add_pair(self, regions: RegionSpec, *, multi: RunSpec, role: RunRole) -> None:
         """Add an individual model from scratch and one by transfer, on the same regions.
 
-        If the study wants the motif, a second one by transfer has its term; of a TF without a
-        known motif that is left out, and noted.
+        If the study wants the motif, a second one by transfer has its term; it is left out, and
+        that is noted, for a TF without a known motif.
+
+        Parameters
+        ----------
+        role
+            Of the run by transfer.
         """
-        self.add(self.builder.scratch(regions), "scratch", **role)
-        spec = self.builder.transfer(regions, multi=multi)
-        self.add(spec, "transfer", pretraining_set=pretraining_set, **role)
+        self.add(self.builder.scratch(regions), from_scratch(role))
+        self.add(self.builder.transfer(regions, multi=multi), role)
         if self.study.motif and multi.regions.rows == "resolved":
             motif = self.motif(regions.tfs[0])
             if motif is not None:
                 beside = self.builder.transfer(regions, multi=multi, motif=motif)
-                set_name = pretraining_set + WITH_MOTIF
-                self.add(beside, "transfer", pretraining_set=set_name, **role)
+                self.add(beside, replace(role, variant=Variant.WITH_MOTIF))
 
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""
@@ -143,3 +140,21 @@ class Draft:
         return PlannedStudy(
             runs=tuple(self._runs), sizes=self._sizes, remarks=tuple(self._remarks.values())
         )
+
+
+def multi_role(study: Study, tfs: tuple[str, ...], replicate: int) -> RunRole:
+    """Role of the training of the study's multi-model on some TFs."""
+    kind = SetKind.NAMED if isinstance(study.pretrain_tfs, tuple) else SetKind.COMPLETE
+    return RunRole(
+        experiment="",
+        arm="multi",
+        tf="",
+        replicate=replicate,
+        set_kind=SetKind.MASKED if study.pretraining.rows == "resolved" else kind,
+        set_label=study.set_name(tfs),
+    )
+
+
+def from_scratch(role: RunRole) -> RunRole:
+    """Role of the run from scratch beside a run by transfer."""
+    return replace(role, arm="scratch", set_kind=SetKind.NONE, set_label="", with_target=False)

@@ -59,10 +59,3 @@ SCALES: Final[Mapping[str, Scale]] = {
     ),
 }
 """`laptop` takes a night on two cores with the paper's TFs on nine chromosomes."""
-
-
-def size_name(num_bound: int | None, *, at_most: bool = False) -> str:
-    """Name of a number of regions for tags and tables."""
-    if num_bound is None:
-        return "all regions"
-    return f"at most {num_bound} bound" if at_most else f"{num_bound} bound"

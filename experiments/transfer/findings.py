@@ -1,8 +1,7 @@
 """What the runs of `transfer` say: how many TFs transfer helps, and by how much (Fig. 1A)."""
 
-import numpy as np
-
 from experiments.transfer import figures
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
     NamedFigure,
@@ -13,15 +12,16 @@ from orchestrator.report.findings import (
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.pairs import Pairs
-from orchestrator.report.statistics import Bootstrap, Spearman, interval, spearman
+from orchestrator.report.statistics import Spearman, spearman
 from orchestrator.report.words import confidence, counted, listed, number, p_value
 
 
 def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
     """Fig. 1A: the arms per TF, and gain against the number of bound regions."""
-    variants = list(pairs.table.groupby(["pretraining_set", "group"], sort=True))
+    cell = ["pretraining_set", "size", "group"]
+    variants = list(pairs.table.groupby(cell, sort=True, dropna=False))
     found = []
-    for (set_name, group), rows in variants:
+    for (set_name, _, group), rows in variants:
         of_tfs = gains(rows, ["tf"], calls, boot)
         heading = f"{set_name}, {group}" if len(variants) > 1 else ""
         found.append(_transfer(of_tfs, heading, boot))
@@ -31,7 +31,7 @@ def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[
 def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
     name = stem("transfer", heading)
     values = of_tfs.values
-    median, ends = float(np.median(values)), interval(boot.of_many(of_tfs.draws, np.median))
+    median, ends = of_tfs.median(boot)
     related = spearman(of_tfs.table["num_bound"], values)
     numbers = {
         "num_tfs": len(values),

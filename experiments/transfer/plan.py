@@ -5,12 +5,13 @@ on the very same regions, of which the multi-model has seen none; and where the 
 knows the TF, the multi-model itself on the same test regions.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from data.errors import DataError
-from experiments.study.planner import Draft, PlannedStudy
-from experiments.study.scale import size_name
+from experiments.study.planner import Draft, PlannedStudy, multi_role
 from experiments.study.study import Study
+from orchestrator.role import SampleSize
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
 NAME: Final = "transfer"
@@ -29,21 +30,20 @@ def transfer(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     draft = Draft(NAME, loaded, study)
     scale = study.scale
     pretrain_tfs = study.multi_model_tfs(loaded.dataset)
-    set_name = study.set_name(pretrain_tfs)
+    size = SampleSize(scale.transfer_bound, scale.at_most)
     for replicate in range(1, scale.replicates + 1):
         seed = study.seed + replicate - 1
         multi = draft.builder.multi(pretrain_tfs, seed=seed)
-        group = size_name(scale.transfer_bound, at_most=scale.at_most)
-        draft.add(multi, "multi", tf="", replicate=replicate, group=group, pretraining_set=set_name)
+        of_multi = replace(multi_role(study, pretrain_tfs, replicate), size=size)
+        draft.add(multi, of_multi)
         for tf in study.tfs or pretrain_tfs:
             regions = draft.transfer_regions(tf, multi=multi)
-            role = {"tf": tf, "replicate": replicate, "group": group}
             try:
-                draft.add_pair(regions, multi=multi, pretraining_set=set_name, **role)
+                draft.add_pair(regions, multi=multi, role=replace(of_multi, arm="transfer", tf=tf))
             except DataError as error:
                 draft.leave_out_or_raise(tf, error)
                 continue
             if tf in pretrain_tfs:
                 scored = draft.builder.scored_multi(regions, multi=multi)
-                draft.add(scored, "multi", pretraining_set=set_name, **role)
+                draft.add(scored, replace(of_multi, tf=tf))
     return draft.done()

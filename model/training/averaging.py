@@ -1,9 +1,9 @@
 """Weights averaged over the steps of a training.
 
-The average forgets: a step's weights count for `decay` times as much after each further one
-(Polyak and Juditsky 1992; in this form Tan and Le 2019, arXiv:1905.11946). In the first steps it
-forgets faster, or the random weights of the start would stay in it. Batch norm's statistics are
-averaged with the weights that they belong to.
+The average is exponential: with each further step the contribution of earlier weights is multiplied
+by `decay` (Polyak and Juditsky 1992; in this form Tan and Le 2019, arXiv:1905.11946). In the first
+steps the decay is smaller, so that the random initial weights do not remain in the average. Batch
+norm's running statistics are averaged with the weights.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ class AveragedWeights:
     Parameters
     ----------
     network
-        Whose weights change in place.
+        Network whose weights change in place.
     decay
-        0 to 1; 0 takes the weights as they are.
+        From 0 to below 1; 0 takes no average.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.num_steps = 0
         self._decay = decay
         live = {name: tensor.detach() for name, tensor in network.state_dict().items()}
-        # counts, such as that of batch norm's batches, are not averaged
+        # counts, such as batch norm's number of batches, are not averaged
         self._live = {name: tensor for name, tensor in live.items() if tensor.is_floating_point()}
         self.tensors: dict[str, Tensor] = {}
         if decay:
@@ -36,7 +36,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def add(self) -> None:
-        """Take note of a step."""
+        """Add the weights after a step to the average."""
         if not self._decay:
             return
         self.num_steps += 1

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from model.encoding import OneHotEncoder, check_sequences, reverse_complement, to_tensor
 from model.errors import ModelError
 from model.labels import Labels, check_labels, resolved_cells
-from model.training.data_parallel import ALONE, OneProcess
+from model.training.data_parallel import ALONE, Parallel
 
 Strands = Literal["both", "random", "forward"]
 
@@ -48,7 +48,7 @@ class Examples:
         check_labels(self.labels)
 
     def and_also(self, others: "Examples") -> "Examples":
-        """These examples and others of the same TFs."""
+        """Concatenate these examples and others of the same TFs."""
         return Examples(
             sequences=np.concatenate([self.sequences, others.sequences]),
             labels=np.concatenate([self.labels, others.labels]),
@@ -80,9 +80,10 @@ def mean_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def batch_bounds(num_examples: int, batch_size: int) -> list[tuple[int, int]]:
-    """Bounds of the batches of an epoch; every example is in one.
+    """Give the bounds of the batches of an epoch; every example is in one batch.
 
-    A last batch of one example, for which batch norm has no variance, joins the batch before.
+    If the last batch had a single example, for which batch norm has no variance, that example is
+    added to the batch before it.
     """
     starts = list(range(0, num_examples, batch_size))
     if len(starts) > 1 and num_examples - starts[-1] == 1:
@@ -98,16 +99,16 @@ class Batches:
     examples
         Sequences and labels.
     role
-        What they are for, named in errors.
+        What the examples are for, named in errors.
     batch_size
-        Examples a batch.
+        Examples in a batch.
     strands
         `both` has every reverse complement as a further example, `random` draws one strand of
         each example for each epoch, `forward` has no reverse complements.
     device
         Where the batches are wanted.
     parallel
-        This process' part where several compute the losses together.
+        This process's part where several compute the losses together; by default it is alone.
 
     Raises
     ------
@@ -123,7 +124,7 @@ class Batches:
         batch_size: int,
         strands: Strands,
         device: torch.device,
-        parallel: OneProcess = ALONE,
+        parallel: Parallel = ALONE,
     ) -> None:
         if len(examples.sequences) == 0:
             raise ModelError(f"there are no {role} examples; give more regions")
@@ -155,13 +156,14 @@ class Batches:
         return rows.to(self.device)
 
     def inputs_and_labels(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """One-hot inputs (B, 4, L) and labels (B, T) of the rows, int64 (B,)."""
+        """Give the one-hot inputs (B, 4, L) and labels (B, T) of some rows, int64 (B,)."""
         return self._encode(self._sequences.index_select(0, rows)), self._labels_of(rows)
 
     def loss(self, network: nn.Module, rows: Tensor) -> tuple[Tensor, Tensor | int]:
-        """Mean loss of a batch and the number of cells that it is the mean of.
+        """Compute the mean loss of a batch, and the number of cells that it is the mean over.
 
-        Where several processes compute it, this one's part of the mean: the parts add up to it.
+        Where several processes compute it, this process gives its part of the mean; the parts add
+        up to the mean.
         """
         mine = self.parallel.slice_of(rows)
         inputs, labels = self.inputs_and_labels(mine)

@@ -23,39 +23,43 @@ class TrainingConfig:
     lr: float
     """Learning rate of Adam. Paper: 0.003; 0.0003 after transfer."""
     batch_size: int = 100
-    """Examples a step. Paper: 100."""
+    """Examples in a step. Paper: 100."""
     max_epochs: int = 10
-    """Epochs at most. Paper: 15 for multi-models, 10 for individual models."""
+    """Highest number of epochs. Paper: 15 for multi-models, 10 for individual models."""
     patience: int | None = None
-    """Stop after so many epochs in a row without a better validation loss; None: never."""
+    """Early stopping after this many epochs in a row without a better validation loss; None never
+    stops early."""
     frozen: tuple[str, ...] = field(default=(), metadata={"late": True})
-    """Layers that stay as they are, such as `conv1`: weights and batch-norm statistics, and no
-    dropout in them. The authors' scripts freeze the weights only. Paper: none."""
+    """Layers that stay as they are, such as `conv1`: their weights and batch-norm statistics do not
+    change, and they have no dropout. The authors' scripts freeze the weights only. Paper: none."""
     both_strands: bool = True
-    """Train and validate on the reverse complements as well. Paper: yes."""
+    """Whether to train and validate on the reverse complements as well. Paper: yes."""
     weight_decay: float = 0.0
     """L2 penalty of Adam. Paper: 0."""
     keep: Keep = field(default="best", metadata={"late": True})
-    """Which epoch's weights are kept: those of the best validation loss (paper) or the last."""
+    """Which epoch's weights are kept: that of the best validation loss (paper) or the last one."""
 
     precision: Precision = field(default="float32", metadata={"late": True})
-    """Of the products of training and validation; weights, losses and predictions are float32.
-    bfloat16 trains 1.7 times as fast with AVX-512 BF16, 1.8 with AMX. Paper: float32."""
+    """Precision of the products in training and validation; weights, losses and predictions are
+    float32. bfloat16 trains 1.7 times as fast with AVX-512 BF16, 1.8 with AMX. Paper: float32."""
     random_strand: bool = field(default=False, metadata={"late": True})
-    """In place of both strands in each epoch, one of them, drawn for each example and epoch."""
+    """Whether each epoch reads one strand of an example, drawn at random, instead of both. Paper:
+    no."""
     min_steps: int = field(default=0, metadata={"late": True})
-    """Steps at least: with few examples more epochs are trained until there were so many."""
+    """Lowest number of steps: with few examples, more than `max_epochs` epochs are trained until
+    this number is reached. Paper: 0, no such limit."""
 
     averaging: float = field(default=0.0, metadata={"late": True})
-    """Decay of the average of the weights over the steps, which is validated and kept in place of
+    """Decay of the average of the weights over the steps, which is validated and kept instead of
     the weights themselves (`model.training.averaging`); 0 takes no average. Paper: none."""
     probe: float | None = field(default=None, metadata={"late": True})
-    """Inverse strength of the penalty with which the output layer is fitted, by logistic
-    regression on the hidden layers as they are, before any epoch is trained
-    (`model.training.probe`); None fits none. With `max_epochs=0` that is all there is to train, and
-    since no epoch is to be chosen the validation regions are learnt from too. Paper: none."""
+    """Inverse strength of the penalty of a logistic regression that fits the output layer to the
+    unchanged hidden layers before the first epoch (`model.training.probe`); None fits none. With
+    `max_epochs=0` only this is trained, and the validation regions are learnt from too, since no
+    epoch has to be chosen. Paper: none."""
     fixed_norm: bool = field(default=False, metadata={"late": True})
-    """Batch norm keeps the statistics of the start: those of a few regions are noise. Paper: no."""
+    """Whether batch norm keeps its initial statistics, since those of a few regions are noisy.
+    Paper: no."""
 
     def __post_init__(self) -> None:
         if isinstance(self.frozen, str):
@@ -105,7 +109,7 @@ class TrainingConfig:
         return self.probe is not None and self.max_epochs == 0
 
     def num_epochs(self, num_steps: int) -> int:
-        """Epochs at most, of so many steps each."""
+        """Give the highest number of epochs, if each has a number of steps."""
         if self.max_epochs == 0:
             return 0
         return max(self.max_epochs, math.ceil(self.min_steps / num_steps))

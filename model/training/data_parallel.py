@@ -1,8 +1,7 @@
 """One network trained by several processes, each on its slice of every batch.
 
-All processes go through `model.training.loop.train` with the same network, examples, config and
-seed, in a process group of `torch.distributed`, and compute what one process computes, to float
-tolerance:
+All processes call `model.training.loop.train` with the same network, examples, config and seed, in
+a process group of `torch.distributed`, and compute what one process computes, to float tolerance:
 
 - a batch is split into as many slices as there are processes, in the order of its rows;
 - the loss is the mean over the resolved cells of the whole batch, and its gradients are summed;
@@ -12,17 +11,19 @@ tolerance:
   that one process draws from, and uses its slice of them;
 - losses are summed over the processes, so that all choose the same epoch and stop after the same.
 
-The processes hold equal weights at all times and never send them. From one process they differ by
-rounding, as one process on two threads differs from itself on one; a ReLU or a maximum that
-rounding decides makes more of it, as does Adam where a gradient is zero but for rounding.
+The processes hold equal weights at all times and never send them. Their weights differ from those
+of one process by rounding, as those of one process on two threads differ from those on one. The
+difference grows where rounding decides a ReLU or a maximum, and in Adam where a gradient is zero
+except for rounding.
 
 Legend: B batch, F filters or units, N processes.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
@@ -38,41 +39,69 @@ _LARGE_WEIGHT: Final = 100_000
 _BatchNormLayer = nn.BatchNorm1d | nn.BatchNorm2d
 
 
-class OneProcess:
-    """A training by this process alone: its slice is the whole batch."""
+class Parallel(ABC):
+    """A process's part in a training, by itself or together with others."""
 
-    rank: int = 0
-    """Which of the processes this is, from 0 on."""
+    rank: int
+    """Which of the processes this is, counted from 0."""
 
+    @abstractmethod
     def slice_of(self, rows: Tensor) -> Tensor:
         """Rows that this process computes on, of the rows of a batch, shape (B,)."""
-        return rows
 
+    @abstractmethod
     def joined(self, network: nn.Module) -> AbstractContextManager[None]:
         """Let the network's layers look at whole batches, for the length of a block."""
-        return nullcontext()
 
+    @abstractmethod
     def from_first(self, content: bytes) -> bytes:
         """Give what the first process has, so that all of them decide alike."""
-        return content
 
+    @abstractmethod
     def add_up(self, *tensors: Tensor) -> None:
         """Replace tensors by their sums over the processes."""
 
+    @abstractmethod
     def add_up_gradients(self, weights: Iterable[nn.Parameter]) -> None:
         """Replace the gradients of a network's weights by their sums over the processes."""
+
+
+@final
+class OneProcess(Parallel):
+    """A training by this process alone: its slice is the whole batch."""
+
+    rank = 0
+
+    def slice_of(self, rows: Tensor) -> Tensor:
+        """Give all rows."""
+        return rows
+
+    def joined(self, network: nn.Module) -> AbstractContextManager[None]:
+        """Leave the layers as they are."""
+        return nullcontext()
+
+    def from_first(self, content: bytes) -> bytes:
+        """Give the content back."""
+        return content
+
+    def add_up(self, *tensors: Tensor) -> None:
+        """Leave the tensors as they are."""
+
+    def add_up_gradients(self, weights: Iterable[nn.Parameter]) -> None:
+        """Leave the gradients as they are."""
 
 
 ALONE: Final = OneProcess()
 
 
-class DataParallel(OneProcess):
-    """A process' part in a training by all processes of a group.
+@final
+class DataParallel(Parallel):
+    """A process's part in a training by all processes of a group.
 
     Parameters
     ----------
     group
-        A process group that is ready; the default one if None.
+        A process group that is initialized; None takes torch's default group.
     """
 
     def __init__(self, group: dist.ProcessGroup | None = None) -> None:
@@ -129,7 +158,7 @@ class DataParallel(OneProcess):
         """
         first = dist.get_process_group_ranks(self._group)[0]
         size = torch.tensor([len(content)])
-        with _telling_of_losses():
+        with _lost_processes_named():
             dist.broadcast(size, first, group=self._group)
             sent = torch.empty(int(size), dtype=torch.uint8)
             if self.rank == 0:
@@ -147,7 +176,7 @@ class DataParallel(OneProcess):
             Another process has died or given up, so that training cannot go on.
         """
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        with _telling_of_losses():
+        with _lost_processes_named():
             dist.all_reduce(flat, group=self._group)
         sizes = [tensor.numel() for tensor in tensors]
         for tensor, total in zip(tensors, flat.split(sizes), strict=True):
@@ -164,7 +193,7 @@ class DataParallel(OneProcess):
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         sent = {id(gradient) for gradient, _ in self._sent}
         self.add_up(*(gradient for gradient in gradients if id(gradient) not in sent))
-        with _telling_of_losses():
+        with _lost_processes_named():
             for _, work in self._sent:
                 work.wait()
         self._sent.clear()
@@ -172,7 +201,7 @@ class DataParallel(OneProcess):
     def _send(self, weight: Tensor) -> None:
         """Start to add up the gradient of a weight while those before it are computed."""
         if weight.grad is not None and weight.grad.is_contiguous():
-            with _telling_of_losses():
+            with _lost_processes_named():
                 work = dist.all_reduce(weight.grad, group=self._group, async_op=True)
             self._sent.append((weight.grad, work))
 
@@ -220,7 +249,7 @@ class DataParallel(OneProcess):
         if len(inputs):
             mine = torch.stack(torch.batch_norm_update_stats(inputs, mine[0], mine[1], 0.0))
         gathered = [torch.empty_like(mine) for _ in range(self.num_processes)]
-        with _telling_of_losses():
+        with _lost_processes_named():
             dist.all_gather(gathered, mine, group=self._group)
         means, variances = torch.stack(gathered, dim=1)
         sizes = torch.tensor(self._bounds, dtype=mine.dtype, device=mine.device).diff()
@@ -231,7 +260,7 @@ class DataParallel(OneProcess):
 
 
 @contextmanager
-def _telling_of_losses() -> Iterator[None]:
+def _lost_processes_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo's, of a connection that was closed or timed out

@@ -1,17 +1,17 @@
-"""Training and prediction on packed examples.
+"""Training on packed examples: epochs, validation, early stopping and the weights that are kept.
 
 Examples are packed sequences (`model.encoding`) and labels (`model.labels`): bound, unbound or
-unresolved. The loss is the mean binary cross-entropy of logits over the resolved cells of a batch;
-over an epoch, the mean over all of its cells. With both strands an epoch trains on every example
-and its reverse complement, 2n examples shuffled together; the validation set is doubled alike.
-Prediction reads the forward strand only (Novakovsky et al. 2021, Methods). With one strand drawn
-at random for each example and epoch, an epoch is half as long and validation reads the forward one.
+unresolved. The loss is the mean binary cross-entropy of the logits over the resolved cells of a
+batch; over an epoch, the mean over all of its cells. With both strands an epoch trains on every
+example and its reverse complement, 2n examples shuffled together, and the validation set is doubled
+in the same way (Novakovsky et al. 2021, Methods). With one strand drawn at random for each example
+and epoch, an epoch is half as long and validation reads the forward strand.
 
-Same network, examples, config and seed: bitwise the same weights on a CPU with one thread. On a
-GPU cuDNN is held to deterministic algorithms and to products of whole float32 (its default, TF32,
-has 10 bits of mantissa), which makes a rerun agree to float tolerance; the same bits are not
-promised. Dropout draws its masks on the GPU, so that a CPU's training is another sample of the same
-distribution, as one of another seed is.
+The same network, examples, config and seed give bitwise the same weights on a CPU with one thread.
+On a GPU, cuDNN is restricted to deterministic algorithms and full float32 products (its default,
+TF32, has 10 bits of mantissa): a rerun agrees to float tolerance, but not necessarily bit by bit.
+Dropout draws its masks on the GPU, so a training there is another sample of the same distribution
+as a training on a CPU, as if its seed were another.
 
 Legend: B batch, L base pairs, n examples, T TFs.
 """
@@ -21,19 +21,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import nn
 
 from model.device import borrowed
 from model.errors import ModelError
-from model.prediction import predict
 from model.seeds import seeded, stream_seed
-from model.training.averaging import AveragedWeights
 from model.training.batches import Batches, Examples
 from model.training.config import Keep, Precision, TrainingConfig
-from model.training.data_parallel import ALONE, OneProcess
+from model.training.data_parallel import ALONE, Parallel
 from model.training.probe import fit_motif_term, fit_output_layer
 from model.training.state import Epoch, StateFile, TrainingState
 
@@ -41,32 +39,54 @@ __all__ = [
     "Epoch",
     "Examples",
     "Keep",
+    "OnEpoch",
     "Precision",
     "StateFile",
     "TrainingConfig",
+    "TrainingContext",
     "TrainingResult",
     "make_optimizer",
-    "predict",
     "train",
     "validation_loss",
 ]
 
 EVAL_BATCH: Final = 500
-"""Examples of a validation batch."""
+"""Examples in a validation batch."""
+
+OnEpoch = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingContext:
+    """Where a training happens, and what it keeps and reports on the way."""
+
+    device: torch.device | str = "cpu"
+    """Where to train; the examples go there packed."""
+    parallel: Parallel = ALONE
+    """This process's part where several train the network together, each calling `train` with the
+    same arguments (`model.training.data_parallel`). By default this process trains alone."""
+    on_epoch: OnEpoch | None = None
+    """Called after each epoch; an exception that it raises ends the training."""
+    state_file: StateFile | None = None
+    """Checkpoint from which an interrupted training resumes, and to which it is written between
+    epochs; the caller removes it. None keeps none."""
+
+
+_ALONE_ON_CPU: Final = TrainingContext()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a training came to."""
+    """How a training went, and which of its weights the network now has."""
 
     history: tuple[Epoch, ...]
-    """Epochs in order, those after the one kept too."""
+    """All epochs in order, including those after the one whose weights are kept."""
     best_epoch: int
     """Epoch whose weights the network has; 0 if none was trained."""
     best_val_loss: float
     """Validation loss of these weights."""
     seconds: float
-    """Wall time."""
+    """Wall time, including that of the epochs before a training was resumed."""
 
 
 def train(
@@ -76,10 +96,7 @@ def train(
     config: TrainingConfig,
     *,
     seed: int,
-    device: torch.device | str = "cpu",
-    on_epoch: Callable[[Epoch], None] | None = None,
-    parallel: OneProcess = ALONE,
-    state_file: StateFile | None = None,
+    context: TrainingContext = _ALONE_ON_CPU,
 ) -> TrainingResult:
     """Train a network in place and leave it with the weights that `config.keep` names.
 
@@ -91,21 +108,13 @@ def train(
     network
         Takes (B, 4, L), returns logits (B, T).
     train, val
-        Examples to learn from and to choose the epoch by.
+        Examples to learn from, and to choose the epoch by.
     config
-        With `max_epochs=0` nothing is trained, and `best_val_loss` is that of the weights given.
+        With `max_epochs=0` no epoch is trained, and `best_val_loss` is that of the weights given.
     seed
-        Of shuffling and dropout; 0 or more.
-    device
-        Where to train; examples go there packed.
-    on_epoch
-        Called after each epoch; what it raises ends the training.
-    parallel
-        This process' part where several train the network together, each calling this function
-        with the same arguments (`model.training.data_parallel`).
-    state_file
-        Where the state is kept after epochs, and gone on from if it is there; the caller removes
-        it. None keeps none.
+        Seed of shuffling and dropout, 0 or more.
+    context
+        Device, processes, callback and checkpoint; by default this process trains alone on the CPU.
 
     Raises
     ------
@@ -114,18 +123,10 @@ def train(
         frozen does not exist, or all are frozen.
     """
     began = time.perf_counter()
-    device = torch.device(device)
+    device = torch.device(context.device)
     frozen = _layers(network, config.frozen)
-    still = frozen if not config.fixed_norm else (*frozen, *_norms(network))
-    learning = Batches(
-        train,
-        "training",
-        batch_size=config.batch_size,
-        strands=config.train_strands,
-        device=device,
-        parallel=parallel,
-    )
-    validating = _validation_batches(val, config, device, parallel)
+    learning = _batches(train, "training", config, context)
+    validating = _batches(val, "validation", config, context)
     if len(learning) < 2:
         raise ModelError(
             f"{len(learning)} training example; batch norm needs 2 or more, give more regions"
@@ -134,7 +135,7 @@ def train(
         borrowed(network, device),
         _without_gradients(frozen),
         seeded(seed, "dropout", device),
-        parallel.joined(network),
+        context.parallel.joined(network),
     ):
         if config.probe is not None:
             known = train.and_also(val) if config.learns_from_val else train
@@ -143,47 +144,116 @@ def train(
             fit_motif_term(network, train, device=device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
-            return TrainingResult(
-                history=(),
-                best_epoch=0,
-                best_val_loss=loss,
-                seconds=time.perf_counter() - began,
-            )
-        optimizer = make_optimizer(network, config)
-        shuffling = torch.Generator().manual_seed(stream_seed(seed, "shuffling"))
-        state = TrainingState(network, optimizer, shuffling, device, config)
-        if state_file is not None:
-            # by one process for all: a leftover of a killed command may still write states
-            state.restore(parallel.from_first(state_file.read() if parallel.rank == 0 else b""))
-        earlier = sum(epoch.seconds for epoch in state.history)
-        while not _is_over(state, config, len(learning.bounds)):
-            epoch_began = time.perf_counter()
-            number = len(state.history) + 1
-            train_loss = _train_epoch(
-                network, still, optimizer, learning, shuffling, state.averaged, config.precision
-            )
-            _check_finite(train_loss, "training", number, config)
-            with state.averaged.in_place():
-                val_loss = _validation_loss(network, validating, config.precision)
-                _check_finite(val_loss, "validation", number, config)
-                epoch = Epoch(
-                    epoch=number,
-                    train_loss=train_loss,
-                    val_loss=val_loss,
-                    seconds=time.perf_counter() - epoch_began,
-                )
-                state.add(epoch)
-            if state_file is not None and parallel.rank == 0:
-                state.write(state_file)
-            if on_epoch is not None:
-                on_epoch(epoch)
-        state.kept.restore()
+            seconds = time.perf_counter() - began
+            return TrainingResult(history=(), best_epoch=0, best_val_loss=loss, seconds=seconds)
+        training = _Training(network, learning, validating, config, seed, context)
+        earlier = sum(epoch.seconds for epoch in training.state.history)
+        training.run()
     return TrainingResult(
-        history=tuple(state.history),
-        best_epoch=state.kept.epoch,
-        best_val_loss=state.kept.loss,
+        history=tuple(training.state.history),
+        best_epoch=training.state.kept.epoch,
+        best_val_loss=training.state.kept.loss,
         seconds=earlier + time.perf_counter() - began,
     )
+
+
+class _Training:
+    """The epochs of a training: the network, its batches, and the state that epochs change.
+
+    The state is that of the context's checkpoint, where there is one that fits.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        learning: Batches,
+        validating: Batches,
+        config: TrainingConfig,
+        seed: int,
+        context: TrainingContext,
+    ) -> None:
+        self._network = network
+        self._learning = learning
+        self._validating = validating
+        self._config = config
+        self._context = context
+        self._in_eval = _layers(network, config.frozen)
+        if config.fixed_norm:
+            self._in_eval += _norms(network)
+        self._optimizer = make_optimizer(network, config)
+        self._shuffling = torch.Generator().manual_seed(stream_seed(seed, "shuffling"))
+        self.state = TrainingState(
+            network, self._optimizer, self._shuffling, learning.device, config
+        )
+        parallel, file = context.parallel, context.state_file
+        if file is not None:
+            # the first process reads it for all: a worker of a killed command, which still runs,
+            # may write another one in between
+            self.state.restore(parallel.from_first(file.read() if parallel.rank == 0 else b""))
+
+    def run(self) -> None:
+        """Train all epochs that are left, then give the network the weights that are kept."""
+        while not self._is_over():
+            epoch = self._epoch()
+            if self._context.state_file is not None and self._context.parallel.rank == 0:
+                self.state.write(self._context.state_file)
+            if self._context.on_epoch is not None:
+                self._context.on_epoch(epoch)
+        self.state.kept.restore()
+
+    def _is_over(self) -> bool:
+        """Whether there were enough epochs, or early stopping ends the training."""
+        if len(self.state.history) >= self._config.num_epochs(len(self._learning.bounds)):
+            return True
+        patience = self._config.patience
+        return patience is not None and self.state.epochs_without_gain() >= patience
+
+    def _epoch(self) -> Epoch:
+        """Train and validate one epoch, and add it to the state."""
+        began = time.perf_counter()
+        number = len(self.state.history) + 1
+        train_loss = self.train_epoch()
+        self._check_finite(train_loss, "training", number)
+        with self.state.averaged.in_place():
+            val_loss = _validation_loss(self._network, self._validating, self._config.precision)
+            self._check_finite(val_loss, "validation", number)
+            epoch = Epoch(
+                epoch=number,
+                train_loss=train_loss,
+                val_loss=val_loss,
+                seconds=time.perf_counter() - began,
+            )
+            self.state.add(epoch)
+        return epoch
+
+    def train_epoch(self) -> float:
+        """Take a step for each batch of the shuffled examples; their mean loss."""
+        batches = self._learning
+        self._network.train()
+        for layer in self._in_eval:
+            layer.eval()  # in train mode batch norm would update its running statistics
+        order = batches.shuffled(self._shuffling)
+        # sums stay tensors: reading a number at each step would wait for the device
+        total, count = torch.zeros(2, dtype=torch.float64, device=batches.device)
+        for start, stop in batches.bounds:
+            with _products_in(self._config.precision, batches.device):
+                loss, cells = batches.loss(self._network, order[start:stop])
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            batches.parallel.add_up_gradients(self._network.parameters())
+            self._optimizer.step()
+            self.state.averaged.add()
+            total += loss.detach() * cells
+            count += cells
+        batches.parallel.add_up(total)
+        return float(total / count)
+
+    def _check_finite(self, loss: float, role: str, epoch: int) -> None:
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"epoch {epoch}: the {role} loss is {loss} at lr {self._config.lr}; give a lower "
+                "lr, and finite starting weights"
+            )
 
 
 def validation_loss(
@@ -193,23 +263,24 @@ def validation_loss(
     *,
     device: torch.device | str = "cpu",
 ) -> float:
-    """Mean loss over the resolved cells of some examples, of the weights as they are.
+    """Mean loss over the resolved cells of some examples, with the weights as they are.
 
     The network's device and mode are given back as found.
 
     Parameters
     ----------
     config
-        Says which strands are read, and the precision.
+        Names the strands that are read, and the precision.
+    device
+        Where to compute; the CPU by default.
 
     Raises
     ------
     ModelError
         There are no examples, or none of their labels is resolved.
     """
-    device = torch.device(device)
-    batches = _validation_batches(examples, config, device, ALONE)
-    with borrowed(network, device):
+    batches = _batches(examples, "validation", config, TrainingContext(device=device))
+    with borrowed(network, batches.device):
         return _validation_loss(network, batches, config.precision)
 
 
@@ -227,14 +298,8 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
     return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
-def _is_over(state: TrainingState, config: TrainingConfig, num_steps: int) -> bool:
-    if len(state.history) >= config.num_epochs(num_steps):
-        return True
-    return config.patience is not None and state.epochs_without_gain() >= config.patience
-
-
 def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:
-    """Top-level layers by name."""
+    """Find top-level layers by name."""
     layers = dict(network.named_children())
     for name in names:
         if name not in layers:
@@ -244,51 +309,24 @@ def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]
 
 
 def _norms(network: nn.Module) -> tuple[nn.Module, ...]:
-    """Batch norms of a network."""
+    """Find the batch-norm layers of a network."""
     kinds = nn.BatchNorm1d | nn.BatchNorm2d
     return tuple(module for module in network.modules() if isinstance(module, kinds))
 
 
-def _train_epoch(
-    network: nn.Module,
-    still: tuple[nn.Module, ...],
-    optimizer: torch.optim.Optimizer,
-    batches: Batches,
-    shuffling: torch.Generator,
-    averaged: AveragedWeights,
-    precision: Precision,
-) -> float:
-    """One pass over the shuffled examples; their mean loss."""
-    network.train()
-    for layer in still:
-        layer.eval()  # or batch norm would go on averaging what passes through
-    order = batches.shuffled(shuffling)
-    # sums stay tensors: reading a number at each step would wait for the device
-    total, count = torch.zeros(2, dtype=torch.float64, device=batches.device)
-    for start, stop in batches.bounds:
-        with _products_in(precision, batches.device):
-            loss, cells = batches.loss(network, order[start:stop])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        batches.parallel.add_up_gradients(network.parameters())
-        optimizer.step()
-        averaged.add()
-        total += loss.detach() * cells
-        count += cells
-    batches.parallel.add_up(total)
-    return float(total / count)
-
-
-def _validation_batches(
-    examples: Examples, config: TrainingConfig, device: torch.device, parallel: OneProcess
+def _batches(
+    examples: Examples,
+    role: Literal["training", "validation"],
+    config: TrainingConfig,
+    context: TrainingContext,
 ) -> Batches:
     return Batches(
         examples,
-        "validation",
+        role,
         batch_size=config.batch_size,
-        strands=config.val_strands,
-        device=device,
-        parallel=parallel,
+        strands=config.train_strands if role == "training" else config.val_strands,
+        device=torch.device(context.device),
+        parallel=context.parallel,
     )
 
 
@@ -307,13 +345,13 @@ def _validation_loss(network: nn.Module, batches: Batches, precision: Precision)
 
 
 def _products_in(precision: Precision, device: torch.device) -> torch.autocast:
-    """Context in which matrix products and convolutions are computed in a precision."""
+    """Give a context in which matrix products and convolutions are computed in a precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 @contextmanager
 def _without_gradients(layers: tuple[nn.Module, ...]) -> Iterator[None]:
-    """Freeze the weights of some layers; give back each one's flag."""
+    """Freeze the weights of some layers for the length of a block, then restore their flags."""
     weights = [weight for layer in layers for weight in layer.parameters()]
     flags = [weight.requires_grad for weight in weights]
     for weight in weights:
@@ -323,11 +361,3 @@ def _without_gradients(layers: tuple[nn.Module, ...]) -> Iterator[None]:
     finally:
         for weight, flag in zip(weights, flags, strict=True):
             weight.requires_grad_(flag)
-
-
-def _check_finite(loss: float, role: str, epoch: int, config: TrainingConfig) -> None:
-    if not math.isfinite(loss):
-        raise ModelError(
-            f"epoch {epoch}: the {role} loss is {loss} at lr {config.lr}; give a lower lr, and"
-            " finite starting weights"
-        )

@@ -1,11 +1,11 @@
-"""The output layer alone, fitted to the features of a network that stays as it is.
+"""The output layer alone, fitted to the features of a network that is otherwise unchanged.
 
-A logistic regression with an L2 penalty on the last hidden layer's activations, mean of both
-strands, is what a few hundred regions can decide: Kumar et al. 2022 (arXiv:2202.10054) show why
-fine-tuning all layers on few examples distorts good features. It is a convex problem, so there is
-neither a rate nor an epoch to choose, and it takes a second. Where the network has a motif's term
+A few hundred regions are enough for a logistic regression with an L2 penalty on the last hidden
+layer's activations, mean of both strands: Kumar et al. 2022 (arXiv:2202.10054) show why fine-tuning
+all layers on few examples distorts good features. It is a convex problem, so neither a learning
+rate nor an epoch has to be chosen, and it takes a second. If the network has a motif's term
 (`model.motif_term`), its weight is fitted with the others, almost without a penalty, and never
-below 0: that a site would speak against binding is what 25 regions may show by chance.
+below 0, since with 25 regions a site may seem to prevent binding by chance.
 
 Legend: n examples, F features, T TFs.
 """
@@ -28,12 +28,11 @@ from model.training.batches import Examples
 BATCH: Final = 500
 """Sequences encoded at a time; only memory and speed depend on it."""
 MAX_STEPS: Final = 2000
-"""Of L-BFGS, which needs some tens."""
-
+"""Highest number of steps of L-BFGS, which needs some tens."""
 
 MOTIF_SCALE: Final = 30.0
-"""By which the standardized score of a motif is multiplied beside features, which frees its weight
-of the penalty: from 10 to 30 it gained 0.01 MCC, from 30 to 100 nothing (benchmarks/RESULTS.md)."""
+"""Factor of a motif's standardized score beside the features, by which the penalty hardly affects
+its weight: from 10 to 30 it gained 0.01 MCC, from 30 to 100 nothing (benchmarks/RESULTS.md)."""
 
 
 def fit_output_layer(
@@ -53,7 +52,7 @@ def fit_output_layer(
         Inverse strength C of the penalty, above 0: features are centred and scaled to a common
         standard deviation of 1, and the penalty is half the squared norm over C.
     device
-        Where to compute the features.
+        Where to compute the features; the CPU by default.
 
     Raises
     ------
@@ -86,10 +85,10 @@ def fit_output_layer(
 def fit_motif_term(
     network: nn.Module, examples: Examples, *, device: torch.device | str = "cpu"
 ) -> None:
-    """Fit the weight of a network's motif term, and the output's bias, as if there was no more.
+    """Fit the weight of a network's motif term, and the output's bias, by the motif alone.
 
-    A training that follows then learns what the motif does not say. A network without such a term
-    is left as it is.
+    A training that follows then learns what the motif does not explain. A network without such a
+    term is left as it is.
 
     Raises
     ------
@@ -116,7 +115,7 @@ def fit_motif_term(
 def _standardized(
     network: nn.Module, examples: Examples, device: torch.device | str
 ) -> tuple[MotifTerm, NDArray[np.float32]] | None:
-    """Standardize a network's motif term by some regions; the term, and their scores (n,)."""
+    """Standardize a network's motif term by some regions; give it and their scores, shape (n,)."""
     term = network.motif_term if isinstance(network, BindingNetwork) else None
     if term is None:
         return None
@@ -131,7 +130,7 @@ def _standardized(
 def hidden_features(
     network: nn.Module, sequences: NDArray[np.uint8], *, device: torch.device | str = "cpu"
 ) -> NDArray[np.float32]:
-    """What the output layer sees of sequences, in eval mode, mean of both strands.
+    """Compute the inputs of the output layer, in eval mode, mean of both strands.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""What changes while a network is trained, and a file of it from which training goes on.
+"""The state of a training, and a checkpoint of it from which an interrupted training resumes.
 
-The file is safetensors: weights as they are and as they are kept, the optimizer's moments and the
-states of the random generators; in its header, as JSON, the epochs so far and which one is kept.
-It is written after an epoch, beside its place and moved in, so that it is whole or absent. A
-training that goes on from it ends with the same bits as one that was never interrupted.
+The checkpoint is a safetensors file with the current weights, the weights that are kept, the
+optimizer's moments and the states of the random generators; its header has, as JSON, the epochs so
+far and which one is kept. It is written atomically after an epoch. A training that resumes from it
+ends with the same bits as one that was never interrupted.
 """
 
 import contextlib
@@ -25,40 +25,40 @@ from model.training.averaging import AveragedWeights
 from model.training.config import Keep, TrainingConfig
 
 STATE_VERSION: Final = 1
-"""Raised when a file of before cannot be gone on from."""
+"""Increased when a training cannot resume from older checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one epoch came to."""
+    """Losses and time of one epoch."""
 
     epoch: int
-    """Number, the first is 1."""
+    """Number of the epoch, counted from 1."""
     train_loss: float
-    """Mean over the epoch's examples, each at the weights that its step began with."""
+    """Mean over the epoch's examples, each with the weights before its step."""
     val_loss: float
-    """Mean over the validation examples at the epoch's end."""
+    """Mean over the validation examples at the end of the epoch."""
     seconds: float
     """Wall time, validation included."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateFile:
-    """Where the state of a training is kept while it lasts."""
+    """The checkpoint of a training, kept until the training ends."""
 
     path: Path
     every_seconds: float = 60.0
-    """Seconds of training between two states at least: short trainings write none."""
+    """Shortest time between two checkpoints, 60 s by default: short trainings write none."""
 
     def read(self) -> bytes:
-        """Content, for :meth:`TrainingState.restore`; empty where there is none to be read."""
+        """Give the content for :meth:`TrainingState.restore`; empty if it cannot be read."""
         try:
             return self.path.read_bytes()
         except OSError:
             return b""
 
     def remove(self) -> None:
-        """Remove it, once what was trained is kept elsewhere."""
+        """Remove it, once the trained network is stored elsewhere."""
         self.path.unlink(missing_ok=True)
 
 
@@ -68,13 +68,13 @@ class TrainingState:
     Parameters
     ----------
     network, optimizer
-        What is trained, and what trains it.
+        The network and the optimizer that trains it.
     shuffling
-        Generator of the order of examples; dropout draws from torch's global one.
+        Generator of the order of examples; dropout draws from torch's global generator.
     device
         Where the network is.
     config
-        Which epoch's weights are kept, and whether their average is.
+        Decides which epoch's weights are kept, and whether weights are averaged.
     """
 
     def __init__(
@@ -95,16 +95,16 @@ class TrainingState:
         self._written_at = time.monotonic()
 
     def add(self, epoch: Epoch) -> None:
-        """Take note of an epoch, and keep its weights if they are wanted."""
+        """Add an epoch to the history, and keep its weights if they are the best or last ones."""
         self.history.append(epoch)
         self.kept.offer(epoch.epoch, epoch.val_loss)
 
     def epochs_without_gain(self) -> int:
-        """Epochs since the one of the best validation loss."""
+        """Count the epochs since the best validation loss."""
         return len(self.history) - self.kept.best_epoch
 
     def write(self, file: StateFile) -> None:
-        """Write the state, unless the last one is of late; no space for it is no reason to stop."""
+        """Write a checkpoint, unless the last one is recent; training goes on if it cannot be."""
         if time.monotonic() - self._written_at < file.every_seconds:
             return
         record = {
@@ -125,7 +125,7 @@ class TrainingState:
         self._written_at = time.monotonic()
 
     def restore(self, content: bytes) -> None:
-        """Go on from a file's content; if it is empty, damaged or of another network do nothing."""
+        """Resume from a checkpoint; one that is empty, damaged or of another network is ignored."""
         try:
             header = int.from_bytes(content[:8], "little")
             metadata = json.loads(content[8 : 8 + header])["__metadata__"]
@@ -152,7 +152,7 @@ class TrainingState:
         self.averaged.num_steps = record.get("averaged_steps", 0)
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """All tensors of the state by name; those of the random generators are copies."""
+        """Yield all tensors of the state by name; those of random generators are copies."""
         for name, tensor in self._live.items():
             yield f"weights.{name}", tensor
         for name, tensor in self.kept.tensors.items():
@@ -171,7 +171,7 @@ class TrainingState:
         return [weight for group in self._optimizer.param_groups for weight in group["params"]]
 
     def _start_moments(self) -> None:
-        """Make the moments that Adam makes in its first step, laid out as the weights are."""
+        """Make the moments that Adam makes in its first step, with the weights' memory layout."""
         for weight in self._weights():
             self._optimizer.state[weight] = {
                 "step": torch.zeros((), dtype=torch.float32, device=weight.device),
@@ -181,7 +181,7 @@ class TrainingState:
 
 
 class KeptWeights:
-    """Copy of the weights, in memory, at the epoch that is to be kept so far."""
+    """Copy of the weights, in memory, at the epoch that is kept so far."""
 
     def __init__(self, network: nn.Module, keep: Keep) -> None:
         self.epoch = 0
@@ -193,7 +193,7 @@ class KeptWeights:
         self.tensors = {name: tensor.clone() for name, tensor in self._live.items()}
 
     def offer(self, epoch: int, loss: float) -> None:
-        """Keep the weights as they are now if they are wanted."""
+        """Keep the current weights if they are the best so far, or if the last ones are kept."""
         is_best = loss < self._best_loss
         if is_best:
             self.best_epoch, self._best_loss = epoch, loss
@@ -203,12 +203,12 @@ class KeptWeights:
                 self.tensors[name].copy_(tensor)
 
     def restore(self) -> None:
-        """Give the network the weights kept."""
+        """Give the network the weights that are kept."""
         for name, tensor in self.tensors.items():
             self._live[name].copy_(tensor)
 
     def record(self) -> dict[str, Any]:
-        """Which epochs are kept and best, as JSON types."""
+        """Give the epoch that is kept and the best one, as JSON types."""
         return {
             "epoch": self.epoch,
             "loss": self.loss,

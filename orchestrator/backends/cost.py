@@ -1,8 +1,8 @@
 """What a plan will cost on this machine, from a short calibration.
 
-A run's seconds follow from how many sequences it trains on and predicts, and from how many per
-second this machine does of each, with as many workers at once as will run. Early stopping, the
-start of Ray and other work on the machine are not in it.
+A run's seconds are estimated from the number of sequences that it trains on and predicts, and from
+the number of each per second on this machine, with as many workers at once as will run. Early
+stopping, the start of Ray and other work on the machine are not taken into account.
 """
 
 import heapq
@@ -28,10 +28,10 @@ _SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class RunSize:
-    """How much a run computes."""
+    """How many regions a run trains, validates and is tested on."""
 
     num_train: int
-    """Regions trained on; 0 for a scoring."""
+    """Regions trained on; 0 if a run only scores a network."""
     num_val: int
     """Regions validated on."""
     num_test: int
@@ -40,18 +40,27 @@ class RunSize:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Sequences per second of one of several workers that run at once."""
+    """Sequences per second and worker, with several workers at once."""
 
     train: float
-    """A step forward, back and of the optimizer."""
+    """In training: forward, backward, and the optimizer's step."""
     predict: float
-    """Forward only."""
+    """In prediction: forward only."""
 
 
 def calibrate(num_workers: int, precision: Precision = "float32", network: str = "paper") -> Rates:
-    """Measure a network, of `model.network.NETWORKS`, with some workers at once; takes seconds.
+    """Measure a network with several workers at once; takes seconds.
 
     Each worker is a process with one thread, as runs are.
+
+    Parameters
+    ----------
+    num_workers
+        Workers at once.
+    precision
+        Of the products in training, float32 by default.
+    network
+        Name in `model.network.NETWORKS`; the paper's by default.
     """
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
         rates = list(pool.map(partial(_measure, precision, network), range(num_workers)))
@@ -62,7 +71,7 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
 
 
 def run_seconds(run: PlannedRun, size: RunSize, rates: Rates) -> float:
-    """Seconds that a run takes, all of its epochs trained."""
+    """Estimate the seconds of a run that trains all of its epochs."""
     training = run.spec.training
     seconds = (1 + run.spec.average_strands) * size.num_test / rates.predict
     if training is not None:
@@ -74,14 +83,14 @@ def run_seconds(run: PlannedRun, size: RunSize, rates: Rates) -> float:
 
 
 def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> float:
-    """Wall seconds of a plan: runs are given out in order as workers and needs allow.
+    """Estimate the wall seconds of a plan, whose runs start in order as workers and needs allow.
 
     Parameters
     ----------
     plan
         The runs.
     seconds
-        By run key; a run that is not in it is complete.
+        Seconds by run key; a run that has none is complete.
     num_workers
         Runs at once.
     """
@@ -98,7 +107,7 @@ def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> 
 
 
 def _measure(precision: Precision, name: str, seed: int) -> Rates:
-    """Train and predict random sequences for a while."""
+    """Measure training and prediction on random sequences."""
     torch.set_num_threads(1)
     config = published(name, num_tfs=1)
     network = build_network(config, seed=seed)

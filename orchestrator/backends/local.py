@@ -1,12 +1,26 @@
-"""Run a plan in this process, one run after the other."""
+"""Run a plan in this process, one run after the other (`orchestrator.backends.interface`)."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
+from orchestrator.backends.interface import MayStart, always
 from orchestrator.gpus import require_gpu
 from orchestrator.plan import OnDone, Plan
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import attempt
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalOptions:
+    """Where this process trains."""
+
+    device: str = "cpu"
+    """Where every run trains, "cpu" or "cuda"."""
+
+
+_ON_CPU: Final = LocalOptions()
 
 
 def run_plan(
@@ -14,26 +28,24 @@ def run_plan(
     workspace: Workspace,
     *,
     on_done: OnDone,
-    may_start: Callable[[], bool] = lambda: True,
-    device: str = "cpu",
+    may_start: MayStart = always,
+    options: LocalOptions = _ON_CPU,
 ) -> None:
-    """Run what of a plan is not complete; `on_done` hears of each run that ends here.
-
-    `may_start` is asked before each; once it says no, no other starts. They train on `device`,
-    "cpu" or "cuda".
+    """Run what is not complete of a plan, in this process.
 
     Raises
     ------
     RunError
-        If they are to train on a GPU, and torch finds none.
+        If the runs are to train on a GPU, and torch finds none.
     """
     store = RunStore(workspace)
     complete = [run.key for run in plan if store.is_complete(run.key)]
     remaining = plan.without(complete, may_start=may_start)
-    if remaining and device != "cpu":
+    if remaining and options.device != "cpu":
         require_gpu()
+    context = RunContext(workspace=workspace, device=options.device)
     while (planned := remaining.next_ready()) is not None:
-        outcome = attempt(planned, workspace, device=device)
+        outcome = attempt(planned, context)
         on_done(outcome)
         for blocked in remaining.settle(outcome):
             on_done(blocked)

@@ -1,18 +1,18 @@
-"""Which precision trains faster here and as well: float32 or bfloat16.
+"""Which precision trains faster on this machine without a loss of quality: float32 or bfloat16.
 
-bfloat16 is chosen where all of this holds, and float32 anywhere else:
+bfloat16 is chosen if all of the following holds, and float32 otherwise:
 
-- the processor multiplies bfloat16 by itself (AVX-512 BF16, or AMX); others emulate it, slowly;
+- the processor has instructions for bfloat16 (AVX-512 BF16 or AMX); others emulate it slowly;
 - it takes at most `MAX_TIME_RATIO` of float32's processor time to train the paper's network;
 - on a small problem, simulated sequences with motifs of JASPAR planted, its best validation loss
-  lies at most `LOSS_TOLERANCE` above float32's, after a training that has learnt something
+  is at most `LOSS_TOLERANCE` above float32's, after a training that has learnt something
   (`LEARNT`).
 
 The check takes up to a minute. A workspace is checked once and keeps the answer, with what was
 measured, in `precision.json`: precision is part of a run's key, so with another answer a finished
-study would be run again. The answer stands on another machine and after an update of torch too; to
-have it checked anew, remove the file. On a cluster each node is checked
-(`orchestrator.backends.ray.precision`), and bfloat16 is chosen only where every one chooses it.
+study would be run again. The answer also applies on another machine and after an update of torch;
+to check again, remove the file. On a cluster each node is checked
+(`orchestrator.backends.ray.precision`), and bfloat16 is chosen only if every node chooses it.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 MAX_TIME_RATIO: Final = 0.9
-"""Processor time in bfloat16, as a fraction of that in float32, at most."""
+"""Highest processor time in bfloat16, as a fraction of that in float32."""
 LOSS_TOLERANCE: Final = 0.05
-"""What bfloat16's validation loss is above float32's, as a fraction of that, at most. Losses of
-two seeds differ by about as much."""
+"""Highest excess of bfloat16's validation loss over float32's, as a fraction of the latter. Losses
+of two seeds differ by about as much."""
 LEARNT: Final = 0.8
-"""Validation loss, as a fraction of the one that knows only how many regions are bound, at most."""
+"""Highest validation loss, as a fraction of that of a constant prediction."""
 
 _TFS: Final = ("SPI1", "GATA1", "CEBPB")
 _BOUND: Final = 0.4
@@ -55,7 +55,7 @@ _ROUNDS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What the trainings of a check came to."""
+    """Times and losses of the trainings of a check."""
 
     time_ratio: float
     """Processor time of a training in bfloat16 over that in float32."""
@@ -64,22 +64,22 @@ class Measured:
     loss_bfloat16: float
     """Best validation loss."""
     loss_constant: float
-    """Validation loss of the fraction of bound cells as every prediction."""
+    """Validation loss if every prediction is the fraction of bound cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrecisionChoice:
-    """Which precision was chosen, why and where."""
+    """Which precision was chosen, why, and on which machine."""
 
     precision: Precision
     reason: str
-    """In words."""
+    """Why, for people."""
     processor: str
-    """Of the machine that was checked."""
+    """Processor of the machine that was checked."""
     torch: str
     """Version of torch there."""
     measured: Measured | None = None
-    """None where the processor decided."""
+    """None if the processor decided, so that nothing was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ class Problem:
 
 
 def processor() -> str:
-    """Name of this machine's processor, as torch knows it."""
+    """Name of this machine's processor, according to torch."""
     return str(torch.cpu.get_capabilities().get("cpu_name", "unknown processor"))
 
 
@@ -105,14 +105,14 @@ def multiplies_bfloat16() -> bool:
 
 
 def check(problem: Problem | None = None) -> PrecisionChoice:
-    """Choose a precision for this machine; takes a minute where it can be bfloat16."""
+    """Choose a precision for this machine; takes a minute if the processor has bfloat16."""
     if not multiplies_bfloat16():
         return _choice("float32", f"{processor()} does not multiply bfloat16")
-    return judge(measure(problem or Problem()))
+    return choose(measure(problem or Problem()))
 
 
-def judge(measured: Measured) -> PrecisionChoice:
-    """Choose by what was measured."""
+def choose(measured: Measured) -> PrecisionChoice:
+    """Choose a precision by what was measured."""
     ratio = f"{1 / measured.time_ratio:.2f} times as fast as float32"
     losses = f"{measured.loss_bfloat16:.4f} and {measured.loss_float32:.4f}"
     if not measured.time_ratio <= MAX_TIME_RATIO:
@@ -155,14 +155,14 @@ def measure(problem: Problem) -> Measured:
 
 
 def simulated(num: int, rng: np.random.Generator) -> Examples:
-    """Random sequences in which motifs of the TFs say which bind; some cells are unresolved."""
+    """Draw sequences in which planted motifs decide which TFs bind; some cells are unresolved."""
     length = NetworkConfig(num_tfs=1).length_bp
     bases = rng.integers(0, 4, (num, length), dtype=np.uint8)
     labels: NDArray[np.int8] = (rng.random((num, len(_TFS))) < _BOUND).astype(np.int8)
     for column, tf in enumerate(_TFS):
         motif = jaspar_motifs()[tf][0]
         rows = np.flatnonzero(labels[:, column])
-        # apart from one another, each in its third of the sequence
+        # each TF's motif in its own third of the sequence, so that they do not overlap
         room = length // len(_TFS)
         start = column * room + rng.integers(0, room - motif.length_bp + 1, len(rows))
         at = start[:, None] + np.arange(motif.length_bp)
@@ -172,9 +172,9 @@ def simulated(num: int, rng: np.random.Generator) -> Examples:
 
 
 def agreed(choices: Sequence[PrecisionChoice]) -> PrecisionChoice:
-    """Give the choice that all machines can train by: the first float32, or else the first.
+    """Give the choice for all machines: the first float32, or else the first one.
 
-    One machine that trains slowly in bfloat16, or to another loss, decides for all, since the
+    A single machine that trains slowly in bfloat16, or to another loss, decides for all, since the
     precision is part of a run's key and any machine may be given any run.
 
     Raises
@@ -190,14 +190,15 @@ def agreed(choices: Sequence[PrecisionChoice]) -> PrecisionChoice:
 def settle(
     workspace: Workspace, ask: Callable[[], Sequence[PrecisionChoice]] = lambda: [check()]
 ) -> tuple[PrecisionChoice, bool]:
-    """Give the workspace's choice; where it has none, ask for one and keep it.
+    """Give the workspace's choice; if it has none, ask for one and keep it.
 
     Parameters
     ----------
     workspace
         Whose runs are to be trained.
     ask
-        Checks the machines that train; the choice is bfloat16 only if it is on each of them.
+        Checks the machines that train, this one by default; the choice is bfloat16 only if it is
+        bfloat16 on each of them.
 
     Returns
     -------

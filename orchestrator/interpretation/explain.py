@@ -1,12 +1,12 @@
 """What each base of some regions contributes to a prediction, kept in the workspace.
 
-``explain/<key>/<TF>-<method>-<regions>/``, complete or absent:
+``explain/<key>/<TF>-<method>-<regions>/``, a folder that appears at once:
 
 =====================  ========================================================================
 file                   content
 =====================  ========================================================================
-regions.csv            a row a region: region_id, chrom, start, end, probability, logit, total
-contributions.parquet  a row a base: region_id, chrom, position (0-based), base, contribution
+regions.csv            a row per region: region_id, chrom, start, end, probability, logit, total
+contributions.parquet  a row per base: region_id, chrom, position (0-based), base, contribution
 contributions.bw       bigWig track; where regions overlap, the mean
 logos/<region>.svg     the first regions as logos
 =====================  ========================================================================
@@ -36,9 +36,9 @@ from model.interpretation.attribution import Attributions, Method, attribute
 from model.prediction import predict
 from orchestrator.errors import RunError
 from orchestrator.interpretation.logos import save_contributions
-from orchestrator.interpretation.run_motifs import Tell
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import StoredRun
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 REGIONS_FILE: Final = "regions.csv"
@@ -46,7 +46,7 @@ BASES_FILE: Final = "contributions.parquet"
 TRACK_FILE: Final = "contributions.bw"
 LOGOS_FOLDER: Final = "logos"
 NUM_LOGOS: Final = 20
-"""Regions drawn."""
+"""Regions that are drawn as logos."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class StoredExplanation:
 
     @property
     def regions(self) -> pd.DataFrame:
-        """A row a region."""
+        """A row per region."""
         return pd.read_csv(self.path / REGIONS_FILE)
 
     @property
     def bases(self) -> pd.DataFrame:
-        """A row a base."""
+        """A row per base."""
         return pd.read_parquet(self.path / BASES_FILE)
 
 
@@ -87,7 +87,7 @@ def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDAr
 
 
 def bed_regions(path: Path, regions: RegionTable) -> tuple[NDArray[np.int64], int]:
-    """Ids of the dataset's regions that overlap a BED file's rows; the rows that overlap none.
+    """Find the dataset's regions that overlap a BED file's rows; and count rows that overlap none.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def explain(
     ids: NDArray[np.int64],
     *,
     method: Method = "deeplift",
-    tell: Tell = lambda step: None,
+    on_step: OnStep = silent,
 ) -> StoredExplanation:
     """Compute the contributions of the bases of some regions, or give what was computed before.
 
@@ -131,15 +131,21 @@ def explain(
     ----------
     run
         A finished run that was trained.
+    workspace
+        Has the dataset; the folder is kept there.
     tf
-        One of its TFs.
+        One of the run's TFs.
     ids
-        Regions of the dataset, in the order to show them.
+        Regions of the dataset, in the order in which to show them.
+    method
+        How contributions are computed (`model.interpretation.attribution`); DeepLIFT by default.
+    on_step
+        Called with each step; by default nothing is reported.
 
     Raises
     ------
     DataError, ModelError, RunError
-        If the run has no weights or does not know the TF, or the method does not fit.
+        If the run has no weights or lacks the TF, or the method does not fit its network.
     """
     target = output_of(run, tf)
     digest = hashlib.blake2b(ids.astype(np.int64).tobytes(), digest_size=4).hexdigest()
@@ -148,9 +154,9 @@ def explain(
         return StoredExplanation(folder)
     loaded = load_dataset(workspace)
     sequences = loaded.regions.sequences[ids]
-    tell(f"{len(ids)} regions")
+    on_step(f"{len(ids)} regions")
     found = attribute(load(run.path), sequences, target=target, method=method)
-    tell("writing")
+    on_step("writing")
     with whole_folder(folder, first_stays=True) as partial:
         (partial / LOGOS_FOLDER).mkdir()
         _write(partial, loaded, ids, found)
@@ -158,7 +164,7 @@ def explain(
 
 
 def output_of(run: StoredRun, tf: str) -> int:
-    """Which output of a run's network is a TF's.
+    """Find the output of a run's network for a TF.
 
     Raises
     ------
@@ -177,7 +183,7 @@ def output_of(run: StoredRun, tf: str) -> int:
 def chromosome_sizes(loaded: LoadedDataset) -> dict[str, int]:
     """Lengths of chromosomes, from the index of the genome that the dataset was built from.
 
-    Where that is no longer there, the end of each chromosome's last region.
+    If the index no longer exists, the end of each chromosome's last region.
     """
     regions = loaded.regions
     sizes = {
@@ -236,7 +242,7 @@ def _draw(folder: Path, row: dict[Any, Any], bases: pd.DataFrame) -> None:
 
 
 def _write_track(path: Path, bases: pd.DataFrame, sizes: dict[str, int]) -> None:
-    """Write a bigWig of one value a base."""
+    """Write a bigWig with a value per base."""
     # here, since it loads a compiler
     from figwig import write_bigwig
 

@@ -1,13 +1,14 @@
 """Filters followed through fine-tuning (Fig. 3B): before, after, and beside training from scratch.
 
-Fine-tuning keeps a filter's place in the layer, so filter 12 of the individual model is what became
-of filter 12 of its multi-model. A filter resembles the target's motif if its q-value to any profile
-of the target is below a threshold; q-values are each network's own, over all of its comparisons.
+Fine-tuning keeps a filter's place in the layer: filter 12 of the individual model has developed
+from filter 12 of its multi-model. A filter resembles the target's motif if its q-value to any
+profile of the target is below a threshold; q-values are computed per network, over all of its
+comparisons.
 
-Two distances say how far a filter moved, both 0 where nothing changed: of its motif, 1 less the
-Pearson correlation of the PWMs at their best offset (`data.motifs.pwm.pwm_distance`), which depends
-on the regions read; and of its weights, 1 less the cosine of the angle between them, which does
-not.
+Two distances measure how far a filter moved, both 0 if nothing changed. The distance of motifs is 1
+minus the Pearson correlation of the PWMs at their best offset (`data.motifs.pwm.pwm_distance`), and
+depends on the regions read. The distance of weights is 1 minus the cosine of the angle between
+them, and does not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,9 @@ from data.motifs.motif import tf_names
 from data.motifs.pwm import pwm_distance
 from model.checkpoint import load_state
 from orchestrator.errors import RunError
-from orchestrator.interpretation.run_motifs import StoredMotifs, Tell, run_motifs
+from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 COLUMNS: Final = (
@@ -48,14 +50,14 @@ class FollowedFilters:
     """Filters of a multi-model before and after fine-tuning, and how many look like the target."""
 
     table: pd.DataFrame
-    """A row a filter, :data:`COLUMNS`. Matches and q-values are empty where a filter has no motif
-    that can be compared; a target's q-value is 1 there."""
+    """A row per filter, :data:`COLUMNS`. If a filter has no motif that can be compared, matches and
+    q-values are empty, and the target's q-value is 1."""
     num_target_like: dict[str, int]
     """Filters that resemble the target's motif, by arm: multi, transfer, scratch."""
     num_matched: dict[str, int]
     """Filters that match any motif, by arm."""
     stored: Mapping[str, StoredMotifs]
-    """What this was made of, by arm."""
+    """The motifs that were compared, by arm."""
 
 
 def follow_runs(
@@ -65,16 +67,22 @@ def follow_runs(
     database: MotifDatabase,
     *,
     tfs: Sequence[str] = (),
-    tell: Tell = lambda step: None,
+    on_step: OnStep = silent,
 ) -> FollowedFilters:
-    """Read the first layer of a transfer, of its multi-model and of its twin, and follow filters.
+    """Read the first layers of paired runs and of their multi-model, and follow the filters.
 
     Parameters
     ----------
     transfer, scratch
-        Finished runs of a target TF.
+        Finished runs of a target TF, on the same regions.
+    workspace
+        Has the dataset and the multi-model.
+    database
+        Motifs to compare the filters with.
     tfs
-        TFs whose profiles are the target's motif; the target itself if empty.
+        TFs whose profiles are the target's motif; the target itself by default.
+    on_step
+        Called with each step; by default nothing is reported.
 
     Raises
     ------
@@ -86,7 +94,7 @@ def follow_runs(
         raise RunError(f"run {transfer.key} started from no multi-model; name a transfer run")
     multi = RunStore(workspace).open(start.key)
     stored = {
-        arm: run_motifs(run, workspace, database, tell=tell)
+        arm: run_motifs(run, workspace, database, on_step=on_step)
         for arm, run in (("multi", multi), ("transfer", transfer), ("scratch", scratch))
     }
     return follow_filters(
@@ -112,7 +120,7 @@ def follow_filters(
     tfs
         TFs whose profiles are the target's motif.
     weights
-        Of the layer in the multi-model and in the fine-tuned network, each (F, ...).
+        The layer's weights in the multi-model and in the fine-tuned network, each (F, ...).
     alpha
         Q-value below which a filter resembles the target's motif.
 
@@ -162,11 +170,12 @@ def conv_weights(run: StoredRun, layer: int = 1) -> NDArray[np.float32]:
 
 
 def target_matches(stored: StoredMotifs, tfs: Sequence[str]) -> pd.DataFrame:
-    """Match of each filter that was compared with that profile of some TFs that it fits best.
+    """Find the best match of each compared filter among the profiles of some TFs.
 
     Returns
     -------
-    Rows of `StoredMotifs.matches`, with the filter as index.
+    DataFrame
+        Rows of `StoredMotifs.matches`, with the filter as index.
 
     Raises
     ------
@@ -191,7 +200,7 @@ def _target_q(stored: StoredMotifs, tfs: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _cosine_distance(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float64]:
-    """One less the cosine between the weights of each filter, shape (F,)."""
+    """Compute 1 minus the cosine between the weights of each filter, shape (F,)."""
     a, b = (weights.reshape(len(weights), -1).astype(np.float64) for weights in (one, two))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     with np.errstate(invalid="ignore"):

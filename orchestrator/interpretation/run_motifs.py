@@ -1,4 +1,4 @@
-"""Filters of a finished run as motifs, kept in the workspace: a folder, complete or absent.
+"""Filters of a finished run as motifs, kept in the workspace in a folder that appears at once.
 
 ``motifs/<key>/conv<layer>-<database>/``:
 
@@ -16,15 +16,14 @@ logos.png           all logos on one sheet
 logos/<filter>.svg  the logo of a filter that matches
 ==================  ===========================================================================
 
-Filters are numbered from 0, as in the authors' files. The regions are all of the run's, those it
-trained, validated and was tested on, as in the authors' notebooks; of these the ones predicted
-correctly are read. Importance is the mean over a sample of them.
+Filters are numbered from 0, as in the authors' files. The regions are those that the run trained
+on, validated on and was tested on, as in the authors' notebooks; only regions that are predicted
+correctly are read. Importance is the mean over a sample of these.
 """
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +31,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import nn
 
 from data.atomic import whole_folder
 from data.motifs.database import MotifDatabase
@@ -46,14 +46,16 @@ from orchestrator.interpretation.logos import Sheet, save_logo, save_sheet
 from orchestrator.runs.filter_files import FILTERS_FILE, filter_name, read_filters, write_filters
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import StoredRun
+from orchestrator.spec import RunSpec
+from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 VERSION: Final = 1
-"""Raised when the same folder comes to mean another computation."""
+"""Increased when the same folder name means another computation than before."""
 IMPORTANCE_REGIONS: Final = 500
-"""Regions at most that filters are silenced on: 20 ms each for 100 filters."""
+"""Most regions that filters are silenced on, which takes 20 ms each for 100 filters."""
 RECURRENT_IMPORTANCE_REGIONS: Final = 25
-"""The same where an LSTM follows the filters: a second each for 320 filters."""
+"""The same if an LSTM follows the filters, which takes a second each for 320 filters."""
 RULE: Final = ComparisonRule()
 
 TABLE_FILE: Final = "filters.csv"
@@ -61,8 +63,6 @@ MATCHES_FILE: Final = "matches.parquet"
 IMPORTANCE_FILE: Final = "importance.parquet"
 SHEET_FILE: Final = "logos.png"
 LOGOS_FOLDER: Final = "logos"
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -89,22 +89,22 @@ class StoredMotifs:
 
     @cached_property
     def motifs(self) -> FilterMotifs:
-        """Counts of the filters."""
+        """The filters' counts."""
         return read_filters(self.info)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The row of each filter."""
+        """A row per filter."""
         return pd.read_csv(self.path / TABLE_FILE, keep_default_na=False, na_values=[""])
 
     @cached_property
     def matches(self) -> pd.DataFrame:
-        """Every comparison made."""
+        """A row per comparison."""
         return pd.read_parquet(self.path / MATCHES_FILE)
 
     @cached_property
     def importance(self) -> pd.DataFrame:
-        """Importance of every filter for every TF."""
+        """A row per filter and TF: the filter's importance for the TF."""
         return pd.read_parquet(self.path / IMPORTANCE_FILE)
 
     def num_matched(self, alpha: float = ALPHA) -> int:
@@ -118,7 +118,7 @@ def run_motifs(
     database: MotifDatabase,
     *,
     layer: int = 1,
-    tell: Tell = lambda step: None,
+    on_step: OnStep = silent,
 ) -> StoredMotifs:
     """Read the filters of a run, or give what was read before.
 
@@ -126,12 +126,14 @@ def run_motifs(
     ----------
     run
         A finished run that was trained.
+    workspace
+        Has the dataset; the folder is kept there.
     database
-        Motifs to compare with.
+        Motifs to compare the filters with.
     layer
-        Which convolution, from 1.
-    tell
-        Told of each step.
+        Which convolution to read, counted from 1; the first by default.
+    on_step
+        Called with each step; by default nothing is reported.
 
     Raises
     ------
@@ -143,6 +145,40 @@ def run_motifs(
         if StoredMotifs(folder).info.get("version") == VERSION:
             return StoredMotifs(folder)
         shutil.rmtree(folder)  # of an older bindgrid
+    _check_layer(run, layer)
+    on_step("predicting the run's regions")
+    network = load(run.path)
+    sequences, right = _regions_read(run, network, workspace)
+    on_step("reading the filters")
+    motifs = count_subsequences(network, sequences[right], layer=layer)
+    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
+    matches = match_filters(motifs.counts, database, RULE)
+    on_step("silencing each filter")
+    sample = _sample(sequences[right], _most_silenced(run.planned.spec, layer))
+    importance = filter_importance(network, sample, layer=layer)
+    info = {
+        "version": VERSION,
+        "run": run.key,
+        "name": run.planned.name,
+        "tfs": list(run.planned.spec.regions.tfs),
+        "database": database.name,
+        "rule": {  # as they are spelled in folders that were written before
+            "min_sites": RULE.min_subsequences,
+            "min_information_bits": RULE.min_information_bits,
+        },
+        "num_regions": len(sequences),
+        "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
+        "num_importance_regions": importance.num_regions,
+    }
+    on_step("drawing logos")
+    with whole_folder(folder, first_stays=True) as partial:
+        (partial / LOGOS_FOLDER).mkdir()
+        _write(partial, info, motifs, matches, importance)
+    return StoredMotifs(folder)
+
+
+def _check_layer(run: StoredRun, layer: int) -> None:
+    """Raise `RunError` if a run has no such convolution, or no network of its own."""
     spec = run.planned.spec
     num_layers = len(spec.network.conv_filters)
     if not 1 <= layer <= num_layers:
@@ -150,47 +186,32 @@ def run_motifs(
     if spec.training is None:
         of = f", of run {spec.start.key}" if spec.start else ""
         raise RunError(f"run {run.key} scored a network and has none of its own; name that{of}")
-    tell("predicting the run's regions")
+
+
+def _regions_read(
+    run: StoredRun, network: nn.Module, workspace: Workspace
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Give the sequences of all of a run's regions, and which of them are predicted correctly."""
     loaded = load_dataset(workspace)
-    selection = loaded.select(spec.regions)
+    selection = loaded.select(run.planned.spec.regions)
     sequences = loaded.regions.sequences[selection.region_ids]
-    network = load(run.path)
-    right = correctly_predicted(predict(network, sequences), selection.labels)
-    tell("reading the filters")
-    motifs = count_subsequences(network, sequences[right], layer=layer)
-    tell(f"comparing with {database.name} (compiles for a minute, once on a machine)")
-    matches = match_filters(motifs.counts, database, RULE)
-    tell("silencing each filter")
-    recurrent = bool(spec.network.lstm_units) and layer == num_layers
-    most = RECURRENT_IMPORTANCE_REGIONS if recurrent else IMPORTANCE_REGIONS
-    sample = _sample(sequences[right], most)
-    importance = filter_importance(network, sample, layer=layer)
-    info = {
-        "version": VERSION,
-        "run": run.key,
-        "name": run.planned.name,
-        "tfs": list(spec.regions.tfs),
-        "database": database.name,
-        "rule": asdict(RULE),
-        "num_regions": len(sequences),
-        "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
-        "num_importance_regions": importance.num_regions,
-    }
-    tell("drawing logos")
-    with whole_folder(folder, first_stays=True) as partial:
-        (partial / LOGOS_FOLDER).mkdir()
-        _write(partial, info, motifs, matches, importance)
-    return StoredMotifs(folder)
+    return sequences, correctly_predicted(predict(network, sequences), selection.labels)
+
+
+def _most_silenced(spec: RunSpec, layer: int) -> int:
+    """Give the number of regions, at most, that a layer's filters are silenced on."""
+    recurrent = bool(spec.network.lstm_units) and layer == len(spec.network.conv_filters)
+    return RECURRENT_IMPORTANCE_REGIONS if recurrent else IMPORTANCE_REGIONS
 
 
 def _sample(sequences: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
-    """Regions to silence filters on: a fixed draw."""
+    """Draw the regions to silence filters on; always the same draw."""
     num = min(most, len(sequences))
     return sequences[np.sort(np.random.default_rng(0).choice(len(sequences), num, replace=False))]
 
 
 def _num_matched_shuffled(counts: NDArray[np.int64], database: MotifDatabase) -> int:
-    """How many filters match when the positions of each are shuffled: what chance gives."""
+    """Count the filters that match by chance: with the positions of each one shuffled."""
     shuffled = np.random.default_rng(0).permuted(
         np.arange(counts.shape[2])[None].repeat(len(counts), axis=0), axis=1
     )
@@ -235,7 +256,7 @@ def filter_table(
     importance: FilterImportance,
     tfs: list[str],
 ) -> pd.DataFrame:
-    """One row a filter: what it is, its best match, the TF that owes it most."""
+    """Make a row per filter: what it is, its best match, the TF that it is most important for."""
     table = best_matches(motifs, matches)
     most = importance.squared_change.argmax(axis=1)
     table["importance"] = importance.squared_change[np.arange(len(most)), most]
@@ -244,7 +265,7 @@ def filter_table(
 
 
 def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
-    """One row a filter: what it is, and its best match."""
+    """Make a row per filter: what it is, and its best match."""
     rows = []
     bits = information_bits(motifs.frequencies).sum(axis=1)
     for index, frequencies in enumerate(motifs.frequencies):
@@ -271,7 +292,7 @@ def best_matches(motifs: FilterMotifs, matches: MotifMatches) -> pd.DataFrame:
 
 
 def match_table(matches: MotifMatches) -> pd.DataFrame:
-    """One row a comparison."""
+    """Make a row per comparison."""
     targets, found = matches.database.motifs, matches.alignments
     num_filters, num_targets = found.p_values.shape
     columns = np.tile(np.arange(num_targets), num_filters)
@@ -290,7 +311,7 @@ def match_table(matches: MotifMatches) -> pd.DataFrame:
 
 
 def importance_table(importance: FilterImportance, tfs: list[str]) -> pd.DataFrame:
-    """One row a filter and TF."""
+    """Make a row per filter and TF."""
     num_filters = len(importance.squared_change)
     return pd.DataFrame(
         {

@@ -33,7 +33,9 @@ from model.device import one_thread
 from model.ensemble import Calibration, Member, fit_calibration
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import Arm
+from orchestrator.role_records import role_names
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
@@ -184,7 +186,8 @@ def open_model(folder: Path) -> Predictor:
 
 
 def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
-    return {name: value for name, value in planned.role.items() if name != "replicate"}
+    names = role_names(planned.role)
+    return {name: value for name, value in names.items() if name != "replicate"}
 
 
 def _alike(one: PlannedRun, other: PlannedRun) -> bool:

@@ -1,7 +1,7 @@
 """What finished runs called bound on their test regions, read back from the run store."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from model.metrics import THRESHOLD
 from orchestrator.errors import RunError
-from orchestrator.report.statistics import Counts, outcome_counts
 from orchestrator.runs.store import PREDICTIONS_FILE, RunStore, StoredRun
 
 
@@ -26,11 +25,18 @@ class Predictions:
     probability: NDArray[np.float32]
     """As the network gave it, not calibrated, shape (n,)."""
 
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """Whether the probability is 0.5 or more, shape (n,)."""
+        return self.probability >= THRESHOLD
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calls:
     """A run's test regions and which of them it calls bound; n regions of one TF."""
 
+    region_ids: NDArray[np.int32]
+    """Rows of the region table, shape (n,)."""
     bound: NDArray[np.bool_]
     """Labels, shape (n,)."""
     called: NDArray[np.bool_]
@@ -48,19 +54,6 @@ def read_calls(store: RunStore, keys: Iterable[str]) -> dict[str, Calls]:
         If predictions are missing or damaged.
     """
     return {key: _calls(store.open(key)) for key in keys}
-
-
-def joint_counts(runs: Sequence[Calls]) -> Counts:
-    """Numbers of regions by label and the calls of some runs, see `statistics.outcome_counts`.
-
-    Raises
-    ------
-    ValueError
-        If the runs were tested on different regions.
-    """
-    if len({run.regions for run in runs}) != 1:
-        raise ValueError("runs on different test regions have no joint outcomes")
-    return outcome_counts(runs[0].bound, *(run.called for run in runs))
 
 
 def read_predictions(run: StoredRun) -> Predictions:
@@ -89,7 +82,8 @@ def _calls(run: StoredRun) -> Calls:
     digest = hashlib.blake2b(found.region_ids.tobytes(), digest_size=8)
     digest.update(found.bound.astype(np.int8).tobytes())
     return Calls(
+        region_ids=found.region_ids.astype(np.int32),
         bound=found.bound,
-        called=found.probability >= THRESHOLD,
+        called=found.called,
         regions=digest.hexdigest(),
     )

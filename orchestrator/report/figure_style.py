@@ -104,7 +104,7 @@ def box(axes: Axes, values: NDArray[np.float64], x: float, width: float, colour:
     )
 
 
-def spread(count: int, half_width: float) -> NDArray[np.float64]:
+def offsets(count: int, half_width: float) -> NDArray[np.float64]:
     """Places beside each other for some points, shape (count,)."""
     return np.linspace(-half_width, half_width, count) if count > 1 else np.zeros(count)
 

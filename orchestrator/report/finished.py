@@ -16,10 +16,10 @@ class FinishedRuns:
     """Finished runs of a workspace."""
 
     table: pd.DataFrame
-    """The results table (a row per run and role), and for each row test_regions, network and
-    finished_at (see `orchestrator.report.pairs`); pretraining_tfs, the
-    names of the TFs pre-trained on, separated by blanks; and num_seen, how many test regions the
-    multi-model had trained or validated on."""
+    """The results table (a row per run and role), and for each row test_regions and finished_at
+    (see `orchestrator.report.pairs`); pretraining_tfs, the names of the TFs pre-trained on,
+    separated by blanks; and num_seen, how many test regions the multi-model had trained or
+    validated on."""
     calls: Mapping[str, Calls]
     """By key, of the runs on one TF."""
     specs: Mapping[str, RunSpec]
@@ -47,7 +47,6 @@ def read_finished(store: RunStore) -> FinishedRuns:
         test_regions=[calls[key].regions if key in calls else "" for key in table["key"]],
         finished_at=table["key"].map(finished_at),
         num_seen=table["key"].map(num_seen),
-        network=[specs[key].network.name for key in table["key"]],
         pretraining_tfs=[_names(specs[key].start) for key in table["key"]],
     )
     return FinishedRuns(

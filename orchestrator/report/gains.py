@@ -1,8 +1,7 @@
 """From runs to means, gains and their intervals: the tables behind the figures.
 
 A gain is the MCC of transfer less that of its twin from scratch, on the same test regions; a TF's
-is the mean over replicates. Intervals are bootstrap intervals over replicates and test regions,
-those of several TFs at once over TFs too (`orchestrator.report.statistics`).
+is the mean over replicates. What intervals cover is told in `orchestrator.report.bootstrap`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.report.calls import Calls, joint_counts
-from orchestrator.report.statistics import Bootstrap, Floats, Interval, interval
+from orchestrator.report.bootstrap import Bootstrap
+from orchestrator.report.calls import Calls
+from orchestrator.report.statistics import Floats, Interval, interval
 
 CallsByKey = Mapping[str, Calls]
 
@@ -34,6 +34,15 @@ class Gains:
     def values(self) -> Floats:
         """The gains, shape (T,)."""
         return self.table["gain"].to_numpy(dtype=np.float64)
+
+    def mean_draws(self, boot: Bootstrap) -> Floats:
+        """Draw the mean gain over TFs, shape (B,); of one TF, its own gain."""
+        return self.draws[0] if len(self) == 1 else boot.mean_over_tfs(self.values)
+
+    def median(self, boot: Bootstrap) -> tuple[float, Interval]:
+        """Median gain over TFs, with its interval."""
+        draws = self.draws[0] if len(self) == 1 else boot.median_over_tfs(self.draws)
+        return float(np.median(self.values)), interval(draws)
 
 
 def gains(pairs: pd.DataFrame, by: Sequence[str], calls: CallsByKey, boot: Bootstrap) -> Gains:
@@ -64,12 +73,12 @@ def gains(pairs: pd.DataFrame, by: Sequence[str], calls: CallsByKey, boot: Boots
         row["num_bound"] = replicates["num_bound"].mean()
         row["num_test_regions"] = replicates["num_test_regions"].mean()
         row["num_replicates"] = len(replicates)
-        both = boot.mcc(_counts(replicates, ("scratch", "transfer"), calls))
-        for column, arm in enumerate(("scratch", "transfer")):
-            mean = replicates[f"mcc_{arm}"].mean()
-            row |= _with_interval(arm, mean, interval(both[:, column]))
+        arms = ("scratch", "transfer")
+        drawn = boot.mcc({arm: _calls(replicates, arm, calls) for arm in arms})
+        for arm in arms:
+            row |= _with_interval(arm, replicates[f"mcc_{arm}"].mean(), drawn.of(arm))
         row |= _multi(replicates, calls, boot)
-        gain = both[:, 1] - both[:, 0]
+        gain = drawn.draws({"transfer": 1.0, "scratch": -1.0})
         row |= _with_interval("gain", row["transfer"] - row["scratch"], interval(gain))
         rows.append(row)
         draws.append(gain)
@@ -85,8 +94,8 @@ def mean_mcc(runs: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> tuple[fl
         Columns key, replicate, mcc.
     """
     runs = runs.sort_values("replicate")
-    draws = boot.mcc(np.stack([joint_counts([calls[key]]) for key in runs["key"]]))
-    return float(runs["mcc"].mean()), interval(draws[:, 0])
+    drawn = boot.mcc({"": [calls[key] for key in runs["key"]]})
+    return float(runs["mcc"].mean()), drawn.of("")
 
 
 def difference(
@@ -94,7 +103,7 @@ def difference(
 ) -> tuple[float, Interval] | None:
     """Mean difference in MCC over the replicates that both have, with its interval.
 
-    Runs on the same test regions are resampled together, others each by themselves.
+    Test regions that runs have in common are drawn together, others each by themselves.
 
     Parameters
     ----------
@@ -111,27 +120,20 @@ def difference(
         return None
     both = both.sort_values("replicate")
     mean = float((both["mcc_first"] - both["mcc_second"]).mean())
-    runs = [
-        (calls[a], calls[b]) for a, b in zip(both["key_first"], both["key_second"], strict=True)
-    ]
-    if all(a.regions == b.regions for a, b in runs):
-        draws = boot.mcc(np.stack([joint_counts(pair) for pair in runs]))
-        return mean, interval(draws[:, 0] - draws[:, 1])
-    one, other = (boot.mcc(np.stack([joint_counts([pair[i]]) for pair in runs])) for i in (0, 1))
-    return mean, interval(one[:, 0] - other[:, 0])
+    drawn = boot.mcc({arm: _calls(both, arm, calls) for arm in ("first", "second")})
+    return mean, drawn.difference("first", "second")
 
 
-def _counts(replicates: pd.DataFrame, arms: Sequence[str], calls: CallsByKey) -> Floats:
-    keys = replicates[[f"key_{arm}" for arm in arms]].itertuples(index=False)
-    return np.stack([joint_counts([calls[key] for key in row]) for row in keys])
+def _calls(replicates: pd.DataFrame, arm: str, calls: CallsByKey) -> list[Calls]:
+    return [calls[key] for key in replicates[f"key_{arm}"]]
 
 
 def _multi(replicates: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> dict[str, float]:
     scored = replicates[replicates["key_multi"].notna()]
     if scored.empty:
         return _with_interval("multi", np.nan, Interval(low=np.nan, high=np.nan))
-    draws = boot.mcc(_counts(scored, ("multi",), calls))
-    return _with_interval("multi", scored["mcc_multi"].mean(), interval(draws[:, 0]))
+    drawn = boot.mcc({"multi": _calls(scored, "multi", calls)})
+    return _with_interval("multi", scored["mcc_multi"].mean(), drawn.of("multi"))
 
 
 def _with_interval(name: str, value: float, ends: Interval) -> dict[str, float]:

@@ -52,12 +52,13 @@ def missing_pairs(pairs: Pairs) -> list[str]:
             f"Left out, no two arms on the same test regions for {counted(len(names), 'cell')} of "
             f"TF, group and replicate ({listed(names, 10)})."
         )
-    of_group = ["group", "pretraining_set"]
-    counts = pairs.table.groupby([*of_group, "tf"], sort=True, as_index=False).size()
-    counts["most"] = counts.groupby(of_group)["size"].transform("max")
+    of_group = ["size", "group", "pretraining_set"]
+    by_tf = pairs.table.groupby([*of_group, "tf"], sort=True, dropna=False)
+    counts = by_tf["key_transfer"].size().reset_index(name="count")
+    counts["most"] = counts.groupby(of_group, dropna=False)["count"].transform("max")
     fewer = [
-        f"{row.tf} {row.group} ({row.size} of {row.most})"
-        for row in each_row(counts[counts["size"] < counts["most"]])
+        f"{row.tf} {row.group} ({row.count} of {row.most})"
+        for row in each_row(counts[counts["count"] < counts["most"]])
     ]
     if fewer:
         lines.append(f"Fewer replicates than other TFs: {listed(fewer, 10)}.")
@@ -85,7 +86,7 @@ def missing_sets(table: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
     runs = table[(table["arm"] == "transfer") & (table["tf"] != "")]
     if runs.empty:
         return []
-    counts = runs.groupby(["tf", "group", "with_target"])["replicate"].nunique()
+    counts = runs.groupby(["tf", "set_kind", "with_target"])["replicate"].nunique()
     absent, fewer = [], []
     for target in sorted(runs["tf"].unique()):
         for kind in kinds:

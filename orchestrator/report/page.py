@@ -10,9 +10,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from orchestrator.report.bootstrap import NUM_DRAWS
 from orchestrator.report.findings import NamedFigure
 from orchestrator.report.sections import Report
-from orchestrator.report.statistics import NUM_DRAWS
 
 TEMPLATE: Final = "report.html"
 FIGURES_FOLDER: Final = "figures"

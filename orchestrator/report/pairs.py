@@ -1,9 +1,8 @@
 """Which runs are compared: a transfer run and its twin from scratch, on the same test regions.
 
-Input is the results table (`orchestrator.runs.results`) of one experiment with three more columns:
+Input is the results table (`orchestrator.runs.results`) of one experiment with two more columns:
 
 - ``test_regions``: hash of the test regions, the same where two runs were tested on the same
-- ``network``: name of the network that was trained
 - ``finished_at``: when the run was complete, seconds since the epoch
 
 Two runs are twins if they have the TF, the group, the replicate, the network and the test regions
@@ -30,7 +29,7 @@ class Pairs:
     """A row per transfer run and its twin: its columns, `key_` and `mcc_` of `scratch`,
     `transfer` and `multi`; those of `multi` are missing where the multi-model was not scored."""
     single: pd.DataFrame
-    """Cells that have no pair: tf, group, replicate, and the arms that are there."""
+    """Cells that have no pair: tf, size, group, replicate, and the arms that are there."""
     num_set_aside: int
     """Runs that another one of the same name replaced, with their twins."""
 
@@ -71,10 +70,11 @@ def pair(table: pd.DataFrame) -> Pairs:
     in_pairs = pd.MultiIndex.from_frame(pairs[cell])
     arms = pd.concat([by_arm["scratch"], by_arm["transfer"]])
     alone = arms[~pd.MultiIndex.from_frame(arms[cell]).isin(in_pairs)]
-    single = alone.groupby(cell)["arm"].agg(lambda names: " and ".join(sorted(set(names))))
+    by_cell = alone.groupby(["tf", "size", "group", "replicate"], dropna=False)
+    single = by_cell["arm"].agg(lambda names: " and ".join(sorted(set(names))))
     num_used = pairs["key_scratch"].nunique() + pairs["key_transfer"].nunique()
     return Pairs(
-        table=pairs.sort_values(["tf", "group", "replicate"], ignore_index=True),
+        table=pairs.sort_values(["tf", "size", "group", "replicate"], ignore_index=True),
         single=single.reset_index(name="arms"),
         num_set_aside=arms["key"].nunique() - alone["key"].nunique() - num_used,
     )

@@ -1,10 +1,9 @@
 """Train, or score, one planned run in this process and put it into the run store."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 
 import numpy as np
 import torch
@@ -23,14 +22,22 @@ from model.interpretation.filters import FilterMotifs, correctly_predicted, coun
 from model.metrics import evaluate_per_tf
 from model.network import BindingNetwork, build_network
 from model.prediction import predict
-from model.training.data_parallel import ALONE, OneProcess
-from model.training.loop import Epoch, Examples, StateFile, TrainingResult, train
-from model.transfer import transfer
+from model.training.loop import (
+    Epoch,
+    Examples,
+    OnEpoch,
+    StateFile,
+    TrainingContext,
+    TrainingResult,
+    train,
+)
+from model.transfer import transfer_hidden_layers
 from orchestrator.errors import RunError
 from orchestrator.gpus import require_gpu
 from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.filter_files import write_filters
-from orchestrator.runs.loaded_dataset import LoadedDataset, SharedTables, load_dataset
+from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.record import metrics_record, region_counts, write_json, write_predictions
@@ -45,18 +52,9 @@ from orchestrator.runs.store import (
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
 
-OnEpoch = Callable[[Epoch], None]
 
-
-def attempt(
-    planned: PlannedRun,
-    workspace: Workspace,
-    on_epoch: OnEpoch | None = None,
-    tables: SharedTables | None = None,
-    parallel: OneProcess = ALONE,
-    device: str = "cpu",
-) -> RunOutcome:
-    """Execute a run; a failure is written down and told, not raised.
+def attempt(planned: PlannedRun, context: RunContext) -> RunOutcome:
+    """Execute a run; a failure is recorded and returned, not raised.
 
     Raises
     ------
@@ -64,16 +62,16 @@ def attempt(
         If another process that trains with this one is gone.
     """
     try:
-        execute(planned, workspace, on_epoch, tables, parallel, device)
+        execute(planned, context)
     except ProcessLostError:
         raise
     except Exception as error:  # one run's failure, of whatever kind, must not end the others
-        return failed(planned, workspace, error)
+        return failed(planned, context.workspace, error)
     return RunOutcome(planned=planned, status="completed")
 
 
 def failed(planned: PlannedRun, workspace: Workspace, error: Exception) -> RunOutcome:
-    """Write down why a run failed, with the traceback, and tell it in one line."""
+    """Record why a run failed, with the traceback, and give the reason in one line."""
     expected = isinstance(error, DataError | ModelError | RunError)
     reason = str(error) if expected else f"{type(error).__name__}: {error}"
     if isinstance(error, torch.OutOfMemoryError):
@@ -84,27 +82,8 @@ def failed(planned: PlannedRun, workspace: Workspace, error: Exception) -> RunOu
     return RunOutcome(planned=planned, status="failed", error=reason)
 
 
-def execute(
-    planned: PlannedRun,
-    workspace: Workspace,
-    on_epoch: OnEpoch | None = None,
-    tables: SharedTables | None = None,
-    parallel: OneProcess = ALONE,
-    device: str = "cpu",
-) -> None:
+def execute(planned: PlannedRun, context: RunContext) -> None:
     """Execute a run and store it; a finished one is left as it is.
-
-    Parameters
-    ----------
-    on_epoch
-        Called after each epoch of training.
-    tables
-        Tables of the dataset, if they need not be read.
-    parallel
-        This process' part where several train; all execute the run, the first one stores it.
-    device
-        Where to train and to predict the test regions, "cpu" or "cuda", where dropout draws other
-        masks (`model.training.loop`); the first layer's filters are always read on the CPU.
 
     Raises
     ------
@@ -113,29 +92,23 @@ def execute(
     ProcessLostError
         If another process that trains with this one is gone.
     """
-    store = RunStore(workspace)
-    # the first process says so for all, or the others would wait for one that trains nothing
+    store = RunStore(context.workspace)
+    parallel = context.parallel
+    # the first process decides for all, or the others would wait for one that trains nothing
     if parallel.from_first(b"complete" if store.is_complete(planned.key) else b""):
         return
-    if device != "cpu":
+    if context.device != "cpu":
         require_gpu()
     spec = planned.spec
-    loaded = load_dataset(workspace, tables)
+    loaded = context.dataset()
     selection = loaded.select(spec.regions)
-    state_file = StateFile(path=workspace.training_state(planned.key))
-    first = parallel.rank == 0
-    noting = _noting_epochs(planned, workspace, on_epoch) if first else nullcontext()
-    with one_thread(), noting as tell:
+    state_file = StateFile(path=context.workspace.training_state(planned.key))
+    with one_thread():
         network = starting_network(spec, store, loaded.dataset)
-        examples = [
-            examples_of(loaded.regions, selection, selection.rows(part))
-            for part in (Part.TRAIN, Part.VAL)
-        ]
-        fit = partial(train, device=device, on_epoch=tell, parallel=parallel, state_file=state_file)
-        result = _train(spec, network, examples, fit)
-        if not first:
+        result = _train(planned, network, loaded.regions, selection, state_file, context)
+        if parallel.rank != 0:
             return
-        probabilities = _test_predictions(spec, network, loaded, selection, device)
+        probabilities = _test_predictions(spec, network, loaded, selection, context.device)
         filters = _filters(spec, network, loaded.regions, selection, probabilities)
     test = selection.rows(Part.TEST)
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
@@ -153,31 +126,13 @@ def execute(
     state_file.remove()
 
 
-@contextmanager
-def _noting_epochs(
-    planned: PlannedRun, workspace: Workspace, on_epoch: OnEpoch | None
-) -> Iterator[OnEpoch]:
-    """Give a function that notes an epoch where others can read it, and passes it on."""
-    notes = EpochNotes(workspace)
-
-    def tell(epoch: Epoch) -> None:
-        notes.leave(planned, epoch)
-        if on_epoch is not None:
-            on_epoch(epoch)
-
-    try:
-        yield tell
-    finally:
-        notes.clear(planned)
-
-
 def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Module:
     """Build a run's network with the weights, and the motif, that its training starts from."""
     if spec.start is not None and spec.layers == "all":
         return load(store.open(spec.start.key).path)
     network = build_network(spec.network, seed=spec.seed)
     if spec.start is not None:
-        transfer(load_state(store.open(spec.start.key).path), network)
+        transfer_hidden_layers(load_state(store.open(spec.start.key).path), network)
     term = network.motif_term if isinstance(network, BindingNetwork) else None
     if term is not None:
         term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
@@ -185,20 +140,54 @@ def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Mod
 
 
 def _train(
-    spec: RunSpec,
+    planned: PlannedRun,
     network: nn.Module,
-    examples: Sequence[Examples],
-    fit: Callable[..., TrainingResult],
+    regions: RegionTable,
+    selection: Selection,
+    state_file: StateFile,
+    context: RunContext,
 ) -> TrainingResult:
-    """Call `fit`, which is `train` with all that the spec does not say, if there is to train."""
+    """Train a run's network in place; a run that scores a network has nothing to train."""
+    spec = planned.spec
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
-    train_set, val_set = examples
-    return fit(network, train_set, val_set, spec.training, seed=spec.seed)
+    train_set, val_set = (
+        examples_of(regions, selection, selection.rows(part)) for part in (Part.TRAIN, Part.VAL)
+    )
+    with _noting_epochs(planned, context) as on_epoch:
+        of_run = TrainingContext(
+            device=context.device,
+            parallel=context.parallel,
+            on_epoch=on_epoch,
+            state_file=state_file,
+        )
+        return train(network, train_set, val_set, spec.training, seed=spec.seed, context=of_run)
+
+
+@contextmanager
+def _noting_epochs(planned: PlannedRun, context: RunContext) -> Iterator[OnEpoch | None]:
+    """Give a function that leaves a note of each epoch and passes the epoch on.
+
+    Of several processes the first one alone has it.
+    """
+    if context.parallel.rank != 0:
+        yield None
+        return
+    notes = EpochNotes(context.workspace)
+
+    def note(epoch: Epoch) -> None:
+        notes.leave(planned, epoch)
+        if context.on_epoch is not None:
+            context.on_epoch(epoch)
+
+    try:
+        yield note
+    finally:
+        notes.clear(planned)
 
 
 def examples_of(regions: RegionTable, selection: Selection, rows: NDArray[np.int64]) -> Examples:
-    """Sequences and labels of some rows of a selection."""
+    """Give the sequences and labels of some rows of a selection."""
     return Examples(
         sequences=regions.sequences[selection.region_ids[rows]], labels=selection.labels[rows]
     )
@@ -221,7 +210,7 @@ def _test_predictions(
         network, regions.sequences[ids], both_strands=spec.average_strands, device=device
     )
     if spec.training is None and spec.start is not None:
-        # a multi-model scored on one of its TFs
+        # a multi-model is scored on one of its TFs
         outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
         probabilities = probabilities[:, outputs]
     return probabilities

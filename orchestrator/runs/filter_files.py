@@ -25,7 +25,7 @@ def filter_name(index: int) -> str:
 def write_filters(folder: Path, motifs: FilterMotifs, info: Mapping[str, Any]) -> None:
     """Write filters.json, which has `info` and all counts, and filters.meme.
 
-    The MEME file has the filters that fire.
+    The MEME file has the filters that are activated somewhere.
     """
     records = [
         {
@@ -62,7 +62,7 @@ def write_filters(folder: Path, motifs: FilterMotifs, info: Mapping[str, Any]) -
 
 
 def read_filters(content: Mapping[str, Any]) -> FilterMotifs:
-    """Undo :func:`write_filters`: filters from the content of filters.json."""
+    """Make filters of the content of filters.json, as :func:`write_filters` wrote it."""
     filters: Sequence[Mapping[str, Any]] = content["filters"]
     return FilterMotifs(
         layer=content["layer"],

@@ -2,7 +2,7 @@
 
 from data.near_names import near_names
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROLS, Arm
+from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore, StoredRun
 
 
@@ -55,7 +55,8 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
 def is_model(run: StoredRun) -> bool:
     """Whether a run is what its TF is to be predicted by."""
     planned = run.planned
-    return planned.group not in CONTROLS and planned.spec.regions.sampling.train_fraction is None
+    is_step = planned.spec.regions.sampling.train_fraction is not None
+    return not (planned.role.is_control or is_step)
 
 
 def trained_arm(run: StoredRun) -> Arm | None:

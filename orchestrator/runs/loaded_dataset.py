@@ -1,4 +1,4 @@
-"""A dataset whose tables are read once per process, and what other processes are given of it."""
+"""A dataset whose tables are read once per process, and tables to share with other processes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,19 +22,19 @@ from orchestrator.workspace import Workspace
 class SharedTables:
     """Tables of a dataset, for other processes to use instead of reading their own.
 
-    All arrays are contiguous, so that a store of shared memory, such as Ray's, can give them
-    to many processes as they lie, read-only and without a copy.
+    All arrays are contiguous, so that a shared-memory store such as Ray's can give them to many
+    processes read-only and without a copy.
     """
 
     regions_fingerprint: str
-    """The manifest's, of `regions`."""
+    """Fingerprint of `regions` in the dataset's manifest."""
     regions: RegionTable
     evidence: Mapping[tuple[str, str], NDArray[np.uint8]]
     """Evidence codes, shape (N,), by TF and the content's hash."""
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all arrays."""
+        """Number of bytes of all arrays."""
         columns = [getattr(self.regions, column.name) for column in fields(self.regions)]
         arrays = [*columns, *self.evidence.values()]
         return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
@@ -48,7 +48,8 @@ class LoadedDataset:
     path
         The dataset.
     tables
-        Taken in place of what they hold, if it is still the dataset's content; the rest is read.
+        Tables to use instead of reading them, as long as they have the dataset's content; the rest
+        is read. None reads everything.
     """
 
     def __init__(self, path: Path, tables: SharedTables | None = None) -> None:
@@ -74,9 +75,9 @@ class LoadedDataset:
         return np.stack([self.column(tf) for tf in tfs], axis=1)
 
     def share(self, tfs: Iterable[str]) -> SharedTables:
-        """Give what is needed of the dataset for some TFs.
+        """Give the tables that are needed for some TFs.
 
-        A TF that cannot be read is left out: the run that needs it says why.
+        A TF that cannot be read is left out; the run that needs it fails with the reason.
         """
         evidence = {}
         for tf in sorted(set(tfs)):
@@ -118,7 +119,7 @@ class LoadedDataset:
         )
 
     def excluded(self, spec: RegionSpec) -> NDArray[np.int64] | None:
-        """Ids of the regions that a spec leaves out for another model's sake."""
+        """Find the regions that a spec excludes because another model is trained on them."""
         if spec.excluded is None:
             return None
         other = self.select(spec.excluded)
@@ -133,7 +134,12 @@ def _loaded(path: Path, tables: SharedTables | None, _manifest_mtime_ns: int) ->
 def load_dataset(workspace: Workspace, tables: SharedTables | None = None) -> LoadedDataset:
     """Load the workspace's dataset, once per process as long as it stays the same.
 
-    With `tables` what they hold is not read again.
+    Parameters
+    ----------
+    workspace
+        Has the dataset.
+    tables
+        Tables that need not be read again; None reads all.
     """
     manifest = workspace.dataset / "manifest.json"
     mtime_ns = manifest.stat().st_mtime_ns if manifest.exists() else 0
@@ -141,7 +147,7 @@ def load_dataset(workspace: Workspace, tables: SharedTables | None = None) -> Lo
 
 
 def tfs_of(spec: RunSpec) -> set[str]:
-    """TFs whose evidence decides the regions and labels of a run."""
+    """Find the TFs whose evidence decides the regions and labels of a run."""
     tfs: set[str] = set()
     regions: RegionSpec | None = spec.regions
     while regions is not None:

@@ -1,4 +1,4 @@
-"""One driver at a time in a workspace; the lock goes with the process, however that ends."""
+"""One driver at a time in a workspace; the lock ends with the process, even if it is killed."""
 
 import fcntl
 import json
@@ -17,12 +17,12 @@ from orchestrator.workspace import Workspace
 
 @contextmanager
 def sole_driver(workspace: Workspace) -> Iterator[None]:
-    """Hold the workspace for a block, and clear away what a killed driver left half-written.
+    """Lock the workspace for a block, and remove what a killed driver left half-written.
 
     Raises
     ------
     RunError
-        If another process holds it, which is named, or the workspace cannot be written to.
+        If another process has locked it, which is named, or the workspace cannot be written to.
     """
     with ExitStack() as stack:
         try:

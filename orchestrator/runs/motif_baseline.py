@@ -1,9 +1,9 @@
-"""What a TF's motif alone says of regions: the baseline that needs no training.
+"""Predictions by a TF's motif alone: the baseline that needs no training.
 
 A region's score is that of the motif's best hit on either strand, in bits over a uniform
-background. Regions are called bound from a threshold on, the one of highest MCC over the regions
-that a network would train and validate on. The odds of being bound are taken to double with each
-bit above it.
+background. Regions at or above a threshold are called bound: the threshold of highest MCC over the
+regions that a network would train and validate on. The odds of binding are assumed to double with
+each bit above it.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ _HASH_MARK: Final = "#"
 
 
 def motif_of(tf: str) -> Motif:
-    """Give the motif of a TF in JASPAR 2020, that of its monomer if there is one.
+    """Find the motif of a TF in JASPAR 2020, that of its monomer if there is one.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def motif_of(tf: str) -> Motif:
 
 
 def motif_name(motif: Motif) -> str:
-    """Give what a run spec calls a motif: JASPAR's identifier, or name and hash of another's."""
+    """Name a motif for a run spec: JASPAR's identifier, or the name and hash of another motif."""
     known = jaspar_matrix(motif.matrix_id)
     if known is not None and np.array_equal(known.probabilities, motif.probabilities):
         return motif.matrix_id
@@ -56,7 +56,7 @@ def motif_named(name: str, dataset: Dataset, tf: str) -> Motif:
     name
         As :func:`motif_name` gives it.
     tf
-        A TF that was added, if the motif is the one that its sites were predicted by.
+        The added TF whose sites were predicted by the motif, if the motif is not JASPAR's.
 
     Raises
     ------
@@ -87,9 +87,9 @@ def motif_probabilities(
 
 
 def best_threshold(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
-    """Score from which on calling regions bound has the highest MCC.
+    """Find the threshold of the score that has the highest MCC.
 
-    It lies halfway between two scores that occur; of thresholds that are as good, the lowest.
+    It is halfway between two scores that occur; of equally good thresholds, the lowest one.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def best_threshold(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> flo
     missed = np.cumsum(is_bound)[cuts - 1]
     hit, num_bound = is_bound.sum() - missed, is_bound.sum()
     called, num = len(ranked) - cuts, len(ranked)
-    # of the 2 x 2 table: covariance of label and call over the product of their deviations
+    # MCC is the covariance of label and call over the product of their standard deviations
     covariance = num * hit - called * num_bound
     scale = np.sqrt(called * (num - called).astype(np.float64))
     best = cuts[np.argmax(covariance / scale)]

@@ -1,7 +1,7 @@
-"""What is being trained right now: workers leave a note per epoch, whoever started them reads it.
+"""What is being trained right now: workers write a note after each epoch, and the driver reads it.
 
-A file per run in the workspace, since that is what every backend and node shares. The notes are
-for eyes only: nothing depends on them, and one that cannot be written is left out.
+There is a file per run in the workspace, since every backend and node shares that. The notes are
+only shown to the user: nothing depends on them, and a note that cannot be written is skipped.
 """
 
 import json
@@ -22,7 +22,7 @@ class RunningNote:
     name: str
     epoch: int
     max_epochs: int
-    """0 where steps are counted and not epochs."""
+    """Epochs at most; 0 if the length of the training is counted in steps."""
     val_loss: float
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class EpochNotes:
         self._since = time.time()
 
     def leave(self, planned: PlannedRun, epoch: Epoch) -> None:
-        """Note that an epoch of a run is over."""
+        """Write the note of a run's epoch."""
         training = planned.spec.training
         counts_epochs = training is not None and not training.min_steps
         note = {
@@ -54,12 +54,12 @@ class EpochNotes:
                 partial.write_text(json.dumps(note))
 
     def clear(self, planned: PlannedRun) -> None:
-        """Take the note of a run away."""
+        """Remove the note of a run."""
         with suppress(OSError):
             (self._folder / f"{planned.key}.json").unlink(missing_ok=True)
 
     def read(self) -> list[RunningNote]:
-        """Notes left since this object was made, the furthest run first."""
+        """Read the notes written since this object was made, the run with most epochs first."""
         notes = []
         for path in self._folder.glob("*.json"):
             try:

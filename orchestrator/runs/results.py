@@ -1,12 +1,14 @@
 """The tidy table of all finished runs, a row each, from which every figure is computed."""
 
+import math
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from data.atomic import whole_file
 from orchestrator.errors import RunError
+from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore
 
 COLUMNS: Final = (
@@ -23,22 +25,78 @@ COLUMNS: Final = (
     "num_unbound",
     "num_test_regions",
     *SUMMARY_METRICS,
+    "set_kind",
+    "size",
+    "at_most",
+    "step",
+    "held_back",
+    "variant",
+    "mode",
+    "tested_on",
+    "network",
+    "masked",
+    "with_motif",
 )
-"""`num_bound` and `num_unbound` count the labels trained and validated on."""
+"""`num_bound` and `num_unbound` count the labels trained and validated on. `pretraining_set` and
+`group` are names for people; the columns after `seconds` are the facts that they are made of:
+
+- set_kind, variant, mode, tested_on: as `orchestrator.role.RunRole` has them, empty for none
+- size: bound regions asked for, `inf` for all, missing where the experiment does not tell its runs
+  apart by them; at_most: whether a TF with fewer took part with all that it has
+- step: fraction of the regions trained on in a learning curve, missing for all of them
+- held_back: how regions are held back, `random` or `chromosome`
+- network: which network; with_motif: whether it has the motif's term
+- masked: whether the run is, or starts from, a multi-model of every resolved cell
+"""
+ROW_ORDER: Final = (
+    "experiment",
+    "tf",
+    "target",
+    "size",
+    "step",
+    "group",
+    "with_target",
+    "arm",
+    "pretraining_set",
+    "replicate",
+    "key",
+)
+"""Columns that the table is sorted by: sizes as numbers, all regions last."""
 
 
 def results_table(store: RunStore) -> pd.DataFrame:
-    """One row per finished run, sorted by experiment, TF, group, arm and replicate.
+    """One row per finished run, sorted by experiment, TF, size, group, arm and replicate.
 
     A run that serves several experiments, or several groups of one, has a row for each.
     """
     rows = []
     for run, planned in store.with_roles():
-        record = {**planned.tags(), **run.metrics}
+        record = {**planned.tags(), **run.metrics, **_facts(planned)}
         rows.append({name: record[name] for name in COLUMNS})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = ["experiment", "tf", "target", "group", "with_target", "arm", "replicate", "key"]
-    return table.sort_values(order, ignore_index=True)
+    return table.sort_values(list(ROW_ORDER), ignore_index=True)
+
+
+def _facts(planned: PlannedRun) -> dict[str, Any]:
+    """Give the typed columns of a run's row."""
+    role, spec = planned.role, planned.spec
+    size = math.nan
+    if role.size is not None:
+        size = math.inf if role.size.num_bound is None else float(role.size.num_bound)
+    multi = spec if spec.start is None else spec.start
+    return {
+        "set_kind": role.set_kind.value,
+        "size": size,
+        "at_most": role.size is not None and role.size.at_most,
+        "step": math.nan if role.step is None else role.step,
+        "held_back": spec.regions.sampling.split,
+        "variant": role.variant.value,
+        "mode": "" if role.mode is None else role.mode.value,
+        "tested_on": role.tested_on or "",
+        "network": spec.network.name,
+        "masked": multi.regions.rows == "resolved",
+        "with_motif": bool(spec.motif) and spec.training is not None,
+    }
 
 
 def write_results(table: pd.DataFrame, path: Path) -> None:

@@ -28,10 +28,13 @@ from typing import Any, Final
 from data.atomic import whole_file
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
+from orchestrator.role_records import names_in, read_role, role_names, role_record
 from orchestrator.workspace import Workspace
 
-STORE_VERSION: Final = 1
-"""Raised when an older program could not read a run folder; without a version it is 1."""
+STORE_VERSION: Final = 2
+"""Raised when an older program could not read a run folder; without a version it is 1.
+
+From 2 on, run.json has the facts of the run's role beside its names."""
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.json"
@@ -161,7 +164,9 @@ class RunStore:
         roles = self._roles()
         for key, runs in plan.roles.items():
             known = roles.setdefault(key, [])
-            known += [run.role for run in runs if run.role not in known]
+            for record in (role_record(run.role) for run in runs):
+                if names_in(record) not in map(names_in, known):
+                    known.append(record)
         with whole_file(self.workspace.roles) as partial:
             partial.write_text(json.dumps(roles))
 
@@ -194,9 +199,9 @@ class RunStore:
         for run in self.completed() if runs is None else runs:
             first = run.planned
             yield run, first
-            for role in roles.get(run.key, []):
-                if role != first.role:
-                    yield run, PlannedRun(spec=first.spec, **role)
+            for record in roles.get(run.key, []):
+                if names_in(record) != role_names(first.role):
+                    yield run, PlannedRun(spec=first.spec, role=read_role(record, first.spec))
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Runs that were asked for and are not complete, a record per run and role.
@@ -264,6 +269,7 @@ class RunStore:
         path = self.workspace.failure(planned.key)
         record = {
             **planned.tags(),
+            **role_record(planned.role),
             "name": planned.name,
             "error": error,
             "traceback": traceback.splitlines(),

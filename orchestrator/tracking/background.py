@@ -1,4 +1,4 @@
-"""Logging to MLflow beside the training, in a thread, never in its way."""
+"""Logging to MLflow beside the training, in a thread, so that no training waits for it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,41 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from typing import final
 
 from orchestrator.errors import RunError
 from orchestrator.plan import RunOutcome
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.sync import MlflowView
 
 FLUSH_SECONDS = 60.0
 """How long the end of a plan waits for what is still to be logged."""
 
 
-class BackgroundTracker:
+@final
+class BackgroundView:
     """Logs runs from a thread of its own, so that training never waits for MLflow.
 
-    Where MLflow fails, `warn` is called with one line, once, and the rest is dropped: the run
-    store has it, and the next `sync` brings it. Used as a context manager; leaving it waits for
-    what is still to be logged.
+    If MLflow fails, `warn` is called with one line, once, and the rest is dropped: the run store
+    has it, and the next `sync` logs it. Used as a context manager; leaving it waits for what is
+    still to be logged.
 
     Parameters
     ----------
-    tracker : ViewTracker
-        Used by the thread alone from now on.
+    view : MlflowView
+        From now on used by the thread alone.
     warn : callable
         Called from the thread with a line for the user.
     """
 
-    def __init__(self, tracker: ViewTracker, warn: Callable[[str], None]) -> None:
-        self._tracker = tracker
+    def __init__(self, view: MlflowView, warn: Callable[[str], None]) -> None:
+        self._view = view
         self._warn = warn
         self._failed = False
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
-    def __enter__(self) -> BackgroundTracker:
+    def __enter__(self) -> BackgroundView:
         self._thread.start()
         return self
 
@@ -47,21 +49,21 @@ class BackgroundTracker:
 
     def sync(self, store: RunStore) -> None:
         """Log what MLflow lacks of a run store."""
-        self._jobs.put(lambda: self._tracker.sync(store))
+        self._jobs.put(lambda: self._view.sync(store))
 
     def log(self, outcome: RunOutcome) -> None:
         """Log a run that ended; a blocked one, which never started, is left out."""
         planned = outcome.planned
         if outcome.status == "completed":
-            store = RunStore(self._tracker.workspace)
-            self._jobs.put(lambda: self._tracker.log_run(store.open(planned.key)))
+            store = RunStore(self._view.client.workspace)
+            self._jobs.put(lambda: self._view.runs.log_run(store.open(planned.key)))
         elif outcome.status == "failed":
             error = outcome.error or ""
-            self._jobs.put(lambda: self._tracker.log_failure(planned, error))
+            self._jobs.put(lambda: self._view.runs.log_failure(planned, error))
 
     def register(self, store: RunStore) -> None:
-        """Register the networks to use, once the runs that are to be logged are."""
-        self._jobs.put(lambda: self._tracker.register(store))
+        """Register the networks to use, after the runs that are still to be logged."""
+        self._jobs.put(lambda: self._view.models.register(store))
 
     def close(self, timeout_seconds: float = FLUSH_SECONDS) -> None:
         """Wait until all is logged, at most `timeout_seconds`."""
@@ -69,8 +71,8 @@ class BackgroundTracker:
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             self._warn(
-                f"MLflow at {self._tracker.uri} is slow: {self._jobs.qsize()} runs are not logged "
-                "yet; the next `bindgrid run` logs them"
+                f"MLflow at {self._view.client.uri} is slow: {self._jobs.qsize()} runs are not "
+                "logged yet; the next `bindgrid run` logs them"
             )
 
     def _work(self) -> None:
@@ -83,7 +85,7 @@ class BackgroundTracker:
                 self._failed = True
                 self._warn(str(error))
             except Exception as error:
-                # A fault of ours must neither stop the training nor pass in silence.
+                # a bug of bindgrid must neither stop the training nor go unnoticed
                 self._failed = True
                 logging.getLogger(__name__).debug("logging to MLflow failed", exc_info=True)
                 self._warn(f"logging to MLflow stopped: {type(error).__name__}: {error}")

@@ -1,16 +1,15 @@
 """Networks in MLflow's model registry: `bindgrid-<TF>`, with the aliases transfer, scratch, best.
 
-An alias is a version of the model, a version is a finished run. Only runs that an alias has pointed
-to have one: hundreds of networks of 9 MB would help nobody, and every run's weights are in the run
-store.
+An alias points to a version of the model, and a version is a finished run. Only runs that an alias
+has pointed to have a version: nobody needs hundreds of networks of 9 MB here, and every run's
+weights are in the run store.
 
-Which run an alias means is decided without a look at test regions. Of the TF's runs of an arm, of
-whatever experiment, those trained on most bound regions (as asked for: all before 1,000 before
-500) come first, since one wants a network that saw the most; among these the least validation
-loss decides, then the key. `best` is the first by that rule of both arms: where both were trained
-on the same regions, the arm of the lower validation loss. Controls and steps of a learning curve
-are no models. (A model of few regions that learnt from its validation regions too has a loss that
-flatters it.)
+Which run an alias points to is decided without looking at test regions. Of the TF's runs of an arm,
+in any experiment, those trained on most bound regions (as requested: all before 1,000 before 500)
+come first; among these the lowest validation loss decides, then the key. `best` is the first by the
+same rule in both arms: if both were trained on the same regions, the arm with the lower validation
+loss. Controls and steps of a learning curve are not registered. (The validation loss of a model of
+few regions that learnt from its validation regions too is optimistic.)
 
 What is registered needs nothing of bindgrid to predict (`orchestrator.tracking.served_model`)::
 
@@ -33,14 +32,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 from urllib.parse import unquote, urlparse
 
 from data.atomic import whole_folder
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.tracking import served_model
-from orchestrator.tracking.client import Tracker
+from orchestrator.tracking.client import TrackingClient
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -53,18 +52,28 @@ FOLDER: Final = "model"
 """Where a run's artifacts have its network."""
 _LOADER: Final = "bindgrid_model"
 _ENTRY_MODULES: Final = ("checkpoint", "encoding")
-"""Of the package `model`, what the loader imports."""
+"""What the loader imports of the package `model`."""
 _REQUIREMENTS: Final = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 _MAX_VERSIONS: Final = 1000
 
 
-class ModelTracker(Tracker):
-    """Registers networks of finished runs."""
+@final
+class ModelWriter:
+    """Registers networks of finished runs.
+
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
+    """
+
+    def __init__(self, client: TrackingClient) -> None:
+        self._client = client
 
     def register(self, store: RunStore) -> int:
-        """Point the aliases of each TF's model to the runs that they mean now.
+        """Point the aliases of each TF's model to the runs that the rule chooses now.
 
-        A run that MLflow does not have yet is left for the next time.
+        A run that MLflow does not have yet is left for the next call.
 
         Returns
         -------
@@ -82,7 +91,7 @@ class ModelTracker(Tracker):
         if not wanted:
             return 0
         num_made = 0
-        with self._translated():
+        with self._client.translated():
             known = self._versions()
             for tf, aliases in sorted(wanted.items()):
                 name = f"{PREFIX}{tf}"
@@ -99,11 +108,11 @@ class ModelTracker(Tracker):
                         num_made += 1
                     of_run = versions[run.key]
                     if alias not in of_run.aliases:
-                        self._client.set_registered_model_alias(name, alias, of_run.version)
+                        self._client.mlflow.set_registered_model_alias(name, alias, of_run.version)
         return num_made
 
-    def forget_models(self, store: RunStore) -> int:
-        """Delete the versions that are of a run store's runs, and models without others.
+    def forget(self, store: RunStore) -> int:
+        """Delete the versions that come from a run store, and models that have no other versions.
 
         Returns
         -------
@@ -116,7 +125,7 @@ class ModelTracker(Tracker):
             If MLflow cannot be reached.
         """
         num_deleted = 0
-        with self._translated():
+        with self._client.translated():
             for name, versions in self._versions().items():
                 ours = {
                     key: found
@@ -125,18 +134,18 @@ class ModelTracker(Tracker):
                 }
                 num_deleted += len(ours)
                 if len(ours) == len(versions):
-                    self._client.delete_registered_model(name)
+                    self._client.mlflow.delete_registered_model(name)
                     continue
                 for found in ours.values():
-                    self._client.delete_model_version(name, found.version)
+                    self._client.mlflow.delete_model_version(name, found.version)
         return num_deleted
 
     def _versions(self) -> dict[str, dict[str, ModelVersion]]:
-        """Versions of the models that are there, by name and run key."""
+        """Find the versions of all models, by name and run key."""
         models: dict[str, dict[str, ModelVersion]] = {}
         token = None
         while True:
-            page = self._client.search_registered_models(
+            page = self._client.mlflow.search_registered_models(
                 f"name LIKE '{PREFIX}%'", max_results=_MAX_VERSIONS, page_token=token
             )
             models |= {model.name: {} for model in page}
@@ -144,7 +153,7 @@ class ModelTracker(Tracker):
             if not token:
                 break
         while models:
-            found = self._client.search_model_versions(
+            found = self._client.mlflow.search_model_versions(
                 f"name LIKE '{PREFIX}%'", max_results=_MAX_VERSIONS, page_token=token
             )
             for one in found:
@@ -163,15 +172,12 @@ class ModelTracker(Tracker):
             "both by the same rule. Test regions decide nothing.\n\n"
             f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
         )
-        self._client.create_registered_model(name, description=text)
+        self._client.mlflow.create_registered_model(name, description=text)
 
     def _make_version(self, name: str, run: StoredRun) -> ModelVersion | None:
-        text = f"tags.key = '{run.key}' and attributes.status = 'FINISHED'"
-        experiments = [experiment.experiment_id for experiment in self._experiments()]
-        found = self._client.search_runs(experiments, text, max_results=1)
-        if not found:
+        logged = self._client.finished_run(run.key)
+        if logged is None:
             return None
-        logged = found[0]
         metrics = run.metrics
         tags = {
             "key": run.key,
@@ -181,7 +187,7 @@ class ModelTracker(Tracker):
             "run_folder": str(run.path),
         }
         self._put(run, logged)
-        return self._client.create_model_version(
+        return self._client.mlflow.create_model_version(
             name,
             f"{logged.info.artifact_uri}/{FOLDER}",
             run_id=logged.info.run_id,
@@ -192,10 +198,10 @@ class ModelTracker(Tracker):
 
     def _put(self, run: StoredRun, logged: Run) -> None:
         """Put a run's network among its artifacts."""
-        if not self._is_own_database:
+        if not self._client.is_own_database:
             with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
                 write_model(run, Path(folder), logged.info.run_id)
-                self._client.log_artifacts(logged.info.run_id, folder, FOLDER)
+                self._client.mlflow.log_artifacts(logged.info.run_id, folder, FOLDER)
             return
         place = Path(unquote(urlparse(logged.info.artifact_uri).path)) / FOLDER
         with whole_folder(place) as partial:
@@ -204,7 +210,7 @@ class ModelTracker(Tracker):
 
 
 def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
-    """Give the run that each alias of each TF's model means; the rule is in the module's text."""
+    """Choose the run for each alias of each TF's model, by the rule in the module's docstring."""
     ranked: dict[str, dict[Alias, list[tuple[Any, StoredRun]]]] = {}
     for run in runs:
         arm = trained_arm(run)
@@ -242,7 +248,7 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
         MLflow's, of the run.
     """
     with warnings.catch_warnings():
-        # MLflow's, about type hints of its own
+        # MLflow warns of its own type hints
         warnings.simplefilter("ignore")
         from mlflow.models import Model, ModelSignature
         from mlflow.pyfunc import add_to_model
@@ -279,7 +285,7 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
 
 
 def shipped_files() -> list[Path]:
-    """Files of the package `model` that a network's loader needs, with what they import of it."""
+    """Files of the package `model` that a network's loader needs, including what they import."""
     import model
 
     assert model.__file__ is not None

@@ -1,27 +1,28 @@
 """Motifs in MLflow: each run's filters matched to JASPAR, and what `bindgrid motifs` made of it.
 
-Comparing a run's filters with JASPAR takes half a second of a core, more than a training should
-wait for; so this is done when nothing trains: by `bindgrid mlflow sync`, and beside `bindgrid ui`,
-at the lowest priority. A run's ``matches.csv`` has the best match of each filter (of
-``filters.json``: the first layer, on the test regions predicted correctly) and is kept in the
-workspace, ``motifs/<key>/matches-<database>.csv``. The folders that `bindgrid motifs` and
-`bindgrid report` make, of all of a run's regions, go under ``motifs/``.
+Comparing a run's filters with JASPAR takes half a second of a core, which would slow down
+trainings. So it is done when nothing trains: by `bindgrid mlflow sync`, and beside `bindgrid ui` at
+the lowest priority. A run's ``matches.csv`` has the best match of each filter (of ``filters.json``:
+the first layer, on the test regions predicted correctly) and is kept in the workspace,
+``motifs/<key>/matches-<database>.csv``. The folders that `bindgrid motifs` and `bindgrid report`
+make from all of a run's regions go under ``motifs/``.
 
-Two tags of an MLflow run say what it has: ``filters_matched``, such as ``13 of 100``, and
+Two tags of an MLflow run show what it has: ``filters_matched``, such as ``13 of 100``, and
 ``motifs``, the folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
 from data.atomic import whole_file
 from orchestrator.errors import RunError
 from orchestrator.runs.filter_files import FILTERS_FILE, stored_filters
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.tracking.client import Tracker
+from orchestrator.steps import OnStep, silent
+from orchestrator.tracking.client import TrackingClient
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -33,8 +34,18 @@ MOTIFS_TAG: Final = "motifs"
 MATCHES_FILE: Final = "matches.csv"
 
 
-class MotifTracker(Tracker):
-    """Adds motifs to runs that MLflow has."""
+@final
+class MotifWriter:
+    """Adds motifs to runs that MLflow has.
+
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
+    """
+
+    def __init__(self, client: TrackingClient) -> None:
+        self._client = client
 
     def log_motifs(self, store: RunStore) -> int:
         """Log the folders of motifs that are there and that MLflow lacks.
@@ -50,32 +61,34 @@ class MotifTracker(Tracker):
             If MLflow cannot be reached or refuses them.
         """
         num_logged = 0
-        with self._translated():
+        with self._client.translated():
             for run, logged in self._logged_runs(store):
                 known = _logged(logged)
                 folders = [path for path in _folders(run, store) if path.name not in known]
                 for folder in folders:
-                    self._client.log_artifacts(
+                    self._client.mlflow.log_artifacts(
                         logged.info.run_id, str(folder), f"{MOTIFS_TAG}/{folder.name}"
                     )
                 if folders:
                     names = " ".join([*known, *(folder.name for folder in folders)])
-                    self._client.set_tag(logged.info.run_id, MOTIFS_TAG, names)
+                    self._client.mlflow.set_tag(logged.info.run_id, MOTIFS_TAG, names)
                 num_logged += len(folders)
         return num_logged
 
-    def log_matches(self, store: RunStore, tell: Callable[[str], None] = lambda step: None) -> int:
-        """Compare the filters of each run that MLflow has with JASPAR, if they are not yet.
+    def log_matches(self, store: RunStore, on_step: OnStep = silent) -> int:
+        """Compare the filters of each run that MLflow has with JASPAR, unless they are already.
 
         Parameters
         ----------
-        tell
-            Told of each run that is compared.
+        store
+            The run store.
+        on_step
+            Called with each run that is compared; by default nothing is reported.
 
         Returns
         -------
         int
-            Number of MLflow runs that have got their matches now.
+            Number of MLflow runs whose matches were logged now.
 
         Raises
         ------
@@ -87,7 +100,7 @@ class MotifTracker(Tracker):
         from data.motifs.database import jaspar_database
 
         num_logged = 0
-        with self._translated():
+        with self._client.translated():
             missing = [
                 (run, logged)
                 for run, logged in self._logged_runs(store)
@@ -97,20 +110,20 @@ class MotifTracker(Tracker):
                 return 0
             database = jaspar_database()
             for run, logged in missing:
-                tell(f"comparing the filters of {logged.info.run_name} with {database.name}")
+                on_step(f"comparing the filters of {logged.info.run_name} with {database.name}")
                 path = stored_matches(run, store, database)
                 num_matched, num_filters = count_matches(path)
                 run_id = logged.info.run_id
-                self._client.log_text(run_id, path.read_text(), MATCHES_FILE)
-                self._client.set_tag(run_id, MATCHED_TAG, f"{num_matched} of {num_filters}")
+                self._client.mlflow.log_text(run_id, path.read_text(), MATCHES_FILE)
+                self._client.mlflow.set_tag(run_id, MATCHED_TAG, f"{num_matched} of {num_filters}")
                 num_logged += 1
         return num_logged
 
     def _logged_runs(self, store: RunStore) -> Iterator[tuple[StoredRun, Run]]:
         """Yield each finished MLflow run of the run store's."""
         runs = {run.key: run for run in store.completed()}
-        for experiment in self._experiments():
-            for logged in list(self._all_runs(experiment.experiment_id)):
+        for experiment in self._client.experiments():
+            for logged in list(self._client.all_runs(experiment.experiment_id)):
                 key = logged.data.tags.get("key")
                 if key in runs and logged.info.status == "FINISHED":
                     yield runs[key], logged

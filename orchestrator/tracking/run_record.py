@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.plan import PlannedRun
+from orchestrator.role_records import NAMES, role_names
 from orchestrator.runs.store import SUMMARY_METRICS, StoredRun
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ _COUNTS: Final = ("num_train_regions", "num_val_regions", "num_test_regions")
 
 def run_tags(planned: PlannedRun) -> dict[str, str]:
     """Key and role of a run."""
-    tags = {name: str(value) for name, value in planned.role.items()}
-    tags["with_target"] = "true" if planned.with_target else ""
+    tags = {name: str(value) for name, value in role_names(planned.role).items()}
+    tags["with_target"] = "true" if planned.role.with_target else ""
     return {"key": planned.key, **tags}
 
 
-_ROLE_TAGS: Final = ("key", *(field.name for field in fields(PlannedRun)[1:]))
+_ROLE_TAGS: Final = ("key", *NAMES)
 
 
 def role(tags: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Summary runs in MLflow: per experiment one run with the report's figures, tables and numbers.
 
 A summary run is named ``summary``, has the tag ``summary`` (``true``) and no ``key``. Its metrics
-are the statistics of `orchestrator.findings`, its tag ``mlflow.note.content`` the sentences, its
-artifacts the SVG, PNG and CSV files. A new report's run takes the place of the last one's.
+are the statistics of the findings, its tag ``mlflow.note.content`` has their sentences, its
+artifacts are the SVG, PNG and CSV files. The run of a new report replaces that of the last one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import math
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, final
 
 from orchestrator.report.sections import Report, Section
-from orchestrator.tracking.client import MAX_METRICS_PER_BATCH, MAX_TAG_CHARACTERS, Tracker
+from orchestrator.tracking.client import MAX_TAG_CHARACTERS, TrackingClient
+from orchestrator.tracking.views import ViewWriter
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -22,12 +23,22 @@ if TYPE_CHECKING:
 RUN_NAME = "summary"
 TAG = "summary"
 _DESCRIPTION = "mlflow.note.content"
+_REMEDY: Final = "nothing is lost, the next `bindgrid report` logs it"
 
 
-class SummaryTracker(Tracker):
-    """Writes summary runs to MLflow."""
+@final
+class SummaryWriter:
+    """Writes summary runs to MLflow.
 
-    remedy = "nothing is lost, the next `bindgrid report` logs it"
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
+    """
+
+    def __init__(self, client: TrackingClient) -> None:
+        self._client = client
+        self._views = ViewWriter(client)
 
     def log_report(self, report: Report, figures: Path) -> None:
         """Log each section of a report, in place of what an earlier report logged.
@@ -44,28 +55,26 @@ class SummaryTracker(Tracker):
         TrackingError
             If MLflow cannot be reached or refuses a run.
         """
-        with self._translated():
+        with self._client.translated(_REMEDY):
             for section in report.sections:
                 self._log_section(section, figures)
 
     def _log_section(self, section: Section, figures: Path) -> None:
-        experiment_id = self._experiment_id(section.experiment)
-        earlier = self._client.search_runs([experiment_id], f"tags.{TAG} = 'true'")
+        experiment_id = self._views.experiment_id(section.experiment)
+        earlier = self._client.mlflow.search_runs([experiment_id], f"tags.{TAG} = 'true'")
         tags = {
             TAG: "true",
             "experiment": section.experiment,
             _DESCRIPTION: _description(section)[:MAX_TAG_CHARACTERS],
         }
-        created = self._client.create_run(experiment_id, tags=tags, run_name=RUN_NAME)
+        created = self._client.mlflow.create_run(experiment_id, tags=tags, run_name=RUN_NAME)
         run_id = created.info.run_id
-        metrics = summary_metrics(section)
-        for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
-            self._client.log_batch(run_id, metrics[first : first + MAX_METRICS_PER_BATCH])
+        self._client.log_batches(run_id, summary_metrics(section))
         for path in section_files(section, figures):
-            self._client.log_artifact(run_id, str(path))
-        self._client.set_terminated(run_id)
+            self._client.mlflow.log_artifact(run_id, str(path))
+        self._client.mlflow.set_terminated(run_id)
         for run in earlier:
-            self._client.delete_run(run.info.run_id)
+            self._client.mlflow.delete_run(run.info.run_id)
 
 
 def summary_metrics(section: Section) -> list[Metric]:

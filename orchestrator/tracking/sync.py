@@ -1,21 +1,43 @@
-"""All that MLflow shows of a workspace, brought up to date: runs, motifs, registered models."""
+"""All that MLflow shows of a workspace, brought up to date: runs, motifs, models, verdicts."""
 
 from __future__ import annotations
 
+from typing import final
+
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.models import ModelTracker
-from orchestrator.tracking.motifs import MotifTracker
-from orchestrator.tracking.verdicts import VerdictTracker
+from orchestrator.tracking.client import TrackingClient
+from orchestrator.tracking.models import ModelWriter
+from orchestrator.tracking.motifs import MotifWriter
+from orchestrator.tracking.runs import RunWriter
+from orchestrator.tracking.verdicts import VerdictWriter
+from orchestrator.tracking.views import ViewWriter
+from orchestrator.workspace import Workspace
 
 
-class ViewTracker(ModelTracker, MotifTracker):
-    """Writes runs to MLflow, with the motifs that are there, the networks to use and the verdicts.
+@final
+class MlflowView:
+    """MLflow as a view of a workspace: its runs, their motifs, the networks to use, the verdicts.
 
-    What must be computed for it, matches of filters, only `log_matches` adds.
+    Not for use from two threads at once.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose runs are shown.
     """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.client = TrackingClient(workspace)
+        self.runs = RunWriter(self.client)
+        self.motifs = MotifWriter(self.client)
+        self.models = ModelWriter(self.client)
+        self.verdicts = VerdictWriter(self.client)
+        self.views = ViewWriter(self.client)
 
     def sync(self, store: RunStore) -> int:
         """Log what MLflow lacks of a run store: runs, motifs, models and their aliases, verdicts.
+
+        The matches of filters, which take long to compute, are left to `MotifWriter.log_matches`.
 
         Returns
         -------
@@ -29,10 +51,10 @@ class ViewTracker(ModelTracker, MotifTracker):
         RunError
             If a run is damaged.
         """
-        num_logged = super().sync(store)
-        self.log_motifs(store)
-        self.register(store)
-        VerdictTracker(self.workspace).log_cards()
+        num_logged = self.runs.sync(store)
+        self.motifs.log_motifs(store)
+        self.models.register(store)
+        self.verdicts.log_cards()
         return num_logged
 
     def forget(self, store: RunStore) -> int:
@@ -48,5 +70,5 @@ class ViewTracker(ModelTracker, MotifTracker):
         TrackingError
             If MLflow cannot be reached.
         """
-        self.forget_models(store)
-        return super().forget(store)
+        self.models.forget(store)
+        return self.runs.forget(store)

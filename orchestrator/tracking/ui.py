@@ -11,18 +11,20 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RunError
 from orchestrator.runs.store import RunStore
+from orchestrator.steps import OnStep
 from orchestrator.tracking.client import tracking_uri
-from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.motifs import MotifWriter
+from orchestrator.tracking.sync import MlflowView
 from orchestrator.workspace import Workspace
 
 START_SECONDS = 120.0
-"""How long the server may take to answer; some 10 s are usual."""
+"""How long the server may take to answer; about 10 s are usual."""
 
 _STOP_SECONDS = 10.0
 
@@ -48,12 +50,12 @@ def serve_ui(
     host: str = "127.0.0.1",
     port: int = 5000,
     *,
-    announce: Callable[[str], None] = print,
+    on_step: OnStep = print,
 ) -> None:
     """Serve the MLflow UI until Ctrl-C or SIGTERM. To be called from the main thread.
 
-    What the run store has and MLflow does not is logged before; filters that are not yet compared
-    with JASPAR are compared meanwhile, at the lowest priority.
+    What the run store has and MLflow does not is logged first. Filters that are not yet compared
+    with JASPAR are compared while the UI runs, at the lowest priority.
 
     Parameters
     ----------
@@ -61,9 +63,9 @@ def serve_ui(
         Whose runs to show.
     host, port : str, int
         Where to listen.
-    announce : callable
+    on_step : callable
         Called with the address, once it answers; then with a line for each experiment, whose
-        address shows transfer beside scratch.
+        address shows transfer beside scratch. By default the lines are printed.
 
     Raises
     ------
@@ -75,16 +77,16 @@ def serve_ui(
     if uri.startswith(("http://", "https://")):
         raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
     _check_free(host, port)
-    tracker, store = ViewTracker(workspace), RunStore(workspace)
-    tracker.sync(store)
+    view, store = MlflowView(workspace), RunStore(workspace)
+    view.sync(store)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with mlflow_server(workspace, uri, host, port) as server:
-            announce(server.url)
-            for name, link in tracker.views().items():
-                announce(f"{name}: {server.url}/{link}")
+            on_step(server.url)
+            for name, link in view.views.links().items():
+                on_step(f"{name}: {server.url}/{link}")
             threading.Thread(
-                target=_match_filters, args=(ViewTracker(workspace), store), daemon=True
+                target=_match_filters, args=(MlflowView(workspace).motifs, store), daemon=True
             ).start()
             status = server.process.wait()
             raise RunError(f"the MLflow UI ended with status {status}: see {server.log}")
@@ -132,7 +134,7 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            # a group of its own, so that all of its processes can be ended together
+            # a process group of its own, so that all of its processes can be ended together
             start_new_session=True,
         )
     try:
@@ -143,13 +145,13 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         _stop(process)
 
 
-def _match_filters(tracker: ViewTracker, store: RunStore) -> None:
-    """Compare filters with JASPAR while somebody looks at the rest."""
+def _match_filters(motifs: MotifWriter, store: RunStore) -> None:
+    """Compare filters with JASPAR while the UI runs."""
     with contextlib.suppress(OSError):
-        # on Linux of this thread alone: trainings on the machine go first
+        # on Linux it lowers this thread's priority alone, below that of trainings on the machine
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-    with contextlib.suppress(RunError):  # what `bindgrid mlflow sync` would tell
-        tracker.log_matches(store)
+    with contextlib.suppress(RunError):  # `bindgrid mlflow sync` reports such errors
+        motifs.log_matches(store)
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,14 +1,14 @@
 """Verdicts in MLflow: experiment `verdicts`, one MLflow run per card, the page as its artifact.
 
-Like all that is logged there they are a view of what the workspace has, and can be logged again.
+Like everything in MLflow they are a view of the workspace and can be logged again.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
-from orchestrator.tracking.client import Tracker
+from orchestrator.tracking.client import TrackingClient
 from orchestrator.tracking.run_record import NOTE_TAG
 from orchestrator.tracking.views import kind_tags
 from orchestrator.verdict.stored import StoredCard, stored_cards
@@ -16,18 +16,25 @@ from orchestrator.verdict.stored import StoredCard, stored_cards
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlflow.entities import Experiment
-
 EXPERIMENT: Final = "verdicts"
 
 
-class VerdictTracker(Tracker):
+@final
+class VerdictWriter:
     """Writes cards to MLflow.
 
     Each has the name of its TF; tags ``tf made level multi_model``; as metrics every score with
     the ends of its interval (``transfer/mcc transfer/mcc_low``), the gains over the other arms, the
     calibration and the numbers of regions; page and JSON as artifacts; the conclusion as its note.
+
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
     """
+
+    def __init__(self, client: TrackingClient) -> None:
+        self._client = client
 
     def log_cards(self) -> int:
         """Log the cards that MLflow does not have.
@@ -44,27 +51,24 @@ class VerdictTracker(Tracker):
         RunError
             If a card is damaged.
         """
-        cards = list(stored_cards(self.workspace))
+        cards = list(stored_cards(self._client.workspace))
         if not cards:
             return 0
-        with self._translated():
-            experiment_id = self._experiment_id(EXPERIMENT)
+        with self._client.translated():
+            experiment_id = self._client.experiment_id(EXPERIMENT, kind_tags)
             missing = self._missing(cards, experiment_id)
             for card in missing:
                 self._log_card(card, experiment_id)
         return len(missing)
 
-    def _experiment_tags(self, experiment: Experiment) -> dict[str, str]:
-        return kind_tags(experiment)  # the saved views are of runs, not of verdicts
-
     def _missing(self, cards: list[StoredCard], experiment_id: str) -> list[StoredCard]:
-        """Give the cards that are not there; what is there by half is deleted."""
+        """Find the cards that MLflow does not have; unfinished MLflow runs are deleted."""
         known = set()
-        for run in list(self._all_runs(experiment_id)):
+        for run in list(self._client.all_runs(experiment_id)):
             if run.info.status == "FINISHED":
                 known.add((run.data.tags.get("tf"), run.data.tags.get("made")))
             else:
-                self._client.delete_run(run.info.run_id)
+                self._client.mlflow.delete_run(run.info.run_id)
         return [card for card in cards if (card.tf, card.made) not in known]
 
     def _log_card(self, card: StoredCard, experiment_id: str) -> None:
@@ -76,25 +80,25 @@ class VerdictTracker(Tracker):
             "made": card.made,
             "level": str(card.content["conclusion"]["level"]),
             "multi_model": str(numbers["start_key"]),
-            # by which it is known as this workspace's
-            "run_folder": str(self.workspace.run(numbers["keys"][0])),
+            # marks it as this workspace's
+            "run_folder": str(self._client.workspace.run(numbers["keys"][0])),
             NOTE_TAG: card.sentence,
         }
-        created = self._client.create_run(experiment_id, tags=tags, run_name=card.tf)
+        created = self._client.mlflow.create_run(experiment_id, tags=tags, run_name=card.tf)
         run_id = created.info.run_id
         metrics = [
             Metric(name, value, created.info.start_time, 0)
             for name, value in _metrics(numbers)
             if math.isfinite(value)
         ]
-        self._log_batches(run_id, metrics)
+        self._client.log_batches(run_id, metrics)
         for path in (card.page, card.path):
-            self._client.log_artifact(run_id, str(path))
-        self._client.set_terminated(run_id)
+            self._client.mlflow.log_artifact(run_id, str(path))
+        self._client.mlflow.set_terminated(run_id)
 
 
 def _metrics(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Numbers of a card by name, with the ends of their intervals."""
+    """Yield the numbers of a card by name, with the ends of their intervals."""
     groups = [(arm.replace(",", ""), values) for arm, values in numbers["arms"].items()]
     groups += [
         (f"gain over {arm.replace(',', '')}", values) for arm, values in numbers["gains"].items()

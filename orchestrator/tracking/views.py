@@ -1,16 +1,16 @@
-"""What MLflow's UI shows of an experiment before anybody types: saved views and a note.
+"""What MLflow's UI offers for each experiment: saved views and a note with links to them.
 
 MLflow's UI keeps columns, order and grouping in the browser, and has no default that a program
-could set; what it reads from the server is a *saved view*, a tag of the experiment that its menu
+could set. What it reads from the server is a *saved view*, a tag of the experiment that its menu
 lists by name and that a link opens by `viewStateShareKey`. Each experiment gets two:
 
 - `runs`: a table of runs ordered by TF, so that transfer stands beside scratch, with the columns
   tf, arm, pretraining_set, group, replicate, num_bound, mcc, average_precision
 - `arms`: the same grouped by TF, arm, group and pre-training set, means over replicates; made for
-  the chart view, that its link opens
+  the chart view, which its link opens
 
-What it cannot do: order by two columns, show a difference of two groups, or open a saved view when
-the experiment is chosen from the list of all; the experiment's note has the links therefore.
+MLflow cannot order by two columns, show the difference of two groups, or open a saved view when the
+experiment is chosen from the list of all experiments; so the experiment's note has the links.
 
 The tags are those of MLflow 3.17 (`mlflow.sharedViewState.<id>`: a JSON envelope whose `state` is
 the JSON of its `ExperimentPageUIState` and search facets). Another version that does not know
@@ -20,8 +20,9 @@ them shows its own default columns, and nothing breaks.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
+from orchestrator.tracking.client import TrackingClient
 from orchestrator.tracking.run_record import NOTE_TAG
 
 if TYPE_CHECKING:
@@ -77,8 +78,41 @@ _VIEW_TAG: Final = "mlflow.sharedViewState.bindgrid-"
 _KIND_TAG: Final = "mlflow.experimentKind"
 
 
+@final
+class ViewWriter:
+    """Gives the MLflow experiments of runs their saved views and notes.
+
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
+    """
+
+    def __init__(self, client: TrackingClient) -> None:
+        self._client = client
+
+    def experiment_id(self, name: str) -> str:
+        """Find the MLflow experiment of a bindgrid experiment, or make it, with its views."""
+        return self._client.experiment_id(name, experiment_tags)
+
+    def links(self) -> dict[str, str]:
+        """Links to the table of each experiment's runs in MLflow's UI, from `#` on, by name.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        with self._client.translated():
+            return {
+                experiment.name: view_link(experiment.experiment_id, "runs")
+                for experiment in sorted(self._client.experiments(), key=lambda one: one.name)
+                if has_views(experiment)
+            }
+
+
 def experiment_tags(experiment: Experiment) -> dict[str, str]:
-    """Tags that an experiment lacks, or has of an older bindgrid; a note of anybody stays.
+    """Give the tags that an experiment lacks or has from an older bindgrid; an existing note stays.
 
     Parameters
     ----------
@@ -94,7 +128,7 @@ def experiment_tags(experiment: Experiment) -> dict[str, str]:
 
 
 def kind_tags(experiment: Experiment) -> dict[str, str]:
-    """Say that an experiment trains models; the UI would ask at the first visit."""
+    """Give the tag that an experiment trains models, unless it is set; the UI would ask for it."""
     return {} if _KIND_TAG in experiment.tags else {_KIND_TAG: "custom_model_development"}
 
 

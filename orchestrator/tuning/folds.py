@@ -1,24 +1,24 @@
-"""A search of fine-tuning settings, and how one setting is judged.
+"""A search of fine-tuning settings, and the cross-validation of one setting.
 
-A setting is judged by cross-validation within the regions that the tuned run trains and validates
-on. They are dealt into parts of the size of the validation part, which is the first of them. In a
-fold one part judges, the next one chooses the epoch, and the network learns from all the others;
-the setting's worth is the mean over the folds, of one TF or of several, of the loss on the part
-that judges. The reasons:
+Cross-validation stays within the regions that the tuned run trains and validates on. They are dealt
+into parts of the size of the validation part, which is the first part. In each fold one part is
+held out, the next one chooses the epoch, and the network learns from all others. The score of a
+setting is the loss on the held-out parts, the mean over all folds, of one TF or of several. The
+reasons:
 
-- A single validation part of 100 regions is noise. Every setting is judged on the same parts by
-  the same seeds, so that settings are compared pair by pair.
-- The epoch is not chosen on the part that judges. Training goes through the same epochs however
-  many come after, so the best validation loss can only fall with more epochs, and the longest
-  training would always win.
-- All parts come from one draw of regions, and not from the draws of several replicates: of what
-  one replicate tests on, the others train on a part. This way no trial sees a test region of the
-  tuned run, as a setting chosen on test regions would make the test worth nothing.
+- A single validation part of 100 regions is too noisy. Every setting is scored on the same parts
+  with the same seeds, so that settings are compared pair by pair.
+- The epoch is not chosen on the held-out part. The first epochs of a training are the same however
+  many follow, so the best validation loss can only fall with more epochs, and the longest training
+  would always win.
+- All parts come from one draw of regions, and not from the draws of several replicates, since
+  replicates train on some of the regions that others test on. So no trial sees a test region of the
+  tuned run: the test of a setting that was chosen on test regions would be biased.
 
 A fold learns from one part less than the run does (at 80/10/10 from 7/8 of its training regions).
 
-A setting that several TFs decide is for TFs that none of them is: what it is worth is told by the
-test regions of others.
+Settings that are chosen by several TFs are meant for other TFs: how good they are is measured on
+the test regions of those.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ from orchestrator.tuning.space import Space
 from orchestrator.workspace import Workspace
 
 TUNING_VERSION: Final = 1
-"""Raised when the same tuning comes to mean another search."""
+"""Increased when the same tuning means another search than before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +52,11 @@ class Tuning:
     """A search for settings of fine-tuning, by one TF or by the mean over several."""
 
     runs: tuple[RunSpec, ...]
-    """The fine-tuning of each TF as the experiment has it; its settings, the same for all, are the
-    first to be tried."""
+    """The fine-tuning of each TF as the experiment plans it. Its settings, the same for all TFs,
+    are tried first."""
     space: Space
     num_folds: int
-    """Parts of each TF's regions that a setting is judged on."""
+    """Folds of the cross-validation of each TF, 1 or more."""
 
     def __post_init__(self) -> None:
         if not self.runs:
@@ -76,12 +76,12 @@ class Tuning:
 
     @property
     def tfs(self) -> tuple[str, ...]:
-        """The TFs that decide, each the one of an individual model."""
+        """The TFs whose losses decide, each that of an individual model."""
         return tuple(run.regions.tfs[0] for run in self.runs)
 
     @property
     def name(self) -> str:
-        """The TFs in words, for files and tables."""
+        """Name of the TFs for files and tables."""
         return self.tfs[0] if len(self.tfs) == 1 else f"{len(self.tfs)} TFs"
 
     @property
@@ -92,17 +92,17 @@ class Tuning:
 
     @property
     def first(self) -> TrainingConfig:
-        """The settings that the experiment has."""
+        """The settings that the experiment plans."""
         assert self.runs[0].training is not None  # checked when made
         return self.runs[0].training
 
     @property
     def seed(self) -> int:
-        """The experiment's."""
+        """Seed of the experiment."""
         return self.runs[0].seed
 
     def by_tf(self, losses: Sequence[float]) -> dict[str, tuple[float, ...]]:
-        """Losses of all folds, as :func:`judge` gives them, by TF."""
+        """Losses of all folds, as :func:`cross_validate` gives them, by TF."""
         folds = self.num_folds
         return {
             tf: tuple(losses[number * folds : (number + 1) * folds])
@@ -111,7 +111,7 @@ class Tuning:
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that decides which settings are best, 16 hexadecimal digits."""
+        """Hash of everything that decides which settings are best, 16 hexadecimal digits."""
         keys = [run.key for run in self.runs]
         content = {
             "version": TUNING_VERSION,
@@ -125,14 +125,14 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """Which of a selection's regions serve for what; indices into its arrays."""
+    """What a fold uses each of a selection's regions for; indices into its arrays."""
 
     learn: NDArray[np.int64]
     """Regions to train on."""
     choose: NDArray[np.int64]
     """Regions to choose the epoch by."""
-    judge: NDArray[np.int64]
-    """Regions that the setting is judged by."""
+    held_out: NDArray[np.int64]
+    """Regions that the setting is scored on."""
 
 
 def make_folds(selection: Selection, num_folds: int, seed: int) -> tuple[Fold, ...]:
@@ -141,11 +141,11 @@ def make_folds(selection: Selection, num_folds: int, seed: int) -> tuple[Fold, .
     Parameters
     ----------
     selection
-        Of an individual model. Its test regions are left alone.
+        The regions of an individual model. Its test regions are not used.
     num_folds
-        How many parts judge, the validation part first.
+        How many parts are held out in turn; the validation part is the first.
     seed
-        Decides which training regions come together.
+        Decides which training regions form a part.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def make_folds(selection: Selection, num_folds: int, seed: int) -> tuple[Fold, .
         Fold(
             learn=np.sort(np.concatenate([parts[i] for i in _others(number, len(parts))])),
             choose=parts[(number + 1) % len(parts)],
-            judge=parts[number],
+            held_out=parts[number],
         )
         for number in range(num_folds)
     )
@@ -180,17 +180,28 @@ def _others(number: int, num_parts: int) -> list[int]:
     return [i for i in range(num_parts) if i not in (number, (number + 1) % num_parts)]
 
 
-def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tuple[float, ...]:
-    """Fine-tune with some settings and give the loss of each fold, mean over its regions.
+def cross_validate(
+    tuning: Tuning, training: TrainingConfig, workspace: Workspace
+) -> tuple[float, ...]:
+    """Fine-tune with some settings and give the held-out loss of each fold.
 
-    The loss is the binary cross-entropy on both strands, of the weights that a run with these
-    settings would keep. Folds differ in their regions and in their seed, and are the same for
+    The loss is the mean binary cross-entropy on both strands, with the weights that a run with
+    these settings would keep. Folds differ in their regions and in their seed, and are the same for
     all settings.
+
+    Parameters
+    ----------
+    tuning
+        The fine-tunings and the number of folds.
+    training
+        The settings.
+    workspace
+        Has the dataset and the multi-model.
 
     Returns
     -------
     tuple of float
-        The folds of the first TF, then those of the next.
+        The losses of the first TF's folds, then those of the next TF's.
 
     Raises
     ------
@@ -208,7 +219,7 @@ def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tup
                 network = starting_network(spec, RunStore(workspace), loaded.dataset)
                 learn, choose, held_out = (
                     examples_of(loaded.regions, selection, rows)
-                    for rows in (fold.learn, fold.choose, fold.judge)
+                    for rows in (fold.learn, fold.choose, fold.held_out)
                 )
                 train(network, learn, choose, training, seed=spec.seed)
                 losses.append(validation_loss(network, held_out, training))
@@ -216,5 +227,5 @@ def judge(tuning: Tuning, training: TrainingConfig, workspace: Workspace) -> tup
 
 
 def derived_seed(seed: int, number: int) -> int:
-    """One of many seeds that follow from one."""
+    """Derive one of many seeds from a seed."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])

@@ -1,14 +1,14 @@
 """Search fine-tuning settings by Optuna, on Ray Tune.
 
-One Tune trial judges one setting, on one thread, in an actor that takes one setting after the
-other (see `orchestrator.backends.ray.run_plan` for what starting one costs). Only the driver writes
-the trials down, when they end: a trial that a kill or Ctrl-C cut short is not counted, and is in
-line again for the next search (`orchestrator.tuning.trials`).
+One Tune trial cross-validates one setting, on one thread, in an actor that takes one setting after
+the other (see `orchestrator.backends.ray.run_plan` for what starting an actor costs). Only the
+driver records trials, when they end: a trial that was interrupted by a kill or Ctrl-C is not
+counted, and the next search resumes with it (`orchestrator.tuning.trials`).
 
-- A trial that raises, such as for a loss that is not finite, is a failed one; it is not counted,
-  and another setting takes its place.
-- A worker process that dies is replaced, and its setting tried again.
-- After `MAX_FAILURES` of both the search ends with the last one's reason.
+- A trial that raises, for example because a loss is not finite, has failed; it is not counted, and
+  another setting is tried instead.
+- A worker process that dies is replaced, and its setting is tried again.
+- After `MAX_FAILURES` of either kind the search ends, with the reason of the last one.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from model.errors import ModelError
 from orchestrator.backends.ray.session import environment, is_cluster, session, silenced
 from orchestrator.backends.ray.storage import check_shared
 from orchestrator.errors import RunError
-from orchestrator.tuning.folds import Tuning, judge
+from orchestrator.tuning.folds import Tuning, cross_validate
 from orchestrator.tuning.trials import LOSSES, REASON, SECONDS, TuningStudy
 from orchestrator.workspace import Workspace
 
 MAX_FAILURES: Final = 3
-"""Failed trials and dead workers that a search puts up with."""
+"""Failed trials and dead workers together after which a search ends."""
 
 
 class _SettingSearcher(OptunaSearch):
-    """Gives Tune settings until enough of them are judged, and writes down what they are worth."""
+    """Gives Tune settings until enough of them have a loss, and records their losses."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class _SettingSearcher(OptunaSearch):
         num_left = self._num_trials - self._study.num_complete()
         if self.error is not None or num_left <= 0:
             return Searcher.FINISHED
-        # what runs may fail, and then another must take its place
+        # a trial that runs may fail, and then another one must replace it
         if len(self._running) >= min(num_left, self._num_workers):
             return None
         try:
             parameters = super().suggest(trial_id)
         except OSError as error:
-            self.error = RunError(f"the trials cannot be written down ({error.strerror})")
+            self.error = RunError(f"the trials cannot be recorded ({error.strerror})")
             return Searcher.FINISHED
         self._running.add(trial_id)
         return {"parameters": parameters}
@@ -89,12 +89,12 @@ class _SettingSearcher(OptunaSearch):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Write down how a trial ended; `error` means that its worker died."""
+        """Record how a trial ended; `error` means that its worker died."""
         self._running.discard(trial_id)
         try:
             self._settle(trial_id, result or {})
         except Exception as unexpected:
-            # Tune would take it for a failure of the trial.
+            # Tune would treat it as a failure of the trial
             self.error = self.error or unexpected
 
     def _settle(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ class _SettingSearcher(OptunaSearch):
         num_before = self._study.num_complete()
         super().on_trial_complete(trial_id, {"loss": result["loss"]})
         if self._study.num_complete() == num_before:
-            raise RunError("a trial could not be written down; is there room on the disk?")
+            raise RunError("a trial could not be recorded; is there space on the disk?")
         self._on_trial(result["loss"])
 
     def _fail(self, trial_id: str, reason: str, *, again: bool) -> None:
@@ -127,14 +127,14 @@ class _SettingSearcher(OptunaSearch):
         """Keep nothing: the study is on disk."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing is kept."""
+        """Restore nothing, since nothing is kept."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Keep nothing."""
 
 
 class _SettingTrainable(tune.Trainable):
-    """The actor: judges one setting per `step`, and is given the next by `reset_config`."""
+    """The actor: scores one setting per `step`, and is given the next by `reset_config`."""
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first setting."""
@@ -149,12 +149,12 @@ class _SettingTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Judge the setting; that it failed is a result too, so that the actor lives on."""
+        """Cross-validate the setting; a failure is a result too, so that the actor lives on."""
         began = time.perf_counter()
         tuning = self._tuning
         try:
             training = tuning.space.training(tuning.first, self._parameters)
-            losses = judge(tuning, training, self._workspace)
+            losses = cross_validate(tuning, training, self._workspace)
         except (DataError, ModelError, RunError) as error:
             return {"reason": str(error), "done": True}
         except Exception as error:
@@ -164,10 +164,10 @@ class _SettingTrainable(tune.Trainable):
         return {"loss": fmean(losses), "losses": list(losses), "seconds": seconds, "done": True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Keep nothing: the driver writes down what a setting is worth."""
+        """Keep nothing: the driver records the losses."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing is kept."""
+        """Restore nothing, since nothing is kept."""
 
 
 def search(
@@ -178,21 +178,21 @@ def search(
     num_workers: int | None = None,
     address: str | None = None,
 ) -> None:
-    """Judge settings on Ray until so many are complete in all.
+    """Try settings on Ray until a number of trials is complete.
 
     Parameters
     ----------
     study : TuningStudy
-        Where trials are written down; its workspace has the multi-model, complete.
+        Where trials are recorded; its workspace has the multi-model, complete.
     num_trials : int
-        Complete trials wanted, those of earlier searches included.
+        Number of complete trials wanted, including those of earlier searches.
     on_trial : callable
         Called in this process with the loss of each trial that is complete.
     num_workers : int, optional
-        Trials at once, one CPU each. All CPUs of the machine or cluster by default.
+        Trials at once, one CPU each. By default as many as the machine or the cluster has CPUs.
     address : str, optional
-        Address of a Ray cluster. The environment's `RAY_ADDRESS` by default, and without one a
-        Ray of its own on this machine.
+        Address of a Ray cluster. By default that in the environment's `RAY_ADDRESS`, and without
+        one a private Ray is started on this machine.
 
     Raises
     ------
@@ -242,12 +242,12 @@ def _tune(searcher: _SettingSearcher, num_workers: int, study: TuningStudy) -> N
         ):
             tuner.fit()
     finally:
-        # Tune's own files say nothing that the study does not say.
+        # the study has all that matters of Tune's own files
         shutil.rmtree(workspace.ray_results / name, ignore_errors=True)
         with contextlib.suppress(OSError):
             workspace.ray_results.rmdir()
 
 
 def _trial_name(trial: Any) -> str:
-    # without it the folder's name has the whole of the configuration
+    # without it the folder would be named by the whole configuration
     return str(trial.trial_id)

@@ -1,10 +1,10 @@
-"""Which settings of fine-tuning are searched: a training as a place in a space, and back.
+"""Which settings of fine-tuning are searched: a training as a point in a space, and back.
 
-Two spaces. `SearchSpace` is of the paper's fine-tuning, epochs chosen by validation regions.
-`ProbeSpace` is of transfer from a masked multi-model: the output layer's regression, and after it
-a fixed number of steps of all layers, which may be none. What else was tried for few regions
-(warm-up, distance to the start, rates by layer, dropout, ...) gained nothing and is not searched
-(benchmarks/RESULTS.md).
+There are two spaces. `SearchSpace` has settings of the paper's fine-tuning, in which validation
+regions choose the epoch. `ProbeSpace` has settings of transfer from a masked multi-model: the
+output layer's regression, and after it a fixed number of steps of all layers, which may be none.
+What else was tried for few regions (warm-up, distance to the start, rates by layer, dropout, ...)
+gained nothing and is not searched (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NOT_FROZEN: Final = "none"
 
 STRIDE: Final = 100
-"""Steps between two numbers of steps that are tried."""
+"""Numbers of steps that are tried are multiples of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Space(ABC):
 
     @abstractmethod
     def parameters(self, training: TrainingConfig) -> dict[str, Any]:
-        """Give a training's place in the space: values by name of parameter.
+        """Give a training's point in the space: values by name of parameter.
 
         Raises
         ------
@@ -41,11 +41,11 @@ class Space(ABC):
 
     @abstractmethod
     def training(self, base: TrainingConfig, parameters: dict[str, Any]) -> TrainingConfig:
-        """Undo :meth:`parameters`; what is not searched comes from `base`."""
+        """Give the training at a point; settings that are not searched come from `base`."""
 
     @abstractmethod
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Give the space as Optuna has it, by name of parameter."""
+        """Give the space as Optuna's distributions, by name of parameter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +59,13 @@ class SearchSpace(Space):
     """
 
     lr: tuple[float, float] = (3e-5, 3e-3)
-    """Least and greatest learning rate, searched by its logarithm. Paper: 0.0003."""
+    """Lowest and highest learning rate, searched on a log scale. Paper: 0.0003."""
     epochs: tuple[int, int] = (3, 40)
-    """Fewest and most epochs, searched by their logarithm. Paper: 10."""
+    """Fewest and most epochs, searched on a log scale. Paper: 10."""
     frozen: tuple[tuple[str, ...], ...] = ((), ("conv1",), ("conv1", "conv2", "conv3"))
     """Sets of layers to freeze; the empty one freezes none. Paper: none."""
     batch_sizes: tuple[int, ...] = (20, 50, 100)
-    """Examples a step. Paper: 100."""
+    """Examples in a step. Paper: 100."""
 
     def __post_init__(self) -> None:
         _check_rising("lr", self.lr)
@@ -74,7 +74,7 @@ class SearchSpace(Space):
             raise ValueError("give at least one set of layers to freeze and one batch size")
 
     def parameters(self, training: TrainingConfig) -> dict[str, Any]:
-        """Give a training's place in the space."""
+        """Give a training's point in the space."""
         inside = (
             self.lr[0] <= training.lr <= self.lr[1]
             and self.epochs[0] <= training.max_epochs <= self.epochs[1]
@@ -96,7 +96,7 @@ class SearchSpace(Space):
         }
 
     def training(self, base: TrainingConfig, parameters: dict[str, Any]) -> TrainingConfig:
-        """Undo :meth:`parameters`; what is not searched comes from `base`."""
+        """Give the training at a point; settings that are not searched come from `base`."""
         return replace(
             base,
             lr=parameters["lr"],
@@ -106,7 +106,7 @@ class SearchSpace(Space):
         )
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Give the space as Optuna has it."""
+        """Give the space as Optuna's distributions."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         return {
@@ -121,8 +121,9 @@ class SearchSpace(Space):
 class ProbeSpace(Space):
     """Settings of transfer that begins with the output layer alone (`TrainingConfig.probe`).
 
-    The number of steps is searched and the last one's weights are kept: a few validation regions
-    choose an epoch by chance. Without steps the regression is all, and takes a second.
+    The number of steps is searched and the weights of the last step are kept, since a few
+    validation regions choose an epoch by chance. Without steps only the regression is fitted, in a
+    second.
 
     Raises
     ------
@@ -131,17 +132,17 @@ class ProbeSpace(Space):
     """
 
     strength: tuple[float, float] = (1e-4, 1e-1)
-    """Least and greatest inverse strength of the regression's penalty, by its logarithm."""
+    """Lowest and highest inverse strength of the regression's penalty, on a log scale."""
     max_steps: int = 600
-    """Most steps after the regression, searched in hundreds from 0 on."""
+    """Most steps after the regression, searched in hundreds from 0."""
     lr: tuple[float, float] = (1e-5, 1e-3)
-    """Least and greatest learning rate of these steps, by its logarithm."""
+    """Lowest and highest learning rate of these steps, on a log scale."""
     frozen: tuple[tuple[str, ...], ...] = ((), ("conv1", "conv2", "conv3"))
-    """Sets of layers to freeze in them; the empty one freezes none."""
+    """Sets of layers to freeze in these steps; the empty one freezes none."""
     fixed_norm: tuple[bool, ...] = (True, False)
-    """Whether batch norm keeps the start's statistics in them."""
+    """Whether batch norm keeps the statistics of the start in these steps."""
     averaging: tuple[float, ...] = (0.0, 0.99)
-    """Decay of the average of the weights over them; 0 takes no average."""
+    """Decay of the average of the weights over these steps; 0 takes no average."""
 
     def __post_init__(self) -> None:
         _check_rising("strength", self.strength)
@@ -152,7 +153,7 @@ class ProbeSpace(Space):
             raise ValueError("give at least one choice of frozen, fixed_norm and averaging")
 
     def parameters(self, training: TrainingConfig) -> dict[str, Any]:
-        """Give a training's place in the space."""
+        """Give a training's point in the space."""
         steps = training.min_steps if training.max_epochs else 0
         probe = training.probe
         inside = (
@@ -181,7 +182,7 @@ class ProbeSpace(Space):
         }
 
     def training(self, base: TrainingConfig, parameters: dict[str, Any]) -> TrainingConfig:
-        """Undo :meth:`parameters`; what is not searched comes from `base`."""
+        """Give the training at a point; settings that are not searched come from `base`."""
         if parameters == self.parameters(base):
             return base  # which may count its steps by epochs
         chosen = replace(
@@ -198,7 +199,7 @@ class ProbeSpace(Space):
         return replace(chosen, max_epochs=1, min_steps=steps, patience=None, keep="last")
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Give the space as Optuna has it."""
+        """Give the space as Optuna's distributions."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         return {

@@ -1,8 +1,8 @@
-"""The trials of a tuning on disk, and what they come to.
+"""The trials of a tuning on disk, and their result.
 
-The trials are an Optuna study in a journal, a file of the workspace to which a line is added for
-each thing that happens. It survives its writer: a line that was cut off is dropped, and what was
-in the works when the last search ended is tried again.
+The trials are an Optuna study in a journal, a file of the workspace to which each event adds a
+line. It survives a killed writer: a line that was cut off is dropped, and trials that were running
+when the last search ended are tried again.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ REASON: Final = "reason"
 _FIRST: Final = "first"
 
 MIN_TRIALS_FOR_IMPORTANCE: Final = 10
-"""Fewer trials cannot tell which parameter matters."""
+"""With fewer trials the importance of parameters cannot be estimated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TunedTrial:
-    """Settings that were judged."""
+    """Settings that were tried, and their losses."""
 
     number: int
-    """Counted from 0 in the order in which trials were begun; killed ones have a number too."""
+    """Counted from 0 in the order in which trials began, including those that were killed."""
     training: TrainingConfig
     losses: tuple[float, ...]
-    """Of each fold."""
+    """Held-out loss of each fold."""
     seconds: float
-    """That it took."""
+    """Wall time."""
     ended: float
-    """When, in seconds since the epoch."""
+    """Time of the end, in seconds since the epoch."""
 
     @property
     def loss(self) -> float:
@@ -52,14 +52,14 @@ class TunedTrial:
         return fmean(self.losses)
 
     @property
-    def spread(self) -> float:
-        """Standard deviation over the folds; NaN of a single one."""
+    def loss_sd(self) -> float:
+        """Standard deviation of the loss over the folds; NaN for a single one."""
         return stdev(self.losses) if len(self.losses) > 1 else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuningResult:
-    """What a tuning came to."""
+    """The complete trials of a tuning, and what they show."""
 
     tuning: Tuning
     trials: tuple[TunedTrial, ...]
@@ -70,12 +70,12 @@ class TuningResult:
 
     @property
     def best(self) -> TunedTrial:
-        """The trial with the least loss; the first of equals."""
+        """The trial with the lowest loss; the first one of equals."""
         return min(self.trials, key=lambda trial: trial.loss)
 
     @property
     def first(self) -> TunedTrial:
-        """The trial of the settings that the experiment has."""
+        """The trial of the settings that the experiment plans."""
         return next(trial for trial in self.trials if trial.training == self.tuning.first)
 
     def gains(self) -> tuple[float, ...]:
@@ -87,8 +87,8 @@ class TuningResult:
 class TuningStudy:
     """The Optuna study of a tuning, opened by the one process that holds the workspace.
 
-    What another process left undone is put in line again; and so are the experiment's own
-    settings as long as they are not judged.
+    Trials that another process left unfinished are queued again, and so are the experiment's own
+    settings until they have been tried.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class TuningStudy:
                 direction="minimize",
                 load_if_exists=True,
             )
-            self._line_up()
+            self._enqueue()
         except (OSError, ValueError, KeyError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise RunError(
@@ -123,34 +123,34 @@ class TuningStudy:
             ) from error
 
     def sampler(self) -> optuna.samplers.BaseSampler:
-        """Tree-structured Parzen estimator; a later search does not draw the same numbers again."""
+        """Tree-structured Parzen estimator; a later search draws other random numbers."""
         import optuna
 
         seed = derived_seed(self.tuning.seed, len(self.study.trials))
         return optuna.samplers.TPESampler(seed=seed)
 
     def num_complete(self) -> int:
-        """Count the trials that were judged."""
+        """Count the complete trials."""
         return len(self._trials("COMPLETE"))
 
     def best_loss(self) -> float:
-        """Least loss so far."""
+        """Lowest loss so far."""
         return min(_loss(trial) for trial in self._trials("COMPLETE"))
 
     def try_again(self, trial: optuna.trial.FrozenTrial | optuna.Trial) -> None:
-        """Put a trial in line again that ended before its time."""
+        """Queue a trial again that was interrupted."""
         attributes = {
             name: trial.user_attrs[name] for name in (_FIRST,) if name in trial.user_attrs
         }
         self.study.enqueue_trial(trial.params, user_attrs=attributes)
 
     def result(self) -> TuningResult:
-        """Read what the complete trials came to.
+        """Read the complete trials.
 
         Raises
         ------
         RunError
-            The experiment's own settings are not judged yet.
+            The experiment's own settings have not been tried yet.
         """
         space, base = self.tuning.space, self.tuning.first
         trials = tuple(
@@ -168,7 +168,7 @@ class TuningStudy:
         return TuningResult(tuning=self.tuning, trials=trials, importances=self._importances())
 
     def _mend(self) -> None:
-        """Cut off half a line, and take away the lock, that a killed process left."""
+        """Remove the incomplete line and the lock that a killed process left."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.with_name(self._path.name + ".lock").unlink(missing_ok=True)
         if self._path.exists():
@@ -177,7 +177,7 @@ class TuningStudy:
             if whole < len(content):
                 os.truncate(self._path, whole)
 
-    def _line_up(self) -> None:
+    def _enqueue(self) -> None:
         for trial in self._trials("RUNNING"):
             self.study.tell(trial.number, state=_state("FAIL"))
             self.try_again(trial)
@@ -214,7 +214,7 @@ def _ended(trial: optuna.trial.FrozenTrial) -> float:
 
 
 def write_chosen(result: TuningResult, workspace: Workspace) -> Path:
-    """Write the best settings, with what they are worth beside the experiment's own.
+    """Write the best settings, with their losses and those of the experiment's own settings.
 
     Returns
     -------

@@ -1,40 +1,35 @@
-"""The arms that a verdict compares, by what their runs are called."""
+"""The arms that a verdict compares: which of them a run belongs to, by its role."""
 
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Final
 
-from orchestrator.plan import CONTROL, NO_MOTIF, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import Variant
+from orchestrator.role_names import VARIANT_WORDS, step_name
 
-EXPERIMENT: Final = "own-tf"
-WHOLE: Final = "all regions"
-"""Group of the runs on all regions."""
 TRANSFER: Final = "transfer"
-TRANSFER_ALONE: Final = f"transfer, {NO_MOTIF}"
+TRANSFER_ALONE: Final = f"transfer, {VARIANT_WORDS[Variant.WITHOUT_MOTIF]}"
 SCRATCH: Final = "from scratch"
-SCRATCH_AS_TRANSFER: Final = f"from scratch, {CONTROL}"
+SCRATCH_AS_TRANSFER: Final = f"from scratch, {VARIANT_WORDS[Variant.TRANSFER_RATE]}"
 MOTIF: Final = "motif alone"
 ARMS: Final = (TRANSFER, TRANSFER_ALONE, SCRATCH, SCRATCH_AS_TRANSFER, MOTIF)
 """In the order in which tables show them."""
 
 
-def step_name(fraction: float) -> str:
-    """Name of a step of the learning curve, such as `1/8`."""
-    return str(Fraction(fraction).limit_denominator(1000))
-
-
 def arm_of(planned: PlannedRun) -> str:
-    """Arm of a run of the experiment: one of `ARMS`, a step's name, or empty for a multi-model."""
-    if planned.arm == "transfer":
-        names = {WHOLE: TRANSFER, NO_MOTIF: TRANSFER_ALONE}
-        return names.get(planned.group, planned.group)
-    if planned.arm == "scratch":
-        return SCRATCH_AS_TRANSFER if planned.group == CONTROL else SCRATCH
-    return MOTIF if planned.arm == "motif" else ""
+    """Arm of a run of a verdict: one of `ARMS`, a step's name, or empty for a multi-model."""
+    role = planned.role
+    if role.step is not None:
+        return step_name(role.step)
+    if role.arm == "transfer":
+        return TRANSFER_ALONE if role.variant is Variant.WITHOUT_MOTIF else TRANSFER
+    if role.arm == "scratch":
+        return SCRATCH_AS_TRANSFER if role.is_control else SCRATCH
+    return MOTIF if role.arm == "motif" else ""
 
 
 def by_arm(plan: Iterable[PlannedRun]) -> dict[str, list[PlannedRun]]:
-    """Runs of the experiment by arm, without multi-models; replicates in order."""
+    """Runs of a verdict by arm, without multi-models; replicates in order."""
     found: dict[str, list[PlannedRun]] = {}
     for planned in sorted(plan, key=lambda run: run.replicate):
         if arm := arm_of(planned):

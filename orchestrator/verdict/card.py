@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from data.atomic import whole_file
 from orchestrator.errors import RunError
+from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
 from orchestrator.report.figure_style import save
 from orchestrator.report.page import inline_svg, render
-from orchestrator.report.score_bootstrap import NUM_DRAWS, SCORES
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
@@ -166,6 +166,6 @@ def _page(verdict: Verdict, made: str) -> str:
         start_tfs=" ".join(numbers.start_tfs),
         drawn=drawn,
         captions=captions,
-        num_draws=NUM_DRAWS,
+        num_draws=NUM_RANK_DRAWS,
         made=made,
     )

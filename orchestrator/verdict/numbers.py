@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -16,9 +15,10 @@ from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.predictors import calibration_of
+from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
 from orchestrator.report.calls import read_predictions
-from orchestrator.report.score_bootstrap import SCORES, ends_of, score_draws
-from orchestrator.report.statistics import Floats, Interval
+from orchestrator.report.statistics import Floats, Interval, interval
+from orchestrator.role_names import set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
@@ -136,7 +136,8 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         If a run is missing or damaged, or a class has no test region.
     """
     store = RunStore(workspace)
-    runs = {arm: [store.open(one.key) for one in own] for arm, own in by_arm(plan).items()}
+    planned = by_arm(plan)
+    runs = {arm: [store.open(one.key) for one in own] for arm, own in planned.items()}
     predicted = {arm: [read_predictions(run) for run in own] for arm, own in runs.items()}
     for one in predicted[TRANSFER]:
         if one.bound.all() or not one.bound.any():
@@ -144,7 +145,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
                 f"{tf}: {int(one.bound.sum())} of {len(one.bound)} regions to test on are bound; "
                 "name other chromosomes by --test-chroms, or give more peaks"
             )
-    draws = score_draws(predicted)
+    drawn = Bootstrap().scores(predicted)
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
     models = runs[TRANSFER]
@@ -157,17 +158,14 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
     sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
-    steps = _steps(sizes, means, draws)
+    fractions = {arm: own[0].role.step or 1.0 for arm, own in planned.items()}
+    steps = _steps(sizes, means, drawn, fractions)
     return Numbers(
         tf=tf,
-        arms={arm: _values(means[arm], draws[arm]) for arm in ARMS if arm in runs},
-        gains={
-            arm: _values(means[TRANSFER] - means[arm], draws[TRANSFER] - draws[arm])
-            for arm in ARMS
-            if arm in runs and arm != TRANSFER
-        },
+        arms={arm: _values(means, drawn, arm) for arm in ARMS if arm in runs},
+        gains={arm: _gains(means, drawn, arm) for arm in ARMS if arm in runs and arm != TRANSFER},
         steps=steps,
-        outlook=_outlook(steps, draws),
+        outlook=_outlook(steps, drawn["mcc"]),
         calibration=_check(workspace, loaded, models, tf),
         num_replicates=len(models),
         num_bound=sum(counts.values()),
@@ -180,7 +178,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         split=_split(first),
         start_key=start.key,
         start_tfs=start.regions.tfs,
-        start_name=first.pretraining_set,
+        start_name=set_name(planned[TRANSFER][0].role),
         keys=tuple(run.key for run in models),
     )
 
@@ -190,28 +188,40 @@ def _means(metrics: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Floats
     return np.array([[one[name] for name in names] for one in metrics], dtype=np.float64).mean(0)
 
 
-def _values(means: Floats, draws: Floats) -> dict[str, Value]:
+def _values(
+    means: Mapping[str, Floats], drawn: Mapping[str, ScoreDraws], arm: str
+) -> dict[str, Value]:
+    """Scores of an arm."""
     return {
-        name: Value(value=float(means[i]), ends=ends_of(draws[:, i]))
-        for i, name in enumerate(SCORES)
+        name: Value(value=float(value), ends=drawn[name].of(arm))
+        for name, value in zip(SCORES, means[arm], strict=True)
+    }
+
+
+def _gains(
+    means: Mapping[str, Floats], drawn: Mapping[str, ScoreDraws], arm: str
+) -> dict[str, Value]:
+    """Scores of transfer less those of an arm."""
+    return {
+        name: Value(value=float(value), ends=drawn[name].difference(TRANSFER, arm))
+        for name, value in zip(SCORES, means[TRANSFER] - means[arm], strict=True)
     }
 
 
 def _steps(
-    sizes: Mapping[str, int], means: Mapping[str, Floats], draws: Mapping[str, Floats]
+    sizes: Mapping[str, int],
+    means: Mapping[str, Floats],
+    drawn: Mapping[str, ScoreDraws],
+    fractions: Mapping[str, float],
 ) -> tuple[Step, ...]:
     names = [arm for arm in means if arm not in ARMS] + [TRANSFER]
     return tuple(
-        Step(name=name, num_bound=sizes[name], scores=_values(means[name], draws[name]))
-        for name in sorted(names, key=_fraction)
+        Step(name=name, num_bound=sizes[name], scores=_values(means, drawn, name))
+        for name in sorted(names, key=fractions.__getitem__)
     )
 
 
-def _fraction(name: str) -> Fraction:
-    return Fraction(1) if name == TRANSFER else Fraction(name)
-
-
-def _outlook(steps: Sequence[Step], draws: Mapping[str, Floats]) -> Value | None:
+def _outlook(steps: Sequence[Step], drawn: ScoreDraws) -> Value | None:
     """Slope of MCC over the logarithm of the regions to base 2, by least squares."""
     last = steps[-NUM_LAST:]
     if len(last) < NUM_LAST:
@@ -220,8 +230,8 @@ def _outlook(steps: Sequence[Step], draws: Mapping[str, Floats]) -> Value | None
     x -= x.mean()
     weights = x / (x**2).sum()
     values = np.array([step.scores["mcc"].value for step in last])
-    drawn = np.stack([draws[step.name][:, 0] for step in last], axis=1)
-    return Value(value=float(values @ weights), ends=ends_of(drawn @ weights))
+    by_step = dict(zip((step.name for step in last), weights, strict=True))
+    return Value(value=float(values @ weights), ends=interval(drawn.draws(by_step)))
 
 
 def _check(

@@ -1,6 +1,6 @@
 """A TF's verdict: numbers, conclusion and the filters that match its motif."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.dataset.store import Dataset
@@ -13,11 +13,10 @@ from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import run_motifs
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore
+from orchestrator.steps import OnStep, silent
 from orchestrator.verdict.numbers import Numbers, collect_numbers
 from orchestrator.verdict.rule import Conclusion, conclude
 from orchestrator.workspace import Workspace
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Verdict:
 
 
 def judge(
-    workspace: Workspace, plan: Sequence[PlannedRun], tf: str, tell: Tell = lambda step: None
+    workspace: Workspace, plan: Sequence[PlannedRun], tf: str, on_step: OnStep = silent
 ) -> Verdict:
     """Judge a TF by its finished runs.
 
@@ -62,7 +61,7 @@ def judge(
     ----------
     plan
         The runs of the experiment, all complete.
-    tell
+    on_step
         Told of each step.
 
     Raises
@@ -70,19 +69,19 @@ def judge(
     RunError
         If a run is missing or damaged, or a class has no test region.
     """
-    tell("scores and intervals")
+    on_step("scores and intervals")
     numbers = collect_numbers(workspace, plan, tf)
     return Verdict(
         numbers=numbers,
         conclusion=conclude(numbers),
-        filters=_filters(workspace, numbers, tf, tell),
+        filters=_filters(workspace, numbers, tf, on_step),
     )
 
 
-def _filters(workspace: Workspace, numbers: Numbers, tf: str, tell: Tell) -> Filters | None:
+def _filters(workspace: Workspace, numbers: Numbers, tf: str, on_step: OnStep) -> Filters | None:
     run = RunStore(workspace).open(numbers.keys[0])
     try:
-        stored = run_motifs(run, workspace, jaspar_database(), tell=tell)
+        stored = run_motifs(run, workspace, jaspar_database(), on_step=on_step)
     except (DataError, ModelError, RunError):
         return None
     wanted = _matrices(Dataset.open(workspace.dataset), tf)

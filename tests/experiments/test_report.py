@@ -17,17 +17,19 @@ from typer.testing import CliRunner
 from data.relations.groups import GroupKind
 from experiments.cli.main import app
 from experiments.report import make_report
-from experiments.study.planner import WITH_MOTIF
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan
 from orchestrator.report import files as report_files
 from orchestrator.report.files import write_report
 from orchestrator.report.sections import Report
+from orchestrator.role import ModeRelation, SetKind, Variant
+from orchestrator.role_names import VARIANT_WORDS
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import Tracker
+from orchestrator.tracking.client import TrackingClient
+from orchestrator.tracking.runs import RunWriter
 from orchestrator.tracking.summaries import summary_metrics
 from orchestrator.workspace import Workspace
-from tests.helpers.finished_runs import FIFTY, Study, multi_spec, planned_run
+from tests.helpers.finished_runs import FIFTY, Study, in_role, multi_spec, planned_run
 
 TRANSFER = {f"M{number}": 0.6 + 0.1 * number for number in range(3)}
 """Fraction of test regions that transfer gets right; scratch gets 0.55, save for M2: 0.95."""
@@ -69,12 +71,12 @@ def add_downsampling(place: Workspace) -> None:
 
 def add_modes(place: Workspace) -> None:
     study = Study(place)
-    for group, transfer in (("shared mode", 0.85), ("other mode", 0.6)):
+    for mode, transfer in ((ModeRelation.SHARED, 0.85), (ModeRelation.OTHER, 0.6)):
         for number in range(3):
-            tf = f"{group[0].upper()}{number}"
+            tf = f"{mode[0].upper()}{number}"
             for arm, right in (("scratch", 0.55), ("transfer", transfer + 0.02 * number)):
                 run = planned_run(arm, tf, experiment="binding-modes")  # type: ignore[arg-type]
-                study.add(replace(run, group=group), right)
+                study.add(in_role(run, mode=mode), right)
 
 
 def add_sets(place: Workspace) -> None:
@@ -83,14 +85,14 @@ def add_sets(place: Workspace) -> None:
     rights = {GroupKind.SAME_MODE: 0.9, GroupKind.STRING: 0.705, GroupKind.RANDOM: 0.7}
     for replicate in (1, 2):
         scratch = planned_run("scratch", "SPI1", replicate, **role)
-        study.add(replace(scratch, group=""), 0.6)
+        study.add(in_role(scratch, size=None), 0.6)
         for kind, right in rights.items():
             for inside in (False, True):
                 tfs = [kind.value.upper(), *(["SPI1"] if inside else ["A", "B"])]
                 run = planned_run(
                     "transfer", "SPI1", replicate, tfs=tfs, with_target=inside, **role
                 )
-                study.add(replace(run, group=kind.value), right)
+                study.add(in_role(run, set_kind=SetKind(kind), size=None), right)
 
 
 def sections(place: Workspace) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def sections(place: Workspace) -> dict[str, Any]:
 
 
 def test_transfer_beside_scratch_in_words(place):
-    add_transfer(place)
+    add_transfer(place, replicates=3)
     section = sections(place)["transfer"]
     [finding] = section.findings
     assert finding.sentence.startswith("Transfer beat scratch for 2 of 3 TFs; median gain 0.")
@@ -136,8 +138,8 @@ def test_sets_of_tfs_and_sizes_are_kept_apart(place):
     [section] = make_report(place).sections
     assert [(f.heading, f.stem) for f in section.findings] == [
         ("1 TFs, 500 bound", "transfer-1-TFs-500-bound"),
-        ("3 TFs, 1000 bound", "transfer-3-TFs-1000-bound"),
         ("3 TFs, 500 bound", "transfer-3-TFs-500-bound"),
+        ("3 TFs, 1000 bound", "transfer-3-TFs-1000-bound"),
     ]
 
 
@@ -149,18 +151,19 @@ def test_transfer_with_the_motif_is_an_arm_of_its_own_with_the_same_twin(place):
             plain = planned_run("transfer", tf, experiment=experiment)
             network = replace(plain.spec.network, motif_width=12)
             spec = replace(plain.spec, network=network, motif="MA0080.5")
-            set_name = plain.pretraining_set + WITH_MOTIF
-            study.add(replace(plain, spec=spec, pretraining_set=set_name), 0.9)
+            beside = in_role(replace(plain, spec=spec), variant=Variant.WITH_MOTIF)
+            study.add(beside, 0.9)
+    words = f", {VARIANT_WORDS[Variant.WITH_MOTIF]}"
     for section in make_report(place).sections:
         tables = {finding.heading: finding.table for finding in section.findings}
         assert len(tables) == (6 if section.experiment == "downsampling" else 2)
         for heading, table in tables.items():
-            if WITH_MOTIF in heading:
-                plain_table = tables[heading.replace(WITH_MOTIF, "")]
+            if words in heading:
+                plain_table = tables[heading.replace(words, "")]
                 assert (table["num_replicates"] == 1).all()
                 assert (table["scratch"] == plain_table["scratch"]).all()
                 assert (table["transfer"] > plain_table["transfer"]).all()
-        assert sum(WITH_MOTIF in heading for heading in tables) == len(tables) / 2
+        assert sum(words in heading for heading in tables) == len(tables) / 2
         assert not any("older run" in line for line in section.missing)
 
 
@@ -194,10 +197,10 @@ def test_binding_modes_in_words_and_the_multi_models_own_tfs_beside_them(place):
 
 def test_one_tf_per_mode_is_too_few_for_a_test(place):
     study = Study(place)
-    for group in ("shared mode", "other mode"):
+    for mode in (ModeRelation.SHARED, ModeRelation.OTHER):
         for arm in ("scratch", "transfer"):
-            run = planned_run(arm, group[0].upper(), experiment="binding-modes")
-            study.add(replace(run, group=group), 0.7)
+            run = planned_run(arm, mode[0].upper(), experiment="binding-modes")
+            study.add(in_role(run, mode=mode), 0.7)
     [finding] = sections(place)["binding-modes"].findings
     assert "too few TFs for Welch's t-test" in finding.sentence
     assert "welch_p" not in finding.numbers
@@ -227,7 +230,7 @@ def test_pretraining_sets_in_words(place):
 def test_sets_without_random_or_scratch_are_told_too(place):
     study = Study(place)
     run = planned_run("transfer", "SPI1", experiment="pretraining-sets", target="SPI1")
-    study.add(replace(run, group="string"), 0.8)
+    study.add(in_role(run, set_kind=SetKind.STRING, size=None), 0.8)
     [finding] = sections(place)["pretraining-sets"].findings
     assert "No set can be compared with a random one yet; the best so far is string" in (
         finding.sentence
@@ -415,7 +418,7 @@ def test_what_a_killed_report_left_is_cleared_away_or_put_back(place):
 
 
 def summary_runs(place: Workspace, experiment: str) -> list[Any]:
-    client = Tracker(place)._client
+    client = TrackingClient(place).mlflow
     found = client.get_experiment_by_name(experiment)
     assert found is not None
     return list(client.search_runs([found.experiment_id], "tags.summary = 'true'"))
@@ -434,7 +437,7 @@ def test_the_command_writes_the_report_and_one_summary_run(place, monkeypatch):
     assert run.data.metrics["num_tfs_transfer_better"] == 2
     assert run.data.metrics["median_gain_low"] < run.data.metrics["median_gain_high"]
     assert "Transfer beat scratch" in run.data.tags["mlflow.note.content"]
-    artifacts = {item.path for item in Tracker(place)._client.list_artifacts(run.info.run_id)}
+    artifacts = {item.path for item in TrackingClient(place).mlflow.list_artifacts(run.info.run_id)}
     assert artifacts == {
         "transfer.csv",
         "transfer.svg",
@@ -443,8 +446,8 @@ def test_the_command_writes_the_report_and_one_summary_run(place, monkeypatch):
         "transfer-gain.png",
     }
     # the view of the runs themselves is not disturbed by the summary, nor disturbs it
-    assert Tracker(place).sync(RunStore(place)) > 0
-    assert Tracker(place).sync(RunStore(place)) == 0
+    assert RunWriter(TrackingClient(place)).sync(RunStore(place)) > 0
+    assert RunWriter(TrackingClient(place)).sync(RunStore(place)) == 0
     assert len(summary_runs(place, "transfer")) == 1
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from data.dataset.sampling import Sampling
 from model.metrics import evaluate
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
-from orchestrator.plan import Arm, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import Arm
+from orchestrator.role_records import read_role
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.workspace import Workspace
@@ -46,7 +48,7 @@ def planned_run(
     tfs: Sequence[str] = FIFTY,
     **role: Any,
 ) -> PlannedRun:
-    """Make a run as the experiments plan it; `tfs` are those of its multi-model."""
+    """Make a run by the names that older records have; `tfs` are those of its multi-model."""
     multi = multi_spec(tfs, replicate)
     num_bound = int(group.split()[0]) if group.endswith(" bound") else None
     regions = RegionSpec(
@@ -64,16 +66,22 @@ def planned_run(
         start=None if arm == "scratch" else multi,
         layers="all" if arm == "multi" else "hidden",
     )
-    return PlannedRun(
-        spec=spec if tf else multi,
-        experiment=experiment,
-        arm=arm,
-        tf=tf,
-        replicate=replicate,
-        pretraining_set="" if arm == "scratch" else f"{len(tfs)} TFs",
-        group=group,
+    spec = spec if tf else multi
+    names = {
+        "experiment": experiment,
+        "arm": arm,
+        "tf": tf,
+        "replicate": replicate,
+        "pretraining_set": "" if arm == "scratch" else f"{len(tfs)} TFs",
+        "group": group,
         **role,
-    )
+    }
+    return PlannedRun(spec=spec, role=read_role(names, spec))
+
+
+def in_role(planned: PlannedRun, **facts: Any) -> PlannedRun:
+    """Give the run other facts of its role."""
+    return replace(planned, role=replace(planned.role, **facts))
 
 
 def store_run(
@@ -83,6 +91,7 @@ def store_run(
     called: NDArray[np.bool_],
     *,
     num_bound: int = 450,
+    first_region: int = 0,
 ) -> None:
     """Put a run into the store that called these of its test regions bound."""
     probabilities = np.where(called, 0.5, 0.49).astype(np.float32)
@@ -97,7 +106,7 @@ def store_run(
         "seconds": 1.0,
     }
     predictions = {
-        "region_id": np.arange(len(labels), dtype=np.int32),
+        "region_id": np.arange(first_region, first_region + len(labels), dtype=np.int32),
         "tf": pa.array([planned.tf] * len(labels)).dictionary_encode(),
         "label": labels,
         "probability": probabilities,
@@ -122,7 +131,14 @@ class Study:
         regions = [self._seed, *planned.tf.encode(), planned.replicate]
         labels = (np.random.default_rng(regions).random(self.num_regions) < 0.5).astype(np.int8)
         wrong = np.random.default_rng([int(planned.key, 16)]).random(self.num_regions) >= right
-        store_run(self.workspace, planned, labels, (labels == 1) ^ wrong, num_bound=num_bound)
+        store_run(
+            self.workspace,
+            planned,
+            labels,
+            (labels == 1) ^ wrong,
+            num_bound=num_bound,
+            first_region=planned.replicate * self.num_regions,
+        )
         return planned
 
     def add_pair(

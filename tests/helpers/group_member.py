@@ -18,10 +18,11 @@ def train_as_one_of_two(rank: int, planned: PlannedRun, workspace: Path) -> None
     import torch.distributed as dist
 
     from model.training.data_parallel import DataParallel
+    from orchestrator.runs.context import RunContext
     from orchestrator.runs.execute import execute
     from orchestrator.workspace import Workspace
 
     meeting = f"file://{workspace}/meeting"
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-    execute(planned, Workspace(workspace), parallel=DataParallel())
+    execute(planned, RunContext(workspace=Workspace(workspace), parallel=DataParallel()))
     dist.destroy_process_group()

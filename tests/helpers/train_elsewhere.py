@@ -18,7 +18,15 @@ from torch import Tensor
 
 from model.network import BindingNetwork, NetworkConfig, build_network
 from model.prediction import predict
-from model.training.loop import Epoch, Examples, StateFile, TrainingConfig, train
+from model.training.loop import (
+    Epoch,
+    Examples,
+    OnEpoch,
+    StateFile,
+    TrainingConfig,
+    TrainingContext,
+    train,
+)
 from tests.helpers.pretend_gpu import DEVICE, PretendGpu, reads
 
 NETWORK = NetworkConfig(num_tfs=2, conv_filters=(8, 8, 8), dense_units=(16, 16))
@@ -52,7 +60,7 @@ def result(
     config: TrainingConfig,
     device: torch.device,
     state_file: StateFile | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[dict[str, Tensor], Any, Any]:
     """Weights, losses and predictions after a training on a device."""
     network = build_network(network_config, seed=0)
@@ -66,9 +74,7 @@ def result(
         val_set,
         config,
         seed=0,
-        device=device,
-        state_file=state_file,
-        on_epoch=on_epoch,
+        context=TrainingContext(device=device, state_file=state_file, on_epoch=on_epoch),
     )
     losses = [trained.best_val_loss, *(epoch.train_loss for epoch in trained.history)]
     probabilities = predict(network, val_set.sequences, both_strands=True, device=device)

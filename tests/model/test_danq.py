@@ -18,7 +18,7 @@ from model.interpretation.filters import count_subsequences
 from model.interpretation.importance import filter_importance
 from model.network import build_network, published
 from model.training.loop import Examples, TrainingConfig, train
-from model.transfer import transfer
+from model.transfer import transfer_hidden_layers
 from tests.model.interpretation.test_filters import both_strands, random_regions
 
 SMALL = replace(
@@ -70,7 +70,7 @@ def test_equals_the_authors_network_written_in_one_dimension() -> None:
 
 def test_all_layers_but_the_output_are_transferred(tmp_path: Path) -> None:
     source, target = small(5), small(1, seed=1)
-    assert tuple(transfer(source.state_dict(), target)) == LAYERS
+    assert tuple(transfer_hidden_layers(source.state_dict(), target)) == LAYERS
     for name, tensor in target.state_dict().items():
         if not name.startswith("output."):
             assert torch.equal(tensor, source.state_dict()[name])
@@ -78,7 +78,9 @@ def test_all_layers_but_the_output_are_transferred(tmp_path: Path) -> None:
     inputs = torch.rand(3, 4, 60)
     assert torch.equal(load(tmp_path)(inputs), target(inputs))
     with pytest.raises(ModelError, match=r"layer conv1\.conv\.weight has shape \(6, 4, 1, 7\)"):
-        transfer(source.state_dict(), build_network(published("paper", num_tfs=1), seed=0))
+        transfer_hidden_layers(
+            source.state_dict(), build_network(published("paper", num_tfs=1), seed=0)
+        )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

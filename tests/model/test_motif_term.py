@@ -20,7 +20,7 @@ from model.prediction import predict
 from model.training.batches import Examples
 from model.training.loop import TrainingConfig, train
 from model.training.probe import fit_motif_term, fit_output_layer
-from model.transfer import transfer
+from model.transfer import transfer_hidden_layers
 from tests.helpers.tiny import MOTIF
 
 SPI1 = jaspar_motifs()["SPI1"][0]
@@ -130,9 +130,9 @@ def test_what_is_saved_predicts_the_same_and_starts_a_network_without_the_term(t
     save(tmp_path, network, WITH_TERM)
     np.testing.assert_array_equal(predict(load(tmp_path), packed), predict(network, packed))
     other = network_of(SMALL, seed=5)
-    assert transfer(load_state(tmp_path), other)[-1] == "dense2"
+    assert transfer_hidden_layers(load_state(tmp_path), other)[-1] == "dense2"
     third = network_of(seed=6)
-    assert transfer(other.state_dict(), third)[-1] == "dense2"
+    assert transfer_hidden_layers(other.state_dict(), third)[-1] == "dense2"
 
 
 def test_contributions_of_bases_still_sum_to_the_logit():

@@ -8,7 +8,7 @@ from torch import nn
 
 from model.errors import ModelError
 from model.network import NetworkConfig, build_network
-from model.transfer import transfer
+from model.transfer import transfer_hidden_layers
 
 
 def small(num_tfs: int, seed: int, **fields: Any) -> Any:
@@ -24,7 +24,7 @@ def test_layers_are_equal_the_output_is_new_and_the_source_untouched() -> None:
     source, target = small(5, seed=0), small(1, seed=1)
     source(torch.rand(4, 4, 200))  # moves the batch-norm statistics off their start
     source_before, target_before = copies(source), copies(target)
-    layers = transfer(source.state_dict(), target)
+    layers = transfer_hidden_layers(source.state_dict(), target)
     assert layers == ["conv1", "conv2", "conv3", "dense1", "dense2"]
     for name, tensor in target.state_dict().items():
         expected = target_before if name.startswith("output.") else source_before
@@ -41,7 +41,7 @@ def test_a_misfit_names_the_layer_and_both_shapes_and_copies_nothing() -> None:
     source, target = small(5, seed=0), small(1, seed=1, conv_filters=(6, 7, 6))
     before = copies(target)
     with pytest.raises(ModelError, match=r"conv2\.conv\.weight .*\(6, 6, 1, 7\).*\(7, 6, 1, 7\)"):
-        transfer(source.state_dict(), target)
+        transfer_hidden_layers(source.state_dict(), target)
     for name, tensor in target.state_dict().items():
         assert torch.equal(tensor, before[name])
 
@@ -49,11 +49,11 @@ def test_a_misfit_names_the_layer_and_both_shapes_and_copies_nothing() -> None:
 def test_a_layer_of_one_side_only_is_named() -> None:
     deep, shallow = small(1, seed=0), small(1, seed=0, dense_units=(12,))
     with pytest.raises(ModelError, match=r"dense2\.dense\.weight .* in the source only"):
-        transfer(deep.state_dict(), shallow)
+        transfer_hidden_layers(deep.state_dict(), shallow)
     with pytest.raises(ModelError, match=r"dense2\.dense\.weight .* in the network only"):
-        transfer(shallow.state_dict(), deep)
+        transfer_hidden_layers(shallow.state_dict(), deep)
 
 
 def test_a_source_without_layers_is_refused() -> None:
     with pytest.raises(ModelError, match="no layer"):
-        transfer({}, small(1, seed=0))
+        transfer_hidden_layers({}, small(1, seed=0))

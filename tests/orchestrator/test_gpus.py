@@ -5,6 +5,7 @@ No GPU is needed: Ray takes the number that it is told, and the actors here trai
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 import ray
 
 from orchestrator.backends import local as local_backend
+from orchestrator.backends.local import LocalOptions
 from orchestrator.backends.ray import run_plan as ray_backend
 from orchestrator.backends.ray import session as ray_session
-from orchestrator.backends.ray.run_plan import run_plan
+from orchestrator.backends.ray.run_plan import RayOptions, run_plan
 from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
 from orchestrator.gpus import MAX_RUNS_PER_GPU, check_sharing, gpu_room, require_gpu, share_of_gpu
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs import execute as execute_module
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 from tests.orchestrator.backends.ray.test_run_plan import (
@@ -70,8 +73,7 @@ def test_groups_stay_on_cpus(tmp_path: Path) -> None:
             Plan([planned(individual_spec(1))]),
             Workspace(tmp_path),
             on_done=lambda _: None,
-            pretrain_workers=2,
-            runs_per_gpu=4,
+            options=RayOptions(pretrain_workers=2, runs_per_gpu=4),
         )
 
 
@@ -89,9 +91,11 @@ def test_a_machine_without_a_gpu_is_told_before_ray_starts(
     monkeypatch.setattr("ray.init", lambda **_: pytest.fail("Ray was started"))
     plan = Plan([planned(individual_spec(1))])
     with pytest.raises(RunError, match=r"finds no GPU .*--device cpu"):
-        run_plan(plan, workspace, on_done=lambda _: None, runs_per_gpu=4)
+        run_plan(plan, workspace, on_done=lambda _: None, options=RayOptions(runs_per_gpu=4))
     with pytest.raises(RunError, match=r"finds no GPU .*--device cpu"):
-        local_backend.run_plan(plan, workspace, on_done=lambda _: None, device="cuda")
+        local_backend.run_plan(
+            plan, workspace, on_done=lambda _: None, options=LocalOptions(device="cuda")
+        )
     assert not workspace.ray_results.exists()
 
 
@@ -100,7 +104,7 @@ def test_a_run_that_is_given_a_gpu_that_torch_does_not_see_says_so(
 ) -> None:
     no_gpu(monkeypatch)
     run = planned(individual_spec(1))
-    outcome = execute_module.attempt(run, workspace, device="cuda")
+    outcome = execute_module.attempt(run, RunContext(workspace=workspace, device="cuda"))
     assert outcome.status == "failed"
     assert "finds no GPU on this machine" in str(outcome.error)
     with pytest.raises(RunError):
@@ -115,8 +119,12 @@ def test_the_device_reaches_training_and_prediction_and_no_key(
     given: list[tuple[str, Any]] = []
 
     def spied(name: str, real: Any) -> Any:
-        def spy(*args: Any, device: Any, **kwargs: Any) -> Any:
-            given.append((name, device))
+        def spy(*args: Any, **kwargs: Any) -> Any:
+            if name == "train":
+                given.append((name, kwargs["context"].device))
+                kwargs["context"] = replace(kwargs["context"], device="cpu")
+            else:
+                given.append((name, kwargs.pop("device")))
             return real(*args, **kwargs)
 
         return spy
@@ -125,7 +133,7 @@ def test_the_device_reaches_training_and_prediction_and_no_key(
         monkeypatch.setattr(execute_module, name, spied(name, getattr(execute_module, name)))
     for module in (execute_module, local_backend):
         monkeypatch.setattr(module, "require_gpu", lambda: None)
-    local_backend.run_plan(plan, ours, on_done=lambda _: None, device="cuda")
+    local_backend.run_plan(plan, ours, on_done=lambda _: None, options=LocalOptions(device="cuda"))
     assert given == 2 * [("train", "cuda"), ("predict", "cuda")]
     assert contents(ours) == contents(theirs)
 
@@ -136,13 +144,13 @@ class Pretending(RunTrainable):
     def setup(self, config: dict[str, Any]) -> None:
         super().setup(config)
         given = {
-            "device": self._device,
+            "device": self._context.device,
             "gpus": ray.get_gpu_ids(),
             "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
             "assigned": ray.get_runtime_context().get_assigned_resources(),
         }
-        (self._workspace.root / f"given-{os.getpid()}.json").write_text(json.dumps(given))
-        self._device = "cpu"
+        (self._context.workspace.root / f"given-{os.getpid()}.json").write_text(json.dumps(given))
+        self._context = replace(self._context, device="cpu")
 
 
 def test_actors_have_shares_of_the_gpus_and_the_backends_bits(
@@ -166,9 +174,9 @@ def test_actors_have_shares_of_the_gpus_and_the_backends_bits(
         plan,
         ours,
         on_done=outcomes.append,
-        num_workers=4,
-        runs_per_gpu=3,
-        on_ready=lambda number, _: up.append(number),
+        options=RayOptions(
+            num_workers=4, runs_per_gpu=3, on_ready=lambda number, _: up.append(number)
+        ),
     )
     assert [outcome.status for outcome in outcomes] == ["completed"] * 4
     assert up == [3]
@@ -194,7 +202,6 @@ def test_a_ray_without_gpus_trains_nothing_on_them(
             Plan([planned(individual_spec(1, one))]),
             workspace,
             on_done=lambda _: pytest.fail("a run was run"),
-            num_workers=1,
-            runs_per_gpu=2,
+            options=RayOptions(num_workers=1, runs_per_gpu=2),
         )
     assert RunStore(workspace).completed() == []

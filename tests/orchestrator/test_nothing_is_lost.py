@@ -29,6 +29,7 @@ from orchestrator.backends.ray import run_plan as ray_backend
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs import execute as execute_module
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.results import results_table
 from orchestrator.runs.store import RUN_FILE, RunStore
 from orchestrator.workspace import Workspace
@@ -264,7 +265,8 @@ def test_a_lost_node_loses_only_what_it_trained(
             assert len(told) == 2
             assert all(f"has another {workspace.root}" in line for line in told)
             losing.start()
-            ray_backend.run_plan(plan, workspace, on_done=outcomes.append, address=cluster.address)
+            options = ray_backend.RayOptions(address=cluster.address)
+            ray_backend.run_plan(plan, workspace, on_done=outcomes.append, options=options)
     finally:
         if losing.is_alive():
             losing.join()
@@ -425,7 +427,7 @@ def test_a_full_disk_is_told_even_if_that_cannot_be_written_down(
 
     [scratch] = [run for run in plan if run.arm == "scratch"]
     monkeypatch.setattr(Path, "write_text", full)
-    outcome = execute_module.attempt(scratch, workspace)
+    outcome = execute_module.attempt(scratch, RunContext(workspace=workspace))
     assert outcome.status == "failed"
     assert outcome.error == (
         f"{workspace.run(scratch.key)}: cannot be written (No space left on device); free space "

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -7,8 +8,10 @@ from data.dataset.sampling import Sampling
 from model.network import NetworkConfig, published
 from model.training.loop import TrainingConfig
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, Plan, PlannedRun, Remaining, RunOutcome
+from orchestrator.plan import Plan, PlannedRun, Remaining, RunOutcome
+from orchestrator.role import Arm, RunRole, SampleSize, SetKind
 from orchestrator.spec import RegionSpec, RunSpec
+from tests.helpers.finished_runs import in_role
 
 MULTI = RunSpec(
     regions=RegionSpec(
@@ -39,7 +42,8 @@ def individual(seed: int = 0, *, start: RunSpec | None = None) -> RunSpec:
 def planned(spec: RunSpec, experiment: str = "transfer", replicate: int = 1) -> PlannedRun:
     arm: Arm = "multi" if spec is MULTI else "transfer" if spec.start else "scratch"
     tf = "" if spec is MULTI else "SPI1"
-    return PlannedRun(spec=spec, experiment=experiment, arm=arm, tf=tf, replicate=replicate)
+    role = RunRole(experiment=experiment, arm=arm, tf=tf, replicate=replicate)
+    return PlannedRun(spec=spec, role=role)
 
 
 def give_out(remaining: Remaining) -> PlannedRun:
@@ -84,7 +88,9 @@ def test_scratch_does_not_depend_on_how_the_multi_model_is_trained():
 
 
 def test_planned_runs_survive_json():
-    run = replace(planned(individual(start=MULTI)), pretraining_set="2 TFs", group="all")
+    run = planned(individual(start=MULTI))
+    size = SampleSize(500, at_most=True)
+    run = in_role(run, set_kind=SetKind.NAMED, set_label="2 TFs", size=size)
     assert PlannedRun.from_dict(json.loads(json.dumps(run.to_dict()))) == run
     assert run.name == "SPI1 transfer r1"
     assert planned(MULTI).name == "multi-model 2 TFs r1"
@@ -177,9 +183,10 @@ def test_a_run_that_two_experiments_ask_for_is_run_once_and_has_both_roles():
 
 
 def test_names_tell_the_runs_of_a_target_apart():
-    multi = replace(planned(MULTI), target="SPI1", group="cofactors", with_target=True)
+    facts: dict[str, Any] = {"target": "SPI1", "set_kind": SetKind.COFACTORS}
+    multi = in_role(planned(MULTI), with_target=True, **facts)
     assert multi.name == "multi-model SPI1 cofactors with target r1"
-    tuned = replace(planned(individual(start=MULTI)), target="SPI1", group="cofactors")
+    tuned = in_role(planned(individual(start=MULTI)), **facts)
     assert tuned.name == "SPI1 transfer cofactors r1"
     assert planned(individual()).name == "SPI1 scratch r1"
 

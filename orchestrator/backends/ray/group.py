@@ -4,10 +4,10 @@ The group computes what one process computes, to float tolerance (`model.trainin
 and talks by gloo. Its first worker evaluates the network and writes the run folder; the others only
 train. Starting a group takes seconds, so this is for pre-training.
 
-A group needs room beside the actors of Ray Tune, one of which waits for it, or it would wait for
-ever. In a Ray of our own its workers take slots, of which there is no end: Ray keeps the room of a
-group whose actor was killed, and nothing there gives it back. In a cluster that was given they
-take a CPU each, which the caller leaves free.
+A group needs room beside the actors of Ray Tune, one of which waits for it; without room it would
+wait forever. In a private Ray its workers take slots, whose number is practically unlimited: Ray
+keeps reserving the resources of a group whose actor was killed, and nothing there releases them. In
+a given cluster they take a CPU each, which the caller leaves free.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from model.training.data_parallel import DataParallel
 from orchestrator.backends.ray.session import SLOT, environment
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import attempt, failed
-from orchestrator.runs.loaded_dataset import SharedTables, load_dataset
+from orchestrator.runs.loaded_dataset import SharedTables
 from orchestrator.runs.store import RunStore
-from orchestrator.workspace import Workspace
 
 _ENVIRONMENT: Final = {
-    # a group's end is seen this soon; the default is 2 s
+    # the end of a group is noticed after this time; the default is 2 s
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",
-    # each is a process more, or work for nobody's eyes
+    # a process more, and metrics that nobody reads
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
 }
@@ -74,7 +74,7 @@ def make_group(num_workers: int, num_cpus: int, storage: Path) -> TrainGroup:
 
 
 def pretrainings(plan: Plan) -> frozenset[str]:
-    """Keys of the trainings of multi-models, and of all that other runs start from."""
+    """Keys of the trainings of multi-models, and of all runs that others start from."""
     needed = {need for run in plan for need in run.needs}
     return frozenset(
         run.key
@@ -85,31 +85,42 @@ def pretrainings(plan: Plan) -> frozenset[str]:
 
 def attempt_by_group(
     planned: PlannedRun,
-    workspace: Workspace,
+    context: RunContext,
     tables: ray.ObjectRef[SharedTables],
     group: TrainGroup,
 ) -> RunOutcome | None:
-    """Execute a run by a group of workers; a failure is written down and told, not raised.
+    """Execute a run by a group of workers; a failure is recorded and returned, not raised.
+
+    Parameters
+    ----------
+    planned
+        The run.
+    context
+        This process's, which waits for the group.
+    tables
+        Those of the context, for the workers.
+    group
+        What the group is made of.
 
     Returns
     -------
     RunOutcome or None
-        None if the group lost a process: the run can be tried again.
+        None if the group lost a process, so that the run can be tried again.
     """
     try:
-        # where there are too few regions, that is told without a group
-        load_dataset(workspace, ray.get(tables)).select(planned.spec.regions)
+        # if there are too few regions, no group needs to start to find out
+        context.dataset().select(planned.spec.regions)
     except Exception as error:
-        return failed(planned, workspace, error)
+        return failed(planned, context.workspace, error)
     trainer = TorchTrainer(
         _train_in_group,
-        train_loop_config={"planned": planned, "workspace": workspace, "tables": tables},
+        train_loop_config={"planned": planned, "workspace": context.workspace, "tables": tables},
         scaling_config=train.ScalingConfig(
             num_workers=group.num_workers, resources_per_worker={group.resource: 1}
         ),
         run_config=train.RunConfig(name=f"group-{planned.key}", storage_path=str(group.storage)),
     )
-    store = RunStore(workspace)
+    store = RunStore(context.workspace)
     if store.is_complete(planned.key):
         return RunOutcome(planned=planned, status="completed")
     try:
@@ -127,10 +138,10 @@ def attempt_by_group(
 
 def _train_in_group(config: dict[str, Any]) -> None:
     """Do a worker's part of a run."""
-    tables = ray.get(config["tables"])
-    outcome = attempt(
-        config["planned"], config["workspace"], tables=tables, parallel=DataParallel()
+    context = RunContext(
+        workspace=config["workspace"], tables=ray.get(config["tables"]), parallel=DataParallel()
     )
+    outcome = attempt(config["planned"], context)
     if outcome.status == "failed":
-        # ends the group: the others may be waiting for this one
+        # this ends the group, whose other workers may be waiting for this one
         raise RunError(outcome.error)

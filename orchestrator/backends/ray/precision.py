@@ -13,7 +13,7 @@ from orchestrator.backends.ray.session import session
 from orchestrator.errors import RunError
 
 ANSWER_SECONDS: Final = 600.0
-"""How long all nodes together may take: a check takes a minute, once a CPU of the node is free."""
+"""Time for all nodes together: a check takes a minute, once a CPU of the node is free."""
 
 
 def check_nodes(address: str | None, problem: Problem | None = None) -> list[PrecisionChoice]:
@@ -22,19 +22,19 @@ def check_nodes(address: str | None, problem: Problem | None = None) -> list[Pre
     Parameters
     ----------
     address
-        Of the cluster; a Ray that this process is connected to already is taken in place of it.
+        Address of the cluster; ignored if this process is connected to a Ray already.
     problem
-        What to train; the usual one if None.
+        What to train; the standard problem by default.
 
     Returns
     -------
     list of PrecisionChoice
-        One for each node; `orchestrator.backends.precision.agreed` says what follows from them.
+        One for each node; `orchestrator.backends.precision.agreed` chooses among them.
 
     Raises
     ------
     RunError
-        The cluster cannot be reached or has no node with a CPU, or a node has not answered.
+        The cluster cannot be reached or has no node with a CPU, or a node did not answer.
     """
     with session(None, address):
         nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]

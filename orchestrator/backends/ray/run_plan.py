@@ -1,32 +1,33 @@
 """Run a plan on Ray: Tune schedules the runs, Train runs the loop inside Tune's actors.
 
-One Tune trial is one run. What Ray itself costs decides the shape: an actor that is started per
-trial costs seconds (a process that imports torch), one that is reused costs some hundredths. So
-an actor per CPU stays alive for the whole plan, takes one run after the other by `reset_config`,
-and calls Ray Train in place (`ScalingConfig(num_workers=0)`), which starts nothing.
+One Tune trial is one run. The design follows from what Ray itself costs: an actor that is started
+for each trial costs seconds (a process that imports torch), one that is reused costs some
+hundredths of a second. So an actor per CPU stays alive for the whole plan, takes one run after the
+other by `reset_config`, and calls Ray Train in place (`ScalingConfig(num_workers=0)`), which starts
+nothing.
 
-The contract of this backend:
+The contract of this backend, beside that of all (`orchestrator.backends.interface`):
 
 - A run starts as soon as all that it `needs` is complete, whatever else is still training; of
   those that can start, the first in the plan's order.
 - A run that raises is a failed run. It is not tried again (the same spec would raise the same),
-  what needs it is blocked, the rest goes on, and the actor lives on too.
+  what needs it is blocked, the other runs continue, and the actor lives on too.
 - A worker *process* that dies (killed, out of memory, its node lost) is replaced and its run is
-  tried again, `MAX_WORKER_DEATHS` times. With a node lost, the plan goes on with the CPUs left.
+  tried again, `MAX_WORKER_DEATHS` times. If a node is lost, the plan continues on the CPUs left.
 - The dataset's tables are read once, in the driver, and put into Ray's object store: all workers
   of a node map the same memory, read-only, and another node fetches it once. A worker reads
   for itself only what is not there, or has changed on disk since.
 - What is complete in the run store is not run again; where nothing is left to do, Ray is not
   started. The run store is the only memory: no state of Tune's is kept or restored.
 - With `runs_per_gpu` an actor takes a CPU and a share of a GPU, which Ray shows it as the only
-  one: so many small networks train on a GPU at once, each in its own process.
-- With `pretrain_workers` above 1 a pre-training is trained by a group of so many Ray Train
-  workers (`orchestrator.backends.ray.group`), one pre-training at a time, while other runs go on
-  beside it; to float tolerance it comes to what one worker comes to. A group that loses a process
-  is a worker that died.
+  one: that many small networks train on a GPU at once, each in its own process.
+- With `pretrain_workers` above 1 a pre-training is trained by a group of as many Ray Train
+  workers (`orchestrator.backends.ray.group`), one pre-training at a time, while other runs train
+  beside it; its result is that of one worker, to float tolerance. A group that loses a process
+  counts as a worker that died.
 - With an `address` (or `RAY_ADDRESS`) the runs go to that cluster, which must see the workspace
-  under the same path; each node is asked whether it does. Otherwise a private Ray is started
-  on 127.0.0.1 and stopped at the end.
+  under the same path; each node is checked for that. Otherwise a private Ray is started on
+  127.0.0.1 and stopped at the end.
 """
 
 from __future__ import annotations
@@ -36,14 +37,16 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ray
 from ray import tune
 
-from orchestrator.backends.ray.group import make_group, pretrainings
-from orchestrator.backends.ray.searcher import IdleStopper, PlanSearcher
+from orchestrator.backends.interface import MayStart, always
+from orchestrator.backends.ray.group import TrainGroup, make_group, pretrainings
+from orchestrator.backends.ray.searcher import IdleStopper, PlanSearcher, Workers
 from orchestrator.backends.ray.session import (
     count_cpus,
     environment,
@@ -62,60 +65,57 @@ from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
 
+@dataclass(frozen=True, kw_only=True)
+class RayOptions:
+    """Where Ray trains, and how many runs at once."""
+
+    num_workers: int | None = None
+    """Runs that train at once, one CPU each. By default as many as the machine or the cluster has
+    CPUs, or shares of GPUs if those are fewer."""
+    address: str | None = None
+    """Address of a Ray cluster. By default that in the environment's `RAY_ADDRESS`, and without one
+    a private Ray is started on this machine."""
+    pretrain_workers: int = 1
+    """Processes that train a pre-training together, 1 by default. In a given cluster, more than one
+    take as many CPUs, and the other runs train on the rest; a private Ray runs them beside its
+    workers."""
+    runs_per_gpu: int | None = None
+    """Train on GPUs, this many runs on each at once. By default runs train on CPUs."""
+    on_ready: Callable[[int, float], None] | None = None
+    """Called once, before the first run starts, with the number of workers and the seconds until
+    they were up."""
+
+    def check(self) -> None:
+        """Raise `RunError` if a number is out of its range, or GPUs cannot be shared like this."""
+        for number in (self.num_workers, self.pretrain_workers):
+            if number is not None and number < 1:
+                raise RunError(f"{number} workers cannot train anything: give 1 or more")
+        if self.runs_per_gpu is not None:
+            check_sharing(self.runs_per_gpu, self.pretrain_workers)
+
+
+_ONE_RUN_PER_CPU: Final = RayOptions()
+
+
 def run_plan(
     plan: Plan,
     workspace: Workspace,
     *,
     on_done: OnDone,
-    num_workers: int | None = None,
-    address: str | None = None,
-    on_ready: Callable[[int, float], None] | None = None,
-    may_start: Callable[[], bool] = lambda: True,
-    pretrain_workers: int = 1,
-    runs_per_gpu: int | None = None,
+    may_start: MayStart = always,
+    options: RayOptions = _ONE_RUN_PER_CPU,
 ) -> None:
     """Run what is not complete of a plan, on Ray.
-
-    Parameters
-    ----------
-    plan : Plan
-        The runs.
-    workspace : Workspace
-        Where the dataset and the run store are.
-    on_done : callable
-        Called in this process with the outcome of every run that was not complete before, in
-        the order in which they end.
-    num_workers : int, optional
-        Runs that train at once, one CPU each. All CPUs of the machine or cluster by default, or as
-        many of them as shares of GPUs.
-    address : str, optional
-        Address of a Ray cluster. The environment's `RAY_ADDRESS` by default, and without one a
-        Ray of its own on this machine.
-    on_ready : callable, optional
-        Called once, before the first run starts, with the number of workers and the seconds that
-        it took until they were up.
-    may_start : callable, optional
-        Asked before a run starts; once it says no, those that train end and no other starts.
-    pretrain_workers : int
-        Processes that train a pre-training together. In a cluster that was given, above 1, they
-        take so many CPUs, which leaves the rest to the other runs; a Ray of our own has them
-        beside its workers.
-    runs_per_gpu : int, optional
-        Train on GPUs, so many runs on each at once. On CPUs by default.
 
     Raises
     ------
     DataError
-        If the workspace has no whole dataset.
+        If the workspace has no complete dataset.
     RunError
-        If Ray cannot be started or reached, is too small or lacks a GPU, a number of workers is
-        not positive, or GPUs cannot be shared so.
+        If Ray cannot be started or reached, is too small or lacks a GPU, or the options are out of
+        range.
     """
-    for number in (num_workers, pretrain_workers):
-        if number is not None and number < 1:
-            raise RunError(f"{number} workers cannot train anything: give 1 or more")
-    if runs_per_gpu is not None:
-        check_sharing(runs_per_gpu, pretrain_workers)
+    options.check()
     store = RunStore(workspace)
     complete = {run.key for run in plan if store.is_complete(run.key)}
     remaining = plan.without(complete, may_start=may_start)
@@ -126,54 +126,62 @@ def run_plan(
     tables = load_dataset(workspace).share(tfs)
 
     def ready(num_up: int) -> None:
-        if on_ready is not None:
-            on_ready(num_up, time.monotonic() - began)
+        if options.on_ready is not None:
+            options.on_ready(num_up, time.monotonic() - began)
 
-    by_group = pretrainings(plan) - complete if pretrain_workers > 1 else frozenset()
+    by_group = pretrainings(plan) - complete if options.pretrain_workers > 1 else frozenset()
+    with_gpus = options.runs_per_gpu is not None
     with (
         _results_folder(workspace) as storage,
         session(
-            num_workers, address, tables.num_bytes, with_gpus=runs_per_gpu is not None
+            options.num_workers, options.address, tables.num_bytes, with_gpus=with_gpus
         ) as num_cpus,
     ):
-        if is_cluster(address):
+        if is_cluster(options.address):
             check_shared(workspace)
-        group = make_group(pretrain_workers, num_cpus, storage) if by_group else None
-        if group is not None:
-            num_cpus -= group.num_cpus
-            num_workers = min(num_workers or num_cpus, num_cpus)
-        num_taken = 0 if group is None else group.num_cpus
-
-        def room() -> int:
-            if runs_per_gpu is None:
-                return count_cpus() - num_taken
-            return gpu_room(nodes(), runs_per_gpu)
-
-        if runs_per_gpu is not None:
-            num_workers = min(num_workers or num_cpus, require_room(room()))
-        limit = min(num_workers or num_cpus, len(remaining))
-        searcher = PlanSearcher(
-            store,
-            remaining,
-            limit,
-            on_done,
-            ready,
-            room=room,
-            by_group=by_group,
-        )
+        group = make_group(options.pretrain_workers, num_cpus, storage) if by_group else None
+        most = min(_num_workers(options, num_cpus, group), len(remaining))
+        workers = Workers(most=most, room=lambda: _room(options, group), by_group=by_group)
+        searcher = PlanSearcher(store, remaining, workers, on_done, ready)
         constants = {
             "workspace": str(workspace.root.resolve()),
             "tables": ray.put(tables),
             "group": group,
         }
-        _tune(searcher, limit, storage, constants, runs_per_gpu)
+        _tune(searcher, most, storage, constants, options.runs_per_gpu)
     if searcher.callback_error is not None:
         raise searcher.callback_error
 
 
+def _room(options: RayOptions, group: TrainGroup | None) -> int:
+    """Count the runs that could train at once on the nodes that are alive, beside a group."""
+    if options.runs_per_gpu is not None:
+        return gpu_room(nodes(), options.runs_per_gpu)
+    return count_cpus() - (0 if group is None else group.num_cpus)
+
+
+def _num_workers(options: RayOptions, num_cpus: int, group: TrainGroup | None) -> int:
+    """Give the number of workers: those asked for, as far as there is room for them.
+
+    More workers than CPUs may be asked for, but not beside a group, which would wait for a CPU.
+
+    Raises
+    ------
+    RunError
+        If the runs are to train on GPUs, and no node has one.
+    """
+    num_free = num_cpus - (0 if group is None else group.num_cpus)
+    num_workers = options.num_workers or num_free
+    if group is not None:
+        num_workers = min(num_workers, num_free)
+    if options.runs_per_gpu is not None:
+        num_workers = min(num_workers, require_room(_room(options, group)))
+    return num_workers
+
+
 @contextlib.contextmanager
 def _results_folder(workspace: Workspace) -> Iterator[Path]:
-    """Give a folder for what Ray writes, which says nothing that the run store does not say."""
+    """Give a folder for what Ray writes; the run store has all of it that matters."""
     folder = workspace.ray_results / f"plan-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -207,7 +215,7 @@ def _tune(
         run_config=tune.RunConfig(
             name=storage.name,
             storage_path=str(storage.parent),
-            # Tune would not try again where a worker dies between two runs; `PlanSearcher` does
+            # Tune would not retry if a worker dies between two runs; `PlanSearcher` does
             failure_config=tune.FailureConfig(max_failures=0),
             stop=IdleStopper(searcher),
             verbose=0,

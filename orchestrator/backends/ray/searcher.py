@@ -1,4 +1,4 @@
-"""How Ray Tune is fed with the runs of a plan: what is ready goes out, the idle stop."""
+"""How Ray Tune is given the runs of a plan: workers get what is ready, and idle until then."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
@@ -18,41 +19,65 @@ from orchestrator.runs.store import RunStore
 MAX_WORKER_DEATHS = 2
 """How often a run is tried again after the process that trained it died."""
 
-
 MAX_WARM_UP_SECONDS = 30.0
 """How long the first worker that is up waits for the others before the first run starts."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """How many runs may train at once, and which of them a group of processes trains."""
+
+    most: int
+    """Workers, at most."""
+    room: Callable[[], int] | None = None
+    """Counts the workers that there is room for now, which a lost node makes fewer. None always has
+    room for all."""
+    by_group: frozenset[str] = frozenset()
+    """Keys of the runs that a group trains, one run at a time; by default none."""
+
+    def num_possible(self) -> int:
+        """Count the workers that there can be now, at least one."""
+        return self.most if self.room is None else max(1, min(self.most, self.room()))
+
+
 class PlanSearcher(Searcher):
-    """Feeds Tune what is ready of a plan and tells the caller what became of each run.
+    """Gives Tune what is ready of a plan and tells the caller how each run ended.
 
     Tune drops an idle actor, and drops one that is still starting as soon as a used one is free
-    for its trial; short runs would so train on one actor for ever, and every wait for a
-    pre-training would cost new actors. Hence the *idle* trials: a worker starts with one until
-    all workers are up, and gets one whenever no run is ready. `IdleStopper` ends them.
-    Never more trials are out than there are workers, and a used actor must find its next trial
-    in the very step in which it is free, so `TUNE_MAX_PENDING_TRIALS_PG` has to be the number of
-    workers.
+    for its trial. Short runs would then all train on one actor, and every wait for a pre-training
+    would cost new actors. Hence the *idle* trials: a worker starts with one until all workers are
+    up, and gets one whenever no run is ready. `IdleStopper` ends them.
+    There are never more trials than workers, and a used actor must find its next trial in the very
+    step in which it is free, so `TUNE_MAX_PENDING_TRIALS_PG` has to be the number of workers.
+
+    Parameters
+    ----------
+    store
+        Where failures of runs are recorded whose worker has died.
+    remaining
+        What is left to do of the plan.
+    workers
+        How many runs may train at once.
+    on_done
+        Called with the outcome of each run.
+    on_warm
+        Called once, when the first run starts, with the number of workers that are up.
     """
 
     def __init__(
         self,
         store: RunStore,
         remaining: Remaining,
-        num_workers: int,
+        workers: Workers,
         on_done: OnDone,
         on_warm: Callable[[int], None] | None = None,
-        room: Callable[[], int] | None = None,
-        by_group: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self._store = store
         self._remaining = remaining
-        self._num_workers = num_workers
+        self._workers = workers
         self._on_done = on_done
         self._on_warm = on_warm
-        self._room = room
-        self._by_group = by_group
         self._ready: deque[PlannedRun] = deque()
         self._deaths: Counter[str] = Counter()
         self._trials: dict[str, PlannedRun | None] = {}
@@ -68,7 +93,7 @@ class PlanSearcher(Searcher):
         """Return the configuration of the next trial, None to wait, or FINISHED."""
         if self._finished():
             return Searcher.FINISHED
-        if len(self._trials) >= self._num_possible():
+        if len(self._trials) >= self._workers.num_possible():
             return None
         planned = self._next_ready() if self._warm() else None
         if planned is not None:
@@ -77,12 +102,12 @@ class PlanSearcher(Searcher):
                 self._call(self._on_warm, len(self._up))
                 self._on_warm = None
         self._trials[trial_id] = planned
-        idle_seconds = min(max(0.05 * self._num_workers, 0.1), 2.0)
-        by_group = planned is not None and planned.key in self._by_group
+        idle_seconds = min(max(0.05 * self._workers.most, 0.1), 2.0)
+        by_group = planned is not None and planned.key in self._workers.by_group
         return {"planned": planned, "idle_seconds": idle_seconds, "by_group": by_group}
 
     def may_end_idling(self, worker: tuple[str, int]) -> bool:
-        """Say whether there is something better to do for a worker, given by node and process."""
+        """Whether a worker, given by node and process, has something better to do than to idle."""
         self._up.add(worker)
         self._first_up = min(self._first_up, time.monotonic())
         return self._finished() or (self._warm() and self._next_ready() is not None)
@@ -93,7 +118,7 @@ class PlanSearcher(Searcher):
         """Record a trial's end; `error` means that its worker died."""
         planned = self._trials.pop(trial_id)
         if error:
-            # one of the workers is new, and it is not told which
+            # one of the workers is new, and Tune does not say which
             self._up.clear()
             self._first_up = math.inf
         if planned is None:
@@ -127,27 +152,22 @@ class PlanSearcher(Searcher):
         return sum(planned is not None for planned in self._trials.values())
 
     def _next_ready(self) -> PlannedRun | None:
-        """Find the run to start next; it stays among the ready ones until it starts."""
+        """Find the run to start next; it stays among the ready runs until it starts."""
         found = next(filter(self._has_room, self._ready), None)
         if found is None and (found := self._remaining.next_ready(self._has_room)) is not None:
             self._ready.append(found)
         return found
 
     def _has_room(self, planned: PlannedRun) -> bool:
-        """Say whether a run could train now: there is room for one group at a time."""
+        """Whether a run could train now: there is room for one group at a time."""
+        by_group = self._workers.by_group
         training = (run.key for run in self._trials.values() if run is not None)
-        return planned.key not in self._by_group or self._by_group.isdisjoint(training)
+        return planned.key not in by_group or by_group.isdisjoint(training)
 
     def _warm(self) -> bool:
         num_up = len(self._up) + self._num_training()
         waited = time.monotonic() - self._first_up
-        return num_up >= self._num_possible() or waited > MAX_WARM_UP_SECONDS
-
-    def _num_possible(self) -> int:
-        """Workers that there can be: fewer than asked for where the cluster has lost a node."""
-        if self._room is None:
-            return self._num_workers
-        return max(1, min(self._num_workers, self._room()))
+        return num_up >= self._workers.num_possible() or waited > MAX_WARM_UP_SECONDS
 
     def _lost(self, planned: PlannedRun) -> RunOutcome:
         error = (
@@ -168,13 +188,13 @@ class PlanSearcher(Searcher):
 
 
 class IdleStopper(tune.Stopper):
-    """Ends idle trials; runs end by themselves."""
+    """Ends idle trials; trials that train end by themselves."""
 
     def __init__(self, searcher: PlanSearcher) -> None:
         self._searcher = searcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Return whether the trial is an idle one that should give its worker back."""
+        """Whether the trial is an idle one that should give its worker back."""
         if not result.get("idle"):
             return False
         return self._searcher.may_end_idling((result["node_ip"], result["pid"]))

@@ -1,9 +1,9 @@
-"""Ray as this program uses it: quiet, private, gone at the end.
+"""Ray as this program uses it: quiet, private, and stopped at the end.
 
-A Ray of one's own listens on this machine alone as far as Ray lets it (its control store and
-raylet listen on all interfaces), and authenticates by a token that lives in this process. Groups
-of processes that train together talk over the loopback; torch's meeting point for them listens
-on all interfaces too.
+A private Ray listens on this machine only, as far as Ray allows it (its control store and raylet
+listen on all interfaces), and authenticates by a token that only this process has. Groups of
+processes that train together communicate over the loopback interface; torch's rendezvous for them
+listens on all interfaces too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import ray
 from orchestrator.errors import RunError
 from orchestrator.gpus import count_gpus, require_gpu
 
-# What the user has set stands.
+# Defaults; what the user has set is left as it is.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -34,24 +34,23 @@ QUIET = {
     # relative paths mean the same in a worker and in the command that was typed
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    # Ctrl-C is ours: Tune's own handler waits for trials that take minutes
+    # bindgrid handles Ctrl-C itself: Tune's handler waits for trials, which take minutes
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
-    # Tune's state is never read back, so it is written once and not every ten seconds
+    # Tune's state is never read, so it is written once and not every ten seconds
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
 }
 
 _OBJECT_STORE_BYTES = 128 * 2**20
-"""For plans and outcomes, beside what a caller shares; Ray's least is 75 MB."""
+"""Room for plans and outcomes, beside what a caller shares; Ray's minimum is 75 MB."""
 
 SLOT = "bindgrid_group_worker"
-"""Resource of a Ray that is started: room for a worker of a group, without end."""
+"""Resource of a private Ray, practically unlimited: a worker of a group takes one."""
 
 _MAX_SOCKET_DIR = 40
-"""Longest folder (characters) that Ray may put its sockets under; Unix allows 107 in all."""
-
+"""Longest path (characters) of the folder for Ray's sockets; Unix allows 107 for a socket."""
 
 _REMOVAL_TRIES = 30
 
@@ -62,29 +61,30 @@ def session(
 ) -> Iterator[int]:
     """Connect to a Ray cluster, or start a Ray, for the length of a block.
 
-    A Ray that this process has started before is used, and left running.
+    If this process has already started Ray, that one is used and left running.
 
     Parameters
     ----------
     num_cpus : int or None
-        CPUs of a Ray that is started; None counts the machine's.
+        CPUs of a Ray that is started; None takes all of the machine.
     address : str or None
-        Address of a cluster. The environment's `RAY_ADDRESS` by default, and without one a Ray
-        of its own is started.
+        Address of a cluster. None takes that in the environment's `RAY_ADDRESS`, and without one a
+        private Ray is started.
     shared_bytes : int
-        What will be put into the object store to stay; a Ray that is started makes room for it.
+        Bytes that will stay in the object store, 0 by default; a Ray that is started has room for
+        them.
     with_gpus : bool
-        Whether a Ray that is started needs GPUs; it then has those that torch finds.
+        Whether a Ray that is started has the GPUs that torch finds; by default it has none.
 
     Yields
     ------
     int
-        Number of CPUs, of the whole cluster.
+        Number of CPUs of the whole cluster.
 
     Raises
     ------
     RunError
-        If the cluster cannot be reached or Ray not be started, or this machine lacks a GPU.
+        If the cluster cannot be reached, Ray cannot be started, or this machine lacks a GPU.
     """
     address = _address(address)
     with contextlib.ExitStack() as stack:
@@ -110,17 +110,17 @@ def session(
 
 
 def is_cluster(address: str | None) -> bool:
-    """Whether `session` connects to a cluster, by what it is given or by the environment."""
+    """Whether `session` connects to a cluster, as the address or the environment says."""
     return bool(_address(address))
 
 
 def count_cpus() -> int:
-    """CPUs of all the nodes that are alive."""
+    """Count the CPUs of all nodes that are alive."""
     return int(ray.cluster_resources().get("CPU", 1))
 
 
 def nodes() -> list[dict[str, float]]:
-    """What each node that is alive has, such as `CPU` and `GPU`."""
+    """Give the resources of each node that is alive, such as `CPU` and `GPU`."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
@@ -131,11 +131,11 @@ def _address(address: str | None) -> str | None:
 def _connect(address: str) -> None:
     if address.startswith("ray://"):
         raise RunError(
-            f"{address}: a Ray client cannot tell what became of a run; start on the cluster, by "
+            f"{address}: a Ray client cannot tell how a run ended; start on the cluster, by "
             "`ray job submit`"
         )
     try:
-        _knock(address)
+        _check_listening(address)
         _init(address=address)
     except (OSError, RuntimeError, ValueError) as error:
         raise RunError(
@@ -176,22 +176,23 @@ def _first_line(error: Exception) -> str:
 
 @cache
 def _token() -> str:
-    """Return this process' token: Ray reads it once, and else writes one into the home folder.
+    """Make this process's token, which Ray reads once.
 
-    There it would change how every other Ray of this user authenticates.
+    Without one Ray writes a token to the home folder, where it would change how every other Ray of
+    this user authenticates.
     """
     return secrets.token_hex(32)
 
 
 def _loopback() -> dict[str, str]:
-    """Have groups of processes that train together talk over this machine's loopback."""
+    """Set that processes that train together communicate over this machine's loopback."""
     names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
     return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
 
 
 @contextlib.contextmanager
 def environment(defaults: Mapping[str, str]) -> Iterator[None]:
-    """Set what is unset for the length of a block."""
+    """Set environment variables that are unset, for the length of a block."""
     before = dict(os.environ)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
@@ -206,7 +207,7 @@ def environment(defaults: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silenced(*names: str) -> Iterator[None]:
-    """Let only critical records of some loggers through: their news reach `on_done`."""
+    """Silence all but critical records of some loggers; `on_done` is told of failures."""
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -217,8 +218,8 @@ def silenced(*names: str) -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens there; Ray itself would try for two minutes."""
+def _check_listening(address: str) -> None:
+    """Raise OSError if nothing listens at an address; Ray itself would try for two minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         with socket.create_connection((host.strip("[]"), int(port)), timeout=5.0):
@@ -226,7 +227,7 @@ def _knock(address: str) -> None:
 
 
 def _remove(scratch: Path) -> None:
-    """Remove Ray's folder; processes that are still ending may write a last line of log to it."""
+    """Remove Ray's folder, repeatedly: processes that are still ending may write logs to it."""
     for _ in range(_REMOVAL_TRIES):
         shutil.rmtree(scratch, ignore_errors=True)
         if not scratch.exists():

@@ -1,8 +1,8 @@
-"""What must be on shared storage is looked for on every node before a plan starts on a cluster.
+"""Before a plan starts on a cluster, every node checks that it shares the workspace.
 
-The code travels with a job, the workspace does not: each node reads and writes it by the path
-that the driver knows it by. A node that cannot would fail every run that it is given, one after
-the other, and so is told of at the start.
+A job takes the code along, but not the workspace: each node reads and writes it under the path that
+the driver has for it. A node that cannot would fail every run that it is given, so that is an error
+at the start.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 ANSWER_SECONDS = 120.0
-"""How long all nodes together may take; a node that has to start a process takes seconds."""
+"""Time for all nodes together to answer; a node that has to start a process takes seconds."""
 
 LOOK_SECONDS = 5.0
-"""How long a node looks for a new file: network file systems show it with a delay."""
+"""Time in which a node must see a new file: network file systems show it with a delay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +35,15 @@ class Probe:
 
     workspace: Workspace
     folder: Path
-    """Folder in it that the driver has just made."""
+    """Folder in the workspace that the driver has just made."""
     token: str
     """Content of the file `token` there."""
     manifest: str
-    """SHA-256 of the dataset's manifest as the driver sees it; empty where there is none."""
+    """SHA-256 of the dataset's manifest as the driver sees it; empty if there is no dataset."""
 
 
 def look(probe: Probe, look_seconds: float = LOOK_SECONDS) -> str:
-    """Say what this machine cannot do with the workspace; nothing if all is well."""
+    """Say what this machine cannot do with the workspace; empty if it can do everything."""
     root = probe.workspace.root
     until = time.monotonic() + look_seconds
     while (found := _read(probe.folder / "token")) is None and time.monotonic() < until:
@@ -62,20 +62,20 @@ def look(probe: Probe, look_seconds: float = LOOK_SECONDS) -> str:
 
 
 def check_shared(workspace: Workspace) -> None:
-    """Let every node of the cluster that Ray is connected to look into the workspace.
+    """Have every node of the cluster that Ray is connected to check the workspace.
 
     Parameters
     ----------
     workspace : Workspace
-        Must be on storage that all nodes see under the same path.
+        Must be on storage that all nodes mount under the same path.
 
     Raises
     ------
     RunError
-        If a node does not see it, sees another, cannot write there, or has not the code; names
+        If a node does not see it, sees another one, cannot write to it, or lacks the code; names
         the node.
     """
-    workspace = Workspace(workspace.root.resolve())  # as workers are told of it
+    workspace = Workspace(workspace.root.resolve())  # as workers are given it
     probe = Probe(
         workspace=workspace,
         folder=workspace.making(f"probe-{secrets.token_hex(4)}"),
@@ -101,7 +101,7 @@ def check_shared(workspace: Workspace) -> None:
 
 
 def _ask_all(probe: Probe) -> list[str]:
-    """What is wrong, a line per node."""
+    """Say what is wrong, a line per node."""
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     asked = {_remote_look(node["NodeID"], probe): node["NodeManagerAddress"] for node in nodes}
     until = time.monotonic() + ANSWER_SECONDS

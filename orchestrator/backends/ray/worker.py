@@ -1,7 +1,7 @@
 """The actor of the Ray backend: Tune keeps it alive, and it trains one run after the other.
 
 It calls Ray Train in place (`ScalingConfig(num_workers=0)`), which starts nothing, or waits for a
-group of Ray Train workers that trains for it.
+group of Ray Train workers that trains the run instead.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from ray.train.torch import TorchTrainer
 from model.training.loop import Epoch
 from orchestrator.backends.ray.group import TrainGroup, attempt_by_group
 from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import attempt
 from orchestrator.runs.loaded_dataset import SharedTables
 from orchestrator.workspace import Workspace
 
 DIED: Final = "died"
-"""Status of a run whose group lost a process; where the actor itself died there is none."""
+"""Status of a run whose group lost a process. If the actor itself dies, it reports no status."""
 
 
 class RunTrainable(tune.Trainable):
@@ -31,13 +32,16 @@ class RunTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first run."""
-        # Ray Train says at level INFO what its local mode does, once per epoch.
+        # Ray Train logs at level INFO what its local mode does, once per epoch
         logging.getLogger("ray").setLevel(logging.WARNING)
-        self._workspace = Workspace(Path(config["workspace"]))
-        self._tables_ref: ray.ObjectRef[SharedTables] = config["tables"]
-        self._tables: SharedTables = ray.get(self._tables_ref)
+        self._tables: ray.ObjectRef[SharedTables] = config["tables"]
+        self._context = RunContext(
+            workspace=Workspace(Path(config["workspace"])),
+            tables=ray.get(self._tables),
+            device=given_device(),
+            on_epoch=_report,
+        )
         self._group: TrainGroup | None = config["group"]
-        self._device = given_device()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -48,14 +52,14 @@ class RunTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train the run; that it failed is a result too, so that the actor lives on."""
+        """Train the run; a failure is a result too, so that the actor lives on."""
         planned = self._planned
         if planned is None:
             time.sleep(self._idle_seconds)
             return {"idle": True}
         outcome: RunOutcome | None
         if self._by_group and self._group is not None:
-            outcome = attempt_by_group(planned, self._workspace, self._tables_ref, self._group)
+            outcome = attempt_by_group(planned, self._context, self._tables, self._group)
         else:
             outcome = self._train_here(planned)
         if outcome is None:
@@ -66,23 +70,21 @@ class RunTrainable(tune.Trainable):
         outcomes: list[RunOutcome] = []
 
         def loop() -> None:
-            outcomes.append(
-                attempt(planned, self._workspace, _report, self._tables, device=self._device)
-            )
+            outcomes.append(attempt(planned, self._context))
 
         TorchTrainer(loop, scaling_config=train.ScalingConfig(num_workers=0)).fit()
         [outcome] = outcomes
         return outcome
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Keep nothing: the run wrote its own folder."""
+        """Keep nothing: the run has written its own folder."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing is kept."""
+        """Restore nothing, since nothing is kept."""
 
 
 def given_device() -> str:
-    """Device for what Ray gave this process: a share of a GPU, the only one it sees, or none."""
+    """Give the device to train on: the GPU that Ray gave this process a share of, or the CPU."""
     return "cuda" if ray.get_gpu_ids() else "cpu"
 
 

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from experiments.cli.run_options import Backend
 from model.checkpoint import load_state
 from model.network import published
 from orchestrator.backends.cost import Rates
+from orchestrator.role_names import set_name
 from orchestrator.runs.store import RunStore
 from tests.helpers.tiny import TinySources, build_arguments
 
@@ -115,7 +117,7 @@ def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monk
     trainings = {arm: run.planned.spec.training for arm, run in runs.items()}
     frozen = {arm: training.frozen for arm, training in trainings.items() if training}
     assert frozen == {"multi": (), "scratch": (), "transfer": ("conv1",)}
-    assert runs["transfer"].planned.pretraining_set == "ELF1+GABPA, danq"
+    assert set_name(runs["transfer"].planned.role) == "ELF1+GABPA, danq"
     before, after = (load_state(runs[arm].path) for arm in ("multi", "transfer"))
     assert torch.equal(after["conv1.conv.weight"], before["conv1.conv.weight"])
     key = "lstm1.lstm.weight_ih_l0"
@@ -202,7 +204,7 @@ def test_a_multi_model_is_masked_and_knows_no_target(
     assert code == 0, err
     multi = next(run for run in RunStore(workspace).completed() if not run.planned.tf)
     assert list(multi.planned.spec.regions.tfs) == tfs
-    assert name in multi.planned.pretraining_set
+    assert name in set_name(multi.planned.role)
 
 
 def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
@@ -268,10 +270,13 @@ def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch
 
 
 def test_the_device_reaches_the_backend():
-    on_cpu, on_gpu = (runner(Backend.LOCAL, None, 1, "", share) for share in (None, 4))
-    assert (on_cpu.keywords["device"], on_gpu.keywords["device"]) == ("cpu", "cuda")
-    assert runner(Backend.RAY, None, 1, "").keywords["runs_per_gpu"] is None
-    assert runner(Backend.RAY, None, 1, "", 4).keywords["runs_per_gpu"] == 4
+    def options(backend: Backend, share: int | None) -> Any:
+        run_plan = runner(backend, None, 1, "", share)
+        assert isinstance(run_plan, partial)
+        return run_plan.keywords["options"]
+
+    assert [options(Backend.LOCAL, share).device for share in (None, 4)] == ["cpu", "cuda"]
+    assert [options(Backend.RAY, share).runs_per_gpu for share in (None, 4)] == [None, 4]
 
 
 def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from experiments.cli import results
 from experiments.cli.results import print_comparison
 
 
@@ -28,6 +29,20 @@ def test_several_pretraining_sets_have_a_line_each(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "0.100" in out and "0.200" in out and "0.150" not in out
     assert "pre-" in out
+
+
+def test_long_names_of_sets_are_shortened_and_told_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results.out, "width", 200)
+    long = "all TFs, masked, without GATA1+SPI1+MNT+MAX+JUND"
+    print_comparison(runs([long, f"{long}, with the motif"]))
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line for line in lines if "transfer" in line]
+    assert len(shown) == 2
+    assert all("…" in line for line in shown)
+    assert "with the motif"[-8:] in shown[1] and "with the motif"[-8:] not in shown[0]
+    assert len(lines) <= 7
 
 
 def test_one_pretraining_set_has_no_column(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,11 @@ from mlflow import MlflowClient
 
 from experiments.own_tf import plan as own_tf
 from orchestrator.interpretation import run_motifs as motifs
+from orchestrator.role_names import group_name
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import tracking_uri
-from orchestrator.tracking.verdicts import EXPERIMENT, VerdictTracker
+from orchestrator.tracking.client import TrackingClient, tracking_uri
+from orchestrator.tracking.verdicts import EXPERIMENT, VerdictWriter
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 
@@ -38,7 +39,7 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert page.count("<svg") == 3
     # the step of the curve and the control are no models to predict by
     for arm in ("transfer", "scratch"):
-        assert find_run(RunStore(workspace), "SPI1", arm).planned.group == "all regions"
+        assert group_name(find_run(RunStore(workspace), "SPI1", arm).planned.role) == "all regions"
 
     code, _, err = bindgrid(*train)
     assert code == 0, err
@@ -60,7 +61,7 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert newest.data.metrics["transfer/mcc"] == mcc["mcc"]["value"]
     files = {file.path for file in client.list_artifacts(newest.info.run_id)}
     assert files == {"SPI1.html", "SPI1.json"}
-    assert VerdictTracker(workspace).log_cards() == 0
+    assert VerdictWriter(TrackingClient(workspace)).log_cards() == 0
 
     key = find_run(RunStore(workspace), "SPI1", "multi").key
     code, out, err = bindgrid("tf", "suggest", "SPI1", *RANDOM, "-w", workspace.root)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ from orchestrator.plan import Plan
 from orchestrator.report.pairs import Pairs
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import Tracker
+from orchestrator.tracking.client import TrackingClient
 from orchestrator.tracking.summaries import summary_metrics
 from orchestrator.workspace import Workspace
 from tests.experiments.test_report import Page, summary_runs
-from tests.helpers.finished_runs import Study, planned_run
+from tests.helpers.finished_runs import Study, in_role, planned_run
 from tests.orchestrator.interpretation.test_following import A, B, stored
 from tests.orchestrator.report.test_figure_style import check_texts
 
@@ -254,6 +254,7 @@ def pairs_of(num: int) -> Pairs:
     table = pd.DataFrame(
         {
             "tf": "HNF4A",
+            "size": 500.0,
             "group": "500 bound",
             "pretraining_set": "50 TFs",
             "replicate": np.arange(num) + 1,
@@ -314,7 +315,7 @@ def interpreted(trained: Workspace, tmp_path: Path) -> Workspace:
         (place.root / name).symlink_to(trained.root / name)
     runs = [run.planned for run in RunStore(place).completed()]
     roles = [
-        replace(run, experiment="interpretation") for run in runs if run.spec.training is not None
+        in_role(run, experiment="interpretation") for run in runs if run.spec.training is not None
     ]
     RunStore(place).record_roles(Plan([*runs, *roles]))
     return place
@@ -345,7 +346,8 @@ def test_the_command_reads_filters_once_and_the_page_stands_alone(
         assert target[1:] in found.ids
     assert "What the filters learnt" in text
     [run] = summary_runs(interpreted, "interpretation")
-    artifacts = {item.path for item in Tracker(interpreted)._client.list_artifacts(run.info.run_id)}
+    client = TrackingClient(interpreted).mlflow
+    artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"interpretation-SPI1.csv", "interpretation-SPI1.svg"} <= artifacts
     assert "num_target_like_transfer" in run.data.metrics
     [run] = summary_runs(interpreted, "transfer")
@@ -353,7 +355,7 @@ def test_the_command_reads_filters_once_and_the_page_stands_alone(
     assert "What the filters learnt/num_matched" in run.data.metrics
 
     steps: list[str] = []
-    reader = MotifReader(workspace=interpreted, database=jaspar_database(), tell=steps.append)
+    reader = MotifReader(workspace=interpreted, database=jaspar_database(), on_step=steps.append)
     again = {
         section.experiment: section for section in make_report(interpreted, motifs=reader).sections
     }

@@ -16,11 +16,10 @@ from experiments.own_tf.suggestion import mode_of, start_from_run, start_from_tf
 from experiments.study.scale import Scale
 from experiments.study.study import Study
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROL
+from orchestrator.role import Variant
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import motif_name, motif_named, motif_of
 from orchestrator.runs.store import RunStore
-from orchestrator.verdict.arms import EXPERIMENT, WHOLE
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import store_run
 
@@ -134,12 +133,13 @@ def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
     assert study.runs[0].spec == start.spec
     for replicate in (1, 2):
         runs = [run for run in study.runs[1:] if run.replicate == replicate]
-        whole = [run for run in runs if run.group in (WHOLE, CONTROL)]
+        whole = [run for run in runs if run.role.step is None]
         assert len({run.spec.regions for run in whole}) == 1
-        arms = sorted((run.arm, run.group) for run in whole)
-        assert arms == [("scratch", WHOLE), ("scratch", CONTROL), ("transfer", WHOLE)]
+        arms = sorted((run.arm, run.role.variant) for run in whole)
+        control = ("scratch", Variant.TRANSFER_RATE)
+        assert arms == [("scratch", Variant.PLAIN), control, ("transfer", Variant.PLAIN)]
         assert all(run.spec.average_strands for run in runs)
-        assert {run.experiment for run in runs} == {EXPERIMENT}
+        assert {run.experiment for run in runs} == {own.NAME}
         assert {run.spec.start for run in runs if run.arm == "transfer"} == {start.spec}
     # MINE has no motif in JASPAR, and that is said
     assert any("the motif of MINE" in remark for remark in study.remarks)
@@ -188,9 +188,9 @@ def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved
 def test_steps_are_left_out_by_the_smallest_replicate(planned, monkeypatch):
     monkeypatch.setattr(own, "FRACTIONS", (0.01, 0.5))
     _, _, study = planned()
-    groups = [run.group for run in study.runs]
-    assert groups.count("1/2") == 2
-    assert "1/100" not in groups
+    steps = [run.role.step for run in study.runs]
+    assert steps.count(1 / 2) == 2
+    assert 0.01 not in steps
 
 
 def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_keys(planned):

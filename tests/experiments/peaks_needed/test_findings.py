@@ -13,7 +13,7 @@ from experiments.report import make_report
 from orchestrator.plan import PlannedRun
 from orchestrator.report.sections import Section
 from orchestrator.workspace import Workspace
-from tests.helpers.finished_runs import Study, planned_run
+from tests.helpers.finished_runs import Study, in_role, planned_run
 
 PAPER, MASKED = "50 TFs, complete", "all TFs, masked"
 RIGHT = {"scratch": (0.5, 0.6), PAPER: (0.6, 0.7), MASKED: (0.72, 0.9)}
@@ -25,18 +25,28 @@ def of_masked(run: PlannedRun) -> PlannedRun:
     start = run.spec.start
     assert start is not None
     start = replace(start, regions=replace(start.regions, rows="resolved"))
-    return replace(run, spec=replace(run.spec, start=start), pretraining_set=MASKED)
+    return replace(run, spec=replace(run.spec, start=start))
+
+
+def by_chromosome(run: PlannedRun) -> PlannedRun:
+    """Hold back the run's regions by chromosome."""
+    sampling = replace(
+        run.spec.regions.sampling, split="chromosome", val_chroms=("a",), test_chroms=("b",)
+    )
+    spec = replace(run.spec, regions=replace(run.spec.regions, sampling=sampling))
+    return in_role(replace(run, spec=spec), held_back="chromosome")
 
 
 def add_arms(
-    study: Study, tf: str, replicate: int = 1, *, end: str = "", worse: float = 0.0
+    study: Study, tf: str, replicate: int = 1, *, chromosome: bool = False, worse: float = 0.0
 ) -> None:
     for place, size in enumerate((100, 500)):
-        group = f"{size} bound{end}"
         for arm, set_name in (("scratch", ""), ("transfer", PAPER), ("transfer", MASKED)):
             role = {"experiment": "peaks-needed", "group": f"{size} bound"}
             run = planned_run(arm, tf, replicate, **role)  # type: ignore[arg-type]
-            run = replace(run, group=group, pretraining_set=set_name)
+            run = in_role(run, set_label=set_name)
+            if chromosome:
+                run = by_chromosome(run)
             if set_name == MASKED:
                 run = of_masked(run)
             right = RIGHT[set_name or "scratch"][place]
@@ -107,7 +117,7 @@ def test_average_precision_has_intervals_and_a_figure(place: Workspace) -> None:
 def test_ways_of_holding_regions_back_are_kept_apart(place: Workspace) -> None:
     study = Study(place)
     add_arms(study, "A")
-    add_arms(study, "A", 2, end=", by chromosome", worse=0.1)
+    add_arms(study, "A", 2, chromosome=True, worse=0.1)
     findings = section(place).findings
     assert [finding.heading for finding in findings] == ["at random", "by chromosome"]
     assert len({finding.stem for finding in findings}) == 2

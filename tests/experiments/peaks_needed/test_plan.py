@@ -16,13 +16,10 @@ from data.packing import pack, unpack
 from data.relations.binding_modes import BindingModes
 from data.schema import Evidence
 from experiments.peaks_needed.plan import (
-    COMPLETE,
-    MASKED,
-    MASKED_HARD,
+    LABELS,
     choose_targets,
     peaks_needed,
 )
-from experiments.study.planner import WITH_MOTIF
 from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
@@ -30,6 +27,8 @@ from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
+from orchestrator.role import SetKind
+from orchestrator.role_names import group_name, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import (
     best_threshold,
@@ -127,19 +126,19 @@ def test_no_multi_model_knows_a_target_and_the_hard_one_no_mode_of_it(
 ) -> None:
     planned = peaks_needed(loaded, replace(STUDY, tfs=("SPI1", "JUND")))
     found = {
-        (run.pretraining_set, run.target): set(run.spec.regions.tfs)
+        (run.role.set_kind, run.role.target): set(run.spec.regions.tfs)
         for run in multi_models(planned.runs)
     }
     every = {"ELF1", "FOS", "MAX", "MYC", "YY1", "QQQ"}  # RARE has too few bound regions
-    assert found[COMPLETE, ""] < every
-    assert found[MASKED, ""] == every
-    assert found[MASKED_HARD, "SPI1"] == every - {"ELF1"}
-    assert found[MASKED_HARD, "JUND"] == every - {"FOS"}
+    assert found[SetKind.COMPLETE, ""] < every
+    assert found[SetKind.MASKED, ""] == every
+    assert found[SetKind.MASKED_APART, "SPI1"] == every - {"ELF1"}
+    assert found[SetKind.MASKED_APART, "JUND"] == every - {"FOS"}
     together = replace(STUDY, tfs=("SPI1", "JUND"), scale=replace(STUDY.scale, mode_models=1))
     [hard] = [
         run
         for run in multi_models(peaks_needed(loaded, together).runs)
-        if run.pretraining_set == MASKED_HARD
+        if run.role.set_kind is SetKind.MASKED_APART
     ]
     assert set(hard.spec.regions.tfs) == every - {"ELF1", "FOS"}
 
@@ -156,20 +155,20 @@ def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_fro
     groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
         if run.tf:
-            groups.setdefault(run.group, []).append(run)
+            groups.setdefault(group_name(run.role), []).append(run)
     suffix = ", by chromosome" if split == "chromosome" else ""
     if split == "chromosome":
         assert list(groups) == [f"{num} bound{suffix}" for num in (25, 100, 400)]
     else:  # two fifths of 720 are held back
         assert list(groups) == ["25 bound", "100 bound"]
     for members in groups.values():
-        assert [(run.arm, run.pretraining_set) for run in members] == [
+        assert [(run.arm, set_name(run.role)) for run in members] == [
             ("scratch", ""),
             ("motif", ""),
-            ("transfer", COMPLETE),
-            ("transfer", MASKED),
-            ("transfer", MASKED + WITH_MOTIF),
-            ("transfer", MASKED_HARD),
+            ("transfer", LABELS[SetKind.COMPLETE]),
+            ("transfer", LABELS[SetKind.MASKED]),
+            ("transfer", f"{LABELS[SetKind.MASKED]}, with the motif"),
+            ("transfer", LABELS[SetKind.MASKED_APART]),
         ]
         assert [bool(run.spec.motif) for run in members] == [False, True, False, False, True, False]
         assert len({run.spec.regions for run in members}) == 1
@@ -187,7 +186,7 @@ def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDat
     runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",), sampling=by_chrom)).runs
     by_arm = [run for run in runs if run.tf]
     keeps = {
-        run.group: run.spec.training.keep
+        group_name(run.role): run.spec.training.keep
         for run in by_arm
         if run.arm == "scratch" and run.spec.training
     }
@@ -201,7 +200,7 @@ def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDat
     masked = [
         (run.spec.regions.sampling.num_bound or all_bound, run.spec.training)
         for run in by_arm
-        if run.pretraining_set in (MASKED, MASKED_HARD) and run.spec.training
+        if run.role.set_kind in (SetKind.MASKED, SetKind.MASKED_APART) and run.spec.training
     ]
     assert {num_bound <= FEW_BOUND for num_bound, _ in masked} == {True, False}
     for num_bound, training in masked:
@@ -221,7 +220,8 @@ def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> N
     assert set(complete.spec.regions.tfs) <= set(hard.spec.regions.tfs)
     assert [run.spec.start for run in scored] == [masked.spec, hard.spec]
     assert {run.spec.regions for run in scored} == {complete.spec.regions}
-    assert scored[0].group == complete.group != masked.group == hard.group
+    on = [run.role.tested_on for run in (scored[0], complete, masked, hard)]
+    assert on == ["complete", "complete", "resolved", "resolved"]
     every = replace(STUDY, tfs=("SPI1",), pretrain_tfs=7)  # ELF1 is one of them
     runs = peaks_needed(loaded, every).runs
     _, masked, _ = multi_models(runs)

@@ -15,12 +15,12 @@ from data.motifs.motif import Motif
 from data.relations.binding_modes import BindingModes
 from data.relations.string_links import read_string_links
 from data.schema import Evidence
-from experiments.binding_modes.plan import OTHER, SHARED, UNKNOWN, binding_modes
+from experiments.binding_modes.plan import binding_modes
 from experiments.downsampling.plan import downsampling
 from experiments.interpretation.plan import interpretation
 from experiments.pretraining_sets.plan import pretraining_sets
 from experiments.registry import Experiment, paper, plan_experiments
-from experiments.study.planner import WITH_MOTIF, PlannedStudy
+from experiments.study.planner import PlannedStudy
 from experiments.study.pretraining import Pretraining, WantedTFs
 from experiments.study.scale import Scale
 from experiments.study.study import Study
@@ -28,6 +28,8 @@ from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
+from orchestrator.role import ModeRelation, SetKind, Variant
+from orchestrator.role_names import group_name, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
 
@@ -87,12 +89,16 @@ def test_downsampling_has_every_size_in_both_arms_and_a_multi_model_per_replicat
 ) -> None:
     planned = downsampling(loaded, replace(STUDY, tfs=("A2",)))
     assert arms(planned) == {("multi", False): 2, ("scratch", True): 6, ("transfer", True): 6}
-    sizes = [(run.group, run.spec.regions.sampling.num_bound) for run in planned.runs if run.tf]
+    sizes = [
+        (group_name(run.role), run.spec.regions.sampling.num_bound)
+        for run in planned.runs
+        if run.tf
+    ]
     assert set(sizes) == {("all regions", None), ("60 bound", 60), ("30 bound", 30)}
     pairs = [run for run in planned.runs if run.tf and run.replicate == 2]
     for scratch, tuned in zip(pairs[::2], pairs[1::2], strict=True):
         assert scratch.spec.regions == tuned.spec.regions
-        assert scratch.target == tuned.target == "A2"
+        assert scratch.role.target == tuned.role.target == "A2"
 
 
 def test_the_default_target_of_downsampling_must_be_there(loaded: LoadedDataset) -> None:
@@ -102,12 +108,12 @@ def test_the_default_target_of_downsampling_must_be_there(loaded: LoadedDataset)
 
 def test_binding_modes_says_whose_mode_the_multi_model_knows(loaded: LoadedDataset) -> None:
     planned = binding_modes(loaded, replace(STUDY, pretrain_tfs=("A1", "A2")))
-    groups = {run.tf: run.group for run in planned.runs if run.tf}
-    assert groups == {
-        "A3": SHARED,
-        "A4": SHARED,
-        **{f"B{i}": OTHER for i in range(1, 7)},
-        "C1": UNKNOWN,
+    modes = {run.tf: run.role.mode for run in planned.runs if run.tf}
+    assert modes == {
+        "A3": ModeRelation.SHARED,
+        "A4": ModeRelation.SHARED,
+        **{f"B{i}": ModeRelation.OTHER for i in range(1, 7)},
+        "C1": ModeRelation.UNKNOWN,
     }
     assert len(planned.remarks) == 1
     assert planned.remarks[0].startswith("binding-modes: left out B7: B7 has ")
@@ -138,7 +144,7 @@ def test_all_sets_of_a_target_are_tried_on_the_same_regions_that_none_has_seen(
     own = loaded.select(individual[0].spec.regions).region_ids
     multis = [run for run in first if not run.tf]
     # no STRING file: four kinds, each with and without the target
-    assert [(run.group, run.with_target) for run in multis] == [
+    assert [(run.role.set_kind, run.role.with_target) for run in multis] == [
         (kind, with_target)
         for kind in ("same-mode", "cofactors", "uncorrelated", "random")
         for with_target in (False, True)
@@ -147,7 +153,7 @@ def test_all_sets_of_a_target_are_tried_on_the_same_regions_that_none_has_seen(
         selection = loaded.select(run.spec.regions)
         assert not np.intersect1d(own, selection.region_ids).size
         assert len(selection.region_ids) <= 400
-        assert ("B2" in run.spec.regions.tfs) == run.with_target
+        assert ("B2" in run.spec.regions.tfs) == run.role.with_target
     assert any("sets of STRING partners: no STRING file" in remark for remark in planned.remarks)
     tuned = [run for run in first if run.arm == "transfer"]
     assert [run.needs for run in tuned] == [(run.key,) for run in multis]
@@ -159,14 +165,20 @@ def test_string_partners_and_small_modes(loaded: LoadedDataset, tmp_path: Path) 
     links = read_string_links(path, loaded.dataset.tfs)
     planned = pretraining_sets(loaded, replace(STUDY, tfs=("A1",), links=links))
     by_group = {
-        (run.group, run.with_target): run.spec.regions.tfs for run in planned.runs if not run.tf
+        (run.role.set_kind, run.role.with_target): run.spec.regions.tfs
+        for run in planned.runs
+        if not run.tf
     }
-    assert by_group["string", False] == ("B1", "B2")
-    assert by_group["string", True] == ("A1", "B1", "B2")
+    assert by_group[SetKind.STRING, False] == ("B1", "B2")
+    assert by_group[SetKind.STRING, True] == ("A1", "B1", "B2")
     assert any("string of A1: only 2 of 5" in remark for remark in planned.remarks)
-    assert by_group["same-mode", False] == by_group["uncorrelated", False] == ("A2", "A3", "A4")
+    assert (
+        by_group[SetKind.SAME_MODE, False]
+        == by_group[SetKind.UNCORRELATED, False]
+        == ("A2", "A3", "A4")
+    )
     plan = Plan(planned.runs)
-    shared = [runs for runs in plan.roles.values() if len({run.group for run in runs}) == 2]
+    shared = [runs for runs in plan.roles.values() if len({run.role.set_kind for run in runs}) == 2]
     assert shared  # one multi-model and one fine-tuning serve both kinds
     assert len(plan) < len(planned.runs)
 
@@ -174,7 +186,7 @@ def test_string_partners_and_small_modes(loaded: LoadedDataset, tmp_path: Path) 
 def test_a_random_set_is_drawn_until_it_has_the_regions(loaded: LoadedDataset) -> None:
     few = replace(STUDY, tfs=("A2",), scale=replace(SCALE, set_regions=2500))
     for run in pretraining_sets(loaded, few).runs:
-        if run.group == "random" and not run.tf and not run.with_target:
+        if run.role.set_kind is SetKind.RANDOM and not run.tf and not run.role.with_target:
             assert "B1" not in run.spec.regions.tfs  # it is resolved in two thirds of regions
 
 
@@ -272,7 +284,7 @@ def motif_of_a2(tf: str) -> Motif:
 def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
     loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch, experiment: Experiment, num_pairs: int
 ) -> None:
-    monkeypatch.setattr("experiments.study.study.motif_of", motif_of_a2)
+    monkeypatch.setattr("experiments.study.planner.motif_of", motif_of_a2)
     study = replace(
         STUDY,
         tfs=("A2", "A3"),
@@ -288,9 +300,9 @@ def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
         assert run.spec.motif == motif_of("SPI1").matrix_id
         network = replace(run.spec.network, motif_width=0)
         twin = plain[replace(run.spec, motif="", network=network)]
-        assert run == replace(
-            twin, spec=run.spec, pretraining_set=twin.pretraining_set + WITH_MOTIF
-        )
+        beside = replace(twin.role, variant=Variant.WITH_MOTIF)
+        assert run == replace(twin, spec=run.spec, role=beside)
+        assert set_name(run.role) == f"{set_name(twin.role)}, with the motif"
     remarks = [remark for remark in planned.remarks if remark not in without.remarks]
     name = planned.runs[0].experiment
     told = f"{name}: left out the motif of A3: JASPAR 2020 has no motif of A3"
@@ -307,7 +319,7 @@ def test_at_most_takes_all_of_a_tf_with_fewer_regions(loaded: LoadedDataset) -> 
     planned = transfer(loaded, replace(STUDY, tfs=("A2", "A1"), scale=scale))
     sampled = {run.tf: run.spec.regions.sampling.num_bound for run in planned.runs if run.tf}
     assert sampled == {"A2": 120, "A1": None}
-    assert {run.group for run in planned.runs} == {"at most 120 bound"}
+    assert {group_name(run.role) for run in planned.runs} == {"at most 120 bound"}
 
 
 def test_the_paper_is_the_union_each_run_once(loaded: LoadedDataset) -> None:
@@ -348,7 +360,7 @@ def test_interpretation_follows_filters_of_the_runs_of_transfer(loaded: LoadedDa
     planned = interpretation(loaded, asked)
     assert arms(planned) == {("multi", False): 1, ("scratch", True): 2, ("transfer", True): 2}
     assert keys(planned.runs) < keys(transfer(loaded, asked).runs)
-    assert {run.target for run in planned.runs if run.tf} == {"A1", "A2"}
+    assert {run.role.target for run in planned.runs if run.tf} == {"A1", "A2"}
     with pytest.raises(DataError, match="no TF named 'HNF4A'"):
         interpretation(loaded, STUDY)
 

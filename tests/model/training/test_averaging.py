@@ -12,7 +12,7 @@ from torch import nn
 from model.network import NetworkConfig, build_network
 from model.training.averaging import AveragedWeights
 from model.training.batches import Examples
-from model.training.loop import Epoch, StateFile, TrainingConfig, train
+from model.training.loop import Epoch, StateFile, TrainingConfig, TrainingContext, train
 
 CONFIG = TrainingConfig(lr=0.01, batch_size=10, max_epochs=3, keep="last", averaging=0.9)
 
@@ -67,8 +67,15 @@ def test_an_interrupted_training_ends_with_the_same_averages(tmp_path: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(small(), known, val, CONFIG, seed=0, on_epoch=stop, state_file=file)
-    result = train(resumed, known, val, CONFIG, seed=0, state_file=file)
+        train(
+            small(),
+            known,
+            val,
+            CONFIG,
+            seed=0,
+            context=TrainingContext(on_epoch=stop, state_file=file),
+        )
+    result = train(resumed, known, val, CONFIG, seed=0, context=TrainingContext(state_file=file))
     assert [e.val_loss for e in result.history] == [e.val_loss for e in expected.history]
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name])

@@ -17,8 +17,16 @@ from torch.nn import functional as F
 from model.errors import ModelError, ProcessLostError
 from model.network import NetworkConfig, build_network
 from model.seeds import seeded
-from model.training.data_parallel import ALONE, DataParallel, OneProcess
-from model.training.loop import Epoch, Examples, StateFile, TrainingConfig, TrainingResult, train
+from model.training.data_parallel import ALONE, DataParallel, Parallel
+from model.training.loop import (
+    Epoch,
+    Examples,
+    StateFile,
+    TrainingConfig,
+    TrainingContext,
+    TrainingResult,
+    train,
+)
 
 NUM_TFS = 3
 CONFIG = TrainingConfig(lr=0.003, batch_size=16, max_epochs=3)
@@ -78,7 +86,7 @@ def make_examples(num: int, seed: int, *, masked: bool = False) -> Examples:
 
 
 def train_case(
-    case: dict[str, Any], parallel: OneProcess, **options: Any
+    case: dict[str, Any], parallel: Parallel, **options: Any
 ) -> tuple[TrainingResult, Any]:
     sizes = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)} | case.get("sizes", {})
     sizes["dropout"] = case["dropout"]
@@ -90,13 +98,12 @@ def train_case(
         make_examples(31, 2, masked=masked),
         replace(CONFIG, both_strands=case.get("both_strands", True)),
         seed=0,
-        parallel=parallel,
-        **options,
+        context=TrainingContext(parallel=parallel, **options),
     )
     return result, network.state_dict()
 
 
-def interrupted_case(parallel: OneProcess, folder: str) -> list[Tensor]:
+def interrupted_case(parallel: Parallel, folder: str) -> list[Tensor]:
     """Weights of a training that went on from a state that the first process alone can read."""
     file = StateFile(path=Path(folder, f"state-{parallel.rank}.safetensors"), every_seconds=0)
 
@@ -111,7 +118,7 @@ def interrupted_case(parallel: OneProcess, folder: str) -> list[Tensor]:
     return list(state.values())
 
 
-def batch_norm_case(num_rows: int, dtype: torch.dtype, parallel: OneProcess) -> dict[str, Tensor]:
+def batch_norm_case(num_rows: int, dtype: torch.dtype, parallel: Parallel) -> dict[str, Tensor]:
     """Output, gradients and running statistics of batch norm on this process' rows."""
     torch.manual_seed(5)
     whole = (3.0 + 2.0 * torch.randn(num_rows, 4, 1, 5)).to(dtype)
@@ -129,7 +136,7 @@ def batch_norm_case(num_rows: int, dtype: torch.dtype, parallel: OneProcess) -> 
     return {**named, "weight gradient": layer.weight.grad, "bias gradient": layer.bias.grad}
 
 
-def dropout_case(parallel: OneProcess) -> Tensor:
+def dropout_case(parallel: Parallel) -> Tensor:
     layer = nn.Dropout(0.5)
     rows = parallel.slice_of(torch.arange(7))
     with parallel.joined(layer), seeded(0, "dropout"):

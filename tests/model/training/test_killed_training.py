@@ -19,7 +19,7 @@ from tests.orchestrator.runs.test_execute import contents
 ROOT = Path(__file__).parents[3]
 STATE_OF_EACH_EPOCH = """
 from functools import partial
-from orchestrator import execute
+from orchestrator.runs import execute
 execute.StateFile = partial(execute.StateFile, every_seconds=0.0)
 from experiments.cli.main import main
 main()

@@ -17,7 +17,7 @@ from model.errors import ModelError
 from model.network import NetworkConfig, build_network
 from model.prediction import predict
 from model.training.batches import Batches, batch_bounds, mean_loss
-from model.training.loop import Epoch, Examples, StateFile, TrainingConfig, train
+from model.training.loop import Epoch, Examples, StateFile, TrainingConfig, TrainingContext, train
 
 CONFIG = TrainingConfig(lr=0.01, batch_size=16, max_epochs=3)
 
@@ -91,7 +91,9 @@ def test_ends_with_the_weights_of_the_best_epoch() -> None:
         states.append(copies(network))
 
     config = replace(CONFIG, max_epochs=8)
-    result = train(network, *contrary_examples(), config, seed=0, on_epoch=on_epoch)
+    result = train(
+        network, *contrary_examples(), config, seed=0, context=TrainingContext(on_epoch=on_epoch)
+    )
     losses = [epoch.val_loss for epoch in result.history]
     assert tuple(epochs) == result.history
     assert [epoch.epoch for epoch in epochs] == list(range(1, 9))
@@ -494,7 +496,14 @@ def test_a_training_goes_on_from_its_last_epoch_with_the_same_bits(
         network = small(num_tfs=2, seed=stop - 1)  # the second one's weights come from the file
         on_epoch = kill_after(stop)
         with pytest.raises(Killed):
-            train(network, examples, val, config, seed=3, on_epoch=on_epoch, state_file=file)
+            train(
+                network,
+                examples,
+                val,
+                config,
+                seed=3,
+                context=TrainingContext(on_epoch=on_epoch, state_file=file),
+            )
     assert [path.name for path in file.path.parent.iterdir()] == ["run.safetensors"]
     told: list[int] = []
     network = small(num_tfs=2, seed=5)
@@ -504,8 +513,7 @@ def test_a_training_goes_on_from_its_last_epoch_with_the_same_bits(
         val,
         config,
         seed=3,
-        on_epoch=lambda epoch: told.append(epoch.epoch),
-        state_file=file,
+        context=TrainingContext(on_epoch=lambda epoch: told.append(epoch.epoch), state_file=file),
     )
     assert told == list(range(3, len(expected.history) + 1))
     assert same(copies(network), copies(whole))
@@ -517,7 +525,14 @@ def test_a_training_goes_on_from_its_last_epoch_with_the_same_bits(
     )
     # killed after the last epoch: nothing is left to train
     again = small(num_tfs=2, seed=6)
-    train(again, examples, val, config, seed=3, on_epoch=kill_after(1), state_file=file)
+    train(
+        again,
+        examples,
+        val,
+        config,
+        seed=3,
+        context=TrainingContext(on_epoch=kill_after(1), state_file=file),
+    )
     assert same(copies(again), copies(whole))
     file.remove()
     file.remove()
@@ -527,14 +542,28 @@ def test_a_training_goes_on_from_its_last_epoch_with_the_same_bits(
 def test_a_state_that_does_not_fit_or_is_damaged_is_not_gone_on_from(tmp_path: Path) -> None:
     file = StateFile(path=tmp_path / "run.safetensors", every_seconds=0)
     examples = random_examples(30, num_tfs=2)
-    train(small(num_tfs=2), examples, examples, CONFIG, seed=0, state_file=file)
+    train(
+        small(num_tfs=2),
+        examples,
+        examples,
+        CONFIG,
+        seed=0,
+        context=TrainingContext(state_file=file),
+    )
     of_two_tfs = file.path.read_bytes()
     expected = trained(seed=0)
     for content in (of_two_tfs, of_two_tfs[:1000], b"", b"no tensors"):
         file.path.write_bytes(content)
         network = small()
         val = random_examples(10, seed=1)
-        result = train(network, random_examples(40), val, CONFIG, seed=0, state_file=file)
+        result = train(
+            network,
+            random_examples(40),
+            val,
+            CONFIG,
+            seed=0,
+            context=TrainingContext(state_file=file),
+        )
         assert len(result.history) == CONFIG.max_epochs
         assert same(copies(network), expected)
 
@@ -544,9 +573,11 @@ def test_short_trainings_keep_no_state_and_one_that_cannot_be_written_ends_nothi
 ) -> None:
     file = StateFile(path=tmp_path / "run.safetensors")
     examples = random_examples(20)
-    train(small(), examples, examples, CONFIG, seed=0, state_file=file)
+    train(small(), examples, examples, CONFIG, seed=0, context=TrainingContext(state_file=file))
     assert not file.path.exists()
     (tmp_path / "file").write_text("")
     blocked = StateFile(path=tmp_path / "file" / "run.safetensors", every_seconds=0)
-    result = train(small(), examples, examples, CONFIG, seed=0, state_file=blocked)
+    result = train(
+        small(), examples, examples, CONFIG, seed=0, context=TrainingContext(state_file=blocked)
+    )
     assert len(result.history) == CONFIG.max_epochs

@@ -19,7 +19,7 @@ from orchestrator.backends.precision import (
     PrecisionChoice,
     Problem,
     check,
-    judge,
+    choose,
     measure,
     settle,
     simulated,
@@ -46,7 +46,7 @@ GOOD = Measured(time_ratio=0.5, loss_float32=0.3, loss_bfloat16=0.302, loss_cons
 def test_bfloat16_is_chosen_where_it_is_faster_and_as_good(
     changes: dict[str, float], precision: str, reason: str
 ) -> None:
-    choice = judge(replace(GOOD, **changes))
+    choice = choose(replace(GOOD, **changes))
     assert choice.precision == precision
     assert reason in choice.reason
 

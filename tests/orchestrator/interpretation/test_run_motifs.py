@@ -63,7 +63,7 @@ def test_logos_of_all_and_of_those_that_match(stored):
 def test_it_is_done_once(place, stored):
     before = {path: path.stat().st_mtime_ns for path in stored.path.rglob("*")}
     steps: list[str] = []
-    run_motifs(find_run(RunStore(place), "SPI1"), place, jaspar_database(), tell=steps.append)
+    run_motifs(find_run(RunStore(place), "SPI1"), place, jaspar_database(), on_step=steps.append)
     assert steps == []
     assert {path: path.stat().st_mtime_ns for path in stored.path.rglob("*")} == before
 

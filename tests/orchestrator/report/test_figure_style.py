@@ -177,5 +177,9 @@ def test_neither_a_users_settings_nor_a_name_like_a_formula_change_a_figure():
 
 
 def test_figures_leave_pyplot_alone():
-    code = "import sys, orchestrator.report.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    modules = [
+        "orchestrator.report.figure_style",
+        *(f"experiments.{name}.figures" for name in ("transfer", "downsampling", "binding_modes")),
+    ]
+    code = f"import sys, {', '.join(modules)}; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from experiments.pretraining_sets.findings import _smaller_sets
-from orchestrator.report.calls import Calls, joint_counts
+from orchestrator.report.bootstrap import Bootstrap
+from orchestrator.report.calls import Calls
 from orchestrator.report.gains import difference, gains, mean_mcc
 from orchestrator.report.missing import (
     missing_pairs,
@@ -18,7 +19,6 @@ from orchestrator.report.missing import (
     without_models,
 )
 from orchestrator.report.pairs import pair
-from orchestrator.report.statistics import Bootstrap
 
 
 def table(*rows):
@@ -28,6 +28,8 @@ def table(*rows):
     made["pretraining_set"] = np.where(made["arm"] == "scratch", "", "50 TFs")
     return made.assign(
         group="500 bound",
+        size=500.0,
+        set_kind="",
         with_target=False,
         target="",
         num_bound=450,
@@ -41,7 +43,12 @@ def table(*rows):
 def calls_of(wrong, regions="r"):
     """Calls on 100 regions, half of them bound, of which some are wrong."""
     bound = np.arange(100) < 50
-    return Calls(bound=bound, called=bound ^ np.isin(np.arange(100), wrong), regions=regions)
+    return Calls(
+        region_ids=np.arange(100, dtype=np.int32) + {"r": 0, "elsewhere": 1000}[regions],
+        bound=bound,
+        called=bound ^ np.isin(np.arange(100), wrong),
+        regions=regions,
+    )
 
 
 def test_twins_have_their_test_regions_in_common():
@@ -138,11 +145,6 @@ def test_a_mean_and_a_difference_by_hand():
     assert difference(runs[:1], others, calls, Bootstrap()) is None
 
 
-def test_calls_on_different_regions_have_no_joint_counts():
-    with pytest.raises(ValueError, match="different test regions"):
-        joint_counts([calls_of([]), calls_of([], "elsewhere")])
-
-
 def test_missing_runs_are_named_with_their_reason():
     role = {"experiment": "transfer", "tf": "A", "arm": "scratch", "group": "", "replicate": 1}
     missing = missing_table(
@@ -176,10 +178,10 @@ def test_fewer_replicates_and_tfs_without_models_are_told():
 
 def test_sets_that_were_not_run_are_told():
     runs = pd.concat(
-        [table(("k1", "A", "transfer", r, 0.1, "r")).assign(group="string") for r in (1, 2)]
+        [table(("k1", "A", "transfer", r, 0.1, "r")).assign(set_kind="string") for r in (1, 2)]
         + [
-            table(("k2", "A", "transfer", 1, 0.1, "r")).assign(group="string", with_target=True),
-            table(("k3", "A", "scratch", 1, 0.1, "r")).assign(group=""),
+            table(("k2", "A", "transfer", 1, 0.1, "r")).assign(set_kind="string", with_target=True),
+            table(("k3", "A", "scratch", 1, 0.1, "r")).assign(set_kind=""),
         ]
     )
     assert missing_sets(runs, ["string", "random"]) == [

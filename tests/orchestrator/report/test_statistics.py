@@ -1,105 +1,18 @@
-"""Bootstrap and tests against closed forms."""
+"""Intervals of draws, MCC of counts and tests against closed forms."""
 
 import numpy as np
 import pytest
-from scipy.stats import binom
-from sklearn.metrics import matthews_corrcoef
 
-from orchestrator.report.statistics import (
-    Bootstrap,
-    Interval,
-    interval,
-    mcc,
-    outcome_counts,
-    spearman,
-    welch,
-)
+from orchestrator.report.statistics import Interval, interval, mcc, spearman, welch
 from orchestrator.report.words import confidence, counted, listed, number, p_value
 
 
-def fraction_of_last(counts):
-    return counts[..., -1] / counts.sum(axis=-1)
-
-
-def test_outcomes_are_counted_label_first():
-    bound = [True, True, True, False, False]
-    first = [True, True, False, False, False]
-    second = [True, False, False, False, True]
-    counts = outcome_counts(bound, first, second)
-    assert counts.tolist() == [1, 1, 0, 0, 1, 0, 1, 1]
-
-
-def test_mcc_of_a_table_by_hand():
-    # 35 true and 15 false unbound calls, 5 false and 45 true bound ones by the definition
-    counts = [35, 15, 5, 45]
-    assert mcc(counts) == pytest.approx([(45 * 35 - 15 * 5) / np.sqrt(60 * 50 * 50 * 40)])
-    assert mcc([[0, 0, 5, 45], [35, 0, 5, 0]]).tolist() == [[0.0], [0.0]]
-
-
-def test_mcc_of_two_models_equals_sklearns():
-    rng = np.random.default_rng(3)
-    bound = rng.random(300) < 0.4
-    calls = [bound ^ (rng.random(300) < wrong) for wrong in (0.1, 0.4)]
-    expected = [matthews_corrcoef(bound, called) for called in calls]
-    assert mcc(outcome_counts(bound, *calls)) == pytest.approx(expected)
-
-
-def test_regions_are_drawn_as_a_binomial_says():
-    draws = Bootstrap().mean([[300, 100]], fraction_of_last)
-    assert draws.std() == pytest.approx(np.sqrt(0.25 * 0.75 / 400), rel=0.08)
-    ends = interval(draws)
-    low, high = binom.ppf([0.025, 0.975], 400, 0.25) / 400
-    assert ends.low == pytest.approx(low, abs=0.006)
-    assert ends.high == pytest.approx(high, abs=0.006)
-
-
-def test_replicates_are_drawn_with_replacement():
-    # no noise of regions within a replicate: 0 in the first, 1 in the second
-    draws = Bootstrap().mean([[10, 0], [0, 10]], fraction_of_last)
-    values, counts = np.unique(draws, return_counts=True)
-    assert values.tolist() == [0, 0.5, 1]
-    assert counts / len(draws) == pytest.approx([0.25, 0.5, 0.25], abs=0.04)
-
-
-def test_a_replicate_drawn_twice_has_regions_drawn_twice():
-    # the variance of a mean of two independent draws of one replicate, and no more
-    one = Bootstrap().mean([[50, 50]], fraction_of_last).var()
-    two = Bootstrap().mean([[50, 50], [50, 50]], fraction_of_last).var()
-    assert two == pytest.approx(one / 2, rel=0.15)
-
-
-def test_draws_of_replicates_are_common_to_all_tfs():
-    boot = Bootstrap()
-    noiseless = [[10, 0], [0, 10], [0, 10]]
-    first, second = (boot.mean(noiseless, fraction_of_last) for _ in range(2))
-    assert np.array_equal(first, second)
-
-
-def test_arms_on_the_same_regions_are_drawn_together():
-    called = np.arange(100) % 2 == 0
-    draws = Bootstrap().mcc([outcome_counts(np.arange(100) < 50, called, called)])
-    assert np.array_equal(draws[:, 0], draws[:, 1])
-    assert draws[:, 0].std() > 0
-
-
-def test_tfs_are_drawn_with_replacement():
-    draws = np.repeat([[0.0], [1.0]], 2000, axis=1)
-    values = Bootstrap().of_many(draws)
-    assert sorted(set(values)) == [0, 0.5, 1]
-    assert values.mean() == pytest.approx(0.5, abs=0.03)
-    assert set(Bootstrap().of_many(draws[:1], np.median)) == {0}
-
-
-def test_a_seed_gives_the_same_draws_and_another_gives_others():
-    counts = [[35, 15, 5, 45]] * 2
-    first, again, other = (Bootstrap(seed).mcc(counts) for seed in (0, 0, 1))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_no_test_regions_are_refused():
-    with pytest.raises(ValueError, match="no test region"):
-        Bootstrap().mcc([[0, 0, 0, 0]])
+def test_mcc_of_counts_by_hand():
+    # of 50 bound regions 45 are called bound, of 50 unbound ones 15
+    expected = (45 * 35 - 15 * 5) / np.sqrt(60 * 50 * 50 * 40)
+    assert mcc(45, 15, 50, 50) == pytest.approx(expected)
+    one_class, one_call, half = mcc([45, 0, 25], [0, 0, 25], [50, 50, 50], [0, 50, 50])
+    assert (one_class, one_call, half) == (0, 0, 0)
 
 
 def test_the_interval_leaves_out_two_and_a_half_percent_on_each_side():
@@ -108,6 +21,12 @@ def test_the_interval_leaves_out_two_and_a_half_percent_on_each_side():
     assert Interval(0.1, 0.2).above_zero
     assert not Interval(-0.1, 0.2).above_zero
     assert Interval(-0.2, -0.1).below_zero
+
+
+def test_undefined_draws_are_left_out_of_an_interval():
+    ends = interval(np.array([np.nan, 0.2, 0.2, np.nan]))
+    assert (ends.low, ends.high) == (0.2, 0.2)
+    assert np.isnan(interval(np.array([np.nan])).low)
 
 
 def test_welchs_t_by_its_formula():

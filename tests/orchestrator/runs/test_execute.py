@@ -25,6 +25,7 @@ from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan
 from orchestrator.runs import execute as execute_module
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import execute
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, read_filters
 from orchestrator.runs.loaded_dataset import load_dataset, tfs_of
@@ -235,10 +236,12 @@ def test_a_kill_loses_at_most_the_run_being_trained(workspace):
         "import sys, time; from pathlib import Path\n"
         "from orchestrator.workspace import Workspace\n"
         "from tests.orchestrator.runs.test_execute import tiny_plan, run\n"
-        "from orchestrator import execute\n"
+        "from dataclasses import replace\n"
+        "from orchestrator.runs import execute\n"
         "real = execute.train\n"
-        "def slow(*a, on_epoch=None, **k):\n"
-        "    return real(*a, on_epoch=lambda e: time.sleep(1), **k)\n"
+        "def slow(*a, context, **k):\n"
+        "    context = replace(context, on_epoch=lambda e: time.sleep(1))\n"
+        "    return real(*a, context=context, **k)\n"
         "execute.train = slow\n"
         "w = Workspace(Path(sys.argv[1])); run(tiny_plan(w), w)"
     )
@@ -262,7 +265,7 @@ def test_a_dataset_that_changed_under_a_plan_is_noticed(workspace):
     write_evidence(evidence_path(workspace.dataset, "SPI1"), codes[::-1].copy())
     os.utime(workspace.dataset / "manifest.json")
     with pytest.raises(RunError, match="has changed since this run was planned"):
-        execute(plan.runs[1], workspace)
+        execute(plan.runs[1], RunContext(workspace=workspace))
 
 
 def test_shared_tables_are_used_as_they_lie_and_give_the_same_regions(workspace):
@@ -291,7 +294,7 @@ def test_shared_tables_that_are_no_longer_the_datasets_are_not_used(workspace):
     assert np.array_equal(loaded.column("SPI1"), codes[::-1])
     assert np.array_equal(loaded.column("ELF1"), load_dataset(workspace).column("ELF1"))
     with pytest.raises(RunError, match="has changed since this run was planned"):
-        execute(plan.runs[1], workspace, tables=tables)
+        execute(plan.runs[1], RunContext(workspace=workspace, tables=tables))
     other = replace(tables, regions_fingerprint="another")
     assert load_dataset(workspace, other).regions is not tables.regions
 
@@ -330,7 +333,8 @@ def test_a_trained_run_has_the_pwms_of_its_filters(workspace):
 def test_each_epoch_is_noted_while_a_run_trains_and_the_note_goes_with_it(workspace):
     plan = tiny_plan(workspace)
     notes, read = EpochNotes(workspace), []
-    execute(plan.runs[0], workspace, on_epoch=lambda epoch: read.append(notes.read()))
+    context = RunContext(workspace=workspace, on_epoch=lambda epoch: read.append(notes.read()))
+    execute(plan.runs[0], context)
     assert [[(n.name, n.epoch, n.max_epochs) for n in moment] for moment in read] == [
         [("multi-model 2 TFs r1", 1, 2)],
         [("multi-model 2 TFs r1", 2, 2)],

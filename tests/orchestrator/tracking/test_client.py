@@ -13,13 +13,15 @@ from data.dataset.sampling import Sampling
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, PlannedRun, RunOutcome
+from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.role import Arm, RunRole, SampleSize
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.tracking import ui
-from orchestrator.tracking.background import BackgroundTracker
-from orchestrator.tracking.client import Tracker, TrackingError
-from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.background import BackgroundView
+from orchestrator.tracking.client import TrackingClient, TrackingError
+from orchestrator.tracking.runs import RunWriter
+from orchestrator.tracking.sync import MlflowView
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ HISTORY = [
 
 def planned(arm: Arm = "transfer", replicate: int = 1) -> PlannedRun:
     if arm == "multi":
-        return PlannedRun(spec=MULTI, experiment="transfer", arm=arm, tf="", replicate=replicate)
+        role = RunRole(experiment="transfer", arm=arm, tf="", replicate=replicate)
+        return PlannedRun(spec=MULTI, role=role)
     spec = RunSpec(
         regions=RegionSpec(
             tfs=("A",),
@@ -68,15 +71,15 @@ def planned(arm: Arm = "transfer", replicate: int = 1) -> PlannedRun:
         seed=replicate,
         start=MULTI if arm == "transfer" else None,
     )
-    return PlannedRun(
-        spec=spec,
+    role = RunRole(
         experiment="transfer",
         arm=arm,
         tf="A",
         replicate=replicate,
-        pretraining_set="both",
-        group="500 bound",
+        set_label="both",
+        size=SampleSize(500),
     )
+    return PlannedRun(spec=spec, role=role)
 
 
 def store_run(workspace: Workspace, run: PlannedRun) -> StoredRun:
@@ -112,7 +115,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workspace = Workspace(tmp_path_factory.mktemp("template"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        _ = Tracker(workspace)._client.search_experiments()
+        _ = TrackingClient(workspace).mlflow.search_experiments()
     with sqlite3.connect(workspace.mlflow_db) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return workspace.mlflow_db
@@ -134,7 +137,7 @@ def free_port() -> int:
 
 def test_a_run_is_logged_with_name_tags_params_metrics_and_files(workspace: Workspace) -> None:
     run = store_run(workspace, planned())
-    Tracker(workspace).log_run(run)
+    RunWriter(TrackingClient(workspace)).log_run(run)
 
     runs = logged(workspace)
     assert set(runs) == {"A transfer r1"}
@@ -171,10 +174,10 @@ def test_a_run_is_logged_with_name_tags_params_metrics_and_files(workspace: Work
 
 
 def test_losses_have_the_epoch_as_step_and_its_end_as_time(workspace: Workspace) -> None:
-    tracker = Tracker(workspace)
-    tracker.log_run(store_run(workspace, planned()))
+    writer = RunWriter(TrackingClient(workspace))
+    writer.log_run(store_run(workspace, planned()))
     run = logged(workspace)["A transfer r1"]
-    points = tracker._client.get_metric_history(run.info.run_id, "val_loss")
+    points = writer._client.mlflow.get_metric_history(run.info.run_id, "val_loss")
     start = run.info.start_time
     assert [(p.step, p.value, p.timestamp - start) for p in points] == [
         (1, 0.5, 1000),
@@ -184,11 +187,11 @@ def test_losses_have_the_epoch_as_step_and_its_end_as_time(workspace: Workspace)
 
 def test_a_run_is_logged_once(workspace: Workspace) -> None:
     runs = [store_run(workspace, planned(arm)) for arm in ("multi", "transfer", "scratch")]
-    Tracker(workspace).log_run(runs[0])
-    tracker = Tracker(workspace)
-    tracker.log_run(runs[0])
-    assert tracker.sync(RunStore(workspace)) == 2
-    assert tracker.sync(RunStore(workspace)) == 0
+    RunWriter(TrackingClient(workspace)).log_run(runs[0])
+    writer = RunWriter(TrackingClient(workspace))
+    writer.log_run(runs[0])
+    assert writer.sync(RunStore(workspace)) == 2
+    assert writer.sync(RunStore(workspace)) == 0
     assert set(logged(workspace)) == {
         "multi-model 2 TFs r1",
         "A transfer r1",
@@ -199,24 +202,24 @@ def test_a_run_is_logged_once(workspace: Workspace) -> None:
 def test_a_success_takes_the_place_of_what_failed_or_was_left_half_written(
     workspace: Workspace,
 ) -> None:
-    tracker = Tracker(workspace)
+    writer = RunWriter(TrackingClient(workspace))
     run = planned()
-    tracker.log_failure(run, "A has 5 bound regions")
-    tracker.log_failure(run, "A has 6 bound regions")
+    writer.log_failure(run, "A has 5 bound regions")
+    writer.log_failure(run, "A has 6 bound regions")
     failed = logged(workspace)["A transfer r1"]
     assert failed.info.status == "FAILED"
     assert failed.data.tags["error"] == "A has 6 bound regions"
     stored = store_run(workspace, run)
-    tracker.log_run(stored)
+    writer.log_run(stored)
     assert logged(workspace)["A transfer r1"].info.status == "FINISHED"
-    tracker.log_failure(run, "late")
+    writer.log_failure(run, "late")
     assert logged(workspace)["A transfer r1"].info.status == "FINISHED"
 
     other = store_run(workspace, planned("scratch"))
-    half = tracker._client.create_run(
+    half = writer._client.mlflow.create_run(
         failed.info.experiment_id, tags={"key": other.key}, run_name="A scratch r1"
     )
-    tracker.log_run(other)
+    writer.log_run(other)
     assert logged(workspace)["A scratch r1"].info.run_id != half.info.run_id
 
 
@@ -245,25 +248,25 @@ def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_forgetting_leaves_what_others_and_failures_logged(workspace: Workspace) -> None:
-    tracker, store = Tracker(workspace), RunStore(workspace)
+    writer, store = RunWriter(TrackingClient(workspace)), RunStore(workspace)
     removed = store_run(workspace, planned(replicate=2))
-    tracker.sync(store)
+    writer.sync(store)
     shutil.rmtree(removed.path)
-    tracker.log_run(store_run(workspace, planned(replicate=1)))
-    tracker.log_failure(planned(replicate=3), "A has 5 bound regions")
+    writer.log_run(store_run(workspace, planned(replicate=1)))
+    writer.log_failure(planned(replicate=3), "A has 5 bound regions")
     elsewhere = Workspace(workspace.root / "elsewhere")
     other = store_run(elsewhere, planned(replicate=4))
-    tracker._log(other, other.planned, tracker._experiment_id("transfer"))
-    assert tracker.forget(store) == 2
+    writer._log(other, other.planned, writer._views.experiment_id("transfer"))
+    assert writer.forget(store) == 2
     assert set(logged(workspace)) == {"A transfer r3", "A transfer r4"}
-    assert tracker.sync(store) == 1
+    assert writer.sync(store) == 1
 
 
 def test_the_thread_logs_what_ended_and_leaves_out_what_was_blocked(workspace: Workspace) -> None:
     warnings: list[str] = []
     runs = [planned(replicate=number) for number in (1, 2, 3)]
     store_run(workspace, runs[0])
-    with BackgroundTracker(ViewTracker(workspace), warnings.append) as background:
+    with BackgroundView(MlflowView(workspace), warnings.append) as background:
         background.log(RunOutcome(planned=runs[0], status="completed"))
         background.log(RunOutcome(planned=runs[1], status="failed", error="no"))
         background.log(RunOutcome(planned=runs[2], status="blocked", error="needs r2"))
@@ -281,9 +284,9 @@ def test_a_server_that_is_not_there_is_one_warning(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port}")
     store_run(workspace, planned())
     with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI"):
-        Tracker(workspace).sync(RunStore(workspace))
+        RunWriter(TrackingClient(workspace)).sync(RunStore(workspace))
     warnings: list[str] = []
-    with BackgroundTracker(ViewTracker(workspace), warnings.append) as background:
+    with BackgroundView(MlflowView(workspace), warnings.append) as background:
         background.sync(RunStore(workspace))
         for _ in range(3):
             background.log(RunOutcome(planned=planned(), status="completed"))
@@ -306,16 +309,17 @@ def test_the_ui_shows_the_store_and_as_a_server_takes_runs(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
         with pytest.raises(RunError, match=f"open {url}"):
             ui.serve_ui(workspace)
-        tracker = Tracker(workspace)
-        assert tracker.uri == url
-        tracker.log_run(store_run(workspace, planned("scratch")))
-        assert tracker.sync(RunStore(workspace)) == 0
+        client = TrackingClient(workspace)
+        assert client.uri == url
+        writer = RunWriter(client)
+        writer.log_run(store_run(workspace, planned("scratch")))
+        assert writer.sync(RunStore(workspace)) == 0
         logged_run = logged(workspace, url)["A scratch r1"]
-        files = tracker._client.list_artifacts(logged_run.info.run_id)
+        files = client.mlflow.list_artifacts(logged_run.info.run_id)
         assert {file.path for file in files} == {RUN_FILE, METRICS_FILE, HISTORY_FILE}
         raise KeyboardInterrupt
 
-    ui.serve_ui(workspace, port=free_port, announce=use)
+    ui.serve_ui(workspace, port=free_port, on_step=use)
 
     assert addresses == [f"http://127.0.0.1:{free_port}"]
     with pytest.raises(ConnectionRefusedError):

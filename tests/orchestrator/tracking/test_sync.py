@@ -20,22 +20,23 @@ from docs.screenshots import compare, find_pair, free_port, show_runs
 from model.checkpoint import load
 from model.prediction import predict
 from orchestrator.errors import RunError
-from orchestrator.plan import CONTROL, PlannedRun
+from orchestrator.plan import PlannedRun
+from orchestrator.role import Variant
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.tracking.client import tracking_uri
 from orchestrator.tracking.curves import run_curves
 from orchestrator.tracking.models import chosen_runs, shipped_files
-from orchestrator.tracking.sync import ViewTracker
+from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.tracking.views import COLUMNS, view_link
 from orchestrator.workspace import Workspace
-from tests.helpers.finished_runs import planned_run
+from tests.helpers.finished_runs import in_role, planned_run
 
 
 @pytest.fixture(scope="module")
-def logged(trained: Workspace, tmp_path_factory: pytest.TempPathFactory) -> ViewTracker:
-    """A tracker that has logged the runs of `trained`: SPI1 in both arms, and its multi-model.
+def logged(trained: Workspace, tmp_path_factory: pytest.TempPathFactory) -> MlflowView:
+    """A view that has logged the runs of `trained`: SPI1 in both arms, and its multi-model.
 
     They are a copy, since other tests make motifs of those.
     """
@@ -44,25 +45,25 @@ def logged(trained: Workspace, tmp_path_factory: pytest.TempPathFactory) -> View
     shutil.copytree(trained.dataset, place.dataset)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracker = ViewTracker(place)
-        tracker.sync(RunStore(place))
-    return tracker
+        view = MlflowView(place)
+        view.sync(RunStore(place))
+    return view
 
 
-def mlflow_runs(tracker: ViewTracker) -> dict[str, Any]:
-    experiment = tracker._client.get_experiment_by_name("transfer")
+def mlflow_runs(view: MlflowView) -> dict[str, Any]:
+    experiment = view.client.mlflow.get_experiment_by_name("transfer")
     assert experiment is not None
-    runs = tracker._client.search_runs([experiment.experiment_id])
+    runs = view.client.mlflow.search_runs([experiment.experiment_id])
     return {run.info.run_name: run for run in runs}
 
 
 def test_a_run_has_its_curves_logos_dataset_and_a_link_to_its_pretraining(logged):
     runs = mlflow_runs(logged)
     transfer, multi = runs["SPI1 transfer r1"], runs["multi-model 2 TFs r1"]
-    files = {file.path for file in logged._client.list_artifacts(transfer.info.run_id)}
+    files = {file.path for file in logged.client.mlflow.list_artifacts(transfer.info.run_id)}
     assert files >= {"filters.meme", "filters.json", "logos.svg", "curves.json", "curves.svg"}
     [found] = transfer.inputs.dataset_inputs
-    stored = find_run(RunStore(logged.workspace), "SPI1")
+    stored = find_run(RunStore(logged.client.workspace), "SPI1")
     assert found.dataset.name == "SPI1"
     assert found.dataset.digest == stored.planned.spec.regions.dataset
     assert transfer.data.tags["pretraining_run"] == multi.info.run_id
@@ -88,19 +89,19 @@ def test_curves_are_those_of_the_predictions(tmp_path: Path) -> None:
 
 
 def test_registered_networks_predict_without_bindgrid(logged, tmp_path):
-    store = RunStore(logged.workspace)
-    model = logged._client.get_registered_model("bindgrid-SPI1")
+    store = RunStore(logged.client.workspace)
+    model = logged.client.mlflow.get_registered_model("bindgrid-SPI1")
     assert set(model.aliases) == {"transfer", "scratch", "best"}
     assert model.aliases["transfer"] != model.aliases["scratch"]
     assert model.aliases["best"] in (model.aliases["transfer"], model.aliases["scratch"])
 
-    packed = Dataset.open(logged.workspace.dataset).regions().sequences[:5]
+    packed = Dataset.open(logged.client.workspace.dataset).regions().sequences[:5]
     letters = np.array(list("ACGT"))[unpack(packed)]
     sequences = ["".join(row) for row in letters]
     pd.DataFrame({"sequence": sequences}).to_csv(tmp_path / "in.csv", index=False)
     script = (
         "import mlflow, pandas as pd, sys\n"
-        f"mlflow.set_tracking_uri({logged.uri!r})\n"
+        f"mlflow.set_tracking_uri({logged.client.uri!r})\n"
         "m = mlflow.pyfunc.load_model('models:/bindgrid-SPI1@transfer')\n"
         "m.predict(pd.read_csv('in.csv')).to_csv('out.csv', index=False)\n"
         "for bad in ('ACGT', 'N' * 200):\n"
@@ -130,10 +131,10 @@ def test_registered_networks_predict_without_bindgrid(logged, tmp_path):
 
 
 def test_registering_again_makes_no_version_and_links_the_weights(logged):
-    store = RunStore(logged.workspace)
-    assert logged.register(store) == 0
+    store = RunStore(logged.client.workspace)
+    assert logged.models.register(store) == 0
     run = find_run(store, "SPI1")
-    copies = list(logged.workspace.mlflow_artifacts.rglob("weights.safetensors"))
+    copies = list(logged.client.workspace.mlflow_artifacts.rglob("weights.safetensors"))
     assert len(copies) == 2
     assert any(copy.samefile(run.path / "weights.safetensors") for copy in copies)
 
@@ -175,7 +176,9 @@ def test_controls_and_steps_of_a_learning_curve_are_no_models(tmp_path):
     sampling = replace(run.spec.regions.sampling, train_fraction=0.5)
     spec = replace(run.spec, regions=replace(run.spec.regions, sampling=sampling))
     step = store_network(place, replace(run, spec=spec), 0.1)
-    control = store_network(place, planned_run("scratch", "A", 1, group=CONTROL), 0.1)
+    control = store_network(
+        place, in_role(planned_run("scratch", "A"), variant=Variant.TRANSFER_RATE), 0.1
+    )
     chosen = chosen_runs([whole, step, control])
     assert {alias: run.key for alias, run in chosen["A"].items()} == {
         "transfer": whole.key,
@@ -186,24 +189,24 @@ def test_controls_and_steps_of_a_learning_curve_are_no_models(tmp_path):
 def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     from data.motifs import database as motif_database
 
-    store = RunStore(logged.workspace)
+    store = RunStore(logged.client.workspace)
     jaspar = motif_database.jaspar_database()
     few = replace(jaspar, motifs=jaspar.motifs[:60])
     monkeypatch.setattr(motif_database, "jaspar_database", lambda: few)
     run = find_run(store, "SPI1")
-    folder = logged.workspace.motifs(run.key) / "conv1-mine"
+    folder = logged.client.workspace.motifs(run.key) / "conv1-mine"
     folder.mkdir(parents=True)
     (folder / "filters.csv").write_text("filter\n0\n")
-    assert logged.log_motifs(store) == 1
-    assert logged.log_motifs(store) == 0
+    assert logged.motifs.log_motifs(store) == 1
+    assert logged.motifs.log_motifs(store) == 0
     told: list[str] = []
-    assert logged.log_matches(store, told.append) == 3
-    assert logged.log_matches(store) == 0
+    assert logged.motifs.log_matches(store, told.append) == 3
+    assert logged.motifs.log_matches(store) == 0
     assert len(told) == 3
     transfer = mlflow_runs(logged)["SPI1 transfer r1"]
     assert transfer.data.tags["motifs"] == "conv1-mine"
     assert transfer.data.tags["filters_matched"].endswith(" of 100")
-    client = logged._client
+    client = logged.client.mlflow
     assert [file.path for file in client.list_artifacts(transfer.info.run_id, "motifs")] == [
         "motifs/conv1-mine"
     ]
@@ -213,36 +216,36 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
 
 
 def test_views_are_made_once_and_a_note_of_the_user_stays(logged):
-    experiment = logged._client.get_experiment_by_name("transfer")
+    experiment = logged.client.mlflow.get_experiment_by_name("transfer")
     envelope = json.loads(experiment.tags["mlflow.sharedViewState.bindgrid-runs"])
     assert json.loads(envelope["state"])["selectedColumns"] == list(COLUMNS)
-    assert logged.views() == {"transfer": view_link(experiment.experiment_id, "runs")}
-    logged._client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
-    again = logged._client.get_experiment(experiment.experiment_id)
+    assert logged.views.links() == {"transfer": view_link(experiment.experiment_id, "runs")}
+    logged.client.mlflow.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
+    again = logged.client.mlflow.get_experiment(experiment.experiment_id)
     assert logged._experiment_tags(again) == {}
 
 
 def test_a_rebuild_deletes_and_makes_models_too(logged):
-    store = RunStore(logged.workspace)
-    before = logged._client.get_registered_model("bindgrid-SPI1")
+    store = RunStore(logged.client.workspace)
+    before = logged.client.mlflow.get_registered_model("bindgrid-SPI1")
     num_logged = len(mlflow_runs(logged))
     assert logged.forget(store) == num_logged
     assert logged._versions() == {}
     assert logged.sync(store) == num_logged
-    after = logged._client.get_registered_model("bindgrid-SPI1")
+    after = logged.client.mlflow.get_registered_model("bindgrid-SPI1")
     assert set(after.aliases) == set(before.aliases)
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
 def test_a_browser_reaches_transfer_beside_scratch_without_a_filter(logged, tmp_path):
-    place = logged.workspace
+    place = logged.client.workspace
     pair = find_pair(RunStore(place), "transfer", "SPI1")
     assert (pair.transfer, pair.scratch) == ("SPI1 transfer r1", "SPI1 scratch r1")
     with (
         mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
         browser() as page,
     ):
-        show_runs(page, f"{server.url}/{logged.views()['transfer']}", pair)
+        show_runs(page, f"{server.url}/{logged.views.links()['transfer']}", pair)
         shown = page.evaluate("[...document.querySelectorAll('.ag-row')].map(r => r.innerText)")
         names = [text for text in shown if pair.transfer in text or pair.scratch in text]
         assert len(names) == 2

@@ -26,7 +26,7 @@ from orchestrator.runs.execute import starting_network
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore
 from orchestrator.tuning import folds as tuning_module
-from orchestrator.tuning.folds import Tuning, derived_seed, judge, make_folds
+from orchestrator.tuning.folds import Tuning, cross_validate, derived_seed, make_folds
 from orchestrator.tuning.search import MAX_FAILURES, _SettingSearcher
 from orchestrator.tuning.space import SearchSpace
 from orchestrator.tuning.trials import TuningStudy, read_training, write_chosen
@@ -80,25 +80,25 @@ def test_every_part_judges_once_and_no_test_region_is_in_a_fold() -> None:
     selection = selection_of(list(parts), list(np.arange(120) % 2))
     folds = make_folds(selection, 9, seed=0)
     allowed = set(selection.rows(Part.TRAIN)) | set(selection.rows(Part.VAL))
-    assert set(folds[0].judge) == set(selection.rows(Part.VAL))
-    assert sorted(row for fold in folds for row in fold.judge) == sorted(allowed)
+    assert set(folds[0].held_out) == set(selection.rows(Part.VAL))
+    assert sorted(row for fold in folds for row in fold.held_out) == sorted(allowed)
     for fold, following in zip(folds, [*folds[1:], folds[0]], strict=True):
-        assert np.array_equal(fold.choose, following.judge)
-        rows = [*fold.learn, *fold.choose, *fold.judge]
+        assert np.array_equal(fold.choose, following.held_out)
+        rows = [*fold.learn, *fold.choose, *fold.held_out]
         assert len(rows) == len(set(rows))
         assert set(rows) == allowed
-        assert 9 <= len(fold.judge) <= 11
+        assert 9 <= len(fold.held_out) <= 11
 
 
 def test_parts_are_stratified_and_decided_by_the_seed() -> None:
     labels = [1] * 20 + [0] * 60 + [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
     selection = selection_of([Part.TRAIN] * 80 + [Part.VAL] * 10, labels)
     folds = make_folds(selection, 9, seed=0)
-    bound = [int(selection.labels[fold.judge].sum()) for fold in folds[1:]]
+    bound = [int(selection.labels[fold.held_out].sum()) for fold in folds[1:]]
     assert sorted(bound) == [2, 2, 2, 2, 3, 3, 3, 3]
     again, other = make_folds(selection, 9, seed=0), make_folds(selection, 9, seed=1)
     assert all(np.array_equal(a.learn, b.learn) for a, b in zip(folds, again, strict=True))
-    assert any(set(a.judge) != set(b.judge) for a, b in zip(folds, other, strict=True))
+    assert any(set(a.held_out) != set(b.held_out) for a, b in zip(folds, other, strict=True))
     with pytest.raises(RunError, match="make 9 parts; give 9 folds or fewer"):
         make_folds(selection, 10, seed=0)
 
@@ -127,7 +127,7 @@ class Poisoned:
 def test_test_regions_are_never_read(
     tuning: Tuning, pretrained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean = judge(tuning, tuning.first, pretrained)
+    clean = cross_validate(tuning, tuning.first, pretrained)
     poisoned = Poisoned(load_dataset(pretrained))
     selection = poisoned.select(tuning.runs[0].regions)
     test = selection.rows(Part.TEST)
@@ -135,7 +135,7 @@ def test_test_regions_are_never_read(
     with pytest.raises(ModelError, match="not 0, 1 or -1"):
         Examples(poisoned.regions.sequences[selection.region_ids[test]], selection.labels[test])
     monkeypatch.setattr(tuning_module, "load_dataset", lambda _: poisoned)
-    assert judge(tuning, tuning.first, pretrained) == clean
+    assert cross_validate(tuning, tuning.first, pretrained) == clean
 
 
 def test_a_setting_is_judged_on_regions_that_neither_taught_nor_chose(
@@ -158,20 +158,20 @@ def test_a_setting_is_judged_on_regions_that_neither_taught_nor_chose(
             load_dataset(pretrained).dataset,
         )
         train(network, examples(fold.learn), examples(fold.choose), config, seed=seed)
-        judging = examples(fold.judge)
+        judging = examples(fold.held_out)
         probability = predict(network, judging.sequences).astype(float)
         hit = np.where(judging.labels == 1, probability, 1 - probability)
         expected.append(-np.log(hit).mean())
-    assert judge(tuning, config, pretrained) == pytest.approx(expected, rel=1e-4)
+    assert cross_validate(tuning, config, pretrained) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_same_setting_is_worth_the_same_and_another_is_not(
     tuning: Tuning, pretrained: Workspace
 ) -> None:
-    first = judge(tuning, tuning.first, pretrained)
-    assert judge(tuning, tuning.first, pretrained) == first
+    first = cross_validate(tuning, tuning.first, pretrained)
+    assert cross_validate(tuning, tuning.first, pretrained) == first
     assert len(set(first)) == 2
-    assert judge(tuning, replace(tuning.first, frozen=("conv1",)), pretrained) != first
+    assert cross_validate(tuning, replace(tuning.first, frozen=("conv1",)), pretrained) != first
 
 
 # space and key
@@ -364,7 +364,7 @@ def test_the_best_setting_is_written_and_read(tuning: Tuning, tmp_path: Path) ->
     result = finished(tuning, tmp_path, [0.5, 0.75, 0.25]).result()
     assert result.first.training == tuning.first
     assert (result.best.number, result.best.loss) == (2, 0.25)
-    assert result.best.spread == pytest.approx(0.25 * 2**0.5)
+    assert result.best.loss_sd == pytest.approx(0.25 * 2**0.5)
     assert result.gains() == (0.25, 0.25)
     assert result.importances == {}
     path = write_chosen(result, Workspace(tmp_path))

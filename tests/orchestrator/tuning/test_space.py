@@ -24,7 +24,7 @@ from orchestrator.plan import Plan
 from orchestrator.runs.execute import starting_network
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
-from orchestrator.tuning.folds import Tuning, derived_seed, judge, make_folds
+from orchestrator.tuning.folds import Tuning, cross_validate, derived_seed, make_folds
 from orchestrator.tuning.space import ProbeSpace
 from orchestrator.tuning.trials import read_training
 from orchestrator.workspace import Workspace
@@ -117,9 +117,12 @@ def test_several_tfs_decide_together(tuning: Tuning, pretrained: Workspace) -> N
     assert (tuning.tfs, tuning.name) == (("SPI1", "GABPA"), "2 TFs")
     # 30 bound regions: the regression is all there is
     assert tuning.first.learns_from_val
-    losses = judge(tuning, tuning.first, pretrained)
+    losses = cross_validate(tuning, tuning.first, pretrained)
     assert len(losses) == 6
-    alone = [judge(replace(tuning, runs=(run,)), tuning.first, pretrained) for run in tuning.runs]
+    alone = [
+        cross_validate(replace(tuning, runs=(run,)), tuning.first, pretrained)
+        for run in tuning.runs
+    ]
     assert losses == (*alone[0], *alone[1])
     assert tuning.by_tf(losses) == {"SPI1": alone[0], "GABPA": alone[1]}
     one = replace(tuning, runs=tuning.runs[:1])
@@ -151,7 +154,7 @@ def test_what_judges_is_not_fitted_to(tuning: Tuning, pretrained: Workspace) -> 
         network = starting_network(spec, RunStore(pretrained), loaded.dataset)
         learn, judging = (
             Examples(loaded.regions.sequences[selection.region_ids[rows]], selection.labels[rows])
-            for rows in (np.concatenate([fold.learn, fold.choose]), fold.judge)
+            for rows in (np.concatenate([fold.learn, fold.choose]), fold.held_out)
         )
         assert one.first.probe is not None
         fit_output_layer(network, learn, one.first.probe)
@@ -161,7 +164,7 @@ def test_what_judges_is_not_fitted_to(tuning: Tuning, pretrained: Workspace) -> 
         bound = judging.labels == 1
         hits = [np.where(bound, found, 1 - found) for found in (forward, backward)]
         expected.append(-np.log(np.concatenate(hits)).mean())
-    assert judge(one, one.first, pretrained) == pytest.approx(expected, rel=1e-3)
+    assert cross_validate(one, one.first, pretrained) == pytest.approx(expected, rel=1e-3)
 
 
 # what was found, in a plan

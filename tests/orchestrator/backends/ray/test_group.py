@@ -19,11 +19,11 @@ from model.training.data_parallel import OneProcess
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.ray import group as ray_group
 from orchestrator.backends.ray.group import TrainGroup, attempt_by_group, make_group, pretrainings
-from orchestrator.backends.ray.run_plan import run_plan
+from orchestrator.backends.ray.run_plan import RayOptions, run_plan
 from orchestrator.backends.ray.session import SLOT
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, RunOutcome
-from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.context import RunContext
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
@@ -91,9 +91,9 @@ def test_what_becomes_of_a_group_is_told(
                 raise error
 
     monkeypatch.setattr(ray_group, "TorchTrainer", Trainer)
-    monkeypatch.setattr(ray, "get", lambda _: load_dataset(workspace).share(["A", "B"]))
     group = TrainGroup(num_workers=2, resource="CPU", storage=tmp_path)
-    outcome = attempt_by_group(run, workspace, None, group)  # type: ignore[arg-type]
+    context = RunContext(workspace=workspace)
+    outcome = attempt_by_group(run, context, None, group)  # type: ignore[arg-type]
     assert (outcome and (outcome.status, outcome.error)) == expected
     assert environment == ["0.25"]
     assert "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S" not in os.environ
@@ -146,7 +146,8 @@ def test_a_group_gives_one_workers_history_and_outlives_a_killed_process(
     killer.start()
     outcomes: list[RunOutcome] = []
     try:
-        run_plan(plan, workspace, on_done=outcomes.append, num_workers=1, pretrain_workers=2)
+        options = RayOptions(num_workers=1, pretrain_workers=2)
+        run_plan(plan, workspace, on_done=outcomes.append, options=options)
     finally:
         ended.set()
         killer.join()

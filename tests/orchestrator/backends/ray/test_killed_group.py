@@ -23,8 +23,8 @@ pytestmark = pytest.mark.xdist_group("ray")
 ROOT = Path(__file__).parents[4]
 STATE_OF_EACH_EPOCH = """
 from functools import partial
-from orchestrator import ray_session
-hook = {"worker_process_setup_hook": "tests.group_member.keep_each_epoch"}
+from orchestrator.backends.ray import session as ray_session
+hook = {"worker_process_setup_hook": "tests.helpers.group_member.keep_each_epoch"}
 ray_session._init = partial(ray_session._init, runtime_env=hook)
 from experiments.cli.main import main
 main()

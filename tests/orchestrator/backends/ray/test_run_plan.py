@@ -19,12 +19,13 @@ from data.schema import Evidence
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.backends import local as local_backend
-from orchestrator.backends.ray.run_plan import run_plan
-from orchestrator.backends.ray.searcher import PlanSearcher
+from orchestrator.backends.ray.run_plan import RayOptions, run_plan
+from orchestrator.backends.ray.searcher import PlanSearcher, Workers
 from orchestrator.backends.ray.session import session
 from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
-from orchestrator.plan import Arm, Plan, PlannedRun, RunOutcome
+from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.role import Arm, RunRole
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RegionSpec, RunSpec
@@ -53,7 +54,8 @@ def individual_spec(seed: int, dataset: str = "none", start: RunSpec | None = No
 
 def planned(spec: RunSpec, arm: Arm = "scratch", replicate: int = 1) -> PlannedRun:
     tf = "" if arm == "multi" else "A"
-    return PlannedRun(spec=spec, experiment="transfer", arm=arm, tf=tf, replicate=replicate)
+    role = RunRole(experiment="transfer", arm=arm, tf=tf, replicate=replicate)
+    return PlannedRun(spec=spec, role=role)
 
 
 def make_dataset(workspace: Workspace) -> tuple[str, str]:
@@ -88,9 +90,8 @@ class Feeder:
         self.ended: list[RunOutcome] = []
         store = RunStore(Workspace(tmp_path))
         remaining = Plan(runs).without([])
-        self.searcher = PlanSearcher(
-            store, remaining, num_workers, self.ended.append, by_group=by_group
-        )
+        workers = Workers(most=num_workers, by_group=by_group)
+        self.searcher = PlanSearcher(store, remaining, workers, self.ended.append)
         self._num_trials = 0
 
     def start(self) -> tuple[str, object]:
@@ -188,7 +189,7 @@ def test_a_run_whose_worker_dies_too_often_fails_and_blocks_what_needs_it(tmp_pa
 def test_workers_of_a_lost_node_are_not_waited_for(tmp_path: Path) -> None:
     feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(3)], 2)
     num_cpus = 2
-    feeder.searcher._room = lambda: num_cpus
+    feeder.searcher._workers = Workers(most=2, room=lambda: num_cpus)
     feeder.warm_up(2)
     lost, run = feeder.start()
     kept = feeder.start()[0]
@@ -268,7 +269,7 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
             Plan([planned(individual_spec(1))]),
             workspace,
             on_done=lambda _: None,
-            address="127.0.0.1:1",
+            options=RayOptions(address="127.0.0.1:1"),
         )
 
 
@@ -281,7 +282,7 @@ def test_workers_are_counted_from_one(tmp_path: Path, option: str, number: int) 
             Plan([planned(individual_spec(1))]),
             Workspace(tmp_path),
             on_done=lambda _: None,
-            **options,
+            options=RayOptions(**options),
         )
 
 
@@ -289,7 +290,7 @@ class Probe(RunTrainable):
     """A worker that shows what it holds of the dataset."""
 
     def held(self, tf: str) -> dict[str, np.ndarray]:
-        loaded = load_dataset(self._workspace, self._tables)
+        loaded = self._context.dataset()
         regions = loaded.regions
         arrays = {field.name: getattr(regions, field.name) for field in fields(regions)}
         return {**arrays, "evidence": loaded.column(tf)}
@@ -403,8 +404,7 @@ def test_a_real_plan_with_a_failure_and_a_killed_worker(
         Plan(runs),
         workspace,
         on_done=on_done,
-        num_workers=2,
-        on_ready=lambda num_workers, _: up.append(num_workers),
+        options=RayOptions(num_workers=2, on_ready=lambda num_workers, _: up.append(num_workers)),
     )
     assert up == [2]
     assert dict(os.environ) == environment

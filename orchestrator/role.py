@@ -1,0 +1,119 @@
+"""What a study calls a run: the facts by which runs are set beside each other, each with its type.
+
+A role decides nothing of a run's result, `orchestrator.spec` does. Names for people are made from
+it by `orchestrator.role_names`; it is stored and read back by `orchestrator.role_records`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, get_args
+
+from data.dataset.sampling import RowRule, Split
+from data.relations.groups import GroupKind
+
+Arm = Literal["scratch", "transfer", "multi", "motif"]
+
+
+class SetKind(StrEnum):
+    """How the TFs of a pre-training set were chosen."""
+
+    NONE = ""
+    """There is no pre-training set."""
+    COMPLETE = "complete"
+    """The TFs with most resolved regions, on the regions resolved for all of them."""
+    MASKED = "masked"
+    """Every resolved cell of all TFs with enough bound regions."""
+    MASKED_APART = "masked-apart"
+    """As `MASKED`, without any TF of the target's binding modes."""
+    NAMED = "named"
+    """TFs that the user named."""
+    SAME_MODE = GroupKind.SAME_MODE.value
+    COFACTORS = GroupKind.COFACTORS.value
+    STRING = GroupKind.STRING.value
+    UNCORRELATED = GroupKind.UNCORRELATED.value
+    RANDOM = GroupKind.RANDOM.value
+    """Five TFs by what relates them to the target, see `data.relations.groups`."""
+
+
+class ModeRelation(StrEnum):
+    """Whether a TF has a binding mode in common with a TF of the multi-model."""
+
+    SHARED = "shared"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+    """The TF has no known binding mode."""
+
+
+class Variant(StrEnum):
+    """How a run differs from the plain model of its experiment."""
+
+    PLAIN = ""
+    WITH_MOTIF = "with-motif"
+    """The TF's motif is a term of its logits, where the plain model has none."""
+    WITHOUT_MOTIF = "without-motif"
+    """It has no term of the motif, where the plain model has one: a control."""
+    TRANSFER_RATE = "transfer-rate"
+    """It is trained from scratch as transfer is: a control."""
+
+
+CONTROLS = frozenset({Variant.WITHOUT_MOTIF, Variant.TRANSFER_RATE})
+"""Variants that are compared with a TF's model and are none themselves."""
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How many bound regions an individual model is asked to take, and as many unbound ones."""
+
+    num_bound: int | None = None
+    """None takes all."""
+    at_most: bool = False
+    """Whether a TF with fewer bound regions takes all that it has; it is left out otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRole:
+    """What a study calls a run."""
+
+    experiment: str
+    """Name of the experiment."""
+    arm: Arm
+    """`multi`: a multi-model, trained, or scored on one TF's test regions; `motif`: the TF's motif
+    alone."""
+    tf: str
+    """The TF that the run is about; empty for the training of a multi-model."""
+    replicate: int
+    """Counted from 1."""
+    target: str = ""
+    """The TF that the experiment or the pre-training set is for; empty where it is for many."""
+    with_target: bool = False
+    """Whether the pre-training set, made for a target, has the target in it."""
+    set_kind: SetKind = SetKind.NONE
+    """Kind of the multi-model's set of TFs; none where no multi-model has to do with the run."""
+    set_label: str = ""
+    """What the study calls the set of TFs: it tells sets apart and is shown, and nothing is read
+    from it."""
+    network: str = "paper"
+    """Which network, of `model.network.NETWORKS`."""
+    size: SampleSize | None = None
+    """Bound regions asked for; None where the experiment does not tell its runs apart by them."""
+    held_back: Split | None = None
+    """How regions are held back; None where the experiment does it in one way only."""
+    step: float | None = None
+    """Fraction of the regions that a step of a learning curve trains on; None for all."""
+    variant: Variant = Variant.PLAIN
+    """How the run differs from the plain model of its experiment."""
+    mode: ModeRelation | None = None
+    """How the TF's binding mode relates to the multi-model; None where nobody asks."""
+    tested_on: RowRule | None = None
+    """On which regions a multi-model is tested; None where the experiment has one way only."""
+    label: str = ""
+    """What else an experiment tells its runs apart by: it is shown, and nothing is read from it."""
+
+    def __post_init__(self) -> None:
+        if self.arm not in get_args(Arm):
+            raise ValueError(f"no arm is named {self.arm!r}")
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the run is compared with its TF's model and is no such model itself."""
+        return self.variant in CONTROLS

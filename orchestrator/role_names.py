@@ -1,0 +1,122 @@
+"""Names for people, made from a run's role: what tables, figures and MLflow show.
+
+These names are stored beside the role, so those of one role never change; nothing is read back
+from them, but by `orchestrator.role_records`, of runs that an older bindgrid stored.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+from data.dataset.sampling import RowRule, Split
+from data.relations.groups import GroupKind
+from model.network import NETWORKS
+from orchestrator.role import ModeRelation, RunRole, SampleSize, Variant
+
+ALL_REGIONS: Final = "all regions"
+HELD_BACK_WORDS: Final[dict[Split, str]] = {"random": "at random", "chromosome": "by chromosome"}
+VARIANT_WORDS: Final = {
+    Variant.WITH_MOTIF: "with the motif",
+    Variant.WITHOUT_MOTIF: "without the motif",
+    Variant.TRANSFER_RATE: "at the transfer rate",
+}
+MODE_WORDS: Final = {
+    ModeRelation.SHARED: "shared mode",
+    ModeRelation.OTHER: "other mode",
+    ModeRelation.UNKNOWN: "no mode known",
+}
+TESTED_ON_WORDS: Final[dict[RowRule, str]] = {
+    "complete": "on complete rows",
+    "resolved": "on all rows",
+}
+_GROUP_KINDS: Final = frozenset(kind.value for kind in GroupKind)
+
+
+def size_name(size: SampleSize) -> str:
+    """Name of a number of regions, such as `1000 bound`."""
+    if size.num_bound is None:
+        return ALL_REGIONS
+    return f"at most {size.num_bound} bound" if size.at_most else f"{size.num_bound} bound"
+
+
+def step_name(fraction: float) -> str:
+    """Name of a step of a learning curve, such as `1/8`."""
+    return str(Fraction(fraction).limit_denominator(1000))
+
+
+def group_name(role: RunRole) -> str:
+    """Name of what the experiment tells its runs apart by, beside TF, arm and pre-training set."""
+    if role.label:
+        return role.label
+    if role.is_control:
+        return VARIANT_WORDS[role.variant]
+    if role.step is not None:
+        return step_name(role.step)
+    if role.mode is not None:
+        return MODE_WORDS[role.mode]
+    if role.tested_on is not None:
+        return TESTED_ON_WORDS[role.tested_on]
+    if role.size is not None:
+        by_chromosome = role.held_back == "chromosome"
+        end = f", {HELD_BACK_WORDS['chromosome']}" if by_chromosome else ""
+        return size_name(role.size) + end
+    # a set that was made for a target is named by what relates it to the target
+    return role.set_kind.value if role.target and role.set_kind in _GROUP_KINDS else ""
+
+
+def set_name(role: RunRole) -> str:
+    """Name of the pre-training set, with the motif's term and the network where they are special.
+
+    Empty where no multi-model has to do with the run.
+    """
+    if not role.set_label:
+        return ""
+    words = [role.set_label]
+    if role.variant is Variant.WITH_MOTIF:
+        words.append(VARIANT_WORDS[role.variant])
+    if role.network != NETWORKS[0]:
+        words.append(role.network)
+    return ", ".join(words)
+
+
+def run_name(role: RunRole, num_tfs: int) -> str:
+    """Name of a run, such as `SPI1 transfer r1`.
+
+    Parameters
+    ----------
+    num_tfs
+        TFs that the run is on: a multi-model that serves no target is named by their number.
+    """
+    group = group_name(role)
+    words = [role.tf, role.arm] if role.tf else ["multi-model"]
+    if role.target:
+        words += [group] if role.tf else [role.target, group]
+        words += ["with target"] if role.with_target else []
+    elif not role.tf:
+        words.append(f"{num_tfs} TFs")
+    return " ".join([*filter(None, words), f"r{role.replicate}"])
+
+
+def shortened(names: Sequence[str], length: int = 24) -> dict[str, str]:
+    """Long names with their middle left out, each still told from the others.
+
+    Parameters
+    ----------
+    names
+        Names, as they are.
+    length
+        Characters that a name has at most, 24 by default; more where two would look the same.
+    """
+    several = set(names)
+    for room in range(length, max(map(len, several), default=0) + 1):
+        short = {name: _middle_left_out(name, room) for name in several}
+        if len(set(short.values())) == len(several):
+            return short
+    return {name: name for name in several}
+
+
+def _middle_left_out(name: str, length: int) -> str:
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail]}…{name[-tail:]}"

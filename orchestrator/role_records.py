@@ -1,0 +1,142 @@
+"""A run's role as JSON: names for people, and beside them the facts.
+
+The names (`group`, `pretraining_set`) and plain facts (`tf`, `arm` and so on) are the keys that
+records have had from the beginning, and MLflow's tags are the same. The key `role` has the other
+facts that differ from their defaults. A record without it was written by an older bindgrid: its
+facts are read from its names, here and nowhere else.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, Final
+
+from data.relations.groups import GroupKind
+from model.network import NETWORKS
+from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
+from orchestrator.role_names import (
+    ALL_REGIONS,
+    MODE_WORDS,
+    TESTED_ON_WORDS,
+    VARIANT_WORDS,
+    group_name,
+    set_name,
+)
+from orchestrator.spec import RunSpec
+
+NAMES: Final = (
+    "experiment",
+    "arm",
+    "tf",
+    "replicate",
+    "pretraining_set",
+    "group",
+    "target",
+    "with_target",
+)
+"""Keys of a record that say a role in names and plain facts."""
+FACTS: Final = "role"
+"""Key of the other facts."""
+_PLAIN: Final = ("experiment", "arm", "tf", "replicate", "target", "with_target")
+
+
+def role_names(role: RunRole) -> dict[str, Any]:
+    """Names and plain facts of a role, by `NAMES`: two roles of the same names are one."""
+    named = {"pretraining_set": set_name(role), "group": group_name(role)}
+    return {name: named[name] if name in named else getattr(role, name) for name in NAMES}
+
+
+def role_record(role: RunRole) -> dict[str, Any]:
+    """Give a role as JSON types."""
+    values = asdict(role)
+    facts = {
+        one.name: values[one.name]
+        for one in fields(role)
+        if one.name not in _PLAIN and getattr(role, one.name) != one.default
+    }
+    return {**role_names(role), FACTS: facts}
+
+
+def names_in(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and plain facts of a role that was stored."""
+    return {name: record[name] for name in NAMES if name in record}
+
+
+def read_role(record: Mapping[str, Any], spec: RunSpec) -> RunRole:
+    """Read a role that was stored, by whatever bindgrid.
+
+    Parameters
+    ----------
+    record
+        As of :func:`role_record`; further keys are passed over.
+    spec
+        The run's, which has what the names of older records do not say.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the record is damaged.
+    """
+    plain = {name: record[name] for name in _PLAIN if name in record}
+    if FACTS not in record:
+        return RunRole(**plain, **_facts_of_names(record, spec))
+    facts = dict(record[FACTS])
+    for name, kind in (("set_kind", SetKind), ("variant", Variant), ("mode", ModeRelation)):
+        if name in facts:
+            facts[name] = kind(facts[name])
+    if "size" in facts:
+        facts["size"] = SampleSize(**facts["size"])
+    return RunRole(**plain, **facts)
+
+
+_SIZE: Final = re.compile(rf"(?:{ALL_REGIONS}|(at most )?(\d+) bound)(, by chromosome)?")
+_STEP: Final = re.compile(r"1/(\d+)")
+_WITHOUT_MODES: Final = "masked, without the target's modes"
+
+
+def _facts_of_names(record: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
+    """Facts that an older record has in its names."""
+    facts = _facts_of_group(record.get("group", ""))
+    label = record.get("pretraining_set", "")
+    network = spec.network.name
+    if network != NETWORKS[0]:
+        label = label.removesuffix(f", {network}")
+    motif = f", {VARIANT_WORDS[Variant.WITH_MOTIF]}"
+    if label.endswith(motif):
+        label = label.removesuffix(motif)
+        facts["variant"] = Variant.WITH_MOTIF
+    if label and "set_kind" not in facts:
+        facts["set_kind"] = _set_kind(label, spec)
+    return {**facts, "set_label": label, "network": network}
+
+
+def _facts_of_group(group: str) -> dict[str, Any]:
+    for field, words in (
+        ("mode", MODE_WORDS),
+        ("tested_on", TESTED_ON_WORDS),
+    ):
+        for fact, name in words.items():
+            if name == group:
+                return {field: fact}
+    for variant in (Variant.WITHOUT_MOTIF, Variant.TRANSFER_RATE):
+        if VARIANT_WORDS[variant] == group:
+            return {"variant": variant, "size": SampleSize()}
+    if group in set(GroupKind):
+        return {"set_kind": SetKind(group)}
+    if found := _STEP.fullmatch(group):
+        return {"step": 1 / int(found[1]), "size": SampleSize()}
+    if found := _SIZE.fullmatch(group):
+        at_most, num_bound, by_chromosome = found.groups()
+        size = SampleSize(None if num_bound is None else int(num_bound), bool(at_most))
+        return {"size": size, **({"held_back": "chromosome"} if by_chromosome else {})}
+    return {"label": group} if group else {}
+
+
+def _set_kind(label: str, spec: RunSpec) -> SetKind:
+    """Kind of a multi-model's set: older records do not say it, save in one name."""
+    if label == _WITHOUT_MODES:
+        return SetKind.MASKED_APART
+    multi = spec if spec.start is None else spec.start
+    if multi.regions.rows == "resolved":
+        return SetKind.MASKED
+    return SetKind.COMPLETE if len(multi.regions.tfs) > 5 else SetKind.NAMED

@@ -1,0 +1,237 @@
+"""Runs in MLflow: one MLflow run per run key and role, a view of the run store.
+
+The run store is the truth; what is logged here can be deleted and written again by
+`RunWriter.sync`. Each run is written once, at its end, by one batch.
+
+What MLflow shows:
+
+- one MLflow experiment per bindgrid experiment ("transfer"); in it one run per run key and role (a
+  run that serves two experiments stands in both), named like ``SPI1 transfer r1`` or
+  ``multi-model 50 TFs r1``. They are not nested under a parent run: the UI shows nested runs
+  folded, and transfer would not stand beside scratch at first sight
+- tags ``tf arm pretraining_set group target with_target replicate experiment num_bound key``, by
+  which arms are compared; ``run_folder`` has the folder of weights and predictions
+- parameters: the run's spec, nested names joined by dots; a pre-training run by its key
+- metrics: ``train_loss`` and ``val_loss`` with the epoch as step, and once ``mcc auroc
+  average_precision aucpr_trapezoid precision recall best_epoch seconds``
+- its dataset by name and fingerprint; the run that it started from, as the tag ``pretraining_run``
+  and as a link in the description
+- artifacts: ``run.json``, ``metrics.json``, ``history.json``; the curves
+  (`orchestrator.tracking.curves`); the PWMs of the filters, ``filters.meme`` and ``filters.json``,
+  and their logos, ``logos.svg``. `orchestrator.tracking.motifs` adds their matches in JASPAR and
+  what `bindgrid motifs` made; `orchestrator.tracking.models` registers networks
+- a run that failed has the status FAILED and the tag ``error``; it is deleted once a run of the
+  same key succeeds
+- saved views of each experiment, and a note on it: `orchestrator.tracking.views`
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from orchestrator.plan import PlannedRun
+from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.tracking.client import MAX_TAG_CHARACTERS, TrackingClient
+from orchestrator.tracking.run_record import (
+    NOTE_TAG,
+    role,
+    run_dataset,
+    run_metrics,
+    run_note,
+    run_params,
+    run_tags,
+)
+from orchestrator.tracking.views import ViewWriter
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+
+@final
+class RunWriter:
+    """Writes runs to MLflow.
+
+    Parameters
+    ----------
+    client : TrackingClient
+        The connection to MLflow.
+    """
+
+    def __init__(self, client: TrackingClient) -> None:
+        self._client = client
+        self._views = ViewWriter(client)
+        self._pretraining: dict[tuple[str, str], Run] = {}
+
+    def log_run(self, run: StoredRun) -> None:
+        """Log a complete run, once for each of its roles, unless it is there already.
+
+        Parameters
+        ----------
+        run : StoredRun
+            A run of the run store.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses the run.
+        """
+        with self._client.translated():
+            for _, planned in RunStore(self._client.workspace).with_roles([run]):
+                experiment_id = self._views.experiment_id(planned.experiment)
+                if self._make_way(experiment_id, planned):
+                    self._log(run, planned, experiment_id)
+
+    def log_failure(self, planned: PlannedRun, error: str) -> None:
+        """Log that a run failed, unless it succeeded before.
+
+        Parameters
+        ----------
+        planned : PlannedRun
+            The run.
+        error : str
+            What went wrong; the tag takes its first `MAX_TAG_CHARACTERS`.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses the run.
+        """
+        with self._client.translated():
+            experiment_id = self._views.experiment_id(planned.experiment)
+            if not self._make_way(experiment_id, planned):
+                return
+            tags = {**run_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
+            mlflow = self._client.mlflow
+            created = mlflow.create_run(experiment_id, tags=tags, run_name=planned.name)
+            self._client.log_batches(created.info.run_id, params=run_params(planned))
+            mlflow.set_terminated(created.info.run_id, status="FAILED")
+
+    def sync(self, store: RunStore) -> int:
+        """Log every complete run of a run store that MLflow does not have.
+
+        Parameters
+        ----------
+        store : RunStore
+            The run store.
+
+        Returns
+        -------
+        int
+            Number of runs logged now.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses a run.
+        """
+        known: dict[str, set[tuple[str, ...]]] = {}
+        num_logged = 0
+        with self._client.translated():
+            for run, planned in store.with_roles():
+                experiment_id = self._views.experiment_id(planned.experiment)
+                if planned.experiment not in known:
+                    known[planned.experiment] = self._finished(experiment_id)
+                if role(run_tags(planned)) not in known[planned.experiment]:
+                    self._make_way(experiment_id, planned)
+                    self._log(run, planned, experiment_id)
+                    num_logged += 1
+        return num_logged
+
+    def forget(self, store: RunStore) -> int:
+        """Delete what MLflow has of a run store, including runs that the store no longer has.
+
+        Runs that failed stay, and so do the runs of other workspaces and users.
+
+        Parameters
+        ----------
+        store : RunStore
+            The run store.
+
+        Returns
+        -------
+        int
+            Number of MLflow runs deleted.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached.
+        """
+        keys = {run.key for run in store.completed()}
+        num_deleted = 0
+        with self._client.translated():
+            for experiment in self._client.experiments():
+                for run in list(self._client.all_runs(experiment.experiment_id)):
+                    tags = run.data.tags
+                    folder = Path(tags.get("run_folder", ""))
+                    if tags.get("key") in keys or folder.parent == store.workspace.runs:
+                        self._client.mlflow.delete_run(run.info.run_id)
+                        num_deleted += 1
+        self._pretraining.clear()
+        return num_deleted
+
+    def _make_way(self, experiment_id: str, planned: PlannedRun) -> bool:
+        """Delete what is unfinished of a run; False if it is finished already."""
+        found = self._client.runs_with_key(planned.key, experiment_id)
+        finished = [run for run in found if run.info.status == "FINISHED"]
+        own = role(run_tags(planned))
+        if any(role(run.data.tags) == own for run in finished):
+            return False
+        for run in found:
+            if run not in finished:
+                self._client.mlflow.delete_run(run.info.run_id)
+        return True
+
+    def _finished(self, experiment_id: str) -> set[tuple[str, ...]]:
+        return {
+            role(run.data.tags)
+            for run in self._client.all_runs(experiment_id)
+            if run.info.status == "FINISHED"
+        }
+
+    def _log(self, run: StoredRun, planned: PlannedRun, experiment_id: str) -> None:
+        from orchestrator.tracking.run_files import write_run_files
+
+        end = int(1000 * run.finished_at)
+        summary = run.metrics
+        start = end - int(1000 * float(summary["seconds"]))
+        pretraining = self._pretraining_run(planned, experiment_id)
+        tags = {
+            **run_tags(planned),
+            "num_bound": str(summary["num_bound"]),
+            "run_folder": str(run.path),
+            NOTE_TAG: run_note(planned, pretraining),
+        }
+        if pretraining is not None:
+            tags["pretraining_run"] = pretraining.info.run_id
+        created = self._client.mlflow.create_run(
+            experiment_id, start_time=start, tags=tags, run_name=planned.name
+        )
+        run_id = created.info.run_id
+        self._client.log_batches(run_id, run_metrics(run, start, end), run_params(planned))
+        source = self._client.workspace.dataset.resolve().as_uri()
+        self._client.mlflow.log_inputs(run_id, [run_dataset(run, planned, source)])
+        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+            write_run_files(run, planned.name, Path(folder))
+            self._client.mlflow.log_artifacts(run_id, folder)
+        self._client.mlflow.set_terminated(run_id, end_time=end)
+
+    def _pretraining_run(self, planned: PlannedRun, experiment_id: str) -> Run | None:
+        """Find the MLflow run of the multi-model that a run started from.
+
+        That of the same experiment comes first. It is logged before the runs that start from it,
+        since it ended before them.
+        """
+        if planned.spec.start is None:
+            return None
+        wanted = experiment_id, planned.spec.start.key
+        if wanted not in self._pretraining:
+            key = planned.spec.start.key
+            found = self._client.finished_run(key, [experiment_id])
+            found = found or self._client.finished_run(key)
+            if found is None:
+                return None
+            self._pretraining[wanted] = found
+        return self._pretraining[wanted]
