@@ -153,15 +153,16 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
                 read = file.read(BLOCK_BYTES)
             except (*UNPACK_ERRORS, OSError) as error:
                 raise damaged(path, error) from None
+            at_end = not read
             if is_first:
                 read, is_first = read.removeprefix(_BOM), False
             text = rest + read
             # a CR at the very end may be the first half of a line end
-            end = len(text) - text.endswith(b"\r") if read else len(text)
+            end = len(text) if at_end else len(text) - text.endswith(b"\r")
             text, rest = text[:end], text[end:]
             if b"\r" in text:
                 text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            if read:
+            if not at_end:
                 end = text.rfind(b"\n") + 1
                 text, rest = text[:end], text[end:] + rest
             elif text and not text.endswith(b"\n"):
@@ -169,7 +170,7 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
             if text:
                 yield line, _utf8(path, text, line)
                 line += text.count(b"\n")
-            if not read:
+            if at_end:
                 return
 
 

@@ -14,6 +14,7 @@ from data.packing import encode, unpack
 from data.schema import Evidence
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
+from data.sources.genome import Genome
 from data.sources.intervals import PEAKS_FORMAT
 from tests.helpers.tiny import TinySources, random_bases
 
@@ -276,6 +277,53 @@ def test_a_stale_index_is_noticed(tmp_path):
     sources.genome.with_name("genome.fa.fai").write_bytes(index)
     with pytest.raises(DataError, match=r"index does not fit .*samtools faidx"):
         build_dataset(sources, tmp_path / "dataset", replace=True)
+
+
+def fasta(path: Path, sequences: dict[str, str], width: int, end: str = "\n") -> Path:
+    lines = []
+    for name, bases in sequences.items():
+        rows = [bases[i : i + width] for i in range(0, len(bases), width)]
+        lines += [f">{name} chromosome", *rows]
+    path.write_bytes("".join(f"{line}{end}" for line in lines).encode())
+    return path
+
+
+@pytest.mark.parametrize("pack", [False, True], ids=["plain", "BGZF"])
+@pytest.mark.parametrize("change", ["width", "inserted", "one line more", "other names"])
+def test_an_index_of_another_fasta_is_refused(tmp_path, change, pack):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 500)}
+    old = fasta(tmp_path / "old.fa", sequences, 60)
+    Genome(old)
+    width = 50 if change == "width" else 60
+    if change == "inserted":
+        sequences["chr1"] = "ACG" + sequences["chr1"]
+    elif change == "one line more":
+        sequences["chr1"] = "A" * 60 + sequences["chr1"]
+    elif change == "other names":
+        sequences = {f"chromosome{name[3:]}": bases for name, bases in sequences.items()}
+    new = fasta(tmp_path / "new.fa", sequences, width)
+    if pack:
+        text = new.read_text()
+        new = tmp_path / "new.fa.gz"
+        with bgzf.BgzfWriter(str(new)) as file:
+            file.write(text)
+    Genome(new)  # makes the index
+    new.with_name(f"{new.name}.fai").write_bytes(old.with_name("old.fa.fai").read_bytes())
+    chrom = np.array(["chr1", "chr2"], dtype=object)
+    with pytest.raises(DataError, match=r"index does not fit .*samtools faidx"):
+        Genome(new).sequences(chrom, np.array([5, 5], dtype=np.int32), 20)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_index_that_fits_is_used_though_it_is_older(tmp_path, end):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 511)}
+    path = fasta(tmp_path / "g.fa", sequences, 60, end)
+    Genome(path)
+    os.utime(tmp_path / "g.fa.fai", (1, 1))
+    chrom = np.array(["chr2", "chr1"], dtype=object)
+    found = Genome(path).sequences(chrom, np.array([491, 580], dtype=np.int32), 20)
+    for row, text in zip(found, (sequences["chr2"][491:], sequences["chr1"][580:]), strict=True):
+        np.testing.assert_array_equal(row, encode(np.frombuffer(text.encode(), dtype=np.uint8)))
 
 
 def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
