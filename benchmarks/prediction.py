@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe, table
+from data.output import output_named
 from data.packing import pack
 from data.queries.windows import Windows, bed_windows, tiled_windows
 from data.sources.genome import Genome
@@ -30,7 +31,7 @@ from model.encoding import encode_one_hot, reverse_complement, to_tensor
 from model.ensemble import Calibration, Member
 from model.network import build_network, published
 from orchestrator.prediction.predict import predict_windows
-from orchestrator.prediction.writers import writing
+from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
 
 LENGTH_BP = 200
 STRIDE_BP = 50
@@ -60,7 +61,8 @@ def main() -> None:
 
         def write(name: str, batches: Callable[[], Iterator[Windows]]) -> Callable[[], int]:
             def run() -> int:
-                with writing(Path(folder) / name, genome.lengths_bp) as writer:
+                output = output_named(Path(folder) / name, PREDICTION_FORMATS)
+                with writing(output, genome.lengths_bp) as writer:
                     return predict_windows(members, batches(), writer).num
 
             return run

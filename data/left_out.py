@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.atomic import whole_file
 from data.errors import DataError
+from data.output import output_file
 
 MAX_ODD_SHARE: Final = 0.01
 """Share of rows that do not fit, above which a file is of another assembly."""
@@ -84,7 +84,7 @@ class LeftOut:
             for line in lines.tolist()
         )
         try:
-            with whole_file(path) as partial, partial.open("w", encoding="utf-8") as table:
+            with output_file(path) as partial, partial.open("w", encoding="utf-8") as table:
                 table.write("file\trow\treason\n")
                 table.writelines(rows)
         except OSError as error:

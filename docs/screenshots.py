@@ -3,8 +3,8 @@
     python -m docs.screenshots --workspace DIR [--experiment transfer] [--tf SPI1] [--out docs]
 
 `mlflow-runs.png` shows the runs of an experiment as its saved view does, `mlflow-compare.png` the
-comparison of a TF's transfer with its scratch run. It needs Chromium (Debian: package chromium) and
-starts MLflow's server on a port that is free; what MLflow lacks of the runs is logged before.
+comparison of a TF's run by transfer with its run from scratch. The script needs Chromium (Debian:
+package chromium). It logs the runs that MLflow lacks, and starts MLflow's server on a free port.
 """
 
 import argparse
@@ -67,12 +67,12 @@ def main() -> None:
 
 
 def find_pair(store: RunStore, experiment: str, tf: str) -> Pair:
-    """Names of a TF's newest transfer and of its twin from scratch.
+    """Give the names of a TF's newest run by transfer and of its pair from scratch.
 
     Raises
     ------
     RunError
-        If there is no such pair.
+        If there is none.
     """
     roles = [role for _, role in store.with_roles() if role.experiment == experiment]
     for role in reversed(roles):
@@ -80,7 +80,7 @@ def find_pair(store: RunStore, experiment: str, tf: str) -> Pair:
             twins = [other for other in roles if _is_twin(role, other)]
             if twins:
                 return Pair(transfer=role.name, scratch=twins[-1].name)
-    raise RunError(f"{store.workspace.runs}: no transfer with its twin of {tf or 'any TF'}")
+    raise RunError(f"{store.workspace.runs}: no pair of transfer and scratch for {tf or 'any TF'}")
 
 
 def _is_twin(role: PlannedRun, other: PlannedRun) -> bool:
@@ -117,7 +117,7 @@ def compare(page: Page, pair: Pair) -> None:
 
 
 def show_metrics(page: Page) -> None:
-    """Fold what a comparison has besides run details and metrics, and wait until it lies still."""
+    """Fold all of a comparison but run details and metrics, and wait until nothing moves."""
     for section, content in (("Visualizations", "Parallel Coordinates"), ("Parameters", "conv_")):
         page.click(_header(section))
         page.wait(f"!document.body.innerText.includes({json.dumps(content)})")
@@ -126,7 +126,7 @@ def show_metrics(page: Page) -> None:
 
 
 def _header(text: str) -> str:
-    """Expression for the header of a section that folds."""
+    """Give the expression for the header of a section that can be folded."""
     return (
         "[...document.querySelectorAll('[role=button], button')]"
         f".find(header => header.innerText.trim() === {json.dumps(text)})"
@@ -134,7 +134,7 @@ def _header(text: str) -> str:
 
 
 def free_port() -> int:
-    """Port of this machine that nothing listens on."""
+    """Give a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -144,7 +144,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", type=Path, required=True, help="with finished runs")
     parser.add_argument("--experiment", default="transfer")
-    parser.add_argument("--tf", default="", help="the TF to compare; of the newest run if empty")
+    parser.add_argument("--tf", default="", help="TF to compare; default: that of the newest run")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Write the tree of `docs/architecture.md` anew: each file with the first sentence it says itself.
+"""Write the tree in `docs/architecture.md` anew: each file and what it says of itself.
 
 ::
 
@@ -18,7 +18,7 @@ _BLOCK: Final = re.compile(r"(<!-- tree -->\n```\n).*?(```\n<!-- end of tree -->
 
 
 def first_sentence(path: Path) -> str:
-    """Give the first line of a file's docstring."""
+    """Give the first sentence of a file's docstring."""
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     return " ".join(text.partition("\n\n")[0].split())
 

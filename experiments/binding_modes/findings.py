@@ -84,10 +84,10 @@ def _modes(
         numbers[f"num_tfs_{label}"] = len(of_tfs)
         numbers |= with_ends(f"mean_gain_{label}", mean, ends)
         details.append(
-            f"Transfer beat scratch for {out_of(of_tfs.values, 'TF')} of group {name}; mean gain "
+            f"Transfer beat scratch for {out_of(of_tfs.values, 'TF')} in group {name}; mean gain "
             f"{number(mean)} MCC, {confidence(ends)}."
         )
-    sentence, bracket = "Of the two groups that are compared, one has no pair yet.", None
+    sentence, bracket = "One of the two groups to compare has no paired runs yet.", None
     if SHARED_MODE in groups and OTHER_MODE in groups:
         ends = interval(draws[SHARED_MODE] - draws[OTHER_MODE])
         sentence, bracket, tested = _shared_and_other(
@@ -134,8 +134,8 @@ def _shared_and_other(
     sentence = (
         "TFs that share a binding mode with the multi-model gained "
         f"{number(abs(difference))} MCC {compared} than the others (mean gain "
-        f"{number(shared.mean())} of {counted(len(shared), 'TF')} against "
-        f"{number(other.mean())} of {counted(len(other), 'TF')}; 95 % CI of the "
+        f"{number(shared.mean())} for {counted(len(shared), 'TF')} against "
+        f"{number(other.mean())} for {counted(len(other), 'TF')}; 95 % CI of the "
         f"difference {span(ends)}"
     )
     test = welch(shared, other)

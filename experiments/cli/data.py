@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 
 from data import schema
-from data.atomic import whole_file
 from data.dataset.store import Dataset, TFSummary
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.output import Format, output_file, output_named
 from data.schema import Evidence
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, checked_settings, out, steps
 from experiments.cli.options import LeftOutOption
@@ -157,6 +157,7 @@ def export(
 
     Example: bindgrid data export evidence.parquet
     """
+    output = output_named(file, [Format.PARQUET])
     dataset = Dataset.open(Workspace(workspace).dataset)
     with steps("Exporting"):
         regions = dataset.regions()
@@ -168,7 +169,7 @@ def export(
             **{tf: evidence[:, column] for column, tf in enumerate(dataset.tfs)},
         }
         try:
-            with whole_file(file) as partial:
+            with output_file(output.path) as partial:
                 pq.write_table(pa.table(columns), partial, compression="zstd")
         except OSError as error:
             raise DataError(f"{file}: cannot write ({error.strerror}); check the path") from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+from data.output import Format, Output, output_named
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, steps, tell_left_out
 from experiments.cli.motifs import ArmName
 from experiments.cli.options import LeftOutOption
@@ -44,7 +45,10 @@ def predict(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--out", help=".tsv, .bed, .parquet or .bw to write; standard output if not given."
+            "--out",
+            help="File to write, in the format that its ending says: .tsv, .csv, .bed, .bedGraph "
+            "(each compressed if .gz follows), .parquet or .bw. Without it, or by -, .tsv goes to "
+            "standard output.",
         ),
     ] = None,
     stride: Annotated[
@@ -66,10 +70,11 @@ def predict(
     from data.queries.windows import bed_windows, fasta_windows, tiled_windows
     from data.sources.genome import Genome
     from orchestrator.prediction.predict import predict_windows
-    from orchestrator.prediction.writers import BIGWIG, writing
+    from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
 
     odd_rows = LeftOut()
-    tiles = file is not None and file.suffix.lower() in BIGWIG
+    output = output_named(file, PREDICTION_FORMATS)
+    tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     _check_inputs(bed, genome, fasta, stride, tiles=tiles)
     with steps("Opening"):
         predictor = _predictor(workspace, name, arm)
@@ -88,11 +93,11 @@ def predict(
     elif bed is not None:
         batches = bed_windows(bed, place, length, odd_rows)
     with (
-        writing(file, None if place is None else place.lengths_bp) as writer,
+        writing(output, None if place is None or fasta is not None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):
         counts = predict_windows(members, batches, writer, advance)
-    _tell(predictor, counts, "sequences", "hold a base other than A, C, G and T", file)
+    _tell(predictor, counts, "sequences", "hold a base other than A, C, G and T", output)
     tell_left_out(odd_rows, left_out)
 
 
@@ -102,7 +107,11 @@ def variants(
     genome: Annotated[Path, typer.Option(help="Indexed FASTA of the VCF's assembly.")],
     file: Annotated[
         Path | None,
-        typer.Option("--out", help=".tsv or .parquet to write; standard output if not given."),
+        typer.Option(
+            "--out",
+            help="File to write, in the format that its ending says: .tsv, .csv (each compressed "
+            "if .gz follows) or .parquet. Without it, or by -, .tsv goes to standard output.",
+        ),
     ] = None,
     motif: Annotated[
         str | None, typer.Option(help="Matrix of JASPAR or MEME file; the TF's own if not given.")
@@ -118,10 +127,9 @@ def variants(
     from data.queries.variants import VcfReader
     from data.sources.genome import Genome
     from orchestrator.prediction.predict import predict_variants
-    from orchestrator.prediction.writers import BIGWIG, writing
+    from orchestrator.prediction.writers import TABLE_FORMATS, writing
 
-    if file is not None and file.suffix.lower() in (*BIGWIG, ".bed"):
-        raise RunError(f"{file}: variants are written as .tsv or .parquet")
+    output = output_named(file, TABLE_FORMATS)
     with steps("Opening") as on_step:
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
@@ -130,12 +138,12 @@ def variants(
         on_step("comparing reference alleles with the genome")
         num_differ = reader.check_references()
     with (
-        writing(file, None) as writer,
+        writing(output, None) as writer,
         _progress("variants") as advance,
     ):
         counts = predict_variants(members, reader.batches(), writer, found, advance)
     reason = f"hold an unknown base or another reference allele ({num_differ:,} of these)"
-    _tell(predictor, counts, "variants", reason, file)
+    _tell(predictor, counts, "variants", reason, output)
     tell_left_out(reader.left_out, left_out)
 
 
@@ -149,7 +157,9 @@ def _check_inputs(
     if fasta is None and bed is None and stride is None:
         raise RunError("the whole genome is predicted in tiles; give --stride, or regions by --bed")
     if tiles and stride is None:
-        raise RunError("a bigWig has a value each so many bases; give --stride, such as 50")
+        raise RunError(
+            "a bigWig or bedGraph has a value for each tile of bases; give --stride, such as 50"
+        )
 
 
 def _predictor(workspace: Path, name: str, arm: ArmName) -> "Predictor":
@@ -195,10 +205,8 @@ def _progress(what: str) -> "AbstractContextManager[Callable[[int], None]]":
     return shown()
 
 
-def _tell(
-    predictor: "Predictor", counts: "Counts", what: str, reason: str, file: Path | None
-) -> None:
-    where = "" if file is None else f"; {file}"
+def _tell(predictor: "Predictor", counts: "Counts", what: str, reason: str, output: Output) -> None:
+    where = "" if output.is_standard_output else f"; {output.path}"
     err.print(
         f"{predictor.name} ({predictor.source}): {counts.num:,} {what}{where}",
         markup=False,

@@ -22,7 +22,11 @@ def register(app: typer.Typer) -> None:
 
 def results(
     file: Annotated[
-        Path | None, typer.Argument(help="Write the table there, as .parquet or .csv.")
+        Path | None,
+        typer.Argument(
+            help="Write the table of all runs to this file, as .csv, .tsv (each compressed if .gz "
+            "follows) or .parquet; - writes .csv to standard output."
+        ),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
@@ -30,16 +34,19 @@ def results(
 
     Example: bindgrid results runs.csv
     """
-    from orchestrator.runs.results import results_table, write_results
+    from data.output import output_named
+    from orchestrator.runs.results import FORMATS, results_table, write_results
     from orchestrator.runs.store import RunStore
 
+    output = None if file is None else output_named(file, FORMATS)
     table = results_table(RunStore(Workspace(workspace)))
     if table.empty:
         raise RunError(f"{Workspace(workspace).runs}: no finished runs; start with `bindgrid run`")
-    if file is None:
+    if output is None:
         print_comparison(table)
-    else:
-        write_results(table, file)
+        return
+    write_results(table, output)
+    if not output.is_standard_output:
         out.print(f"{file}: {len(table)} runs", highlight=False)
 
 
@@ -60,19 +67,24 @@ def ui(
 def print_comparison(table: "pd.DataFrame") -> None:
     """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC.
 
-    Where an arm of a TF has several pre-training sets, each has a line, and a column says which;
-    the middle of long names is left out.
+    Where an arm of a TF has several pre-training sets or networks, each has a line, and a column
+    says which; the middle of long names is left out.
 
     Parameters
     ----------
     table
-        Of `orchestrator.runs.results.results_table`, in its order.
+        The table of `orchestrator.runs.results.results_table`, in its order.
     """
     from orchestrator.role_names import shortened
 
     cell = ["experiment", "tf", "group", "with_target", "arm"]
-    several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
     shown = Table("experiment", "TF", "group", "arm")
+    # a motif that is scored alone has no network
+    table = table.assign(network=table["network"].where(table["arm"] != "motif", ""))
+    if table.loc[table["network"] != "", "network"].nunique() > 1:
+        cell.append("network")
+        shown.add_column("network")
+    several = table.groupby(cell)["pretraining_set"].nunique().max() > 1
     if several:
         cell.append("pretraining_set")
         shown.add_column("pre-trained on")
@@ -80,7 +92,7 @@ def print_comparison(table: "pd.DataFrame") -> None:
         shown.add_column(title, justify="right")
     short = shortened(list(table["pretraining_set"]))
     for names, rows in table.groupby(cell, sort=False):
-        experiment, tf, group, _, arm, *sets = map(str, names)
+        experiment, tf, group, _, arm, *more = map(str, names)
         if rows.with_target.any():
             group += " with target"
         shown.add_row(
@@ -88,7 +100,7 @@ def print_comparison(table: "pd.DataFrame") -> None:
             tf or "(multi-model)",
             group,
             arm,
-            *(short[name] for name in sets),
+            *(short.get(name, name) for name in more),
             str(len(rows)),
             f"{rows.mcc.mean():.3f}",
             f"{rows.mcc.std():.3f}" if len(rows) > 1 else "",

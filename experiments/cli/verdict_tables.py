@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_suggestion(suggestion: "Suggestion") -> None:
-    """Print what a TF may start from, the best first."""
+    """Print which multi-models a TF could start from, the best first."""
     modes = ", ".join(sorted(suggestion.mode.modes)) or "unknown"
     table = Table(
         "start",
@@ -38,7 +38,7 @@ def print_suggestion(suggestion: "Suggestion") -> None:
 
 
 def print_verdict(verdict: "Verdict") -> None:
-    """Print the scores of all arms and what they come to."""
+    """Print the scores of all arms and the conclusion."""
     from orchestrator.verdict.arms import TRANSFER
     from orchestrator.verdict.card import SCORE_WORDS, facts, score_cells, sentences
 
@@ -49,7 +49,7 @@ def print_verdict(verdict: "Verdict") -> None:
         arms.add_row(arm, *score_cells(values))
     out.print(arms)
     if len(numbers.steps) > 1:
-        curve = Table("learning curve", "bound learnt from", *titles)
+        curve = Table("learning curve", "bound regions trained on", *titles)
         for step in numbers.steps:
             name = "all" if step.name == TRANSFER else step.name
             curve.add_row(name, f"{step.num_bound:,}", *score_cells(step.scores))

@@ -19,14 +19,14 @@ from orchestrator.report.pairs import each_row
 
 @styled
 def sizes_of_tf(pairs: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
-    """Fig. 1B: MCC by number of regions and arm, a point per replicate, twins joined.
+    """Draw Fig. 1B: MCC by number of regions and arm, a point per replicate, pairs joined.
 
     Parameters
     ----------
     pairs
-        Table of `orchestrator.report.pairs` of one TF.
+        The table of `orchestrator.report.pairs` for one TF.
     labels
-        What stands below each group, groups in the order shown.
+        The label below each group, in the order in which groups are shown.
     """
     figure = Figure(figsize=(max(3.4, 1.3 + 1.4 * len(labels)), 3.2), layout="constrained")
     axes = figure.subplots()

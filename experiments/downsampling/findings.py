@@ -70,7 +70,7 @@ def _fewest_and_most(tf: str, table: pd.DataFrame) -> list[str]:
     if best <= 0:
         return []
     return [
-        f"Transfer from the fewest regions ({fewest['group']}) reached "
-        f"{max(fewest['transfer'] / best, 0):.0%} of the best arm's MCC from the most "
-        f"({most['group']}), scratch {max(fewest['scratch'] / best, 0):.0%}."
+        f"With the fewest regions ({fewest['group']}) transfer reached "
+        f"{max(fewest['transfer'] / best, 0):.0%} of the best arm's MCC with the most "
+        f"({most['group']}), and scratch {max(fewest['scratch'] / best, 0):.0%}."
     ]

@@ -1,7 +1,7 @@
-"""Figures of filters: logos beside JASPAR's, importance, and what became of them.
+"""Figures of filters: their logos beside those of JASPAR, their importance, and their fate.
 
-As in `orchestrator.report.figures`, a table in, a figure out. Logos are drawn by
-`orchestrator.interpretation.logos`, letters as shapes, so that a page needs no fonts.
+Each function takes a table and returns a figure. Logos are drawn by
+`orchestrator.interpretation.logos` with letters as shapes, so that a page needs no fonts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,26 +29,26 @@ from orchestrator.report.figure_style import (
 )
 
 MAX_ROWS: Final = 60
-"""Filters that a map of importance shows at most."""
+"""Largest number of filters in a map of importance."""
 _COLUMNS: Final = 3
 _GAP: Final = 0.5
-"""Between a logo and the one below it, in bits."""
+"""Space between a logo and the one below it, in bits."""
 _SEQUENTIAL: Final = "cividis"
 _DIVERGING: Final = "PuOr_r"
-"""Both maps are told apart by all kinds of colour vision."""
+"""People with any kind of colour vision can read both colour maps."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Logo:
-    """A motif as it is drawn."""
+    """A motif to draw."""
 
     frequencies: NDArray[np.float64]
     """Shape (4, W)."""
     start: int = 0
-    """Where its first position stands, in positions of the motif that it is drawn with."""
+    """Where its first position is drawn, in positions of the first motif of its panel."""
 
     def turned(self) -> "Logo":
-        """Its reverse complement."""
+        """Give its reverse complement."""
         return Logo(frequencies=self.frequencies[::-1, ::-1], start=self.start)
 
 
@@ -62,7 +62,7 @@ class LogoPanel:
 
 @styled
 def logo_panels(panels: Sequence[LogoPanel], num_columns: int = _COLUMNS) -> Figure:
-    """Logos in rows and columns, all positions of one width.
+    """Draw logos in rows and columns, with all positions equally wide.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def _logo(axes: Axes, logo: Logo, y: float) -> None:
 
 @styled
 def importance_map(changes: pd.DataFrame) -> Figure:
-    """Heat map of filters by TFs, both in the order of a clustering.
+    """Draw a heat map of filters by TFs, both in the order of a clustering.
 
     Parameters
     ----------
     changes
-        Change of the logit; a row a filter, named, a column a TF. Of more than `MAX_ROWS` filters
-        those with the largest changes are shown.
+        Changes of the logit, with a named row for each filter and a column for each TF. Only the
+        `MAX_ROWS` filters with the largest changes are shown.
     """
     largest = changes.abs().max(axis=1).sort_values(ascending=False, kind="stable")
     shown = changes.loc[largest.index[:MAX_ROWS]]
@@ -128,13 +128,13 @@ def importance_map(changes: pd.DataFrame) -> Figure:
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=axes, location="top", fraction=0.03, aspect=40)
-    bar.set_label("logit with the filter less logit without")
+    bar.set_label("logit with the filter minus logit without it")
     bar.outline.set_visible(False)
     return figure
 
 
 def _order(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Rows in an order in which similar ones are near, shape (n,)."""
+    """Give an order of the rows in which similar ones are neighbours, shape (n,)."""
     if len(values) < 3:
         return np.arange(len(values))
     tree = linkage(values, method="average", optimal_ordering=True)
@@ -143,14 +143,14 @@ def _order(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 @styled
 def information_and_importance(table: pd.DataFrame, alpha: float) -> Figure:
-    """Information content against importance, coloured by -log10 q, as the paper's authors draw.
+    """Draw information content against importance, coloured by -log10 q, as in the paper.
 
     Parameters
     ----------
     table
-        `StoredMotifs.table` of filters that were compared, importance above 0.
+        Rows of `StoredMotifs.table` for filters that were compared and have an importance above 0.
     alpha
-        Q-value below which a filter is named by its match.
+        The q-value below which a filter is named after its match.
     """
     figure = Figure(figsize=(WIDTH_INCHES * 0.85, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -176,18 +176,18 @@ def information_and_importance(table: pd.DataFrame, alpha: float) -> Figure:
 
 
 def _strength(q_values: pd.Series) -> NDArray[np.float64]:
-    """-log10 of q-values, those of 0 as 1e-300."""
+    """Give -log10 of q-values, with 0 taken as 1e-300."""
     return -np.log10(np.maximum(q_values.to_numpy(dtype=float), 1e-300)) + 0.0
 
 
 @styled
 def counts_by_arm(counts: Mapping[str, pd.DataFrame]) -> Figure:
-    """Numbers of filters in multi-model, transfer and scratch, a point per replicate.
+    """Draw numbers of filters in multi-model, transfer and scratch, a point per replicate.
 
     Parameters
     ----------
     counts
-        By what is counted; a row a replicate, columns multi, transfer and scratch.
+        Tables by what is counted, with a row per replicate and columns multi, transfer and scratch.
     """
     figure = Figure(figsize=(max(3.4, 2.9 * len(counts)), 3.0), layout="constrained")
     every = figure.subplots(1, len(counts), squeeze=False).ravel()
@@ -214,14 +214,14 @@ _ARMS: Final = {"multi": "multi-model", "transfer": "transfer", "scratch": "from
 
 @styled
 def target_match_moved(table: pd.DataFrame, target: str, alpha: float) -> Figure:
-    """Each filter's match with the target's motif before and after fine-tuning.
+    """Draw how well each filter matches the target's motif before and after fine-tuning.
 
     Parameters
     ----------
     table
-        Of `orchestrator.interpretation.following`, one replicate.
+        The table of `orchestrator.interpretation.following` for one replicate.
     alpha
-        Q-value below which a filter resembles the target's motif.
+        The q-value below which a filter resembles the target's motif.
     """
     figure = Figure(figsize=(WIDTH_INCHES * 0.75, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -233,7 +233,9 @@ def target_match_moved(table: pd.DataFrame, target: str, alpha: float) -> Figure
     axes.axhline(-np.log10(alpha), **line)
     distances = table["pwm_distance"].to_numpy(dtype=float)
     known = np.isfinite(distances)
-    order = np.argsort(distances[known], kind="stable")  # those that moved most lie on top
+    order = np.argsort(
+        distances[known], kind="stable"
+    )  # the filters that moved most are drawn on top
     points = axes.scatter(
         places[known][order, 0],
         places[known][order, 1],

@@ -21,14 +21,14 @@ from orchestrator.report.words import counted, number
 from orchestrator.runs.filter_files import filter_name
 
 MAX_LOGOS: Final = 8
-"""Filters shown before and after."""
+"""Number of filters whose logos are shown."""
 MAX_SHOWN: Final = 40
-"""Rows of the table on the page; all are in its file."""
+"""Number of rows of the table on the page; its file has all of them."""
 _ARMS: Final = ("multi", "transfer", "scratch")
 
 
 def followed_findings(pairs: Pairs, reader: MotifReader) -> FilterFindings:
-    """Fig. 3B: filters followed, a finding per target, size and pre-training set."""
+    """Follow filters (Fig. 3B), a finding per target, size and pre-training set."""
     findings: list[Finding] = []
     missing: list[str] = []
     cell = ["tf", "size", "group", "pretraining_set"]
@@ -89,10 +89,10 @@ def _moved(tf: str, table: pd.DataFrame, num_replicates: int) -> str:
     to = int((~table["target_like_before"] & table["target_like_after"]).sum())
     away = int((table["target_like_before"] & ~table["target_like_after"]).sum())
     stayed = int((table["target_like_before"] & table["target_like_after"]).sum())
-    where = "" if num_replicates == 1 else f", {num_replicates} replicates together"
+    where = "" if num_replicates == 1 else f" (over {num_replicates} replicates)"
     return (
-        f"In fine-tuning {counted(to, 'filter')} came to look like {tf}'s motif, {stayed} went on "
-        f"to, {away} ceased to{where}."
+        f"In fine-tuning {counted(to, 'filter')} came to look like {tf}'s motif, {stayed} still "
+        f"did and {away} no longer did{where}."
     )
 
 
@@ -108,9 +108,9 @@ def _distances(table: pd.DataFrame) -> list[str]:
     if moved.empty:
         return []
     return [
-        f"Half of the filters' motifs moved by less than {number(moved.median(), 3)}, the one that "
-        f"moved most by {number(moved.max(), 2)} (1 less the correlation of the PWMs); their "
-        f"weights turned by {number(table['weight_distance'].median(), 3)} in the median (1 less "
+        f"Half of the filters' motifs changed by less than {number(moved.median(), 3)}, the one "
+        f"that changed most by {number(moved.max(), 2)} (1 minus the correlation of the PWMs); the "
+        f"median change of the weights is {number(table['weight_distance'].median(), 3)} (1 minus "
         "the cosine)."
     ]
 
@@ -136,7 +136,7 @@ def _figures(
             figure=filter_figures.target_match_moved(first.table, tf, ALPHA),
             caption=f"How each filter of replicate {replicate} matches {tf}'s motif before and "
             "after fine-tuning; the filters above the horizontal and left of the vertical line "
-            f"(q = {ALPHA:g}) came to look like it. Distance is 1 less the correlation of the "
+            f"(q = {ALPHA:g}) came to look like it. Distance is 1 minus the correlation of the "
             "filter's PWMs.",
         ),
     ]
@@ -156,7 +156,10 @@ def _figures(
 
 
 def _panels(found: FollowedFilters, tf: str, reader: MotifReader) -> tuple[list[LogoPanel], bool]:
-    """Logos of the filters that moved to the target, else of those nearest to it; which of both."""
+    """Give logos of the filters that came to look like the target's motif, or else of the nearest.
+
+    The second value says whether there are any of the first kind.
+    """
     best = target_matches(found.stored["transfer"], [tf])
     table = found.table.set_index("filter").loc[best.index.sort_values()]
     came = table[~table["target_like_before"] & table["target_like_after"]]
@@ -182,7 +185,7 @@ def _panels(found: FollowedFilters, tf: str, reader: MotifReader) -> tuple[list[
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Filters like the target's motif before or after, then those that moved most."""
+    """Give the filters like the target's motif before or after, then those that changed most."""
     like = table["target_like_before"] | table["target_like_after"]
     rows = table.assign(like=like).sort_values(
         ["like", "pwm_distance"], ascending=False, kind="stable"
@@ -196,8 +199,8 @@ def _shown(table: pd.DataFrame) -> pd.DataFrame:
             "match after": _match(rows, "after"),
             "target's q before": rows["target_q_before"].map("{:.1e}".format),
             "after": rows["target_q_after"].map("{:.1e}".format),
-            "motif moved": rows["pwm_distance"].map(_distance),
-            "weights turned": rows["weight_distance"].map(_distance),
+            "change of the motif": rows["pwm_distance"].map(_distance),
+            "change of the weights": rows["weight_distance"].map(_distance),
         }
     )
 

@@ -1,7 +1,7 @@
 """What the report says of filters: the motifs that multi-models learnt (Fig. 3A).
 
-Filters are read of the multi-models of `transfer` and of the runs of `interpretation`, and of no
-others: reading takes a minute a multi-model, once, and lies in the workspace afterwards.
+Only the filters of the multi-models of `transfer`, and of the runs of `interpretation`, are read:
+that takes a minute for each network, once, and the result is kept in the workspace.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class MotifReader:
     """Called with each step, in a few words."""
 
     def read(self, key: str) -> StoredMotifs:
-        """Motifs of a run's first layer.
+        """Give the motifs of the filters of a run's first layer.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class MotifReader:
         return run_motifs(run, self.workspace, self.database, on_step=on_step)
 
     def follow(self, transfer: str, scratch: str) -> FollowedFilters:
-        """Filters of the multi-model of a transfer run, before and after.
+        """Follow the filters of a multi-model through the fine-tuning of a run by transfer.
 
         Raises
         ------
@@ -99,7 +99,7 @@ def read_or_note(read: Callable[[], Result], what: str, missing: list[str]) -> R
     try:
         return read()
     except (DataError, ModelError, RunError) as error:
-        missing.append(f"Filters of {what} not read: {error}.")
+        missing.append(f"Filters of {what} could not be read: {error}.")
         return None
 
 
@@ -109,7 +109,7 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFi
     Parameters
     ----------
     multi_models
-        Rows of the results table; of those of one set and replicate the last one is read.
+        Rows of the results table; of several with the same set and replicate, the last one is read.
     """
     findings: list[Finding] = []
     missing: list[str] = []
@@ -178,8 +178,8 @@ def _sentence(
         subject = f"On average {subject}a multi-model match"
         ends = f" ({matched.min()} to {matched.max()} in {len(matched)} replicates)"
     return (
-        f"{subject} a motif of {database} at q < {ALPHA:g}{ends}, {share} than half; with their "
-        f"positions shuffled {number(shuffled.mean(), decimals)} do."
+        f"{subject} a motif of {database} at q < {ALPHA:g}{ends}, {share} than half; with the "
+        f"positions of each filter shuffled {number(shuffled.mean(), decimals)} do."
     )
 
 
@@ -202,8 +202,8 @@ def _most_matched(stored: StoredMotifs) -> list[str]:
         return []
     told = [f"{name} ({count})" for name, count in names.head(8).items()]
     return [
-        f"Best matches are with {counted(len(names), 'motif')}; most often, by filters: "
-        f"{listed(told)}."
+        f"The best matches are to {counted(len(names), 'motif')}; most often, with numbers of "
+        f"filters: {listed(told)}."
     ]
 
 
@@ -216,8 +216,8 @@ def _importance_of_matched(stored: StoredMotifs) -> list[str]:
     more = matched >= others
     ratio = matched / others if more else others / matched
     return [
-        f"A filter that matches is {number(ratio, 1)} times as {'' if more else 'un'}important as "
-        "one that is compared and does not (medians)."
+        f"Filters that match are {'more' if more else 'less'} important than compared filters that "
+        f"do not, by a factor of {number(ratio, 1)} (medians)."
     ]
 
 
@@ -234,7 +234,7 @@ def _figures(
                 stem=f"{name}-logos",
                 figure=filter_figures.logo_panels(panels),
                 caption=f"Filters of the {of_which} above the motif that they match best, each "
-                "motif once, the smallest q-value first.",
+                "motif once, with the smallest q-value first.",
             )
         )
     shown = table[(table["state"] == "compared") & (table["importance"] > 0)]
@@ -255,8 +255,8 @@ def _figures(
         NamedFigure(
             stem=f"{name}-by-tf",
             figure=filter_figures.importance_map(changes),
-            caption=f"What each TF's logit owes to each filter of the {of_which}: positive where "
-            "the filter argues for binding. "
+            caption=f"How much each filter of the {of_which} adds to each TF's logit: positive "
+            "where the filter speaks for binding. "
             + (few if len(changes) > filter_figures.MAX_ROWS else "")
             + "Filters and TFs are ordered by clustering.",
         )
@@ -270,7 +270,7 @@ def _label(row: dict[Any, Any]) -> str:
 
 
 def _match_panels(stored: StoredMotifs, reader: MotifReader) -> list[LogoPanel]:
-    """Best filter of each matched motif, above the motif as it fits."""
+    """Give the best filter of each matched motif, above the aligned motif."""
     found = stored.table[stored.table["q_value"] < ALPHA].sort_values(["q_value", "filter"])
     found = found.drop_duplicates("match_name").head(MAX_MATCHES)
     return [
@@ -286,7 +286,7 @@ def _match_panels(stored: StoredMotifs, reader: MotifReader) -> list[LogoPanel]:
 
 
 def _shown(stored: StoredMotifs) -> pd.DataFrame:
-    """Filters that match, the best first."""
+    """Give the table of filters that match, the best first."""
     found = stored.table[stored.table["q_value"] < ALPHA].sort_values(["q_value", "filter"])
     return pd.DataFrame(
         {

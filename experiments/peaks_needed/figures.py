@@ -32,7 +32,7 @@ _STYLES: Final[Sequence[dict[str, Any]]] = (
 )
 _WORDS: Final = {"mcc": "MCC", "average_precision": "average precision"}
 MEAN: Final = "mean"
-"""Panel of the mean over TFs."""
+"""Title of the panel that shows the mean over TFs."""
 _COLUMNS: Final = 3
 
 
@@ -48,9 +48,9 @@ def peaks_by_tf(
         A row per TF, arm and size: tf, arm, size (bound regions), and the score with its interval
         as `_low` and `_high`.
     means
-        The same of the mean over TFs, without tf.
+        The same for the mean over TFs, without the column tf.
     arms
-        In the order of the legend.
+        The arms, in the order of the legend.
     score
         `mcc` or `average_precision`.
     """
@@ -78,8 +78,8 @@ def peaks_by_tf(
     for axes in drawn[len(panels) :]:
         axes.remove()
     figure.supxlabel("bound regions (and as many unbound) trained, validated and tested on", size=8)
-    figure.supylabel(f"{_WORDS[score]} on held-back regions", fontsize=8)
-    # names of pre-training sets are long: a line each
+    figure.supylabel(f"{_WORDS[score]} on held-out regions", fontsize=8)
+    # the names of pre-training sets are long, so each has a line of its own
     handles, labels = drawn[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=1)
     return figure

@@ -210,7 +210,7 @@ def _compare(
     numbers = with_ends(f"{first} less {second}", mean, ends)
     numbers[f"{first} less {second}/num_tfs_worse"] = len(worse)
     return [
-        f"With {low} to {high} bound regions, {first} less {second}: {number(mean)} MCC, "
+        f"With {low} to {high} bound regions, {first} minus {second}: {number(mean)} MCC, "
         f"{confidence(ends)}, mean of {counted(len(by_tf), 'TF')}; worse by more than {WORSE} for "
         f"{len(worse) or 'none'}{whom}."
     ], numbers

@@ -1,4 +1,4 @@
-"""The figure of `pretraining-sets`: a target's fine-tuned models by pre-training set."""
+"""The figure of `pretraining-sets`: the fine-tuned models of a target, by pre-training set."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -26,18 +26,18 @@ from orchestrator.report.pairs import each_row
 def sets_by_target(
     means: pd.DataFrame, runs: pd.DataFrame, scratch: pd.DataFrame, kinds: Sequence[str]
 ) -> Figure:
-    """Fig. 2B: MCC on each target after pre-training on each set, beside the scratch line.
+    """Draw Fig. 2B: the MCC on each target after pre-training on each set, and from scratch.
 
     Parameters
     ----------
     means
         A row per target, group and with_target: mcc, mcc_low, mcc_high.
     runs
-        A row per run, same columns and mcc.
+        A row per run: target, group, with_target, mcc.
     scratch
         A row per target: mcc, mcc_low, mcc_high.
     kinds
-        Groups in the order shown.
+        The groups, in the order in which they are shown.
     """
     targets = sorted(means["target"].unique())
     num_columns = min(len(targets), 3)

@@ -146,9 +146,9 @@ def _overall(means: pd.DataFrame) -> str:
             f"{kind} for {int((of_kind['over_random_low'] > 0).sum())} of {len(of_kind)}"
             for kind, of_kind in rows.groupby("group", sort=False)
         ]
-        where = "with it" if with_target else "without the target in the set"
+        where = f"{'with' if with_target else 'without'} the target in the set"
         parts.append(f"{where}, {listed(counts)}")
-    return f"Sets that beat a random set, by targets: {'; '.join(parts)}."
+    return f"Sets that beat a random set, by number of targets: {'; '.join(parts)}."
 
 
 def _sentence(target: str, means: pd.DataFrame, lines: pd.DataFrame) -> str:
@@ -170,14 +170,14 @@ def _verdicts(rows: pd.DataFrame) -> str:
     if random.empty or compared.empty:
         best = rows.sort_values("mcc").iloc[-1]
         return (
-            "there is nothing to compare with random yet (best so far: "
+            "there is no random set to compare with yet (best so far: "
             f"{best['group']}, {number(best['mcc'])} MCC)"
         )
-    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "cannot be told from": []}
+    verdicts: dict[str, list[str]] = {"beat": [], "lost to": [], "did not differ from": []}
     for row in each_row(compared):
         ends = Interval(low=row.over_random_low, high=row.over_random_high)
         verb = (
-            "beat" if ends.above_zero else "lost to" if ends.below_zero else "cannot be told from"
+            "beat" if ends.above_zero else "lost to" if ends.below_zero else "did not differ from"
         )
         verdicts[verb].append(f"{row.group} ({_by(row.over_random, ends)})")
     said = [f"{listed(sets)} {verb} random" for verb, sets in verdicts.items() if sets]
@@ -200,7 +200,7 @@ def _smaller_sets(means: pd.DataFrame) -> list[str]:
         f"({row.num_tfs})"
         for row in each_row(smaller)
     ]
-    return [f"Sets of fewer than {sizes.max()} TFs, for want of candidates: {listed(names)}."]
+    return [f"Sets of fewer than {sizes.max()} TFs, for too few candidates: {listed(names)}."]
 
 
 def _smallest(sets: str) -> int:
@@ -217,8 +217,8 @@ def _shown(means: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "TFs": means["pretraining_tfs"].str.replace(" ", ", "),
             "replicates": means["num_replicates"].astype(str),
             "MCC": with_brackets(means, "mcc"),
-            "less scratch": with_brackets(means, "over_scratch"),
-            "less random": with_brackets(means, "over_random"),
+            "minus scratch": with_brackets(means, "over_scratch"),
+            "minus random": with_brackets(means, "over_random"),
         }
     )
     scratch = pd.DataFrame(

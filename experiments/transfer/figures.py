@@ -28,12 +28,12 @@ _ROW_INCHES: Final = 0.19
 
 @styled
 def arms_by_tf(table: pd.DataFrame) -> Figure:
-    """Fig. 1A: MCC of the three arms per TF, fewest bound regions first; sizes beside them.
+    """Draw Fig. 1A: the MCC of the three arms per TF, with the number of bound regions beside it.
 
     Parameters
     ----------
     table
-        Of `orchestrator.gains`, a row per TF.
+        The table of `orchestrator.report.gains`, a row per TF.
     """
     rows = table.sort_values(["num_bound", "tf"], ignore_index=True)
     figure = Figure(
@@ -76,14 +76,14 @@ def _dots(axes: Axes, rows: pd.DataFrame, arm: str, y: NDArray[np.float64]) -> N
 
 @styled
 def gain_by_size(table: pd.DataFrame, title: str) -> Figure:
-    """Fig. 1A: gain by transfer against the number of bound regions, a point per TF.
+    """Draw Fig. 1A: the gain by transfer against the number of bound regions, a point per TF.
 
     Parameters
     ----------
     table
-        Of `orchestrator.gains`, a row per TF.
+        The table of `orchestrator.report.gains`, a row per TF.
     title
-        The statistic, above the figure.
+        The statistic, which stands above the figure.
     """
     figure = Figure(figsize=(WIDTH_INCHES * 0.75, 3.4), layout="constrained")
     axes = figure.subplots()

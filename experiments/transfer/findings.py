@@ -82,15 +82,15 @@ def _certain(of_tfs: Gains) -> str:
 def _size_sentence(related: Spearman | None, of_tfs: Gains) -> str:
     if related is None:
         if len(of_tfs) < 3:
-            return "With fewer than three TFs the gain cannot be set against training size."
+            return "With fewer than three TFs the gain cannot be related to the training size."
         return (
             "All TFs were trained on the same number of bound regions "
             f"({of_tfs.table['num_bound'].iloc[0]:,.0f}), so these runs cannot say whether the "
-            "gain goes with it."
+            "gain depends on it."
         )
     said = f"Spearman's rho {number(related.rho)}, {p_value(related.p)}, {len(of_tfs)} TFs"
     if related.p >= 0.05:
-        return f"No relation of the gain to the number of bound regions can be told ({said})."
+        return f"No relation between the gain and the number of bound regions is seen ({said})."
     fewer = "fewer" if related.rho < 0 else "more"
     return f"The {fewer} bound regions a TF had, the more it gained ({said})."
 

@@ -1,7 +1,8 @@
-"""Writers of predictions: text, BED, Parquet and bigWig, a chunk at a time."""
+"""Writers of predictions: text, BED, bedGraph, Parquet and bigWig, one table after another."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -9,10 +10,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.atomic import whole_file
+from data.output import Format, Output, output_file, text_output
 from orchestrator.errors import RunError
 
-BIGWIG: Final = frozenset({".bw", ".bigwig"})
+PREDICTION_FORMATS: Final = (
+    Format.TSV,
+    Format.CSV,
+    Format.BED,
+    Format.BEDGRAPH,
+    Format.PARQUET,
+    Format.BIGWIG,
+)
+"""Formats of predictions of regions, the usual one first."""
+TABLE_FORMATS: Final = (Format.TSV, Format.CSV, Format.PARQUET)
+"""Formats of tables without regions, such as effects of variants."""
+PLACED: Final = frozenset({Format.BED, Format.BEDGRAPH, Format.BIGWIG})
+"""Formats that need places on a genome."""
 
 
 class Writer(Protocol):
@@ -23,82 +36,93 @@ class Writer(Protocol):
 
 
 @contextmanager
-def writing(path: Path | None, sizes: dict[str, int] | None) -> Iterator[Writer]:
-    """Give a writer; the file is moved in when the block ends well, and is not there otherwise.
+def writing(output: Output, sizes: Mapping[str, int] | None) -> Iterator[Writer]:
+    """Give a writer; a file is moved in when the block ends well, and is not there otherwise.
 
     Parameters
     ----------
-    path
-        Where to; None writes tab-separated text to standard output.
+    output
+        Where to write, and in which format.
     sizes
-        Lengths of chromosomes, for a bigWig.
+        Lengths of chromosomes, which a bigWig needs; None where there is no genome.
 
     Raises
     ------
     RunError
-        If a bigWig is asked for of what has no places.
+        If a format with places on a genome is asked for where there is none.
     """
-    if path is None:
-        import sys
-
-        yield _Text(sys.stdout)
-        return
-    with whole_file(path) as partial:
-        if path.suffix.lower() == ".parquet":
-            with _Parquet(partial).opened() as writer:
-                yield writer
-        elif path.suffix.lower() in BIGWIG:
-            if sizes is None:
-                raise RunError(f"{path}: a bigWig needs places on a genome; pass --genome")
-            with _bigwig(partial, sizes) as writer:
-                yield writer
-        else:
-            with partial.open("w", encoding="utf-8") as file:
-                yield _Bed(file) if path.suffix.lower() == ".bed" else _Text(file)
+    if output.format in PLACED and sizes is None:
+        raise RunError(
+            f"{output.path}: {output.format} needs places on a genome; pass --genome with --bed or "
+            f"--stride, or write .tsv, .csv or .parquet"
+        )
+    if output.format is Format.PARQUET:
+        with output_file(output.path) as path, _Parquet(path).opened() as writer:
+            yield writer
+    elif output.format is Format.BIGWIG:
+        assert sizes is not None
+        with output_file(output.path) as path, _bigwig(path, dict(sizes)) as bigwig:
+            yield bigwig
+    else:
+        with text_output(output) as file:
+            yield _TEXT_WRITERS[output.format](file)
 
 
 class _Text:
-    """Tab-separated text with a header."""
+    """Delimited text with a header."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], separator: str) -> None:
         self._file = file
+        self._separator = separator
         self._header = True
 
     def write(self, table: pd.DataFrame) -> None:
-        table.to_csv(
-            self._file,
-            sep="\t",
+        text = table.to_csv(
+            sep=self._separator,
             index=False,
             header=self._header,
             na_rep="NA",
             float_format="%.5g",
             lineterminator="\n",
         )
+        self._file.write(text)
         self._header = False
 
 
-class _Bed:
-    """BED6, the score a thousand times the probability, then probability and spread."""
+class _Rows:
+    """Rows without a header, of the regions that have a prediction."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], columns: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
         self._file = file
+        self._columns = columns
 
     def write(self, table: pd.DataFrame) -> None:
-        if "chrom" not in table or "probability" not in table:
-            raise RunError("BED needs places on a genome; write .tsv or .parquet")
-        table = table[table["probability"].notna()]
-        rows = table[["chrom", "start", "end", "name"]].copy()
-        rows["score"] = (table["probability"] * 1000).round().astype(int)
-        rows["strand"] = "."
-        rows["probability"], rows["spread"] = table["probability"], table["spread"]
-        rows.to_csv(
-            self._file,
-            sep="\t",
-            index=False,
-            header=False,
-            float_format="%.5g",
-            lineterminator="\n",
+        rows = self._columns(table[table["probability"].notna()])
+        text = rows.to_csv(
+            sep="\t", index=False, header=False, float_format="%.5g", lineterminator="\n"
         )
+        self._file.write(text)
+
+
+def _bed_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """BED6, the score a thousand times the probability, then probability and spread."""
+    rows = table[["chrom", "start", "end", "name"]].copy()
+    rows["score"] = (table["probability"] * 1000).round().astype(int)
+    rows["strand"] = "."
+    rows["probability"], rows["spread"] = table["probability"], table["spread"]
+    return rows
+
+
+def _bedgraph_columns(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["chrom", "start", "end", "probability"]]
+
+
+_TEXT_WRITERS: Final[Mapping[Format, Callable[[IO[str]], Writer]]] = {
+    Format.TSV: partial(_Text, separator="\t"),
+    Format.CSV: partial(_Text, separator=","),
+    Format.BED: partial(_Rows, columns=_bed_columns),
+    Format.BEDGRAPH: partial(_Rows, columns=_bedgraph_columns),
+}
 
 
 class _Parquet:

@@ -1,6 +1,6 @@
-"""How the report's figures look: colours, fonts, files, and the parts that several of them have.
+"""How the report's figures look: colours, fonts, files, and the parts that several figures share.
 
-Colours are those of Okabe and Ito, told apart by all kinds of colour vision.
+The colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ PURPLE: Final = "#CC79A7"
 GREY: Final = "#6b6b6b"
 PALE: Final = "#f2f2f2"
 _NUM_NAMED: Final = 12
-"""Points in a scatter that are named at most."""
+"""Largest number of points that are named in a scatter plot."""
 
 STYLE: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
@@ -81,7 +81,7 @@ def save(figure: Figure, stem: Path) -> None:
 
 
 def error(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Lengths of the error bars, shape (2, rows); a mean outside its interval has none there."""
+    """Give the lengths of the error bars, shape (2, rows); none are below 0."""
     value = rows[name].to_numpy(dtype=float)
     ends = [value - rows[f"{name}_low"], rows[f"{name}_high"] - value]
     return np.clip(np.array(ends, dtype=float), 0, None)
@@ -110,7 +110,7 @@ def offsets(count: int, half_width: float) -> NDArray[np.float64]:
 
 
 def swarm(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64]:
-    """Move points that are near in value apart, the same way each time, shape (n,)."""
+    """Give offsets that keep points of similar value apart, always the same, shape (n,)."""
     moved = np.zeros(len(values))
     height = max(float(np.ptp(values)), 1e-9) / 25 if len(values) else 1.0
     bins = np.round(values / height)
@@ -123,7 +123,7 @@ def swarm(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64]
 
 
 def shade_every_other(axes: Axes, num_rows: int) -> None:
-    """Shade rows of height 1, so that the eye keeps to its row."""
+    """Shade every other row of height 1, so that the eye stays in its row."""
     for row in range(0, num_rows, 2):
         axes.axhspan(row - 0.5, row + 0.5, color=PALE, linewidth=0, zorder=0)
 
@@ -131,7 +131,7 @@ def shade_every_other(axes: Axes, num_rows: int) -> None:
 def size_axis(
     axes: Axes, which: str, sizes: NDArray[np.float64], *, from_zero: bool = False
 ) -> None:
-    """Logarithmic where sizes differ by more than five times; thousands as `10k`."""
+    """Make an axis logarithmic if sizes differ more than fivefold; write thousands as `10k`."""
     axis = getattr(axes, f"{which}axis")
     if sizes.min() > 0 and sizes.max() > 5 * sizes.min():
         getattr(axes, f"set_{which}scale")("log")
@@ -149,7 +149,7 @@ def _short(value: float) -> str:
 
 
 def legend(figure: Figure, axes: Axes, handles: Sequence[Line2D] | None = None) -> None:
-    """Put a legend above the figure; of what the axes show, if not of given handles."""
+    """Put a legend above the figure: of the given handles, or else of all that the axes show."""
     given = list(handles) if handles is not None else axes.get_legend_handles_labels()[0]
     figure.legend(
         handles=given,
@@ -174,9 +174,9 @@ def name_points(
     places
         Points in data coordinates, shape (n, 2).
     names
-        Of the points.
+        The names of the points.
     order
-        Points to name, those that come first first.
+        Indices of the points to name, the most important first.
     """
     figure.draw_without_rendering()  # the axes have their place and scale only then
     points, frame = axes.transData.transform(places), axes.get_window_extent()
@@ -213,4 +213,4 @@ ARM_STYLES: Final[dict[str, dict[str, Any]]] = {
 WIDTH_INCHES: Final = 7.2
 
 
-MCC_LABEL = "MCC on held-back regions"
+MCC_LABEL: Final = "MCC on held-out regions"

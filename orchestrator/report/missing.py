@@ -39,7 +39,7 @@ def missing_runs(missing: pd.DataFrame) -> list[str]:
     for error, rows in failed.groupby("error", sort=False):
         lines.append(f"{counted(len(rows), 'run')} failed ({error}): {_named(rows)}.")
     if len(waiting):
-        lines.append(f"{counted(len(waiting), 'run')} planned and not complete: {_named(waiting)}.")
+        lines.append(f"{counted(len(waiting), 'run')} planned but not complete: {_named(waiting)}.")
     return lines
 
 
@@ -49,7 +49,7 @@ def missing_pairs(pairs: Pairs) -> list[str]:
     if len(pairs.single):
         names = [f"{_cell(row)}: {row.arms}" for row in each_row(pairs.single)]
         lines.append(
-            f"Left out, no two arms on the same test regions for {counted(len(names), 'cell')} of "
+            f"Left out, no two arms share test regions: {counted(len(names), 'set')} of "
             f"TF, group and replicate ({listed(names, 10)})."
         )
     of_group = ["size", "group", "pretraining_set"]
@@ -64,7 +64,7 @@ def missing_pairs(pairs: Pairs) -> list[str]:
         lines.append(f"Fewer replicates than other TFs: {listed(fewer, 10)}.")
     if pairs.num_set_aside:
         lines.append(
-            f"{counted(pairs.num_set_aside, 'older run')} set aside: a later one has the same "
+            f"{counted(pairs.num_set_aside, 'older run')} not used: a later one has the same "
             "TF, group, pre-training set and replicate."
         )
     return lines
@@ -109,7 +109,7 @@ def other_networks(table: pd.DataFrame, of_last: pd.DataFrame) -> list[str]:
     """Say which runs are left out since another network was trained after theirs."""
     others = table[~table["key"].isin(of_last["key"])]
     return [
-        f"{counted(rows['key'].nunique(), 'run')} of network {name} set aside: the last ones are "
+        f"{counted(rows['key'].nunique(), 'run')} of network {name} not used: the last ones are "
         f"of {of_last['network'].iloc[0]}."
         for name, rows in others.groupby("network")
     ]
@@ -121,15 +121,15 @@ def single_replicates(table: pd.DataFrame) -> list[str]:
     if runs.empty or runs["replicate"].nunique() > 1:
         return []
     return [
-        "One replicate only: the intervals say how well these very models are known, and nothing "
-        "of how another pre-training or another draw of regions would have come out."
+        "There is one replicate only: the intervals say how precisely these models are measured, "
+        "but not how another pre-training or another draw of regions would have turned out."
     ]
 
 
 def undefined_scores(table: pd.DataFrame) -> list[str]:
     """Say how many runs have no MCC, as where all test regions are of one class."""
     count = int((table["mcc"].isna() & (table["tf"] != "")).sum())
-    return [f"Left out, MCC is not defined: {counted(count, 'run')}."] if count else []
+    return [f"Left out, since the MCC is not defined: {counted(count, 'run')}."] if count else []
 
 
 def seen_before(table: pd.DataFrame) -> list[str]:
@@ -140,7 +140,7 @@ def seen_before(table: pd.DataFrame) -> list[str]:
     return [
         f"Warning: {counted(len(rows), 'run')} tested on regions that the multi-model had seen in "
         f"training, up to {rows['num_seen'].max():,} of {rows['num_test_regions'].max():,}; such "
-        "scores are too good."
+        "scores are too optimistic."
     ]
 
 

@@ -35,7 +35,7 @@ def dataset_facts(path: Path, specs: Iterable[RunSpec]) -> Facts:
     ]
     if others:
         said = counted(others, "run")
-        facts.append(("warning", f"{said} made on another dataset than the one now here"))
+        facts.append(("warning", f"{said} made on another dataset than the one that is here now"))
     return facts
 
 

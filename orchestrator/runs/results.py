@@ -1,12 +1,11 @@
 """The tidy table of all finished runs, a row each, from which every figure is computed."""
 
 import math
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from data.atomic import whole_file
+from data.output import Format, Output, output_file, text_output
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore
@@ -99,24 +98,28 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
     }
 
 
-def write_results(table: pd.DataFrame, path: Path) -> None:
-    """Write the table as Parquet or CSV, by the file's ending, whole or not at all.
+FORMATS: Final = (Format.CSV, Format.TSV, Format.PARQUET)
+"""Formats of the table of all runs, the usual one first."""
+
+
+def write_results(table: pd.DataFrame, output: Output) -> None:
+    """Write the table in the format of the file's name; a regular file appears whole.
 
     Raises
     ------
     RunError
-        If it is neither, or cannot be written.
+        If it cannot be written.
     """
-    if path.suffix not in (".parquet", ".csv"):
-        raise RunError(f"{path}: results are written as .parquet or .csv; name one of these")
     try:
-        with whole_file(path) as partial:
-            if path.suffix == ".parquet":
-                table.to_parquet(partial, index=False)
-            else:
-                table.to_csv(partial, index=False)
+        if output.format is Format.PARQUET:
+            with output_file(output.path) as path:
+                table.to_parquet(path, index=False)
+            return
+        separator = "," if output.format is Format.CSV else "\t"
+        with text_output(output) as file:
+            file.write(table.to_csv(index=False, sep=separator, lineterminator="\n"))
     except OSError as error:
         raise RunError(
-            f"{path}: cannot be written ({error.strerror or error}); check the path, space and "
-            "rights"
+            f"{output.path}: cannot be written ({error.strerror or error}); check the path, space "
+            "and rights"
         ) from error

@@ -66,11 +66,11 @@ def score_cells(values: Mapping[str, Value]) -> list[str]:
 
 
 def facts(verdict: Verdict) -> list[tuple[str, str]]:
-    """What the verdict rests on, by name."""
+    """Give the data and training behind the verdict, as names and texts."""
     numbers = verdict.numbers
     sites = {
         "dataset": "those of the dataset",
-        "none": "none: bound by peaks alone, weaker evidence",
+        "none": "none: bound by peaks alone, which is weaker evidence",
     }.get(numbers.sites, numbers.sites)
     return [
         (
@@ -90,10 +90,10 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def sentences(verdict: Verdict) -> list[str]:
-    """What else there is to say: gains, outlook, calibration, filters."""
+    """Say what else was found: gains, outlook, calibration, filters."""
     numbers = verdict.numbers
     said = [
-        f"Transfer less {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
+        f"Transfer minus {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
         f"{number(values['average_precision'].value)} average precision "
         f"({span(values['average_precision'].ends)})."
         for arm, values in numbers.gains.items()
@@ -102,17 +102,17 @@ def sentences(verdict: Verdict) -> list[str]:
         said.append("There are too few regions for a learning curve.")
     else:
         said.append(
-            f"Twice the bound regions would likely bring {number(numbers.outlook.value)} MCC "
-            f"({span(numbers.outlook.ends)}), if the curve goes on as in its last steps."
+            f"Twice as many bound regions would likely add {number(numbers.outlook.value)} MCC "
+            f"({span(numbers.outlook.ends)}), if the curve continues as in its last steps."
         )
     check = numbers.calibration
     said.append(
-        f"Calibrated probabilities are off by {number(check.error)} in the mean over "
+        f"Calibrated probabilities are off by {number(check.error)} on average over "
         f"{counted(len(check.bins), 'bin')} of test regions; Brier score {number(check.brier)}."
     )
     filters = verdict.filters
     if filters is None:
-        said.append("No filters were read: too few regions are predicted right.")
+        said.append("No filters were read: too few regions are predicted correctly.")
     elif not filters.wanted:
         said.append("JASPAR 2020 has no motif of the TF to look for among the filters.")
     else:
@@ -120,7 +120,7 @@ def sentences(verdict: Verdict) -> list[str]:
         whom = f" ({listed(each, 5)})" if each else ""
         said.append(
             f"{len(filters.matching)} of {filters.num_filters} filters match the TF's motif{whom}, "
-            f"{filters.num_matched} match any."
+            f"and {filters.num_matched} match any motif."
         )
     return said
 
@@ -128,7 +128,7 @@ def sentences(verdict: Verdict) -> list[str]:
 def _page(verdict: Verdict, made: str) -> str:
     numbers = verdict.numbers
     figures = {
-        "arms": (arms_figure(numbers), "MCC of each arm on the same held-back regions."),
+        "arms": (arms_figure(numbers), "MCC of each arm on the same held-out regions."),
         "calibration": (
             calibration_figure(numbers),
             "Fraction bound against the calibrated probability, test regions of all replicates.",

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from orchestrator.report.figure_style import BLUE, GREY, ORANGE, styled
+from orchestrator.report.figure_style import BLUE, GREY, MCC_LABEL, ORANGE, styled
 from orchestrator.verdict.numbers import Numbers, Value
 
 _SIZE_INCHES = (3.4, 2.7)
@@ -28,13 +28,13 @@ def arms_figure(numbers: Numbers) -> Figure:
     axes.axvline(0.5, color=GREY, linewidth=0.6, linestyle=":")
     axes.set_yticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
-    axes.set_xlabel("MCC on held-back regions")
+    axes.set_xlabel(MCC_LABEL)
     return figure
 
 
 @styled
 def curve_figure(numbers: Numbers) -> Figure:
-    """Draw MCC and average precision against the bound regions learnt from."""
+    """Draw MCC and average precision against the number of bound training regions."""
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     axes = figure.subplots()
     sizes = [step.num_bound for step in numbers.steps]
@@ -55,7 +55,7 @@ def curve_figure(numbers: Numbers) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("bound regions learnt from")
+    axes.set_xlabel("bound regions trained on")
     figure.legend(loc="outside upper left", ncols=2)
     return figure
 
@@ -78,5 +78,5 @@ def calibration_figure(numbers: Numbers) -> Figure:
 
 
 def _reach(one: Value) -> tuple[float, float]:
-    """How far an interval reaches below and above its value."""
+    """Give how far an interval extends below and above its value."""
     return max(one.value - one.ends.low, 0.0), max(one.ends.high - one.value, 0.0)

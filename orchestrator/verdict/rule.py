@@ -11,13 +11,13 @@ from orchestrator.report.words import listed, number, span
 from orchestrator.verdict.numbers import Numbers
 
 GOOD_MCC: Final = 0.5
-"""What a model that is good enough reaches."""
+"""Lowest MCC of a model that is good enough."""
 GOOD_LOW: Final = 0.4
-"""What the lower end of its interval reaches."""
+"""Lowest lower end of its interval."""
 POOR_MCC: Final = 0.3
-"""What a model does not reach that should not be used."""
+"""MCC below which a model should not be used."""
 MIN_TEST_BOUND: Final = 30
-"""Bound test regions below which no number is sure enough."""
+"""Bound test regions below which no score is reliable."""
 
 
 class Level(StrEnum):
@@ -35,7 +35,7 @@ class Conclusion:
     level: Level
     sentence: str
     reasons: tuple[str, ...]
-    """What keeps it from being good enough; empty where nothing does."""
+    """Why it is not good enough; empty if it is."""
 
 
 def conclude(numbers: Numbers) -> Conclusion:
@@ -59,7 +59,7 @@ def _against_any_use(numbers: Numbers) -> list[str]:
     if not mcc.value >= POOR_MCC:
         found.append(f"its MCC is below {POOR_MCC}")
     elif not mcc.ends.low > 0:
-        found.append("its MCC cannot be told from 0")
+        found.append("its MCC may be 0")
     motif = numbers.over_motif
     if motif and motif["mcc"].ends.below_zero and not motif["average_precision"].ends.above_zero:
         ends = motif["mcc"].ends
@@ -78,7 +78,7 @@ def _doubts(numbers: Numbers) -> list[str]:
     elif mcc.value >= GOOD_MCC and mcc.ends.low < GOOD_LOW:
         found.append(f"its MCC may be below {GOOD_LOW}")
     if numbers.num_test_bound < MIN_TEST_BOUND:
-        found.append(f"it was tested on {numbers.num_test_bound} bound regions only")
+        found.append(f"it was tested on only {numbers.num_test_bound} bound regions")
     motif = numbers.over_motif
     if motif and not motif["mcc"].ends.above_zero:
         ranks_better = motif["average_precision"].ends.above_zero
@@ -87,7 +87,7 @@ def _doubts(numbers: Numbers) -> list[str]:
         elif not ranks_better and not motif["mcc"].ends.below_zero:
             found.append("the motif alone may be as good")
     if numbers.over_scratch.ends.below_zero:
-        found.append("training from scratch was better (predict by `--arm scratch`)")
+        found.append("training from scratch was better (predict with `--arm scratch`)")
     if numbers.sites == "none":
         found.append("its regions are bound by peaks alone, without sites")
     if numbers.num_seen:

@@ -1,4 +1,4 @@
-"""Cards that were written: where they lie, and their content as JSON."""
+"""The verdicts that were written: where they are, and what they say."""
 
 import json
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ class StoredCard:
     """A card that was written."""
 
     path: Path
-    """Of the JSON."""
+    """Path of the JSON file."""
     content: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """Of its files, without their endings."""
+        """Name of its files, without their endings."""
         return self.path.stem
 
     @property
@@ -31,12 +31,12 @@ class StoredCard:
 
     @property
     def page(self) -> Path:
-        """Its page."""
+        """Path of its page."""
         return self.path.with_suffix(".html")
 
     @property
     def made(self) -> str:
-        """When, ISO 8601."""
+        """When it was written, in ISO 8601."""
         return str(self.content["made"])
 
     @property
@@ -58,4 +58,6 @@ def stored_cards(workspace: Workspace) -> Iterator[StoredCard]:
             content = json.loads(path.read_text(encoding="utf-8"))
             yield StoredCard(path, dict(content))
         except (OSError, ValueError, TypeError) as error:
-            raise RunError(f"{path}: damaged ({error}); remove it and judge again") from None
+            raise RunError(
+                f"{path}: damaged ({error}); remove it and run `bindgrid tf train` again"
+            ) from None

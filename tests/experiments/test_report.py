@@ -173,7 +173,7 @@ def test_downsampling_in_words(place):
     first, second = finding.sentence.split("; ")
     assert first.startswith("SPI1: from 500 bound regions transfer reached 0.")
     assert second.startswith("from all regions transfer reached 0.")
-    assert re.search(r"^Transfer from the fewest regions \(500 bound\)", finding.details[0])
+    assert re.search(r"^With the fewest regions \(500 bound\) transfer", finding.details[0])
     assert list(finding.table["group"]) == ["500 bound", "all regions"]
     assert finding.numbers["SPI1/500 bound/gain"] > 0.4
     assert finding.numbers["SPI1/500 bound/gain_low"] > 0.3
@@ -184,7 +184,7 @@ def test_binding_modes_in_words_and_the_multi_models_own_tfs_beside_them(place):
     [finding] = sections(place)["binding-modes"].findings
     assert "gained 0." in finding.sentence
     assert "MCC more than the others" in finding.sentence
-    assert "of 3 TFs against" in finding.sentence
+    assert "for 3 TFs against" in finding.sentence
     assert "Welch's t = " in finding.sentence
     assert finding.numbers["welch_p"] < 0.05
     assert finding.numbers["shared_less_other_low"] > 0
@@ -211,12 +211,13 @@ def test_pretraining_sets_in_words(place):
     section = sections(place)["pretraining-sets"]
     [finding] = section.findings
     assert finding.sentence == (
-        "Sets that beat a random set, by targets: without the target in the set, same-mode for 1 "
-        "of 1 and string for 0 of 1; with it, same-mode for 1 of 1 and string for 0 of 1."
+        "Sets that beat a random set, by number of targets: without the target in the set, "
+        "same-mode for 1 of 1 and string for 0 of 1; with the target in the set, same-mode for 1 "
+        "of 1 and string for 0 of 1."
     )
     [_, words, smaller] = finding.details
     assert re.match(r"SPI1: without the target, same-mode \(\+0\.\d\d, .*\) beat random, ", words)
-    assert re.search(r"string \(.*\) cannot be told from random \(0\.\d\d MCC\); with", words)
+    assert re.search(r"string \(.*\) did not differ from random \(0\.\d\d MCC\); with", words)
     assert re.search(r"; from scratch 0\.\d\d MCC\.$", words)
     assert smaller.startswith("Sets of fewer than 3 TFs")
     assert "SPI1 random with the target (2)" in smaller
@@ -235,7 +236,7 @@ def test_sets_without_random_or_scratch_are_told_too(place):
     assert "No set can be compared with a random one yet; the best so far is string" in (
         finding.sentence
     )
-    assert "nothing to compare with random yet" in finding.details[1]
+    assert "no random set to compare with yet" in finding.details[1]
 
 
 def test_what_failed_and_what_is_still_to_come_is_told(place):
@@ -250,7 +251,7 @@ def test_what_failed_and_what_is_still_to_come_is_told(place):
     assert section.headline.startswith("Nothing to compare yet: 1 run complete")
     assert section.missing[:2] == (
         "1 run failed (B has 5 bound regions): B scratch 500 bound r1.",
-        "1 run planned and not complete: C scratch 500 bound r1.",
+        "1 run planned but not complete: C scratch 500 bound r1.",
     )
     assert "A 500 bound r1: scratch" in section.missing[2]
     assert list(report.missing["error"]) == ["B has 5 bound regions", ""]
@@ -289,7 +290,10 @@ def test_runs_of_another_dataset_and_of_an_unknown_experiment_are_told(workspace
     assert report.sections == ()
     assert report.notes == ("The report has no section for mine.",)
     assert ("regions", "400") in report.dataset
-    assert ("warning", "2 runs made on another dataset than the one now here") in report.dataset
+    assert (
+        "warning",
+        "2 runs made on another dataset than the one that is here now",
+    ) in report.dataset
 
 
 def test_a_report_is_the_same_each_time(place):

@@ -20,6 +20,7 @@ def runs(sets: list[str]) -> pd.DataFrame:
             "auroc": 0.5,
             "average_precision": 0.5,
             "seconds": 1.0,
+            "network": "paper",
         }
     )
 
@@ -49,3 +50,11 @@ def test_one_pretraining_set_has_no_column(capsys: pytest.CaptureFixture[str]) -
     print_comparison(runs(["p", "p"]))
     out = capsys.readouterr().out
     assert "0.150" in out and "pre-" not in out
+
+
+def test_several_networks_have_a_line_each_in_every_arm(capsys: pytest.CaptureFixture[str]) -> None:
+    table = runs(["", ""]).assign(arm="scratch", network=["paper", "danq"])
+    print_comparison(table)
+    out = capsys.readouterr().out
+    assert "0.100" in out and "0.200" in out and "0.150" not in out
+    assert "paper" in out and "danq" in out

@@ -194,15 +194,18 @@ def test_how_many_filters_match_beside_chance(tmp_path: Path) -> None:
     [finding] = found.findings
     assert finding.sentence == (
         "1 of 3 filters of the multi-model match a motif of three motifs at q < 0.05, no more than "
-        "half; with their positions shuffled 1 do."
+        "half; with the positions of each filter shuffled 1 do."
     )
     states, most, importance = finding.details
     assert states == (
         "Replicate 1: 1 match, 2 have a motif that can be compared, 1 never fires; read in 9 of "
         "1,000 regions, those predicted correctly for all TFs."
     )
-    assert most == "Best matches are with 1 motif; most often, by filters: SPI1 (1)."
-    assert importance.startswith("A filter that matches is 2.0 times as important as one")
+    assert most == "The best matches are to 1 motif; most often, with numbers of filters: SPI1 (1)."
+    assert importance == (
+        "Filters that match are more important than compared filters that do not, by a factor of "
+        "2.0 (medians)."
+    )
     assert [named.stem for named in finding.figures] == [
         "transfer-filters-logos",
         "transfer-filters-importance",
@@ -224,7 +227,9 @@ def test_multi_models_of_several_replicates_and_one_that_cannot_be_read(tmp_path
     assert finding.sentence.startswith("On average 1.5 of 3 filters of a multi-model match a motif")
     assert "(1 to 2 in 2 replicates), no more than half" in finding.sentence
     assert sorted(finding.table["replicate"].unique()) == [1, 3]
-    assert found.missing == ("Filters of the multi-model of 2 TFs r2 not read: run m2 is damaged.",)
+    assert found.missing == (
+        "Filters of the multi-model of 2 TFs r2 could not be read: run m2 is damaged.",
+    )
 
 
 def test_no_filter_that_matches_is_told_too(tmp_path: Path) -> None:
@@ -268,7 +273,7 @@ def pairs_of(num: int) -> Pairs:
 def test_filters_that_came_to_look_like_the_target(tmp_path: Path) -> None:
     made = {f"t{i}": followed(tmp_path / f"{i}", q) for i, q in enumerate((0.001, 0.06))}
     found = followed_findings(pairs_of(3), reader_of(made))
-    assert found.missing == ("Filters of HNF4A r3 not read: run t2 is damaged.",)
+    assert found.missing == ("Filters of HNF4A r3 could not be read: run t2 is damaged.",)
     [finding] = found.findings
     assert finding.sentence == (
         "Filters that look like HNF4A's motif in three motifs (q < 0.05), on average over 2 "
@@ -277,11 +282,11 @@ def test_filters_that_came_to_look_like_the_target(tmp_path: Path) -> None:
     )
     moved, matched, distances = finding.details
     assert moved == (
-        "In fine-tuning 1 filter came to look like HNF4A's motif, 2 went on to, 0 ceased to, "
-        "2 replicates together."
+        "In fine-tuning 1 filter came to look like HNF4A's motif, 2 still did and 0 no longer did "
+        "(over 2 replicates)."
     )
     assert "any motif: 1.0 (1 to 1) in the multi-model, 1.5 (1 to 2) after" in matched
-    assert distances.startswith("Half of the filters' motifs moved by less than ")
+    assert distances.startswith("Half of the filters' motifs changed by less than ")
     assert [named.stem for named in finding.figures] == [
         "interpretation-HNF4A",
         "interpretation-HNF4A-moved",
@@ -300,7 +305,7 @@ def test_where_none_came_the_nearest_are_shown(tmp_path: Path) -> None:
     found = followed_findings(pairs_of(1), reader_of({"t0": followed(tmp_path / "0", 0.06)}))
     [finding] = found.findings
     assert "(q < 0.05): 1 in the multi-model, 1 after fine-tuning, 0 in" in finding.sentence
-    assert "0 filters came to look like HNF4A's motif, 1 went on to" in finding.details[0]
+    assert "0 filters came to look like HNF4A's motif, 1 still did" in finding.details[0]
     assert finding.figures[2].caption.endswith("none came to look like it in fine-tuning.")
     assert finding.numbers["num_moved_to_target"] == 0
 
@@ -380,5 +385,5 @@ def test_filters_can_be_left_out_or_be_unreadable(tmp_path: Path) -> None:
     reader = MotifReader(workspace=place, database=jaspar_database())
     [section] = make_report(place, motifs=reader).sections
     assert section.findings == ()
-    assert "Filters of SPI1 r1 not read: " in section.missing[-2]
-    assert "Filters of the multi-model of 3 TFs r1 not read: " in section.missing[-1]
+    assert "Filters of SPI1 r1 could not be read: " in section.missing[-2]
+    assert "Filters of the multi-model of 3 TFs r1 could not be read: " in section.missing[-1]

@@ -1,5 +1,6 @@
 """Predictions of new sequences: by hand-made networks, and by finished runs through the CLI."""
 
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -298,6 +299,14 @@ def test_predict_every_way_and_share_the_model(bindgrid, new_sequences, tmp_path
         file = tmp_path / name
         code, _, err = bindgrid("predict", "SPI1", *regions, *tiles, "--out", file, *place)
         assert (code, file.is_file()) == (0, True), err
+    for name in ("p.csv.gz", "p.bedGraph"):
+        file = tmp_path / name
+        code, _, err = bindgrid("predict", "SPI1", *regions, "--stride", 50, "--out", file, *place)
+        assert code == 0, err
+    with gzip.open(tmp_path / "p.csv.gz", "rt") as text:
+        assert text.readline() == "chrom,start,end,name,probability,spread\n"
+    first = (tmp_path / "p.bedGraph").read_text().splitlines()[0].split("\t")
+    assert (first[0], len(first)) == ("chr1", 4)
     parquet = pd.read_parquet(tmp_path / "p.parquet")
     assert dict(zip(parquet["name"], parquet["probability"], strict=True)) == pytest.approx(
         told, abs=1e-4
@@ -350,7 +359,9 @@ def test_variants_through_the_command_line(bindgrid, new_sequences, tmp_path):
         (["--bed", "r.bed", "--genome", "g.fa", "--out", "x.bw"], "give --stride"),
         (["--bed", "r.bed", "--genome", "g.fa", "--stride", "0"], "--stride is 0"),
         (["--fasta", "none.fa"], "cannot be opened"),
-        (["--fasta", "s.fa", "--out", "x.bed"], "BED needs places"),
+        (["--fasta", "s.fa", "--out", "x.xlsx"], "no known format"),
+        (["--fasta", "s.fa", "--out", "nowhere/x.tsv"], "there is no folder"),
+        (["--fasta", "s.fa", "--out", "x.bed"], ".bed needs places on a genome"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(

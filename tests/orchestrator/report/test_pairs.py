@@ -99,7 +99,7 @@ def test_of_runs_that_stand_for_the_same_the_last_counts():
     )
     assert pairs.table[["key_scratch", "key_transfer"]].to_numpy().tolist() == [["s2", "t2"]]
     assert pairs.num_set_aside == 2
-    assert missing_pairs(pairs)[-1].startswith("2 older runs set aside")
+    assert missing_pairs(pairs)[-1].startswith("2 older runs not used")
 
 
 def test_gains_by_hand():
@@ -156,7 +156,7 @@ def test_missing_runs_are_named_with_their_reason():
     )
     assert missing_runs(missing) == [
         "1 run failed (A has 5 bound regions): A scratch r1.",
-        "2 runs planned and not complete: multi-model for A r1 and A transfer with the target r1.",
+        "2 runs planned but not complete: multi-model for A r1 and A transfer with the target r1.",
     ]
     assert missing_runs(missing_table([])) == []
 
@@ -192,7 +192,7 @@ def test_sets_that_were_not_run_are_told():
 
 def test_one_replicate_is_warned_of():
     one = table(("k1", "A", "transfer", 1, 0.1, "r"), ("k2", "A", "scratch", 2, 0.1, "r"))
-    assert "One replicate only" in single_replicates(one)[0]
+    assert "There is one replicate only" in single_replicates(one)[0]
     assert single_replicates(one.assign(arm="scratch")) == []
     two = table(("k1", "A", "transfer", 1, 0.1, "r"), ("k2", "B", "transfer", 2, 0.1, "r"))
     assert single_replicates(two) == []
@@ -200,7 +200,7 @@ def test_one_replicate_is_warned_of():
 
 def test_scores_that_mislead_are_told():
     runs = table(("k1", "A", "scratch", 1, np.nan, "r"), ("k2", "A", "transfer", 1, 0.9, "r"))
-    assert undefined_scores(runs) == ["Left out, MCC is not defined: 1 run."]
+    assert undefined_scores(runs) == ["Left out, since the MCC is not defined: 1 run."]
     assert seen_before(runs) == []
     [line] = seen_before(runs.assign(num_seen=[0, 30]))
     assert "1 run tested on regions that the multi-model had seen" in line
@@ -220,5 +220,5 @@ def test_sets_are_called_small_beside_larger_ones_only() -> None:
     means["pretraining_tfs"] = ["A", "C D"]
     [sentence] = _smaller_sets(means)
     assert sentence == (
-        "Sets of fewer than 2 TFs, for want of candidates: SPI1 string without the target (1)."
+        "Sets of fewer than 2 TFs, for too few candidates: SPI1 string without the target (1)."
     )

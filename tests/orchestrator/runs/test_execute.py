@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from safetensors.numpy import load_file
 
 from data.dataset.sampling import Part, Sampling
 from data.dataset.store import evidence_path, write_evidence
+from data.output import output_named
 from experiments.study.pretraining import Pretraining
 from experiments.study.scale import Scale
 from experiments.study.study import Study
@@ -30,7 +32,7 @@ from orchestrator.runs.execute import execute
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, read_filters
 from orchestrator.runs.loaded_dataset import load_dataset, tfs_of
 from orchestrator.runs.progress import EpochNotes
-from orchestrator.runs.results import COLUMNS, results_table, write_results
+from orchestrator.runs.results import COLUMNS, FORMATS, results_table, write_results
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
@@ -306,12 +308,13 @@ def test_results_have_a_row_per_run(workspace, tmp_path):
     assert tuple(table.columns) == COLUMNS
     assert set(table["key"]) == {r.key for r in plan}
     assert table["arm"].tolist() == ["multi", "scratch", "transfer"]
-    write_results(table, tmp_path / "t.parquet")
+    write_results(table, output_named(tmp_path / "t.parquet", FORMATS))
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 3
-    write_results(table, tmp_path / "t.csv")
+    write_results(table, output_named(tmp_path / "t.csv", FORMATS))
     assert (tmp_path / "t.csv").read_text().startswith("key,experiment,tf,target,arm")
-    with pytest.raises(RunError, match="name one of these"):
-        write_results(table, tmp_path / "t.xlsx")
+    write_results(table, output_named(tmp_path / "t.tsv.gz", FORMATS))
+    with gzip.open(tmp_path / "t.tsv.gz", "rt") as file:
+        assert file.read() == (tmp_path / "t.csv").read_text().replace(",", "\t")
 
 
 def test_a_trained_run_has_the_pwms_of_its_filters(workspace):

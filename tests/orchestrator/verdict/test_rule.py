@@ -61,7 +61,7 @@ def numbers(
         (numbers(motif=None), Level.GOOD, "good enough"),
         (numbers(value(0.4, 0.49, 0.6)), Level.CARE, "because its MCC is below 0.5."),
         (numbers(value(0.35, 0.52, 0.7)), Level.CARE, "its MCC may be below 0.4"),
-        (numbers(num_test_bound=29), Level.CARE, "tested on 29 bound regions only"),
+        (numbers(num_test_bound=29), Level.CARE, "tested on only 29 bound regions"),
         (numbers(motif=value(-0.1, 0.1, 0.3)), Level.CARE, "the motif alone may be as good"),
         (
             numbers(motif=value(-0.1, 0.0, 0.1), motif_precision=value(0.1, 0.2, 0.3)),
@@ -77,7 +77,7 @@ def numbers(
         (numbers(sites="none"), Level.CARE, "peaks alone"),
         (numbers(num_seen=1200), Level.CARE, "1,200 test regions were seen"),
         (numbers(value(0.1, 0.2, 0.3)), Level.DO_NOT, "its MCC is below 0.3"),
-        (numbers(value(-0.1, 0.4, 0.8)), Level.DO_NOT, "cannot be told from 0"),
+        (numbers(value(-0.1, 0.4, 0.8)), Level.DO_NOT, "its MCC may be 0"),
         (
             numbers(motif=value(-0.3, -0.2, -0.1)),
             Level.DO_NOT,

@@ -1,0 +1,88 @@
+"""A reader who types what the pages say gets what they promise: here at a tiny size."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.simulation.config import SimulationConfig
+from data.simulation.simulate import simulate
+from tests.helpers.pages import apply, hunks, shell_commands
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("data", "experiments", "model", "orchestrator")
+SMALL = {
+    "run": shlex.split("--sample 20 --pretrain-epochs 1 --epochs 1 --replicates 1 --backend local"),
+    "report": ["--no-filters"],
+}
+"""Options that make a command quick, by its name; of an option given twice the last one counts."""
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Path:
+    """A folder in which a reader begins, with few regions where `data simulate` puts many."""
+    simulate(tmp_path / "demo" / "sources", SimulationConfig(num_regions=1200))
+    return tmp_path
+
+
+def typed_in_demo() -> list[list[str]]:
+    """Words of the commands of `make demo`."""
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ").replace("$(DEMO)", "demo")
+    recipe = re.findall(r"^demo:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[0]
+    commands = [shlex.split(line) for line in recipe.splitlines()]
+    return [words[1:] for words in commands if words[0] == "$(BIN)/bindgrid"]
+
+
+def test_the_first_result_of_the_readme(bindgrid, reader, monkeypatch):
+    monkeypatch.chdir(reader)
+    commands = [*typed_in_demo(), *shell_commands((ROOT / "README.md").read_text())]
+    names = [words[0] if words[0] != "data" else words[1] for words in commands]
+    assert names == ["simulate", "build", "run", "report", "ui"]
+    for name, words in zip(names, commands, strict=True):
+        if name not in ("simulate", "ui"):  # the sources are there; the UI serves until Ctrl-C
+            only_one = ["--tfs", "ELF1"] if name == "run" else []
+            code, _, err = bindgrid(*words, *SMALL.get(name, []), *only_one)
+            assert code == 0, err
+    assert "Transfer beat scratch for" in (reader / "demo/report/index.html").read_text()
+
+
+def test_the_tutorial(reader):
+    page = (ROOT / "docs" / "tutorial.md").read_text()
+    for part in PARTS:
+        shutil.copytree(ROOT / part, reader / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", reader)
+    for hunk in hunks(page):
+        apply(hunk, reader)
+    commands = [words for words in shell_commands(page) if words[1] != "simulate"]
+    names = [words[0] for words in commands]
+    assert names == ["data", "run", "run", "results", "report", "results", "ui"]
+    for name, words in zip(names, commands, strict=True):
+        if name != "ui":
+            in_folder(reader, [*words, *SMALL.get(name, [])])
+    runs = pd.read_csv(reader / "runs.csv")
+    of_tfs = runs[runs.tf.isin(["ELF1", "MNT"])]
+    table = of_tfs.pivot_table(index=["tf", "replicate"], columns=["arm", "network"], values="mcc")
+    assert list(table.columns) == [
+        (arm, network) for arm in ("scratch", "transfer") for network in ("compact", "paper")
+    ]
+    # both networks on the same regions
+    assert (of_tfs.groupby(["tf", "replicate"])["num_test_regions"].nunique() == 1).all()
+
+
+def in_folder(folder: Path, words: list[str]) -> None:
+    """Run `bindgrid` by the code in a folder."""
+    code = "from experiments.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
