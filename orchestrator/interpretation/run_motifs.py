@@ -23,7 +23,7 @@ correctly are read. Importance is the mean over a sample of these.
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -162,7 +162,10 @@ def run_motifs(
         "name": run.planned.name,
         "tfs": list(run.planned.spec.regions.tfs),
         "database": database.name,
-        "rule": asdict(RULE),
+        "rule": {  # as they are spelled in folders that were written before
+            "min_sites": RULE.min_subsequences,
+            "min_information_bits": RULE.min_information_bits,
+        },
         "num_regions": len(sequences),
         "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
         "num_importance_regions": importance.num_regions,
