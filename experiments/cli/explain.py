@@ -61,7 +61,7 @@ def explain(
     place = Workspace(workspace)
     num = _num_top(regions)
     found = find_run(RunStore(place), run or tf, arm.value)
-    err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
+    err.print(f"{found.planned.name}, run {found.key}")
     with steps("Explaining") as on_step:
         ids = _ids(found, place, tf, bed, num)
         stored = explaining.explain(
@@ -89,8 +89,6 @@ def _ids(
     if num_missed:
         err.print(
             f"{bed}: {num_missed} rows overlap no region of the dataset",
-            markup=False,
-            highlight=False,
         )
     return ids
 
@@ -114,7 +112,5 @@ def _print(stored: "StoredExplanation") -> None:
     out.print(table)
     out.print(
         f"{len(regions)} regions; contributions are in logits; files: {stored.path}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )

@@ -255,7 +255,7 @@ class Trainings:
         )
 
     def _each(self, names: tuple[str, ...], changes: Changes) -> "Trainings":
-        changed = {name: changes.of(getattr(self, name)) for name in names}
+        changed: dict[str, Any] = {name: changes.of(getattr(self, name)) for name in names}
         return replace(self, **changed)
 
     def _replaced(self, names: tuple[str, ...], **settings: Any) -> "Trainings":
