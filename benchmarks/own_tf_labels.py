@@ -17,7 +17,8 @@ import numpy as np
 from benchmarks.machine import Row, describe, table
 from data.dataset.store import Dataset
 from data.own_tf.edit import source_genome
-from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
+from data.own_tf.files import PeakFile
+from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.schema import Evidence, view_labels
 from data.sources.bed import data_lines
