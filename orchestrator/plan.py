@@ -7,7 +7,7 @@ from typing import Any, Literal
 from orchestrator.errors import RunError
 from orchestrator.role import Arm, RunRole
 from orchestrator.role_names import run_name
-from orchestrator.role_records import read_role, role_tags, role_record
+from orchestrator.role_records import read_role, role_record, role_tags
 from orchestrator.spec import RunSpec
 
 Status = Literal["completed", "failed", "blocked"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from orchestrator.interpretation.motif_reader import MotifReader
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding
 from orchestrator.report.finished import FinishedRuns
 from orchestrator.report.run_settings import Facts
-from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.words import counted
 
 

@@ -28,7 +28,7 @@ from typing import Any, Final
 from data.atomic import whole_file
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role_records import names_in, read_role, role_tags, role_record
+from orchestrator.role_records import names_in, read_role, role_record, role_tags
 from orchestrator.workspace import Workspace
 
 STORE_VERSION: Final = 2

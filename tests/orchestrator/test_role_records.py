@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.plan import Plan
 from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
-from orchestrator.role_records import names_in, read_role, role_tags, role_record
+from orchestrator.role_records import names_in, read_role, role_record, role_tags
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace

@@ -8,7 +8,7 @@ from tests.helpers.toy.plan import NAME
 
 def findings(given: SectionInput) -> SectionFindings:
     """Give the MCC of each label."""
-    table = given.rows.groupby("group", as_index=False)["mcc"].mean()
+    table = given.rows.groupby("group")[["mcc"]].mean().reset_index()
     finding = Finding(
         stem=NAME,
         heading="",
