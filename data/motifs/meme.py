@@ -17,6 +17,7 @@ from data.atomic import whole_file
 from data.errors import DataError
 from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import BASES
+from data.text import all_lines
 
 _DECIMALS: Final = 8
 """Of a probability: a column sums to one within MEME's tolerance, counts can be told from it."""
@@ -62,11 +63,7 @@ def read_meme(path: Path) -> tuple[Motif, ...]:
     DataError
         If it cannot be read, holds no DNA motif, or a matrix is damaged.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise DataError(f"{path}: cannot be read ({reason}); check the path") from None
+    lines = [line for _, line in all_lines(path)]
     for number, line in enumerate(lines, start=1):
         if line.startswith("ALPHABET") and "".join(line.partition("=")[2].split()) != BASES:
             raise DataError(f"{path}, line {number}: alphabet is not {BASES}; give motifs of DNA")

@@ -20,11 +20,10 @@ from data.dataset.store import Dataset, source_record
 from data.errors import DataError
 from data.motifs.motif import Motif
 from data.near_names import near_names
-from data.own_tf.peaks import Peaks, codes_on, read_own_peaks
+from data.own_tf.files import PeakFile, ReadFiles, ReadPeaks, read_files
 from data.own_tf.predicted_sites import SiteRule, predict_sites
 from data.own_tf.record import motif_record
-from data.schema import END, START, Evidence
-from data.sources.bed import BED3, read_bed
+from data.schema import Evidence
 from data.sources.evidence import evidence_codes, matched_hits, overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -33,18 +32,6 @@ from data.sources.tables import Profiled
 MIN_BOUND: Final = 20
 """Fewest bound regions of a TF that is added, unless its owner insists."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PeakFile:
-    """Peaks of the TF in one biosample."""
-
-    peaks: Path
-    biosample: str
-    sites: Path | None = None
-    """Sites of the TF, BED; None where they are predicted or done without."""
-    accessible: Path | None = None
-    """DNase or ATAC peaks of the biosample, BED; None takes the dataset's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +69,8 @@ class PeakCounts:
     num_peaks: int
     num_elsewhere: int
     """On chromosomes without regions."""
+    num_without_summit: int
+    """Peaks that count by their middle, since their summit is missing."""
     num_in_regions: int
     """Peaks whose summit lies in a region."""
     num_in_accessible: int
@@ -108,7 +97,11 @@ class Labels:
 
 
 def label_own_tf(
-    dataset: Dataset, tf: OwnTF, genome: Genome | None, regions: RegionTable | None = None
+    dataset: Dataset,
+    tf: OwnTF,
+    genome: Genome | None,
+    regions: RegionTable | None = None,
+    read: ReadFiles | None = None,
 ) -> Labels:
     """Work out the evidence of a TF by the rules of the build.
 
@@ -118,6 +111,8 @@ def label_own_tf(
         Checks that peaks lie on it, and is scanned for sites; None if neither is possible.
     regions
         The dataset's, with others after them that are to be added; None takes the dataset's.
+    read
+        The TF's files; None reads them.
 
     Raises
     ------
@@ -131,36 +126,29 @@ def label_own_tf(
             f"{dataset.path}: the genome that it was built from is gone; give it by --genome"
         )
     regions = dataset.regions() if regions is None else regions
-    biosamples = tuple(dict.fromkeys(file.biosample for file in tf.files))
+    read = read_files(tf.files, regions.chroms, genome) if read is None else read
     accessible = np.stack(
-        [_accessible(dataset, regions, tf.files, biosample, genome) for biosample in biosamples],
-        axis=1,
+        [_accessible(dataset, regions, read, biosample) for biosample in read.biosamples], axis=1
     )
+    num = len(read.biosamples)
     profiled = Profiled(
         tfs=(tf.name,),
-        biosamples=biosamples,
-        pair_tf=np.zeros(len(biosamples), dtype=np.int32),
-        pair_biosample=np.arange(len(biosamples), dtype=np.int32),
+        biosamples=read.biosamples,
+        pair_tf=np.zeros(num, dtype=np.int32),
+        pair_biosample=np.arange(num, dtype=np.int32),
         biosample_of_source={},
     )
     peak_hits, site_hits = [], []
     counts = []
-    for file in tf.files:
-        pair = biosamples.index(file.biosample)
-        peaks = read_own_peaks(file.peaks)
-        chrom = codes_on(peaks.rows, regions.chroms, genome)
-        summits = Intervals.of_one_pair(
-            regions.chroms, chrom, peaks.summit, peaks.summit + np.int32(1), pair
-        )
-        sites = _sites_of(file, tf, regions, peaks, chrom, genome, pair)
-        hits = matched_hits(regions, summits, profiled, accessible)
+    for one in read.peaks:
+        pair = read.biosamples.index(one.file.biosample)
+        sites = _sites_of(one, tf, read, genome)
+        hits = matched_hits(regions, one.summits, profiled, accessible)
         peak_hits.append(hits)
         site_hits.append(
             hits if sites is None else matched_hits(regions, sites, profiled, accessible)
         )
-        counts.append(
-            _counts(file, peaks, summits, sites, regions=regions, accessible=accessible[:, pair])
-        )
+        counts.append(_counts(one, sites, regions=regions, accessible=accessible[:, pair]))
     if not sum(len(hits) for hits in peak_hits):
         raise DataError(_nowhere(tf, counts))
     codes = evidence_codes(_united(peak_hits), _united(site_hits), profiled, accessible)[0]
@@ -168,14 +156,10 @@ def label_own_tf(
 
 
 def _accessible(
-    dataset: Dataset,
-    regions: RegionTable,
-    files: Sequence[PeakFile],
-    biosample: str,
-    genome: Genome | None,
+    dataset: Dataset, regions: RegionTable, read: ReadFiles, biosample: str
 ) -> NDArray[np.bool_]:
     """Whether each region is accessible in a biosample, shape (N,)."""
-    given = [file.accessible for file in files if file.biosample == biosample]
+    given = [one.file.accessible for one in read.peaks if one.file.biosample == biosample]
     paths = dict.fromkeys(path for path in given if path is not None)
     if not paths:
         if biosample not in dataset.biosamples:
@@ -184,12 +168,7 @@ def _accessible(
         return np.concatenate([known, np.zeros(len(regions) - len(known), dtype=bool)])
     open_regions = np.zeros(len(regions), dtype=bool)
     for path in paths:
-        rows = read_bed(path, BED3)
-        codes = codes_on(rows, regions.chroms, genome)
-        places = Intervals.of_one_pair(
-            regions.chroms, codes, rows.integers(START), rows.integers(END)
-        )
-        for _, region in overlaps(regions, places):
+        for _, region in overlaps(regions, read.accessible[path]):
             open_regions[region] = True
     if not open_regions.any():
         raise DataError(
@@ -210,47 +189,38 @@ def _unknown_biosample(dataset: Dataset, biosample: str) -> str:
 
 
 def _sites_of(
-    file: PeakFile,
-    tf: OwnTF,
-    regions: RegionTable,
-    peaks: Peaks,
-    chrom: NDArray[np.int16],
-    genome: Genome | None,
-    pair: int,
+    one: ReadPeaks, tf: OwnTF, read: ReadFiles, genome: Genome | None
 ) -> Intervals | None:
     """Sites of a file's biosample, given or predicted; None if regions are bound by peaks alone."""
-    if file.sites is not None:
-        rows = read_bed(file.sites, BED3)
-        codes = codes_on(rows, regions.chroms, genome)
-        return Intervals.of_one_pair(
-            regions.chroms, codes, rows.integers(START), rows.integers(END), pair
-        )
+    summits = one.summits
+    pair = read.biosamples.index(one.file.biosample)
+    if one.file.sites is not None:
+        return read.sites[one.file.sites].of_pair(pair)
     if tf.motif is None or genome is None:
         return None
-    found = predict_sites(peaks, np.flatnonzero(chrom >= 0), genome, tf.motif, tf.rule)
+    found = predict_sites(one.peaks, np.flatnonzero(summits.chrom >= 0), genome, tf.motif, tf.rule)
     end = found.start + np.int32(found.length_bp)
-    return Intervals.of_one_pair(regions.chroms, chrom[found.peak], found.start, end, pair)
+    return Intervals.of_one_pair(summits.chroms, summits.chrom[found.peak], found.start, end, pair)
 
 
 def _counts(
-    file: PeakFile,
-    peaks: Peaks,
-    summits: Intervals,
+    one: ReadPeaks,
     sites: Intervals | None,
     *,
     regions: RegionTable,
     accessible: NDArray[np.bool_],
 ) -> PeakCounts:
-    inside = np.zeros(len(peaks), dtype=bool)
-    matched = np.zeros(len(peaks), dtype=bool)
-    for peak, region in overlaps(regions, summits):
+    inside = np.zeros(len(one.peaks), dtype=bool)
+    matched = np.zeros(len(one.peaks), dtype=bool)
+    for peak, region in overlaps(regions, one.summits):
         inside[peak] = True
         matched[peak[accessible[region]]] = True
     return PeakCounts(
-        file=file.peaks,
-        format=peaks.format,
-        num_peaks=len(peaks),
-        num_elsewhere=int((summits.chrom < 0).sum()),
+        file=one.file.peaks,
+        format=one.peaks.format,
+        num_peaks=len(one.peaks),
+        num_elsewhere=int((one.summits.chrom < 0).sum()),
+        num_without_summit=one.peaks.num_without_summit,
         num_in_regions=int(inside.sum()),
         num_in_accessible=int(matched.sum()),
         num_sites=0 if sites is None else len(sites.start),

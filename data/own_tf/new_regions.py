@@ -11,33 +11,28 @@ fingerprints stay: finished runs stay valid, and so do the keys of planned ones.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset.region_table import RegionTable
 from data.errors import DataError
-from data.own_tf.labels import PeakFile
-from data.own_tf.peaks import codes_on, read_own_peaks
-from data.schema import END, REGION_WIDTH_BP, START
-from data.sources.bed import BED3, read_bed
+from data.own_tf.files import ReadFiles
+from data.schema import REGION_WIDTH_BP
 from data.sources.evidence import overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 
 
-def new_regions(
-    regions: RegionTable, files: Sequence[PeakFile], genome: Genome
-) -> RegionTable | None:
+def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> RegionTable | None:
     """Find what a lab's accessible peaks add to a region table.
 
     Parameters
     ----------
     regions
         Of the dataset.
-    files
-        Peaks of the TF, each with the accessible peaks of its biosample, if there are any.
+    read
+        The files of the TF, read for the chromosomes of `regions`.
     genome
         Of the dataset's assembly.
 
@@ -50,20 +45,18 @@ def new_regions(
     Raises
     ------
     DataError
-        If no file comes with accessible peaks, or one cannot be used.
+        If no file comes with accessible peaks.
     """
-    paths = dict.fromkeys(file.accessible for file in files if file.accessible is not None)
-    if not paths:
+    if not read.accessible:
         raise DataError(
             "new regions are those of your own DNase or ATAC peaks; give them by --accessible, for "
             "a biosample that the dataset lacks"
         )
     summits, middles = [], []
-    for path in paths:
-        opened = _intervals(path, regions, genome)
-        for file in files:
-            if file.accessible == path:
-                summits.append(_summits_in(opened, file, regions, genome))
+    for path, opened in read.accessible.items():
+        for one in read.peaks:
+            if one.file.accessible == path:
+                summits.append(_summits_in(opened, one.summits, regions))
         middles.append(_outside(opened, regions))
     # summits first: a peak's middle gives way to a summit near it
     chrom, start = _kept(
@@ -78,28 +71,19 @@ def new_regions(
     return RegionTable.from_bases(names, start, genome.sequences(names, start, REGION_WIDTH_BP))
 
 
-def _intervals(path: Path, regions: RegionTable, genome: Genome) -> Intervals:
-    rows = read_bed(path, BED3)
-    codes = codes_on(rows, regions.chroms, genome)
-    return Intervals.of_one_pair(regions.chroms, codes, rows.integers(START), rows.integers(END))
-
-
 def _summits_in(
-    opened: Intervals, file: PeakFile, regions: RegionTable, genome: Genome
+    opened: Intervals, summits: Intervals, regions: RegionTable
 ) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     """Summits in accessible peaks and in no region: chromosome codes and positions."""
-    peaks = read_own_peaks(file.peaks)
-    codes = codes_on(peaks.rows, regions.chroms, genome)
-    summits = Intervals.of_one_pair(regions.chroms, codes, peaks.summit, peaks.summit + np.int32(1))
-    is_open = np.zeros(len(codes), dtype=bool)
-    for code in np.unique(codes[codes >= 0]):
+    is_open = np.zeros(len(summits.chrom), dtype=bool)
+    for code in np.unique(summits.chrom[summits.chrom >= 0]):
         own = opened.chrom == code
-        here = np.flatnonzero(codes == code)
+        here = np.flatnonzero(summits.chrom == code)
         is_open[here] = _overlapping(
-            peaks.summit[here], opened.start[own], opened.end[own], width_bp=1
+            summits.start[here], opened.start[own], opened.end[own], width_bp=1
         )
     is_open[_in_regions(summits, regions)] = False
-    return codes[is_open], peaks.summit[is_open]
+    return summits.chrom[is_open], summits.start[is_open]
 
 
 def _outside(
@@ -157,7 +141,7 @@ def _overlapping(
     return furthest[before] > start
 
 
-def _in_regions(sites: Intervals, regions: RegionTable) -> NDArray[np.int64]:
+def _in_regions(intervals: Intervals, regions: RegionTable) -> NDArray[np.int64]:
     """Indices of the intervals that overlap a region."""
-    found = [site for site, _ in overlaps(regions, sites)]
+    found = [row for row, _ in overlaps(regions, intervals)]
     return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)

@@ -3,11 +3,10 @@
 SNVs and insertions, deletions and replacements of at most `MAX_LENGTH_BP` bases; an alternative
 allele is a row of its own. Both sequences begin at the same base, with the variant in the middle;
 after an insertion or deletion the alternative one ends at another base of the genome. Left out, and
-counted: symbolic alleles (`<DEL>`, `*`, breakends), longer ones, and variants nearer to a
-chromosome's end than half of the network's input. VCF counts from 1.
+counted: symbolic alleles (`<DEL>`, `*`, breakends), longer ones, and variants that lie on a
+chromosome that the genome lacks, or beyond or too near to the end of one. VCF counts from 1.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.left_out import LeftOut, is_other_assembly
 from data.motifs.motif import Motif
 from data.motifs.scan import best_hits, score_tail
 from data.packing import UNKNOWN, encode
-from data.sources.bed import all_lines
+from data.sources.fitting import BEYOND, LACKING, NEAR_END, other_spelling
 from data.sources.genome import Genome
+from data.text import all_lines
 
 MAX_LENGTH_BP: Final = 50
 """Longest allele."""
-MAX_MISMATCHES: Final = 0.01
-"""Share of variants whose reference allele may differ from the genome."""
 HIT_P_VALUE: Final = 1e-3
 """A hit of the motif at which a variant counts as touching it."""
 _BATCH: Final = 100_000
@@ -90,15 +89,17 @@ class VcfReader:
     Raises
     ------
     DataError
-        While reading: if a row is no VCF row, or its chromosome is not the genome's.
+        While reading: if a row is no VCF row, or the two files name chromosomes differently.
     """
 
-    def __init__(self, path: Path, genome: Genome, length_bp: int) -> None:
+    def __init__(
+        self, path: Path, genome: Genome, length_bp: int, left_out: LeftOut | None = None
+    ) -> None:
         self._path = path
         self._genome = genome
         self._length_bp = length_bp
-        self.left_out: Counter[str] = Counter()
-        """Numbers of alleles left out, by reason; complete when all batches are read."""
+        self.left_out = LeftOut() if left_out is None else left_out
+        """Alleles that were left out, by row and reason; complete when all batches are read."""
 
     def check_references(self) -> int:
         """Compare every reference allele with the genome; gives how many differ.
@@ -106,7 +107,8 @@ class VcfReader:
         Raises
         ------
         DataError
-            If more than one in a hundred differ: the file is of another assembly.
+            If so many differ, or lie beyond the ends of chromosomes, that the file is of another
+            assembly, or if no variant is left.
         """
         num, num_differ, first = 0, 0, None
         for batch in self.batches():
@@ -115,9 +117,15 @@ class VcfReader:
             if first is None and batch.mismatch.any():
                 first = batch.variants[int(batch.mismatch.argmax())]
         if not num:
-            left = ", ".join(f"{reason}: {count}" for reason, count in self.left_out.items())
-            raise DataError(f"{self._path}: no variant that can be predicted ({left or 'no rows'})")
-        if first is not None and num_differ > MAX_MISMATCHES * num:
+            why = self.left_out.why(self._path)
+            raise DataError(f"{self._path}: no variant that can be predicted ({why})")
+        num_beyond = self.left_out.of(self._path).get(BEYOND, 0)
+        if is_other_assembly(num_beyond, num + num_beyond):
+            raise DataError(
+                f"{self._path}: {num_beyond:,} variants lie beyond the ends of chromosomes in "
+                f"{self._genome.path}; give files of the same assembly"
+            )
+        if first is not None and (2 * num_differ > num or is_other_assembly(num_differ, num)):
             raise DataError(
                 f"{self._path}: row {first.row}: {num_differ:,} of {num:,} reference alleles are "
                 f"not what {self._genome.path} has, this one first ({first.reference} at "
@@ -127,11 +135,11 @@ class VcfReader:
 
     def batches(self) -> Iterator[VariantBatch]:
         """Yield the variants with their sequences, in the file's order."""
-        self.left_out.clear()
+        self.left_out.forget(self._path)
         kept: list[Variant] = []
         for variant in self._variants():
             if reason := self._why_not(variant):
-                self.left_out[reason] += 1
+                self.left_out.add(self._path, variant.row, reason)
                 continue
             kept.append(variant)
             if len(kept) == _BATCH:
@@ -150,7 +158,7 @@ class VcfReader:
                     f"{self._path}: row {row}: no VCF row; give CHROM POS ID REF ALT, by tabs"
                 )
             chrom, position, name, reference, alternatives = fields[:5]
-            self._check_chrom(chrom, row)
+            self._check_spelling(chrom, row)
             for alternative in alternatives.upper().split(","):
                 yield Variant(
                     chrom=chrom,
@@ -161,17 +169,13 @@ class VcfReader:
                     row=row,
                 )
 
-    def _check_chrom(self, chrom: str, row: int) -> None:
-        lengths = self._genome.lengths_bp
-        if chrom in lengths:
-            return
-        other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-        hint = (
-            f"it names them like {other!r}: rename them in one of the two"
-            if other in lengths
-            else "give files of the same assembly"
-        )
-        raise DataError(f"{self._path}: row {row}: {self._genome.path} has no {chrom!r}; {hint}")
+    def _check_spelling(self, chrom: str, row: int) -> None:
+        other = other_spelling(chrom)
+        if chrom not in self._genome.lengths_bp and other in self._genome.lengths_bp:
+            raise DataError(
+                f"{self._path}: row {row}: {self._genome.path} has no {chrom!r}; it names them "
+                f"like {other!r}: rename them in one of the two"
+            )
 
     def _why_not(self, variant: Variant) -> str | None:
         """Why an allele is left out; None if it is not."""
@@ -180,15 +184,14 @@ class VcfReader:
             return "alleles that are no sequence of A, C, G and T"
         if max(len(variant.reference), len(variant.alternative)) > MAX_LENGTH_BP:
             return f"alleles of more than {MAX_LENGTH_BP} bp"
-        limit = self._genome.lengths_bp[variant.chrom]
+        limit = self._genome.lengths_bp.get(variant.chrom)
+        if limit is None:
+            return LACKING
         if variant.position + len(variant.reference) > limit:
-            raise DataError(
-                f"{self._path}: row {variant.row}: {variant.chrom} ends at {limit} in "
-                f"{self._genome.path}; give files of the same assembly"
-            )
+            return BEYOND
         start = self._start(variant)
         if start < 0 or start + self._length_bp + MAX_LENGTH_BP > limit:
-            return "near an end of a chromosome"
+            return NEAR_END
         return None
 
     def _start(self, variant: Variant) -> int:

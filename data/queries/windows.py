@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.packing import UNKNOWN, encode
 from data.schema import CHROM, END, START
-from data.sources.bed import BED3, BedBatch, BedFormat, all_lines, first_true, iterate_bed, read_bed
+from data.sources.bed import BED3, BedBatch, BedFormat, iterate_bed, read_bed, read_head
+from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
+from data.text import filled_lines
 
 _NAME: Final = "name"
 _BED4: Final = BedFormat(
@@ -53,77 +56,99 @@ class Windows:
         return (self.codes != UNKNOWN).all(axis=1)
 
 
-def bed_windows(path: Path, genome: Genome, length_bp: int) -> Iterator[Windows]:
+def bed_windows(
+    path: Path, genome: Genome, length_bp: int, left_out: LeftOut | None = None
+) -> Iterator[Windows]:
     """Yield windows on the middles of a BED file's rows, in its order.
 
+    Parameters
+    ----------
+    left_out
+        Where rows are noted that do not fit the genome, or lie so near to a chromosome's end that
+        the sequence would be shorter than the network's input.
+
     Raises
     ------
     DataError
-        If a row cannot be read, lies on a chromosome that the genome lacks, or past its end, or so
-        near to it that the sequence would be shorter than the network's input.
+        If a row cannot be read, no row is left, or the file is of another assembly.
     """
-    first = next((line for _, line in all_lines(path) if line[:1].isalnum()), "")
-    has_name = first.count("\t") >= 3
+    left_out = LeftOut() if left_out is None else left_out
+    has_name = len(read_head(path).rows[0]) > 3
+    fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
+    num = 0
     for batch in iterate_bed(path, _BED4 if has_name else BED3):
-        if (index := first_true(genome.lacks(batch))) is not None:
-            codes, chroms = batch.text(CHROM)
-            raise batch.error(
-                index, f"{genome.path} has no {chroms[codes[index]]!r}", "drop the row"
-            )
         start, end = batch.integers(START), batch.integers(END)
-        chrom = _chroms(batch)
-        first_base = start + (end - start) // 2 - np.int32(length_bp // 2)
-        limit = np.array([genome.lengths_bp[name] for name in chrom])
-        outside = (first_base < 0) | (first_base + length_bp > limit)
-        if (index := first_true(outside)) is not None:
-            raise batch.error(
-                index,
-                f"its middle lies less than {length_bp // 2} bp from an end of {chrom[index]}, so "
-                f"there are not the {length_bp} bp that the network reads",
-                "drop the row; a sequence filled up would be unlike any trained on",
+        fitted = fitting.fit(batch, start, end)
+        chrom = batch.names(CHROM)[fitted.rows]
+        first_base = (start + (end - start) // 2 - np.int32(length_bp // 2))[fitted.rows]
+        limit = np.array([genome.lengths_bp[name] for name in chrom], dtype=np.int64)
+        whole = (first_base >= 0) & (first_base + length_bp <= limit)
+        left_out.add(path, batch.line[fitted.rows[~whole]], NEAR_END)
+        if whole.any():
+            num += int(whole.sum())
+            yield Windows(
+                name=_names(batch, has_name)[fitted.rows[whole]],
+                codes=genome.sequences(chrom[whole], first_base[whole], length_bp),
+                chrom=chrom[whole],
+                start=fitted.start[whole],
+                end=fitted.end[whole],
             )
-        yield Windows(
-            name=_names(batch, has_name),
-            codes=genome.sequences(chrom, first_base, length_bp),
-            chrom=chrom,
-            start=start,
-            end=end,
-        )
+    fitting.check()
+    if not num:
+        raise DataError(f"{path}: no region that can be predicted ({left_out.why(path)})")
 
 
-def fasta_windows(path: Path, length_bp: int) -> Iterator[Windows]:
+def fasta_windows(path: Path, length_bp: int, left_out: LeftOut | None = None) -> Iterator[Windows]:
     """Yield the sequences of a FASTA file, of longer ones the middle.
 
+    Parameters
+    ----------
+    left_out
+        Where sequences are noted that are shorter than the network's input: one filled up would be
+        unlike any that it was trained on.
+
     Raises
     ------
     DataError
-        If the file cannot be read, or a sequence is shorter than the network's input.
+        If the file cannot be read, or no sequence is left.
     """
+    left_out = LeftOut() if left_out is None else left_out
     names: list[str] = []
     rows: list[NDArray[np.uint8]] = []
+    num = 0
     for name, row, text in _records(path):
         codes = encode(np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8))
         if len(codes) < length_bp:
-            raise DataError(
-                f"{path}: row {row}: {name} has {len(codes)} bp, the network reads {length_bp}; "
-                "give longer ones: a sequence filled up would be unlike any trained on"
-            )
+            left_out.add(path, row, f"shorter than the {length_bp} bp that the network reads")
+            continue
         skipped = (len(codes) - length_bp) // 2
         names.append(name)
         rows.append(codes[skipped : skipped + length_bp])
+        num += 1
         if len(rows) == _BATCH:
             yield Windows(name=np.array(names, dtype=object), codes=np.stack(rows))
             names, rows = [], []
     if rows:
         yield Windows(name=np.array(names, dtype=object), codes=np.stack(rows))
+    if not num:
+        raise DataError(f"{path}: no sequence that can be predicted ({left_out.why(path)})")
 
 
 def tiled_windows(
-    genome: Genome, length_bp: int, stride_bp: int, within: Path | None = None
+    genome: Genome,
+    length_bp: int,
+    stride_bp: int,
+    within: Path | None = None,
+    left_out: LeftOut | None = None,
 ) -> Iterator[Windows]:
     """Yield windows every `stride_bp` bases of the genome, or of a BED file's rows, in order.
 
     Each stands for the `stride_bp` bases in its middle; windows past an end are left out.
+
+    Parameters
+    ----------
+    left_out
+        Where rows of the BED file that do not fit the genome are noted.
 
     Raises
     ------
@@ -132,7 +157,7 @@ def tiled_windows(
     """
     spans = {chrom: [(0, length)] for chrom, length in genome.lengths_bp.items()}
     if within is not None:
-        spans = _united(read_bed(within, BED3), genome)
+        spans = _united(read_bed(within, BED3), genome, LeftOut() if left_out is None else left_out)
     before = (length_bp - stride_bp) // 2
     for chrom, own in spans.items():
         last_start = genome.lengths_bp[chrom] - length_bp
@@ -163,12 +188,12 @@ def _records(path: Path) -> Iterator[tuple[str, int, str]]:
     """Yield (name, row of its header, sequence) of a FASTA file."""
     name, header_row = "", 0
     parts: list[str] = []
-    for row, line in all_lines(path):
+    for row, line in filled_lines(path):
         if line.startswith(">"):
             if header_row:
                 yield name, header_row, "".join(parts)
             name, header_row, parts = (line[1:].split() or [""])[0], row, []
-        elif line.strip():
+        else:
             if not header_row:
                 raise DataError(f"{path}: row {row}: no `>` line above it; give a FASTA file")
             parts.append(line.strip())
@@ -177,23 +202,18 @@ def _records(path: Path) -> Iterator[tuple[str, int, str]]:
     yield name, header_row, "".join(parts)
 
 
-def _chroms(batch: BedBatch) -> NDArray[np.object_]:
-    codes, chroms = batch.text(CHROM)
-    return np.array(chroms, dtype=object)[codes]
-
-
 def _names(batch: BedBatch, has_name: bool) -> NDArray[np.object_]:
     if not has_name:
-        return np.full(batch.rows.num_rows, ".", dtype=object)
-    codes, names = batch.text(_NAME)
-    return np.array(names, dtype=object)[codes]
+        return np.full(len(batch), ".", dtype=object)
+    return batch.names(_NAME)
 
 
-def _united(batch: BedBatch, genome: Genome) -> dict[str, list[tuple[int, int]]]:
+def _united(batch: BedBatch, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
     """Rows of a BED file by chromosome in the genome's order, sorted, overlapping ones as one."""
-    if (index := first_true(genome.lacks(batch))) is not None:
-        raise batch.error(index, f"{genome.path} lacks its chromosome", "drop the row")
-    chrom, start, end = _chroms(batch), batch.integers(START), batch.integers(END)
+    fitting = Fitting(batch.path, genome.lengths_bp, genome.path, left_out)
+    fitted = fitting.fit(batch, batch.integers(START), batch.integers(END))
+    fitting.check()
+    chrom, start, end = batch.names(CHROM)[fitted.rows], fitted.start, fitted.end
     spans: dict[str, list[tuple[int, int]]] = {}
     for name in genome.lengths_bp:
         rows = np.flatnonzero(chrom == name)

@@ -15,7 +15,6 @@ The paper took the modes from JASPAR's matrix clusters, which no package ships; 
 (`data/tables/binding_modes.tsv`) is computed by `data.relations.mode_clustering`.
 """
 
-import zlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
-from data.sources.bed import open_binary
+from data.text import filled_lines
 
 COLUMNS: Final = ("tf", "mode")
 SHIPPED: Final = Path(__file__).parents[1] / "tables" / "binding_modes.tsv"
@@ -65,17 +64,10 @@ def load_modes(path: Path | None = None) -> BindingModes:
         If the file is missing, has no header `tf mode`, or a row lacks either.
     """
     path = SHIPPED if path is None else path
-    with open_binary(path) as file:
-        try:
-            lines = file.read().decode("utf-8").splitlines()
-        except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"{path}: cannot be read as text ({error}); save it as tab-separated UTF-8"
-            ) from None
     rows = [
         (number, [cell.strip() for cell in line.split("\t")])
-        for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.startswith("#")
+        for number, line in filled_lines(path)
+        if not line.startswith("#")
     ]
     remedy = "write a header line `tf mode` and a row per TF and mode, separated by tabs"
     if not rows:

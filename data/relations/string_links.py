@@ -15,7 +15,6 @@ list.
 """
 
 import math
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +25,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from data.errors import DataError
-from data.sources.bed import open_binary
+from data.text import blocks, filled_lines
 
 _SCORE: Final = "combined_score"
 _MAX_DOWNLOADED: Final = 1000
 _ID: Final = "string_protein_id"
 _NAME: Final = "preferred_name"
-_BLOCK_BYTES: Final = 1 << 20
 _REMEDY: Final = (
     "give STRING's web export (#node1 node2 combined_score), its protein.links with protein.info "
     "beside it, or a list of `TF partner`"
@@ -98,7 +96,7 @@ def read_string_links(path: Path, tfs: Collection[str], info: Path | None = None
 
 
 def _web_export(path: Path, by_upper: Mapping[str, str]) -> Iterator[tuple[str, str, float]]:
-    lines = _lines(path)
+    lines = filled_lines(path)
     header = next(lines)[1].lstrip("#").split("\t")
     if _SCORE not in header:
         raise DataError(f"{path}: row 1: no column {_SCORE!r} in the header; {_REMEDY}")
@@ -117,7 +115,7 @@ def _web_export(path: Path, by_upper: Mapping[str, str]) -> Iterator[tuple[str, 
 
 
 def _bare_list(path: Path, by_upper: Mapping[str, str]) -> Iterator[tuple[str, str, float]]:
-    for number, line in _lines(path):
+    for number, line in filled_lines(path):
         cells = line.split()
         if len(cells) != 2:
             raise DataError(
@@ -131,7 +129,7 @@ def _bare_list(path: Path, by_upper: Mapping[str, str]) -> Iterator[tuple[str, s
 
 def _names_of_ids(info: Path, by_upper: Mapping[str, str]) -> dict[str, str]:
     """TF names by STRING's protein identifiers, of the TFs asked for."""
-    lines = _lines(info)
+    lines = filled_lines(info)
     header = next(lines)[1].lstrip("#").split("\t")
     if header[:2] != [_ID, _NAME]:
         raise DataError(
@@ -160,25 +158,27 @@ def _downloaded(path: Path, names: Mapping[str, str]) -> Iterator[tuple[str, str
         null_values=[],
     )
     parse = pacsv.ParseOptions(delimiter=" ", quote_char=False)
-    read = pacsv.ReadOptions(block_size=_BLOCK_BYTES)
-    try:
-        with open_binary(path) as file, pacsv.open_csv(file, read, parse, convert) as batches:
-            for batch in batches:
-                scores = batch.column(2).to_numpy()
-                if ((scores < 0) | (scores > _MAX_DOWNLOADED)).any():
-                    _explain_row(path, "a score is not within 0 to 1000")
-                kept = batch.filter(
-                    pc.and_(pc.is_in(batch.column(0), ids), pc.is_in(batch.column(1), ids))
-                )
-                for one, two, score in zip(*(c.to_pylist() for c in kept.columns), strict=True):
-                    yield names[one], names[two], score / _MAX_DOWNLOADED
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
-        _explain_row(path, str(error).splitlines()[0])
+    header = _first_line(path).split(" ")
+    for first, text in blocks(path):
+        rows = text[text.index(b"\n") + 1 :] if first == 1 else text
+        if not rows.strip():
+            continue
+        read = pacsv.ReadOptions(column_names=header, use_threads=False, block_size=len(rows) + 1)
+        try:
+            table = pacsv.read_csv(pa.BufferReader(rows), read, parse, convert)
+        except pa.ArrowException:
+            _explain_row(path, "a row does not fit the header")
+        scores = table.column(2).to_numpy()
+        if ((scores < 0) | (scores > _MAX_DOWNLOADED)).any():
+            _explain_row(path, "a score is not within 0 to 1000")
+        kept = table.filter(pc.and_(pc.is_in(table.column(0), ids), pc.is_in(table.column(1), ids)))
+        for one, two, score in zip(*(c.to_pylist() for c in kept.columns), strict=True):
+            yield names[one], names[two], score / _MAX_DOWNLOADED
 
 
 def _explain_row(path: Path, reason: str) -> NoReturn:
     """Name the row that Arrow, or a check on a whole column, stumbled over."""
-    lines = _lines(path)
+    lines = filled_lines(path)
     header = next(lines)[1].split(" ")
     for number, line in lines:
         cells = line.split(" ")
@@ -220,21 +220,6 @@ def _score(path: Path, number: int, text: str, highest: float) -> float:
 
 
 def _first_line(path: Path) -> str:
-    for _, line in _lines(path):
+    for _, line in filled_lines(path):
         return line
     raise DataError(f"{path}: no rows; {_REMEDY}")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers from 1, less blank ones."""
-    number = 0
-    try:
-        with open_binary(path) as file:
-            for number, line in enumerate(file, start=1):
-                text = line.decode("utf-8").rstrip("\r\n")
-                if text.strip():
-                    yield number, text
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: cannot be read after row {number} ({error}); take the file again"
-        ) from None

@@ -25,7 +25,6 @@ both, its own arrays are used.
 """
 
 import re
-import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ from data.packing import encode
 from data.release.matrices import Matrix, read_matrix
 from data.release.pickles import read_index
 from data.schema import NULL_LABEL, REGION_WIDTH_BP, VIEWS, Evidence, ViewName
-from data.sources.bed import open_binary
+from data.text import UNPACK_ERRORS, open_binary
 
 _FASTA_PATTERN: Final = f"sequences.{REGION_WIDTH_BP}bp.*.fa*"
 _HEADER: Final = re.compile(rb">(\d{1,18})::([^:\s]+):(\d{1,10})-(\d{1,10})\s*")
@@ -236,7 +235,7 @@ def _records(path: Path) -> list[tuple[int, bytes, bytes]]:
     try:
         with open_binary(path) as file:
             lines = file.read().splitlines()
-    except (OSError, EOFError, zlib.error) as error:
+    except (*UNPACK_ERRORS, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); fetch the file again") from None
     headers = [i for i, line in enumerate(lines) if line.startswith(b">")]
     if not headers or headers[0] != 0:

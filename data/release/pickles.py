@@ -8,12 +8,11 @@ made, no function looked up and no memory claimed that the file does not fill it
 import io
 import pickle
 import pickletools
-import zlib
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from data.errors import DataError
-from data.sources.bed import open_binary
+from data.text import UNPACK_ERRORS, open_binary
 
 _MAX_BYTES: Final = 1 << 30
 """Uncompressed; the largest real index, a key per region, has a tenth of it."""
@@ -75,7 +74,7 @@ def read_plain_pickle(path: Path) -> Any:
     try:
         with open_binary(path) as file:
             content = file.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except (*UNPACK_ERRORS, OSError) as error:
         raise DataError(f"{path}: damaged gzip ({error}); fetch the file again") from None
     if len(content) > _MAX_BYTES:
         raise DataError(f"{path}: refused, over {_MAX_BYTES:,} bytes uncompressed; {_REMEDY}")

@@ -1,33 +1,35 @@
 """Reading of tab-separated source files: fast where they are right, exact where they are wrong.
 
-Arrow parses the file; when it, or a check on whole columns, finds a fault, the file is read
-again line by line to name the row. Rows are counted from 1 as an editor shows them. Lines that
-are blank, or start with `#`, `track` or `browser`, are passed over, and so is MACS' line of column
-names.
+Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
+that block are looked at one by one. Rows are counted from 1 as an editor shows them. Blank lines,
+comments, `track` and `browser` lines and lines of column names are passed over.
 """
 
 import csv
-import gzip
-import zlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from isal import igzip
 from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.schema import CHROM, END, START
+from data.text import HEADERS, all_lines, blocks, filled_lines, is_header
 
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_HEADERS: Final = ("#", "track", "browser", "chr\tstart\t")
-_BLOCK_BYTES: Final = 4 << 20
+MISSING: Final = -1
+"""What an optional integer is where a row has none."""
+HEAD_ROWS: Final = 1000
+"""Rows from which the format of a file is told."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
-_INTEGER: Final = pa.int32()
+_NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
+_START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
+_END_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(end|stop|to\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class BedFormat:
     """Names of the columns that every row must have; further ones are allowed."""
     integers: tuple[str, ...]
     """The columns that hold integers; the others are text."""
+    optional: tuple[str, ...] = ()
+    """Integers that a row may lack (`.`, `NA`, nothing); they may be written as `150.0`."""
     used: tuple[str, ...]
     """The columns to keep."""
     remedy: str
@@ -56,52 +60,66 @@ BED3: Final = BedFormat(
 """Any BED file, for its places alone."""
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file is gzip or BGZF, by its first bytes and not by its name."""
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP_MAGIC
-
-
-def open_binary(path: Path) -> IO[bytes]:
-    """Open a plain, gzip or BGZF file to read its uncompressed bytes.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, unreadable or empty.
-    """
-    try:
-        if path.stat().st_size == 0:
-            raise DataError(f"{path}: the file is empty; check that it arrived whole")
-        return igzip.open(path, "rb") if is_gzip(path) else path.open("rb")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
-
-
 @dataclass(frozen=True)
 class BedBatch:
-    """Some consecutive rows of a BED-like file."""
+    """Some consecutive rows of a BED-like file; M rows."""
 
     path: Path
-    first_index: int
-    """Index of the first row among the file's data rows, from 0."""
+    line: NDArray[np.int32]
+    """Line of each row in the file, counted from 1, shape (M,)."""
     rows: pa.RecordBatch
-    """The used columns: text as dictionaries, integers as int32."""
+    """The used columns: text as dictionaries, integers as int32, optional ones as float64."""
+
+    def __len__(self) -> int:
+        return len(self.line)
 
     def integers(self, name: str) -> NDArray[np.int32]:
-        """Values of an integer column, shape (M,)."""
-        return self.rows.column(name).to_numpy()
+        """Values of an integer column, shape (M,); `MISSING` where an optional one has none."""
+        column = self.rows.column(name)
+        if pa.types.is_floating(column.type):
+            values = column.to_numpy(zero_copy_only=False)
+            return np.where(np.isfinite(values), values, MISSING).astype(np.int32)
+        return column.to_numpy()
 
     def text(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
         """Codes, shape (M,), and distinct values of a text column."""
         column = self.rows.column(name)
         return column.indices.to_numpy(), column.dictionary.to_pylist()
 
+    def names(self, name: str) -> NDArray[np.object_]:
+        """Values of a text column, shape (M,)."""
+        codes, values = self.text(name)
+        return np.array(values, dtype=object)[codes]
+
+    def taken(self, indices: NDArray[np.int64]) -> "BedBatch":
+        """Give some of the rows."""
+        if len(indices) == len(self):
+            return self
+        return BedBatch(self.path, self.line[indices], self.rows.take(pa.array(indices)))
+
     def error(self, index: int, reason: str, remedy: str) -> DataError:
         """Make the error for a row of this batch, by its index here."""
-        wanted = self.first_index + index
-        row = next(row for i, (row, _) in enumerate(data_lines(self.path)) if i == wanted)
-        return DataError(f"{self.path}: row {row}: {reason}; {remedy}")
+        return DataError(f"{self.path}: row {self.line[index]}: {reason}; {remedy}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The beginning of a tab-separated file, from which its format is told."""
+
+    names: tuple[str, ...]
+    """Names of the columns, where a line above the rows has them, else empty."""
+    comments: tuple[str, ...]
+    """Lines above the rows that hold no data."""
+    rows: tuple[tuple[str, ...], ...]
+    """Fields of the first rows, at most `HEAD_ROWS`."""
+    first_line: int
+    """Line of the first row, counted from 1."""
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether text stands in quotes, as R writes it."""
+        first = self.rows[0][0]
+        return len(first) > 2 and first[0] == first[-1] and first[0] in "\"'"
 
 
 def first_true(mask: NDArray[np.bool_]) -> int | None:
@@ -109,76 +127,199 @@ def first_true(mask: NDArray[np.bool_]) -> int | None:
     return int(mask.argmax()) if mask.any() else None
 
 
+def read_head(path: Path) -> Head:
+    """Read the beginning of a file.
+
+    Raises
+    ------
+    DataError
+        If the file has no rows, or cannot be read as text.
+    """
+    names: tuple[str, ...] = ()
+    comments = []
+    lines = filled_lines(path)
+    for number, line in lines:
+        fields = tuple(line.split("\t"))
+        if is_header(line):
+            comments.append(line)
+        elif has_names(fields):
+            names = tuple(field.strip("\"' ") for field in fields)
+        else:
+            data = (one for _, one in lines if not is_header(one))
+            rows = (fields, *(tuple(one.split("\t")) for one in islice(data, HEAD_ROWS - 1)))
+            return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
+    raise DataError(f"{path}: no rows; check that the file arrived whole")
+
+
+def has_names(fields: Sequence[str]) -> bool:
+    """Whether the fields of a line are names of columns, by those of start and end."""
+    return len(fields) > 2 and bool(_START_WORD.match(fields[1]) and _END_WORD.match(fields[2]))
+
+
 def read_bed(path: Path, file_format: BedFormat) -> BedBatch:
     """Read the used columns of a BED-like file at once; see :func:`iterate_bed`."""
-    batches = [batch.rows for batch in iterate_bed(path, file_format)]
-    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
-    return BedBatch(path, 0, table.to_batches()[0])
+    batches = list(iterate_bed(path, file_format))
+    table = pa.Table.from_batches([batch.rows for batch in batches])
+    table = table.unify_dictionaries().combine_chunks()
+    return BedBatch(path, np.concatenate([one.line for one in batches]), table.to_batches()[0])
 
 
 def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
+    Starts may be negative here, and ends beyond the chromosome's: `data.sources.fitting` sees to
+    them.
+
     Raises
     ------
     DataError
         If the file is missing, empty, truncated or has a row that does not fit: too few or too
-        many columns, a coordinate that is no number or negative, start >= end.
+        many columns, a coordinate that is no number, start >= end.
     """
-    num_columns = _count_columns(path, file_format)
-    names = [*file_format.columns, *(f"extra{i}" for i in range(num_columns))][:num_columns]
-    types = {name: _INTEGER if name in file_format.integers else _TEXT for name in names}
-    convert = pacsv.ConvertOptions(
-        column_types=types, include_columns=list(file_format.used), strings_can_be_null=False
-    )
-    parse = pacsv.ParseOptions(
-        delimiter="\t",
-        quote_char=False,
-        invalid_row_handler=lambda row: "skip" if row.text.startswith(_HEADERS) else "error",
-    )
-    read = pacsv.ReadOptions(
-        column_names=names,
-        skip_rows=_count_header_lines(path),
-        use_threads=False,
-        block_size=_BLOCK_BYTES,
-    )
+    head = read_head(path)
+    parser = _Parser(path, file_format, head)
     num_rows = 0
-    try:
-        with pa.OSFile(str(path)) as file:
-            stream = pa.CompressedInputStream(file, "gzip") if is_gzip(path) else file
-            for rows in pacsv.open_csv(stream, read, parse, convert):
-                batch = BedBatch(path, num_rows, rows)
-                _check_intervals(batch)
-                yield batch
-                num_rows += rows.num_rows
-    except (OSError, pa.ArrowException) as error:
-        _explain(path, file_format, num_columns, error)
+    for first_line, text in blocks(path):
+        batch = parser.parse(first_line, text)
+        if batch is not None:
+            num_rows += len(batch)
+            yield batch
+    if not num_rows:
+        raise DataError(f"{path}: no rows; check that the file arrived whole")
+
+
+class _Parser:
+    """Makes batches of blocks of lines of one file."""
+
+    def __init__(self, path: Path, file_format: BedFormat, head: Head) -> None:
+        self._path = path
+        self._format = file_format
+        self._quote = head.rows[0][0][0] if head.is_quoted else ""
+        self._num_columns = len(head.rows[0])
+        if self._num_columns < len(file_format.columns):
+            raise DataError(self._too_few(head.first_line, self._num_columns))
+        extra = range(self._num_columns - len(file_format.columns))
+        names = [*file_format.columns, *(f"extra{i}" for i in extra)]
+        self._read = pacsv.ReadOptions(column_names=names, use_threads=False)
+        self._parse = pacsv.ParseOptions(delimiter="\t", quote_char=False)
+        types = {name: self._type(name) for name in file_format.used}
+        self._convert = pacsv.ConvertOptions(
+            column_types=types,
+            include_columns=list(file_format.used),
+            strings_can_be_null=False,
+            null_values=_NULLS,
+        )
+
+    def parse(self, first_line: int, text: bytes) -> BedBatch | None:
+        """Parse whole lines; None where none of them is a row."""
+        if self._quote:
+            text = text.replace(self._quote.encode(), b"")
+        rows = self._arrow(text)
+        if rows is None or rows.num_rows != text.count(b"\n") or self._holds_headers(rows):
+            lines = [
+                (number, line)
+                for number, line in enumerate(text.decode()[:-1].split("\n"), start=first_line)
+                if line.strip() and not is_header(line) and not has_names(line.split("\t"))
+            ]
+            if not lines:
+                return None
+            rows = self._arrow("".join(f"{line}\n" for _, line in lines).encode())
+            if rows is None or rows.num_rows != len(lines) or self._lacks_integers(rows):
+                self._explain(lines)
+            numbers = np.array([number for number, _ in lines], dtype=np.int32)
+        elif self._lacks_integers(rows):
+            self._explain(list(enumerate(text.decode()[:-1].split("\n"), start=first_line)))
+        else:
+            numbers = np.arange(first_line, first_line + rows.num_rows, dtype=np.int32)
+        batch = BedBatch(self._path, numbers, rows)
+        _check_intervals(batch)
+        return batch
+
+    def _arrow(self, text: bytes) -> pa.RecordBatch | None:
+        """Parse by Arrow; None where it finds a fault."""
+        self._read.block_size = len(text) + 1
+        try:
+            # a buffer and no thread: what is refused leaves nothing behind that still reads
+            table = pacsv.read_csv(pa.BufferReader(text), self._read, self._parse, self._convert)
+        except (pa.ArrowException, OSError):
+            return None
+        batches = table.combine_chunks().to_batches()
+        return batches[0] if batches else None
+
+    def _holds_headers(self, rows: pa.RecordBatch) -> bool:
+        if CHROM not in self._format.used:
+            return False
+        chroms = rows.column(CHROM).dictionary.to_pylist()
+        return any(f"{chrom}\t".startswith(HEADERS) for chrom in chroms)
+
+    def _lacks_integers(self, rows: pa.RecordBatch) -> bool:
+        """Whether an integer that every row must have is missing."""
+        return any(
+            rows.column(name).null_count
+            for name in self._format.used
+            if name in self._format.integers and name not in self._format.optional
+        )
+
+    def _type(self, name: str) -> pa.DataType:
+        if name in self._format.optional:
+            return pa.float64()
+        return pa.int32() if name in self._format.integers else _TEXT
+
+    def _too_few(self, row: int, num_columns: int) -> str:
+        columns = self._format.columns
+        return (
+            f"{self._path}: row {row}: {num_columns} tab-separated columns, {self._format.title} "
+            f"have {len(columns)} ({' '.join(columns)}); {self._format.remedy}"
+        )
+
+    def _explain(self, lines: list[tuple[int, str]]) -> NoReturn:
+        """Find the row that could not be read, and say what is wrong with it."""
+        for row, line in lines:
+            fields = line.split("\t")
+            if len(fields) < len(self._format.columns):
+                raise DataError(self._too_few(row, len(fields)))
+            if len(fields) != self._num_columns:
+                raise DataError(
+                    f"{self._path}: row {row}: {len(fields)} columns where the first row has "
+                    f"{self._num_columns}; mend the row"
+                )
+            for name in self._format.integers:
+                value = fields[self._format.columns.index(name)]
+                fits = _is_number_or_missing if name in self._format.optional else _is_int32
+                if name in self._format.used and not fits(value):
+                    raise DataError(
+                        f"{self._path}: row {row}: {name} is {value[:40]!r}, not a whole number; "
+                        f"{self._format.remedy}"
+                    )
+        raise DataError(
+            f"{self._path}: rows {lines[0][0]} to {lines[-1][0]} cannot be read; "
+            f"{self._format.remedy}"
+        )
 
 
 def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """Read a small table with a header line, as (row, record) pairs.
+
+    Comments, lines that begin with `#`, are passed over, also in front of the header.
 
     Raises
     ------
     DataError
         If the file is missing or empty, the header lacks a column, or a row has another length.
     """
-    with open_binary(path) as file:
-        text = _decoded(path, file)
-    rows = list(csv.reader(text.splitlines(), delimiter="\t"))
-    if not rows:
+    lines = [(row, line) for row, line in filled_lines(path) if not line.startswith("#")]
+    cells = [_cells(path, row, line) for row, line in lines]
+    if not cells:
         raise DataError(f"{path}: the file is empty; it needs a header line {columns}")
-    header = rows[0]
+    header = [name.strip() for name in cells[0]]
     missing = [name for name in columns if name not in header]
     if missing:
         raise DataError(
-            f"{path}: row 1: no column {missing[0]!r} in the header; "
+            f"{path}: row {lines[0][0]}: no column {missing[0]!r} in the header; "
             f"name the columns {' '.join(columns)}, separated by tabs"
         )
     records = []
-    for number, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
+    for (number, _), row in zip(lines[1:], cells[1:], strict=True):
         if len(row) != len(header):
             raise DataError(
                 f"{path}: row {number}: {len(row)} columns where the header has {len(header)}; "
@@ -190,88 +331,29 @@ def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[s
     return records
 
 
+def data_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (row, line) of all lines but blank ones, comments and names of columns."""
+    for row, line in all_lines(path):
+        if line.strip() and not is_header(line) and not has_names(line.split("\t")):
+            yield row, line
+
+
+def _cells(path: Path, row: int, line: str) -> list[str]:
+    """Split a line of a table; a cell may stand in double quotes."""
+    try:
+        return next(csv.reader([line], delimiter="\t"))
+    except csv.Error as error:
+        raise DataError(f"{path}: row {row}: cannot be read ({error}); mend the row") from None
+
+
 def _check_intervals(batch: BedBatch) -> None:
     start, end = batch.integers(START), batch.integers(END)
-    if (index := first_true(start < 0)) is not None:
-        raise batch.error(
-            index, f"start {start[index]} is negative", "BED counts from 0; mend the row"
-        )
     if (index := first_true(start >= end)) is not None:
         raise batch.error(
             index,
             f"start {start[index]} is not before end {end[index]}",
             "BED intervals are half-open, start < end; mend the row",
         )
-
-
-def _count_header_lines(path: Path) -> int:
-    with open_binary(path) as file:
-        count = 0
-        for line in file:
-            if line.strip() and not line.startswith(tuple(h.encode() for h in _HEADERS)):
-                break
-            count += 1
-    return count
-
-
-def _count_columns(path: Path, file_format: BedFormat) -> int:
-    first = next(data_lines(path), None)
-    if first is None:
-        raise DataError(f"{path}: no rows; check that the file arrived whole")
-    row, line = first
-    num_columns = line.count("\t") + 1
-    if num_columns < len(file_format.columns):
-        raise DataError(_too_few_columns(path, row, num_columns, file_format))
-    return num_columns
-
-
-def _too_few_columns(path: Path, row: int, num_columns: int, file_format: BedFormat) -> str:
-    return (
-        f"{path}: row {row}: {num_columns} tab-separated columns, {file_format.title} have "
-        f"{len(file_format.columns)} ({' '.join(file_format.columns)}); {file_format.remedy}"
-    )
-
-
-def data_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (row, line) of all lines but blank ones and headers."""
-    return (pair for pair in all_lines(path) if pair[1].strip() and not is_header(pair[1]))
-
-
-def is_header(line: str) -> bool:
-    """Whether a line is a comment, a browser's setting or names of columns."""
-    return line.startswith(_HEADERS)
-
-
-def all_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (row, line) of every line, without its end."""
-    with open_binary(path) as file:
-        try:
-            for row, line in enumerate(file, start=1):
-                yield row, line.decode("utf-8", errors="replace").rstrip("\r\n")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise damaged_gzip(path, error) from None
-
-
-def _explain(path: Path, file_format: BedFormat, num_columns: int, error: Exception) -> NoReturn:
-    """Find the row that Arrow could not read and say what is wrong with it."""
-    for row, line in data_lines(path):
-        fields = line.split("\t")
-        if len(fields) < len(file_format.columns):
-            raise DataError(_too_few_columns(path, row, len(fields), file_format))
-        if len(fields) != num_columns:
-            raise DataError(
-                f"{path}: row {row}: {len(fields)} columns where the first row has "
-                f"{num_columns}; mend the row"
-            )
-        for name in file_format.integers:
-            value = fields[file_format.columns.index(name)]
-            if name in file_format.used and not _is_int32(value):
-                raise DataError(
-                    f"{path}: row {row}: {name} is {value[:40]!r}, not a whole number; "
-                    f"{file_format.remedy}"
-                )
-    reason = str(error).splitlines()[0]
-    raise DataError(f"{path}: cannot be read ({reason}); {file_format.remedy}")
 
 
 def _is_int32(value: str) -> bool:
@@ -281,15 +363,8 @@ def _is_int32(value: str) -> bool:
         return False
 
 
-def damaged_gzip(path: Path, error: Exception) -> DataError:
-    """Make the error for a compressed file that ends early or does not decompress."""
-    return DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again")
-
-
-def _decoded(path: Path, file: IO[bytes]) -> str:
+def _is_number_or_missing(value: str) -> bool:
     try:
-        return file.read().decode("utf-8-sig")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise damaged_gzip(path, error) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error.reason}); check the path") from None
+        return value in _NULLS or abs(float(value)) < 2**31
+    except ValueError:
+        return False

@@ -17,8 +17,10 @@ from data.dataset.store import (
     write_dataset,
 )
 from data.errors import DataError
-from data.sources.bed import BedBatch, first_true
+from data.left_out import LeftOut
+from data.sources.bed import BedBatch
 from data.sources.evidence import evidence_codes, matched_hits
+from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
 from data.sources.intervals import read_peaks, read_sites
 from data.sources.tables import SourceFiles, read_dhs, read_profiled
@@ -32,6 +34,7 @@ def build_dataset(
     *,
     replace: bool = False,
     skip_unlisted: bool = False,
+    left_out: LeftOut | None = None,
     progress: Progress = lambda message: None,
 ) -> Dataset:
     """Build a dataset from the sources' own formats and write it to `path`.
@@ -43,6 +46,8 @@ def build_dataset(
     skip_unlisted
         Leave out, and count, peaks and sites of TFs that the experiment table lacks; otherwise
         they are an error.
+    left_out
+        Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
     progress
         Told what is being done.
 
@@ -52,20 +57,18 @@ def build_dataset(
         If a source cannot be used; nothing is written then.
     """
     refuse_existing(path, replace=replace)
+    left_out = LeftOut() if left_out is None else left_out
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome)
         profiled = read_profiled(sources.experiments, sources.samples)
         progress("reading DHSs and their sequences")
         dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
-        if (index := first_true(genome.lacks(dhs))) is not None:
-            codes, chroms = dhs.text(schema.CHROM)
-            raise dhs.error(
-                index,
-                f"{sources.genome} has no {chroms[codes[index]]!r}",
-                "give the whole genome or drop the DHSs there",
-            )
-        regions, accessible, dropped = make_regions(dhs, accessible, genome)
+        fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
+        fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
+        fitting.check()
+        regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
+        dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
 
         hits = []
         for kind, file, read in (
@@ -73,7 +76,7 @@ def build_dataset(
             ("sites", sources.sites, read_sites),
         ):
             progress(f"joining {kind}")
-            found = read(file, profiled, genome, skip_unlisted=skip_unlisted)
+            found = read(file, profiled, genome, left_out, skip_unlisted=skip_unlisted)
             hits.append(matched_hits(regions, found, profiled, accessible))
             dropped |= {f"{kind}: {reason}": count for reason, count in found.dropped.items()}
             del found
@@ -91,14 +94,16 @@ def build_dataset(
 
 
 def make_regions(
-    dhs: BedBatch, accessible: NDArray[np.bool_], genome: Genome
+    dhs: BedBatch, fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
 ) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
     """Turn DHSs into the region table: their centres +/- 100 bp, sorted, each once.
 
     Parameters
     ----------
     dhs
-        The DHSs: chrom, start, end.
+        The DHSs as the file has them.
+    fitted
+        Those that fit the genome.
     accessible
         Shape (DHSs, S).
 
@@ -113,11 +118,12 @@ def make_regions(
         If every region holds an N.
     """
     codes, chroms = dhs.text(schema.CHROM)
+    codes, accessible = codes[fitted.rows], accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
+    middle = ((dhs.integers(schema.START) + dhs.integers(schema.END)) // 2)[fitted.rows]
     start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
-    lengths = np.array([genome.lengths_bp[chrom] for chrom in chroms])[codes]
+    lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
 
     key = (rank[codes] << 32) | start

@@ -5,6 +5,7 @@ chromosome of a BGZF file, so the bases come from one pass over the decompressed
 says where in it a region's lines lie.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.packing import encode
-from data.schema import CHROM, END
-from data.sources.bed import BedBatch, damaged_gzip, first_true, is_gzip, open_binary
+from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
+_NEWLINE, _RETURN = b"\n\r"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class _IndexEntry:
     bases_per_line: int
     bytes_per_line: int
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes from the first base to the last one, line ends between them included."""
+        num_lines, rest = divmod(self.length_bp, self.bases_per_line)
+        padding = self.bytes_per_line - self.bases_per_line
+        return num_lines * self.bytes_per_line + rest - (0 if rest or not num_lines else padding)
+
 
 class Genome:
     """Chromosome lengths and sequences of a FASTA file.
@@ -36,7 +44,8 @@ class Genome:
     Raises
     ------
     DataError
-        If the file is missing or empty, or its index is missing and cannot be made.
+        If the file is missing or empty, its index is missing and cannot be made, or the index is
+        another file's.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,8 +53,13 @@ class Genome:
         open_binary(path).close()
         if is_gzip(path) and path.suffix not in {".gz", ".bgz"}:
             raise DataError(f"{path}: compressed; name it .gz and index it (samtools faidx)")
+        if local_file(path) != path:
+            raise DataError(f"{path}: a genome is read again and again; give a file, not a pipe")
         try:
-            faidx = pyfaidx.Faidx(str(path), rebuild=False)
+            with warnings.catch_warnings():
+                # an index older than its FASTA may fit all the same; whether it does is looked at
+                warnings.simplefilter("ignore", RuntimeWarning)
+                faidx = pyfaidx.Faidx(str(path), rebuild=False)
         except (OSError, ValueError, pyfaidx.FastaIndexingError, ImportError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(
@@ -57,44 +71,13 @@ class Genome:
             for name, entry in faidx.index.items()
         }
         faidx.close()
+        if not is_gzip(path):
+            self._check_index()
 
     @cached_property
     def lengths_bp(self) -> dict[str, int]:
         """Length of every chromosome, by name."""
         return {name: entry.length_bp for name, entry in self._index.items()}
-
-    def lacks(self, batch: BedBatch) -> NDArray[np.bool_]:
-        """Tell which rows lie on a chromosome that the genome lacks, and check the others.
-
-        Returns
-        -------
-        NDArray
-            Shape (M,).
-
-        Raises
-        ------
-        DataError
-            If a row reaches past its chromosome's end, or the two files name chromosomes
-            differently (`1` and `chr1`).
-        """
-        codes, chroms = batch.text(CHROM)
-        for chrom in chroms:
-            other = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
-            if chrom not in self._index and other in self._index:
-                raise DataError(
-                    f"{batch.path} names chromosomes like {chrom!r}, {self.path} like {other!r}; "
-                    "rename them in one of the two files"
-                )
-        lengths = np.array([self.lengths_bp.get(chrom, -1) for chrom in chroms], dtype=np.int64)
-        end, limit = batch.integers(END), lengths[codes]
-        if (index := first_true((limit >= 0) & (end > limit))) is not None:
-            raise batch.error(
-                index,
-                f"{chroms[codes[index]]} ends at {limit[index]} in {self.path}, "
-                f"the interval at {end[index]}",
-                "give files of the same assembly",
-            )
-        return limit < 0
 
     def sequences(
         self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
@@ -115,15 +98,12 @@ class Genome:
                     continue
                 # from one byte before the first base, which must be the end of a header line
                 _skip(self.path, file, entry.offset - 1 - position)
-                num_lines, rest = divmod(entry.length_bp, entry.bases_per_line)
-                num_bytes = num_lines * entry.bytes_per_line + rest + 1
+                # and to the first byte behind the last line's end, which begins the next header
+                num_bytes = 1 + entry.num_bytes + 3
                 raw = np.frombuffer(_read(self.path, file, num_bytes), dtype=np.uint8)
                 position = entry.offset - 1 + len(raw)
-                if len(raw) < num_bytes - entry.bytes_per_line or raw[0] != ord("\n"):
-                    raise DataError(
-                        f"{self.path}: the index does not fit the file at {name!r}; "
-                        f"run `samtools faidx {self.path.name}` again"
-                    )
+                if not _fits(raw, entry):
+                    raise self._stale(name)
                 rows = np.flatnonzero(chrom == name)
                 for first in range(0, len(rows), _GATHER_ROWS):
                     chunk = rows[first : first + _GATHER_ROWS]
@@ -132,6 +112,46 @@ class Genome:
                     base += padding * (base // entry.bases_per_line) + 1
                     codes[chunk] = encode(raw[base])
         return codes
+
+    def _check_index(self) -> None:
+        """Look at every header and at some line ends of a plain file, where the index has them."""
+        end = 0
+        with self.path.open("rb") as file:
+            for name, entry in sorted(self._index.items(), key=lambda item: item[1].offset):
+                file.seek(end)
+                header = file.read(max(entry.offset - end, 0)).strip()
+                words = header[1:].split()
+                line_end = entry.offset + entry.bases_per_line
+                end = entry.offset + entry.num_bytes
+                file.seek(min(line_end, end))
+                if (
+                    not header.startswith(b">")
+                    or b"\n" in header
+                    or (words[0].decode(errors="replace") if words else "") != name
+                    or file.read(1) not in (b"\n", b"\r", b"")
+                ):
+                    raise self._stale(name)
+            file.seek(end)
+            if file.read(1024).strip():
+                raise self._stale(name)
+
+    def _stale(self, name: str) -> DataError:
+        return DataError(
+            f"{self.path}: the index does not fit the file at {name!r}; remove "
+            f"{self.path.name}.fai, or run `samtools faidx {self.path.name}` again"
+        )
+
+
+def _fits(raw: NDArray[np.uint8], entry: _IndexEntry) -> bool:
+    """Whether bytes, from the one before the first base on, have line ends where they must be."""
+    if len(raw) <= entry.num_bytes or raw[0] != _NEWLINE:
+        return False
+    last_bases = raw[entry.bases_per_line : entry.num_bytes : entry.bytes_per_line]
+    first_ends = raw[entry.bases_per_line + 1 : entry.num_bytes : entry.bytes_per_line]
+    behind = raw[entry.num_bytes + 1 :].tobytes().lstrip(b"\r\n")
+    is_end = np.isin(first_ends, (_NEWLINE, _RETURN))
+    is_base = last_bases > _RETURN
+    return bool(is_base.all() and is_end.all()) and behind[:1] in (b"", b">")
 
 
 def _skip(path: Path, file: IO[bytes], num_bytes: int) -> None:
@@ -142,5 +162,5 @@ def _skip(path: Path, file: IO[bytes], num_bytes: int) -> None:
 def _read(path: Path, file: IO[bytes], num_bytes: int) -> bytes:
     try:
         return file.read(num_bytes)
-    except (EOFError, OSError) as error:
-        raise damaged_gzip(path, error) from None
+    except (*UNPACK_ERRORS, OSError) as error:
+        raise damaged(path, error) from None

@@ -4,36 +4,39 @@ A peak counts by its summit, one base wide; see `data.sources.tables` for the fo
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import DataError
+from data.left_out import LeftOut
 from data.schema import CHROM, END, START
-from data.sources.bed import BedBatch, BedFormat, first_true, iterate_bed
+from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
+from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
 from data.sources.tables import Profiled
 
-_NAME: Final = "name"
-_SUMMIT: Final = "summit"
+NAME: Final = "name"
+SUMMIT: Final = "summit"
+_WITHOUT_SUMMIT: Final = "without a summit, taken at their middle"
 _MOTIF_SUFFIX: Final = re.compile(r"\.[A-Z]{2}\d+\.\d+(\.pwm)?(\.bed)?$")
 
 PEAKS_FORMAT: Final = BedFormat(
     title="ReMap peaks",
-    columns=(CHROM, START, END, _NAME, "score", "strand", _SUMMIT, "summitEnd", "rgb"),
-    integers=(START, END, _SUMMIT),
-    used=(CHROM, START, END, _NAME, _SUMMIT),
+    columns=(CHROM, START, END, NAME, "score", "strand", SUMMIT, "summitEnd", "rgb"),
+    integers=(START, END, SUMMIT),
+    optional=(SUMMIT,),
+    used=(CHROM, START, END, NAME, SUMMIT),
     remedy="give ReMap's BED9 with the summit in column 7",
 )
 SITES_FORMAT: Final = BedFormat(
     title="UniBind sites",
-    columns=(CHROM, START, END, _NAME),
+    columns=(CHROM, START, END, NAME),
     integers=(START, END),
-    used=(CHROM, START, END, _NAME),
+    used=(CHROM, START, END, NAME),
     remedy="give UniBind's BED with EXPERIMENT.BIOTYPE.TF as name",
 )
 
@@ -71,35 +74,67 @@ class Intervals:
             dropped={},
         )
 
+    def of_pair(self, pair: int) -> "Intervals":
+        """Give the same intervals as those of one pair."""
+        return replace(self, pair=np.full(len(self.start), pair, dtype=np.int32))
 
-def read_peaks(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Intervals:
-    """Read ReMap peaks as their summits, one base wide.
+
+def read_peaks(
+    path: Path,
+    profiled: Profiled,
+    genome: Genome,
+    left_out: LeftOut,
+    *,
+    skip_unlisted: bool,
+) -> Intervals:
+    """Read ReMap peaks as their summits, one base wide; the middle of a peak without one.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that do not fit the genome are noted.
+    skip_unlisted
+        Whether rows of TFs without an experiment are left out and counted, not an error.
 
     Raises
     ------
     DataError
-        If a row does not fit the format or the chromosome, its summit lies outside the peak, or
-        its TF has no experiment (unless `skip_unlisted`, then such rows are counted).
+        If a row does not fit the format, its summit lies outside the peak, its TF has no
+        experiment, no row is left, or the file is of another assembly.
     """
-    collected = _Collector(path, profiled, genome, remap_name, skip_unlisted)
+    collected = _Collector(path, profiled, genome, remap_name, left_out)
+    collected.skip_unlisted = skip_unlisted
+    num_without = 0
     for batch in iterate_bed(path, PEAKS_FORMAT):
-        start, end, summit = (batch.integers(name) for name in (START, END, _SUMMIT))
+        start, end, summit = (batch.integers(name) for name in (START, END, SUMMIT))
+        lacks = summit == MISSING
+        if lacks.any():
+            num_without += int(lacks.sum())
+            summit = np.where(lacks, start + (end - start) // 2, summit)
         if (index := first_true((summit < start) | (summit >= end))) is not None:
             raise batch.error(
                 index,
                 f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}",
                 PEAKS_FORMAT.remedy,
             )
-        collected.add(batch, summit, summit + 1)
-    return collected.sites()
+        collected.add(batch, summit)
+    return collected.intervals({_WITHOUT_SUMMIT: num_without})
 
 
-def read_sites(path: Path, profiled: Profiled, genome: Genome, *, skip_unlisted: bool) -> Intervals:
-    """Read UniBind sites; errors as for :func:`read_peaks`."""
-    collected = _Collector(path, profiled, genome, _unibind_name, skip_unlisted)
+def read_sites(
+    path: Path,
+    profiled: Profiled,
+    genome: Genome,
+    left_out: LeftOut,
+    *,
+    skip_unlisted: bool,
+) -> Intervals:
+    """Read UniBind sites; parameters and errors as for :func:`read_peaks`."""
+    collected = _Collector(path, profiled, genome, _unibind_name, left_out)
+    collected.skip_unlisted = skip_unlisted
     for batch in iterate_bed(path, SITES_FORMAT):
-        collected.add(batch, batch.integers(START), batch.integers(END))
-    return collected.sites()
+        collected.add(batch)
+    return collected.intervals({})
 
 
 class _Collector:
@@ -111,44 +146,50 @@ class _Collector:
         profiled: Profiled,
         genome: Genome,
         parse_name: Callable[[str], tuple[str, str]],
-        skip_unlisted: bool,
+        left_out: LeftOut,
     ) -> None:
+        self.skip_unlisted = False
         self._path = path
-        self._genome = genome
+        self._left_out = left_out
+        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
         self._parse_name = parse_name
-        self._skip_unlisted = skip_unlisted
         self._pairs = profiled.pair_index()
         self._known_tfs = set(profiled.tfs)
         self._names: dict[str, int] = {}
         self._pair_of_name: list[int] = []
         self._chroms = {chrom: code for code, chrom in enumerate(genome.lengths_bp)}
-        self._num_off_genome = 0
         self._batches: list[list[NDArray[Any]]] = []
 
-    def add(self, batch: BedBatch, start: NDArray[np.int32], end: NDArray[np.int32]) -> None:
-        """Check a batch against the genome and the experiments, and keep its rows."""
-        kept = ~self._genome.lacks(batch)
-        self._num_off_genome += int(len(kept) - kept.sum())
+    def add(self, batch: BedBatch, summit: NDArray[np.int32] | None = None) -> None:
+        """Check a batch against the genome and the experiments, and keep its rows.
+
+        Parameters
+        ----------
+        summit
+            Keep these, one base wide, in place of whole intervals; shape (M,).
+        """
+        fitted = self._fitting.fit(batch, batch.integers(START), batch.integers(END))
+        rows, start, end = fitted.rows, fitted.start, fitted.end
+        if summit is not None:
+            start = np.clip(summit[rows], start, end - 1)
+            end = start + np.int32(1)
         chrom_codes, chroms = batch.text(CHROM)
         chrom_of = np.array([self._chroms.get(chrom, -1) for chrom in chroms], dtype=np.int16)
-        name_codes, names = batch.text(_NAME)
+        name_codes, names = batch.text(NAME)
         name_of = np.array([self._name_id(name, batch, i) for i, name in enumerate(names)])
-        columns = (
-            chrom_of[chrom_codes],
-            start,
-            end,
-            name_of.astype(np.int32)[name_codes],
-        )
-        self._batches.append([column[kept] for column in columns])
+        name = name_of.astype(np.int32)[name_codes[rows]]
+        self._batches.append([chrom_of[chrom_codes[rows]], start, end, name])
 
-    def sites(self) -> Intervals:
-        """Everything that was added; the collector is empty afterwards."""
+    def intervals(self, counts: Mapping[str, int]) -> Intervals:
+        """Give everything that was added; the collector is empty afterwards.
+
+        Parameters
+        ----------
+        counts
+            More counts for `Intervals.dropped`; those of 0 are not told.
+        """
+        self._fitting.check()
         chrom, start, end, name = (self._joined(column) for column in range(4))
-        if not len(chrom):
-            raise DataError(
-                f"{self._path} and {self._genome.path} have no chromosome in common; "
-                "give files of the same assembly"
-            )
         num_duplicates = sum(
             _num_repeats(start[rows], end[rows], name[rows])
             for rows in (np.flatnonzero(chrom == code) for code in self._chroms.values())
@@ -165,9 +206,11 @@ class _Collector:
             end=end,
             pair=pair,
             dropped={
-                "on chromosomes that the genome lacks": self._num_off_genome,
+                LACKING: self._left_out.of(self._path).get(LACKING, 0),
                 "duplicates": num_duplicates,
                 "of no listed experiment": num_unlisted,
+                **self._left_out.told(self._path),
+                **{reason: num for reason, num in counts.items() if num},
             },
         )
 
@@ -183,7 +226,7 @@ class _Collector:
         known = self._names.get(name)
         if known is not None:
             return known
-        first = int(np.flatnonzero(batch.text(_NAME)[0] == code)[0])
+        first = int(np.flatnonzero(batch.text(NAME)[0] == code)[0])
         try:
             tf, biosample = self._parse_name(name)
         except ValueError:
@@ -192,7 +235,7 @@ class _Collector:
                 f"name {name[:60]!r} does not say experiment, TF and biotype separated by dots",
                 "mend it",
             ) from None
-        if tf not in self._known_tfs and not self._skip_unlisted:
+        if tf not in self._known_tfs and not self.skip_unlisted:
             raise batch.error(
                 first,
                 f"TF {tf!r} has no experiment in the experiment table",

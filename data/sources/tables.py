@@ -134,6 +134,8 @@ def read_profiled(experiments: Path, samples: Path) -> Profiled:
 def read_dhs(path: Path, profiled: Profiled, samples: Path) -> tuple[BedBatch, NDArray[np.bool_]]:
     """Read the DHSs: their rows, and in which biosamples each is accessible, shape (N, S).
 
+    Whether they lie within the genome is not looked at here, see `data.sources.fitting`.
+
     Raises
     ------
     DataError

@@ -4,13 +4,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from orchestrator.errors import RunError
 from orchestrator.steps import OnStep
+
+if TYPE_CHECKING:
+    from data.left_out import LeftOut
 
 WorkspaceOption = Annotated[
     Path,
@@ -51,6 +54,14 @@ def checked_settings() -> Iterator[None]:
         yield
     except ValueError as error:
         raise RunError(str(error)) from None
+
+
+def tell_left_out(left_out: "LeftOut", file: Path | None) -> None:
+    """Say which rows of the input were left out, and write them to a file if one is named."""
+    for line in left_out.lines():
+        err.print(line, markup=False, highlight=False)
+    if file is not None:
+        left_out.write(file)
 
 
 @contextmanager

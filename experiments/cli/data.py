@@ -11,9 +11,11 @@ from rich.table import Table
 from data import schema
 from data.dataset.store import Dataset, TFSummary
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.output import Format, output_file, output_named
 from data.schema import Evidence
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, checked_settings, out, steps
+from experiments.cli.options import LeftOutOption
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)
@@ -37,6 +39,7 @@ def build(
             "--skip-unlisted", help="Leave out peaks and sites of TFs without an experiment."
         ),
     ] = False,
+    left_out: LeftOutOption = None,
 ) -> None:
     """Build a dataset from the sources' own formats.
 
@@ -46,6 +49,7 @@ def build(
     from data.sources.build import build_dataset
     from data.sources.tables import SourceFiles
 
+    odd_rows = LeftOut()
     sources = SourceFiles(
         dhs=dhs, peaks=peaks, sites=sites, experiments=experiments, samples=samples, genome=genome
     )
@@ -55,8 +59,11 @@ def build(
             Workspace(workspace).dataset,
             replace=replace,
             skip_unlisted=skip_unlisted,
+            left_out=odd_rows,
             progress=tell,
         )
+    if left_out is not None:
+        odd_rows.write(left_out)
     _print_made(dataset)
 
 

@@ -54,6 +54,13 @@ ModesOption = Annotated[
     Path | None,
     typer.Option("--modes", help="Your binding modes, a table `tf mode`; JASPAR's if none."),
 ]
+LeftOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--left-out",
+        help="Write the rows that do not fit the genome to this file: file, row and reason.",
+    ),
+]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the plan.")]
 WorkersOption = Annotated[
     int | None,

@@ -7,8 +7,9 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from data.output import Format, Output, output_named
-from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, steps
+from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, steps, tell_left_out
 from experiments.cli.motifs import ArmName
+from experiments.cli.options import LeftOutOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -54,6 +55,7 @@ def predict(
         int | None,
         typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
     ] = None,
+    left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
@@ -64,11 +66,13 @@ def predict(
 
     Example: bindgrid predict SPI1 --bed regions.bed --genome hg38.fa --out spi1.tsv
     """
+    from data.left_out import LeftOut
     from data.queries.windows import bed_windows, fasta_windows, tiled_windows
     from data.sources.genome import Genome
     from orchestrator.prediction.predict import predict_windows
     from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
 
+    odd_rows = LeftOut()
     output = output_named(file, PREDICTION_FORMATS)
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     _check_inputs(bed, genome, fasta, stride, tiles=tiles)
@@ -79,21 +83,22 @@ def predict(
     length = members[0].length_bp
     batches: Iterator[Windows]
     if fasta is not None:
-        batches = fasta_windows(fasta, length)
+        batches = fasta_windows(fasta, length, odd_rows)
     elif place is None:
         raise RunError("regions need --genome")
     elif stride is not None:
         if not 0 < stride <= length:
             raise RunError(f"--stride is {stride}; give 1 to {length}, the network's input")
-        batches = tiled_windows(place, length, stride, bed)
+        batches = tiled_windows(place, length, stride, bed, odd_rows)
     elif bed is not None:
-        batches = bed_windows(bed, place, length)
+        batches = bed_windows(bed, place, length, odd_rows)
     with (
         writing(output, None if place is None or fasta is not None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):
         counts = predict_windows(members, batches, writer, advance)
     _tell(predictor, counts, "sequences", "hold a base other than A, C, G and T", output)
+    tell_left_out(odd_rows, left_out)
 
 
 def variants(
@@ -111,6 +116,7 @@ def variants(
     motif: Annotated[
         str | None, typer.Option(help="Matrix of JASPAR or MEME file; the TF's own if not given.")
     ] = None,
+    left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
@@ -138,8 +144,7 @@ def variants(
         counts = predict_variants(members, reader.batches(), writer, found, advance)
     reason = f"hold an unknown base or another reference allele ({num_differ:,} of these)"
     _tell(predictor, counts, "variants", reason, output)
-    for why, num in reader.left_out.items():
-        err.print(f"left out {num:,}: {why}", markup=False, highlight=False)
+    tell_left_out(reader.left_out, left_out)
 
 
 def _check_inputs(

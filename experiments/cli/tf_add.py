@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from data.dataset.store import Dataset
+from data.left_out import LeftOut
 from data.schema import Evidence
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
@@ -15,15 +16,17 @@ from experiments.cli.console import (
     err,
     out,
     steps,
+    tell_left_out,
 )
-from experiments.cli.options import spread
+from experiments.cli.options import LeftOutOption, spread
 from experiments.cli.tf_train import TrainOptions, train_and_judge
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.dataset.region_table import RegionTable
-    from data.own_tf.labels import Labels, OwnTF, PeakFile
+    from data.own_tf.files import PeakFile, ReadFiles
+    from data.own_tf.labels import Labels, OwnTF
     from data.sources.genome import Genome
 
 _FEW_ACCESSIBLE = 0.05
@@ -81,6 +84,7 @@ def add(
         Path | None,
         typer.Option(help="Indexed FASTA; the one that the dataset was built from if not given."),
     ] = None,
+    left_out: LeftOutOption = None,
     label_only: Annotated[
         bool, typer.Option("--label-only", help="Stop after the labels; nothing is trained.")
     ] = False,
@@ -102,19 +106,24 @@ def add(
     """
     from data.dataset.store import add_regions
     from data.own_tf.edit import add_labels, check_name, source_genome
+    from data.own_tf.files import read_files
     from data.own_tf.labels import label_own_tf
 
     dataset = Dataset.open(Workspace(workspace).dataset)
     check_name(dataset, name, replace=replace)
     files = _files(dataset, peaks, biosample, sites, accessible)
+    odd_rows = LeftOut()
     tf = _own_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
     with steps("Labelling") as on_step:
         genome_path = genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path)
-        more = _more_regions(dataset, files, opened) if extend_regions else None
-        extended = None if more is None else dataset.regions().extended(more)
-        labels = label_own_tf(dataset, tf, opened, extended)
+        regions = dataset.regions()
+        read = read_files(files, regions.chroms, opened, odd_rows)
+        more = _more_regions(regions, read, opened) if extend_regions else None
+        extended = regions if more is None else regions.extended(more)
+        labels = label_own_tf(dataset, tf, opened, extended, read)
+    tell_left_out(odd_rows, left_out)
     _print_labels(labels, tf)
     _check_number(labels, force=force)
     if more is not None:
@@ -180,7 +189,7 @@ def _files(
     accessible: list[Path] | None,
 ) -> "tuple[PeakFile, ...]":
     """Pair the options that are repeated."""
-    from data.own_tf.labels import PeakFile
+    from data.own_tf.files import PeakFile
 
     if len(peaks) != len(biosamples):
         raise RunError(
@@ -225,13 +234,13 @@ def _own_tf(
 
 
 def _more_regions(
-    dataset: Dataset, files: "tuple[PeakFile, ...]", genome: "Genome | None"
+    regions: "RegionTable", read: "ReadFiles", genome: "Genome | None"
 ) -> "RegionTable | None":
     from data.own_tf.new_regions import new_regions
 
     if genome is None:
         raise RunError("--extend-regions reads new regions from the genome; give it by --genome")
-    return new_regions(dataset.regions(), files, genome)
+    return new_regions(regions, read, genome)
 
 
 def _opened(path: Path | None) -> "Genome | None":
@@ -264,6 +273,13 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
         markup=False,
     )
     for count in labels.counts:
+        if count.num_without_summit:
+            err.print(
+                f"{count.file}: {count.num_without_summit:,} of {count.num_peaks:,} peaks lack a "
+                "summit and count by their middle",
+                highlight=False,
+                markup=False,
+            )
         if count.num_elsewhere:
             err.print(
                 f"{count.file}: {count.num_elsewhere:,} peaks on chromosomes without regions",

@@ -23,7 +23,7 @@ correctly are read. Importance is the mean over a sample of these.
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +38,7 @@ from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.motifs.pwm import consensus, information_bits
 from model.checkpoint import load
-from model.interpretation.filters import FilterMotifs, correctly_predicted
+from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
 from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError
@@ -162,7 +162,10 @@ def run_motifs(
         "name": run.planned.name,
         "tfs": list(run.planned.spec.regions.tfs),
         "database": database.name,
-        "rule": asdict(RULE),
+        "rule": {  # as they are spelled in folders that were written before
+            "min_sites": RULE.min_subsequences,
+            "min_information_bits": RULE.min_information_bits,
+        },
         "num_regions": len(sequences),
         "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
         "num_importance_regions": importance.num_regions,

@@ -1,4 +1,4 @@
-"""Finished runs on disk, each a folder that is complete or absent; MLflow is a view of them.
+"""Finished runs on disk, each in a folder that appears at once; MLflow is a view of them.
 
 =====================  ========================================================================
 file                   content

@@ -9,7 +9,8 @@ from data.dataset.store import Dataset
 from data.errors import DataError
 from data.motifs.motif import Motif
 from data.own_tf.edit import add_labels, remove_tf, source_genome
-from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
+from data.own_tf.files import PeakFile, read_files
+from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.packing import encode
 from data.schema import Evidence
@@ -159,7 +160,8 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
     [
         ("1\t150\t250", "K562", ["names chromosomes like '1'"]),
         ("chrUn\t150\t250", "K562", ["no row on a chromosome that has regions", "'chrUn'"]),
-        ("chr1\t2990\t3010", "K562", ["row 1", "chr1 ends at 3000", "same assembly"]),
+        ("chr1\t2990\t3010", "K562", ["none of 1 summits", "0 lie in a region at all"]),
+        ("chr1\t4990\t5010", "K562", ["row 1", "chr1 ends at 3000", "same assembly"]),
         ("chr1\t800\t900", "K562", ["none of 1 summits", "0 lie in a region at all"]),
         ("chr2\t550\t650", "K562", ["none of 1 summits", "accessible in K562", "1 lie"]),
         ("chr1\t150\t250", "k562", ["no biosample named 'k562'", "near: K562", "--accessible"]),
@@ -171,6 +173,32 @@ def test_peaks_that_cannot_be_used_are_told(built, tmp_path, line, biosample, wo
     with pytest.raises(DataError) as caught:
         labelled(built, OwnTF(name="MINE", files=(file,)))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(built, tmp_path):
+    peaks = write(
+        tmp_path / "p.bed",
+        "chr1\t150\t250",
+        "chr1\t-40\t260",
+        "chr1\t2900\t3039",
+        "chr1\t9000\t9100",
+        "chrUn\t5\t90",
+    )
+    opened = write(tmp_path / "dnase.bed", "chr1\t250\t420", "chr1\t-10\t20", "chr1\t2990\t3010")
+    file = PeakFile(peaks=peaks, biosample="liver", accessible=opened)
+    path = source_genome(built)
+    assert path is not None
+    read = read_files([file], built.regions().chroms, Genome(path))
+    assert read.peaks[0].summits.start.tolist() == [200, 110, 2969]
+    assert read.accessible[opened].end.tolist() == [420, 20, 3000]
+    assert read.left_out.told(peaks) == {
+        "on chromosomes that the genome lacks": 1,
+        "beyond the end of their chromosome": 1,
+        "clipped at the end of their chromosome": 2,
+    }
+    labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), Genome(path), read=read)
+    assert labels.codes.tolist() == [4, 0, 0, 0]
+    assert labels.counts[0].num_peaks == 3
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a,b", "../x", "-x"])
@@ -191,7 +219,7 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
         (None, "no motif of 'MINE'"),
         ("MA0764.99", "near: MA0764"),
         (str(path), "0 of its 2 motifs are of MINE"),
-        (str(tmp_path / "none.meme"), "cannot be read"),
+        (str(tmp_path / "none.meme"), "cannot be opened"),
     ):
         with pytest.raises(DataError, match=words):
             find_motif("MINE", given)

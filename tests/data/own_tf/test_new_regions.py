@@ -13,7 +13,8 @@ from data.dataset.selection import individual_pools, select_multi
 from data.dataset.store import Dataset, add_regions
 from data.errors import DataError
 from data.own_tf.edit import add_labels
-from data.own_tf.labels import OwnTF, PeakFile, label_own_tf
+from data.own_tf.files import PeakFile, read_files
+from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.new_regions import new_regions
 from data.schema import Evidence
 from data.sources.build import build_dataset
@@ -41,7 +42,7 @@ def place(tmp_path: Path):
 
 
 def more_of(regions: RegionTable, file: PeakFile, genome: Genome) -> RegionTable:
-    found = new_regions(regions, [file], genome)
+    found = new_regions(regions, read_files([file], regions.chroms, genome), genome)
     assert found is not None
     return found
 
@@ -90,7 +91,7 @@ def test_old_ids_evidence_and_fingerprints_stay(place):
     assert added.fingerprint(["MINE"]) != fingerprint
     assert added.fingerprint(["MINE", "SPI1"]) != added.fingerprint(["MINE"])
     # once more adds nothing, and another TF's labels know of the regions
-    assert new_regions(added.regions(), [file], genome) is None
+    assert new_regions(added.regions(), read_files([file], before.chroms, genome), genome) is None
     other = label_own_tf(added, replace(tf, name="OTHER"), genome)
     assert other.codes.tolist() == mine.tolist()
     again = Dataset.open(dataset.path)
@@ -132,7 +133,7 @@ def test_a_part_that_was_drawn_stays_and_no_multi_model_learns_from_what_was_add
 def test_what_cannot_be_extended_is_told(place, tmp_path):
     dataset, genome, file = place
     with pytest.raises(DataError, match="give them by --accessible"):
-        new_regions(dataset.regions(), [replace(file, accessible=None)], genome)
+        more_of(dataset.regions(), replace(file, accessible=None), genome)
     manifest = json.loads((dataset.path / "manifest.json").read_text())
     manifest["versions"] = [{"num_regions": 3, "fingerprint": "x"}]
     (dataset.path / "manifest.json").write_text(json.dumps(manifest))

@@ -29,7 +29,17 @@ REMAP = "chr1\t100\t300\tE1.SPI1.K562\t9\t.\t150\t151\t0,0,0"
         (["track type=narrowPeak", NARROW + "0"], "narrowPeak", 100),
         (MACS, "MACS xls", 150),
         (["chr\tstart\tend\tlength\tpileup", "chr1\t101\t300\t200\t9.0"], "MACS xls", 200),
+        # MACS 1.4 counts the summit from the start
+        (["chr\tstart\tend\tlength\tsummit\ttags", "chr1\t101\t300\t200\t51\t9"], "MACS xls", 150),
         ([REMAP], "ReMap", 150),
+        ([NARROW + "50\t2.5\t3.1"], "narrowPeak", 150),  # IDR's output has 12 or 20 columns
+        ([NARROW + "50\t2.5\t3.1\t100\t300\t9.1\t50\t100\t300\t8.7\t50"], "narrowPeak", 150),
+        ([NARROW + "50\t"], "narrowPeak", 150),
+        ([NARROW + "50.0"], "narrowPeak", 150),
+        # a line of names by itself makes no file MACS'
+        (["chr\tstart\tend\tsignal", "chr1\t100\t300\t1.5"], "BED", 200),
+        (["seqnames\tstart\tend\twidth", "chr1\t101\t300\t200"], "table from 1", 200),
+        (["seqnames\tstart\tend\twidth", "chr1\t100\t300\t200"], "BED", 200),
         (["chr1\t100\t300\tx\t9\t.\t100\t300\t0,0,0"], "BED", 200),  # BED9, not ReMap's
         (["chr1\t100\t300\tx\t9\t.\t100\t300\t0\t1\t200\t0"], "BED", 200),  # BED12
     ],
@@ -51,6 +61,21 @@ def test_formats_are_told_apart(tmp_path, lines, name, summit):
             assert (peaks.start.tolist(), peaks.end.tolist()) == ([100], [300])
 
 
+@pytest.mark.parametrize("missing", [".", "", "NA", "-1", "nan"])
+def test_a_summit_that_is_missing_concerns_its_own_row(tmp_path, missing):
+    names = "chr\tstart\tend\tlength\tabs_summit\tpileup"
+    for lines in (
+        [NARROW + missing, NARROW + "50", NARROW + "60"],
+        [names, *(f"chr1\t101\t300\t200\t{summit}\t9" for summit in (missing, 151, 161))],
+        [REMAP.replace("150\t151", f"{missing}\t."), REMAP, REMAP.replace("150\t151", "160\t161")],
+    ):
+        path = tmp_path / "peaks"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        peaks = read_own_peaks(path)
+        assert peaks.summit.tolist() == [200, 150, 160], lines
+        assert peaks.num_without_summit == 1
+
+
 def _write_bgzf(path, text: bytes) -> None:
     with bgzf.BgzfWriter(str(path)) as file:
         file.write(text)
@@ -67,7 +92,7 @@ def _write_bgzf(path, text: bytes) -> None:
         (["chr1\t100\t300", "chr1\tten\t300"], ["row 2", "'ten'"]),
         (["chr1\t300\t100"], ["row 1", "not before end"]),
         ([MACS[2], "chr1\t0\t300\t200\t151\t9.0\tp1"], ["start 0", "counts from 1"]),
-        (["# nothing"], ["no peaks"]),
+        (["# nothing"], ["no rows"]),
     ],
 )
 def test_a_row_that_does_not_fit_is_named(tmp_path, lines, words):

@@ -9,10 +9,12 @@ from Bio import bgzf
 
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
+from data.sources.genome import Genome
 from data.sources.intervals import PEAKS_FORMAT
 from tests.helpers.tiny import TinySources, random_bases
 
@@ -157,10 +159,11 @@ FAULTS = {
     "too many columns": (("sites", 1, "chr1\t1\t9\tE.K562.SPI1\t0\t+\t7"), ["row 2", "columns"]),
     "start at end": (("dhs", 1, "chr1\t1200\t1200\t1\t5\t1\t0,"), ["dhs.bed: row 2", "1200"]),
     "start after end": (("sites", 0, "chr1\t205\t195\tE.K562.SPI1\t0\t+"), ["sites.bed: row 1"]),
-    "negative start": (("dhs", 0, "chr1\t-1\t200\t1\t5\t1\t0,"), ["dhs.bed: row 1", "negative"]),
-    "past the end": (("dhs", 3, "chr2\t2900\t3100\t1\t5\t1\t0,"), ["dhs.bed: row 4", "3000"]),
     "no number": (("peaks", 0, "chr1\tx\t9\tE.SPI1.K562\t9\t.\t5\t6\t0"), ["row 1", "'x'"]),
-    "no summit": (("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\t.\t6\t0"), ["row 1", "summit"]),
+    "a summit that is a word": (
+        ("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\tx\t6\t0"),
+        ["row 1", "summit is 'x'"],
+    ),
     "summit outside": (
         ("peaks", 0, "chr1\t1\t9\tE.SPI1.K562\t9\t.\t9\t10\t0"),
         ["peaks.bed: row 1", "summit 9"],
@@ -183,11 +186,38 @@ FAULTS = {
     "unknown source id": (("dhs", 2, "chr1\t1\t9\t1\t5\t1\t7,"), ["dhs.bed: row 3", "'7'"]),
     "no header": (("experiments", 0, "E0\tSPI1\tK562"), ["experiments.tsv: row 1", "experiment"]),
     "chromosome style": (("dhs", 0, "1\t100\t300\t1\t5\t1\t0,"), ["dhs.bed", "genome.fa", "chr1"]),
-    "chromosome not in the genome": (
-        ("dhs", 0, "chr7\t100\t300\t1\t5\t1\t0,"),
-        ["dhs.bed", "genome.fa", "chr7"],
-    ),
 }
+
+
+def test_rows_that_do_not_fit_the_genome_are_left_out_or_clipped_and_counted(tmp_path):
+    tiny = TinySources()
+    tiny.dhs += ["chr7\t100\t300\t1\t5\t1\t0,", "chr2\t2500\t3100\t1\t5\t1\t0,"]
+    tiny.peaks += [
+        "chr1\t-40\t290\tE.SPI1.K562\t9\t.\t120\t121\t0",
+        "chr1\t9000\t9090\tE.SPI1.K562\t9\t.\t9050\t9051\t0",
+        "chrUn\t10\t90\tE.SPI1.K562\t9\t.\t50\t51\t0",
+        "chr1\t1020\t1060\tE.SPI1.K562\t9\t.\t.\t.\t0",
+    ]
+    left_out = LeftOut()
+    dataset = build(tiny, tmp_path, left_out=left_out)
+    assert dataset.regions().start.tolist() == [100, 1000, 1100, 500, 2700]
+    assert evidence(dataset)[1] == Evidence.PEAK, "the middle of the peak without a summit"
+    dropped = {name: num for name, num in dataset.manifest["dropped"].items() if num}
+    assert dropped == {
+        "DHSs: on chromosomes that the genome lacks": 1,
+        "DHSs: clipped at the end of their chromosome": 1,
+        "peaks: on chromosomes that the genome lacks": 1,
+        "peaks: beyond the end of their chromosome": 1,
+        "peaks: clipped at the end of their chromosome": 1,
+        "peaks: without a summit, taken at their middle": 1,
+    }
+    left_out.write(tmp_path / "odd.tsv")
+    rows = [line.split("\t") for line in (tmp_path / "odd.tsv").read_text().splitlines()[1:]]
+    assert [(Path(file).name, row) for file, row, _ in rows] == [
+        ("dhs.bed", "5"),
+        ("peaks.bed", "5"),
+        ("peaks.bed", "4"),
+    ]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -247,6 +277,53 @@ def test_a_stale_index_is_noticed(tmp_path):
     sources.genome.with_name("genome.fa.fai").write_bytes(index)
     with pytest.raises(DataError, match=r"index does not fit .*samtools faidx"):
         build_dataset(sources, tmp_path / "dataset", replace=True)
+
+
+def fasta(path: Path, sequences: dict[str, str], width: int, end: str = "\n") -> Path:
+    lines = []
+    for name, bases in sequences.items():
+        rows = [bases[i : i + width] for i in range(0, len(bases), width)]
+        lines += [f">{name} chromosome", *rows]
+    path.write_bytes("".join(f"{line}{end}" for line in lines).encode())
+    return path
+
+
+@pytest.mark.parametrize("pack", [False, True], ids=["plain", "BGZF"])
+@pytest.mark.parametrize("change", ["width", "inserted", "one line more", "other names"])
+def test_an_index_of_another_fasta_is_refused(tmp_path, change, pack):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 500)}
+    old = fasta(tmp_path / "old.fa", sequences, 60)
+    Genome(old)
+    width = 50 if change == "width" else 60
+    if change == "inserted":
+        sequences["chr1"] = "ACG" + sequences["chr1"]
+    elif change == "one line more":
+        sequences["chr1"] = "A" * 60 + sequences["chr1"]
+    elif change == "other names":
+        sequences = {f"chromosome{name[3:]}": bases for name, bases in sequences.items()}
+    new = fasta(tmp_path / "new.fa", sequences, width)
+    if pack:
+        text = new.read_text()
+        new = tmp_path / "new.fa.gz"
+        with bgzf.BgzfWriter(str(new)) as file:
+            file.write(text)
+    Genome(new)  # makes the index
+    new.with_name(f"{new.name}.fai").write_bytes(old.with_name("old.fa.fai").read_bytes())
+    chrom = np.array(["chr1", "chr2"], dtype=object)
+    with pytest.raises(DataError, match=r"index does not fit .*samtools faidx"):
+        Genome(new).sequences(chrom, np.array([5, 5], dtype=np.int32), 20)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_index_that_fits_is_used_though_it_is_older(tmp_path, end):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 511)}
+    path = fasta(tmp_path / "g.fa", sequences, 60, end)
+    Genome(path)
+    os.utime(tmp_path / "g.fa.fai", (1, 1))
+    chrom = np.array(["chr2", "chr1"], dtype=object)
+    found = Genome(path).sequences(chrom, np.array([491, 580], dtype=np.int32), 20)
+    for row, text in zip(found, (sequences["chr2"][491:], sequences["chr1"][580:]), strict=True):
+        np.testing.assert_array_equal(row, encode(np.frombuffer(text.encode(), dtype=np.uint8)))
 
 
 def test_a_bgzf_genome_gives_the_same_tables(tmp_path):

@@ -13,6 +13,7 @@ from torch import nn
 
 from data.dataset.sampling import Part, Sampling
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.motifs.motif import Motif
 from data.packing import encode, pack
 from data.queries.variants import VcfReader, touched_motif
@@ -110,14 +111,14 @@ def test_bed_windows_are_centred(genome, tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("chr1\t10\t20", ["row 1", "less than 100 bp from an end of chr1", "200 bp"]),
-        ("chr1\t2950\t2990", ["row 1", "from an end of chr1"]),
+        ("chr1\t10\t20", ["no region that can be predicted", "nearer to an end", ": 1)"]),
+        ("chr1\t2950\t2990", ["no region that can be predicted", "nearer to an end", ": 1)"]),
         ("chr1\t2950\t3990", ["row 1", "chr1 ends at 3000", "same assembly"]),
-        ("chr3\t500\t700", ["row 1", "has no 'chr3'"]),
+        ("chr3\t500\t700", ["no chromosome in common", "'chr3'", "same assembly"]),
         ("1\t500\t700", ["names chromosomes like '1'"]),
     ],
 )
-def test_regions_without_a_whole_sequence_are_refused(genome, tmp_path, line, words):
+def test_a_file_of_which_no_region_is_left_is_refused(genome, tmp_path, line, words):
     path = tmp_path / "r.bed"
     path.write_text(line + "\n")
     with pytest.raises(DataError) as caught:
@@ -125,7 +126,34 @@ def test_regions_without_a_whole_sequence_are_refused(genome, tmp_path, line, wo
     assert all(word in str(caught.value) for word in words), caught.value
 
 
-def test_fasta_gives_the_middle_and_refuses_what_is_short(tmp_path):
+def test_regions_that_do_not_fit_are_left_out_and_listed(genome, tmp_path):
+    path = tmp_path / "r.bed"
+    good = "".join(f"chr1\t{at}\t{at + 200}\tgood\n" for at in range(500, 2500, 100))
+    odd = "chrM\t1\t400\tm\nchr1\t0\t90\tnear\nchr1\t2950\t3990\tfar\nchr1\t-20\t260\tover\n"
+    path.write_text("# regions\n" + good + odd)
+    left_out = LeftOut()
+    (found,) = bed_windows(path, genome, LENGTH, left_out)
+    assert set(found.name) == {"good", "over"}
+    assert found.start is not None
+    assert found.end is not None
+    assert (found.start[-1], found.end[-1]) == (0, 260)
+    assert left_out.clipped[path] == 1
+    left_out.write(tmp_path / "odd.tsv")
+    lines = (tmp_path / "odd.tsv").read_text().splitlines()
+    assert lines[0] == "file\trow\treason"
+    assert {line.split("\t")[1] for line in lines[1:]} == {"22", "23", "24"}
+    tiles = list(tiled_windows(genome, LENGTH, 200, path, left_out))
+    assert {str(name) for one in tiles for name in one.name} == {"chr1"}
+
+
+def test_many_regions_beyond_the_ends_are_of_another_assembly(genome, tmp_path):
+    path = tmp_path / "r.bed"
+    path.write_text("chr1\t500\t700\n" * 30 + "chr1\t5000\t5200\n" * 10)
+    with pytest.raises(DataError, match=r"10 of 40 intervals .*row 31: chr1 ends at 3000"):
+        list(bed_windows(path, genome, LENGTH))
+
+
+def test_fasta_gives_the_middle_and_leaves_out_what_is_short(tmp_path):
     path = tmp_path / "s.fa"
     long = random_bases(3)[:211]
     path.write_text(f">a first\n{long[:100]}\n{long[100:]}\n>b\n{long[:200]}\n")
@@ -133,7 +161,12 @@ def test_fasta_gives_the_middle_and_refuses_what_is_short(tmp_path):
     assert found.name.tolist() == ["a", "b"]
     np.testing.assert_array_equal(found.codes[0], codes_of(long[5:205]))
     path.write_text(f">a\n{long}\n>b\nACGT\n")
-    with pytest.raises(DataError, match="row 3: b has 4 bp, the network reads 200"):
+    left_out = LeftOut()
+    (found,) = fasta_windows(path, LENGTH, left_out)
+    assert found.name.tolist() == ["a"]
+    assert left_out.why(path) == "shorter than the 200 bp that the network reads: 1"
+    path.write_text(">b\nACGT\n")
+    with pytest.raises(DataError, match=r"no sequence that can be predicted .*200 bp"):
         list(fasta_windows(path, LENGTH))
     path.write_text("ACGT\n")
     with pytest.raises(DataError, match="row 1: no `>` line"):
@@ -175,7 +208,7 @@ def test_alleles_are_put_into_the_genome(genome, tmp_path):
     assert [variant.name for variant in batch.variants] == ["s", "d", "i", "m"]
     assert batch.mismatch.tolist() == [False, False, False, True]
     assert batch.usable.tolist() == [True, True, True, False]
-    assert sum(reader.left_out.values()) == 2
+    assert reader.left_out.counts.total() == 2
     np.testing.assert_array_equal(batch.reference[0], codes_of(text[899:1099]))
     expected = (
         text[899:999] + other + text[1000:1099],
@@ -190,9 +223,9 @@ def test_alleles_are_put_into_the_genome(genome, tmp_path):
     ("rows", "words"),
     [
         (["chr1\t5\t.\tA\n"], ["row 3", "no VCF row"]),
-        (["chrX\t5\t.\tA\tC\n"], ["row 3", "has no 'chrX'"]),
+        (["chrX\t5\t.\tA\tC\n"], ["no variant that can be predicted", "that the genome lacks: 1"]),
         (["1\t5\t.\tA\tC\n"], ["row 3", "names them like 'chr1'"]),
-        (["chr1\t4000\t.\tA\tC\n"], ["row 3", "chr1 ends at 3000", "same assembly"]),
+        (["chr1\t4000\t.\tA\tC\n"], ["no variant that can be predicted", "beyond the end"]),
         (["chr1\t1000\t.\tA\t<DUP>\n"], ["no variant that can be predicted"]),
         (
             [f"chr1\t{at}\t.\t{base}\tT\n" for at in range(1000, 1010) for base in "AC"],
@@ -205,6 +238,23 @@ def test_a_vcf_that_does_not_fit_is_refused(genome, tmp_path, rows, words):
     with pytest.raises(DataError) as caught:
         reader.check_references()
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_one_swapped_reference_of_thirty_does_not_refuse_the_others(genome, tmp_path):
+    text = bases(genome, "chr1")
+    other = {"A": "G", "C": "T", "G": "A", "T": "C"}
+    places = range(500, 2000, 50)
+    pairs = [(text[at - 1], other[text[at - 1]]) for at in places]
+    pairs[7] = pairs[7][::-1]
+    rows = [f"chr1\t{at}\t.\t{ref}\t{alt}\n" for at, (ref, alt) in zip(places, pairs, strict=True)]
+    odd = ["chrUn\t5\t.\tA\tC\n", "chr1\t4000\t.\tA\tC\n"]
+    path = vcf(tmp_path / "v.vcf", *rows, *odd)
+    reader = VcfReader(path, genome, LENGTH)
+    assert reader.check_references() == 1
+    assert reader.left_out.of(path) == {
+        "on chromosomes that the genome lacks": 1,
+        "beyond the end of their chromosome": 1,
+    }
 
 
 def test_the_positions_of_the_motif_that_a_variant_touches(genome, tmp_path):

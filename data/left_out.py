@@ -1,0 +1,91 @@
+"""Rows that a command goes on without: counted by file and reason, and listed when asked for.
+
+The same everywhere: what does not fit, such as a row on a chromosome that the genome lacks, is left
+out and counted, and the run goes on. It stops where nothing is left, or where so much does not fit
+that the file must be of another assembly (:func:`is_other_assembly`).
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DataError
+from data.output import output_file
+
+MAX_ODD_SHARE: Final = 0.01
+"""Share of rows that do not fit, above which a file is of another assembly."""
+MIN_ODD: Final = 10
+"""Fewest such rows that say so: 1 of 30 says nothing."""
+
+CLIPPED: Final = "clipped at the end of their chromosome"
+
+
+def is_other_assembly(num_odd: int, num: int) -> bool:
+    """Whether so many of some rows do not fit the genome that the file is of another assembly."""
+    return num_odd >= MIN_ODD and num_odd > MAX_ODD_SHARE * num
+
+
+class LeftOut:
+    """Rows left out of a command's input, and rows that were clipped to fit."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[Path, str]] = Counter()
+        """Rows left out, by file and reason."""
+        self.clipped: Counter[Path] = Counter()
+        """Intervals cut off at an end of their chromosome, by file; they are used."""
+        self._rows: list[tuple[Path, NDArray[np.int32], str]] = []
+
+    def add(self, path: Path, lines: NDArray[np.int32] | int, reason: str) -> None:
+        """Leave out rows of a file, by their line numbers, counted from 1."""
+        rows = np.atleast_1d(np.asarray(lines, dtype=np.int32))
+        if len(rows):
+            self._rows.append((path, rows, reason))
+            self.counts[path, reason] += len(rows)
+
+    def forget(self, path: Path) -> None:
+        """Forget what was noted of a file, which is read once more."""
+        self.counts = Counter({key: num for key, num in self.counts.items() if key[0] != path})
+        self._rows = [row for row in self._rows if row[0] != path]
+        self.clipped.pop(path, None)
+
+    def of(self, path: Path) -> dict[str, int]:
+        """Rows left out of a file, by reason."""
+        return {reason: num for (file, reason), num in self.counts.items() if file == path}
+
+    def told(self, path: Path) -> dict[str, int]:
+        """Rows of a file left out, and clipped, by reason."""
+        clipped = {CLIPPED: self.clipped[path]} if self.clipped[path] else {}
+        return self.of(path) | clipped
+
+    def why(self, path: Path) -> str:
+        """Say in a few words why rows of a file were left out."""
+        return ", ".join(f"{reason}: {num:,}" for reason, num in self.of(path).items()) or "no rows"
+
+    def lines(self) -> list[str]:
+        """Say what was left out or clipped: a line for each file and reason."""
+        told = [f"{path}: left out {num:,}: {why}" for (path, why), num in self.counts.items()]
+        told += [f"{path}: {num:,} {CLIPPED}" for path, num in self.clipped.items()]
+        return told
+
+    def write(self, path: Path) -> None:
+        """Write the rows as a table: file, row, reason.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be written.
+        """
+        rows = (
+            f"{file}\t{line}\t{reason}\n"
+            for file, lines, reason in self._rows
+            for line in lines.tolist()
+        )
+        try:
+            with output_file(path) as partial, partial.open("w", encoding="utf-8") as table:
+                table.write("file\trow\treason\n")
+                table.writelines(rows)
+        except OSError as error:
+            raise DataError(f"{path}: cannot write ({error.strerror}); check the path") from None

@@ -1,0 +1,144 @@
+"""Files of a TF of one's own: its peaks, sites and accessible peaks, each read once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DataError
+from data.left_out import LeftOut
+from data.own_tf.peaks import Peaks, read_own_peaks
+from data.schema import CHROM, END, START
+from data.sources.bed import BED3, BedBatch, read_bed
+from data.sources.fitting import Fitted, Fitting
+from data.sources.genome import Genome
+from data.sources.intervals import Intervals
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakFile:
+    """Peaks of the TF in one biosample."""
+
+    peaks: Path
+    biosample: str
+    sites: Path | None = None
+    """Sites of the TF, BED; None where they are predicted, or peaks alone count."""
+    accessible: Path | None = None
+    """DNase or ATAC peaks of the biosample, BED; None takes the dataset's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadPeaks:
+    """A file of peaks as it was read."""
+
+    file: PeakFile
+    peaks: Peaks
+    """Those that fit the genome."""
+    summits: Intervals
+    """Their summits, one base wide; their chromosomes are coded as those of the regions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFiles:
+    """All files of a TF as they were read."""
+
+    biosamples: tuple[str, ...]
+    """A pair of an interval is the index of its biosample here."""
+    peaks: tuple[ReadPeaks, ...]
+    """By file of peaks."""
+    sites: dict[Path, Intervals]
+    """By file of sites."""
+    accessible: dict[Path, Intervals]
+    """By file of DNase or ATAC peaks."""
+    left_out: LeftOut
+    """Rows that do not fit the genome."""
+
+
+def read_files(
+    files: Sequence[PeakFile],
+    chroms: Sequence[str],
+    genome: Genome | None,
+    left_out: LeftOut | None = None,
+) -> ReadFiles:
+    """Read the files of a TF.
+
+    Parameters
+    ----------
+    chroms
+        Chromosomes that have regions; an interval on another one gets the code -1.
+    genome
+        What intervals must fit, see `data.sources.fitting`; None checks no ends.
+    left_out
+        Where rows that do not fit are noted.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be used, or none of its rows lies on a chromosome that has regions.
+    """
+    left_out = LeftOut() if left_out is None else left_out
+    biosamples = tuple(dict.fromkeys(file.biosample for file in files))
+    read: dict[Path, Intervals] = {}
+    for path in (path for file in files for path in (file.sites, file.accessible)):
+        if path is not None and path not in read:
+            rows = read_bed(path, BED3)
+            start, end = rows.integers(START), rows.integers(END)
+            fitted, codes = _placed(rows, start, end, chroms, genome, left_out)
+            read[path] = Intervals.of_one_pair(chroms, codes, fitted.start, fitted.end)
+    return ReadFiles(
+        biosamples=biosamples,
+        peaks=tuple(
+            _read_peaks(file, biosamples.index(file.biosample), chroms, genome, left_out)
+            for file in files
+        ),
+        sites={file.sites: read[file.sites] for file in files if file.sites is not None},
+        accessible={
+            file.accessible: read[file.accessible] for file in files if file.accessible is not None
+        },
+        left_out=left_out,
+    )
+
+
+def _read_peaks(
+    file: PeakFile, pair: int, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut
+) -> ReadPeaks:
+    peaks = read_own_peaks(file.peaks)
+    fitted, codes = _placed(peaks.rows, peaks.start, peaks.end, chroms, genome, left_out)
+    summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)
+    return ReadPeaks(
+        file=file,
+        peaks=replace(
+            peaks,
+            rows=peaks.rows.taken(fitted.rows),
+            start=fitted.start,
+            end=fitted.end,
+            summit=summit,
+        ),
+        summits=Intervals.of_one_pair(chroms, codes, summit, summit + np.int32(1), pair),
+    )
+
+
+def _placed(
+    rows: BedBatch,
+    start: NDArray[np.int32],
+    end: NDArray[np.int32],
+    chroms: Sequence[str],
+    genome: Genome | None,
+    left_out: LeftOut,
+) -> tuple[Fitted, NDArray[np.int16]]:
+    """Fit intervals to the genome; the code of each one's chromosome among those of the regions."""
+    lengths, name = (None, rows.path) if genome is None else (genome.lengths_bp, genome.path)
+    fitting = Fitting(rows.path, lengths, name, left_out)
+    fitted = fitting.fit(rows, start, end)
+    codes, names = rows.text(CHROM)
+    known = {chrom: code for code, chrom in enumerate(chroms)}
+    found = np.array([known.get(name, -1) for name in names], dtype=np.int16)
+    if (found < 0).all():
+        raise DataError(
+            f"{rows.path}: no row on a chromosome that has regions; it names them like "
+            f"{names[0]!r}, the dataset like {chroms[0]!r}: rename them, or give another assembly"
+        )
+    fitting.check()
+    return fitted, found[codes][fitted.rows]

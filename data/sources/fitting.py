@@ -1,0 +1,151 @@
+"""Intervals made to fit the genome: what lies elsewhere is left out, what hangs over is clipped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import DataError
+from data.left_out import LeftOut, is_other_assembly
+from data.schema import CHROM
+from data.sources.bed import BedBatch
+
+MAX_OVERHANG_BP: Final = 500
+"""Bases by which an interval may hang over an end of its chromosome and still be used: peak
+callers extend reads beyond the ends."""
+LACKING: Final = "on chromosomes that the genome lacks"
+BEYOND: Final = "beyond the end of their chromosome"
+NEAR_END: Final = "nearer to an end of their chromosome than the network reads"
+_NO_END: Final = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """The rows of a batch that fit; K of them."""
+
+    rows: NDArray[np.int64]
+    """Indices of these rows in the batch, rising, shape (K,)."""
+    start: NDArray[np.int32]
+    """First base within the chromosome, shape (K,)."""
+    end: NDArray[np.int32]
+    """One past the last base within the chromosome, shape (K,)."""
+
+
+class Fitting:
+    """Fits the intervals of one file to a genome, batch by batch.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    lengths_bp
+        Length of every chromosome by name; None, where no genome is at hand, checks starts alone.
+    genome
+        What the genome is called in messages.
+    left_out
+        Where rows that do not fit are noted.
+    """
+
+    def __init__(
+        self, path: Path, lengths_bp: Mapping[str, int] | None, genome: Path, left_out: LeftOut
+    ) -> None:
+        self._path = path
+        self._lengths = lengths_bp
+        self._genome = genome
+        self._left_out = left_out
+        self._num = 0
+        self._num_known = 0
+        self._num_odd = 0
+        self._first = ""
+        self._a_chrom = ""
+
+    def fit(self, batch: BedBatch, start: NDArray[np.int32], end: NDArray[np.int32]) -> Fitted:
+        """Choose the intervals that fit, and clip those that hang over an end by some bases.
+
+        Raises
+        ------
+        DataError
+            If the two files name chromosomes differently (`1` and `chr1`).
+        """
+        codes, chroms = batch.text(CHROM)
+        limits = np.array([self._limit(chrom) for chrom in chroms], dtype=np.int64)
+        limit = limits[codes]
+        known = limit >= 0
+        within = (start >= 0) & (end <= limit)
+        self._num += len(batch)
+        self._num_known += int(known.sum())
+        if known.all() and within.all():
+            return Fitted(rows=np.arange(len(batch)), start=start, end=end)
+        odd = known & ~within
+        near = odd & (start >= -MAX_OVERHANG_BP) & (end <= limit + MAX_OVERHANG_BP)
+        near &= (start < limit) & (end > 0)
+        self._note(batch, known, odd, near)
+        if odd.any() and not self._first:
+            row = int(odd.argmax())
+            self._first = (
+                f"row {batch.line[row]}: {chroms[codes[row]]} ends at {limit[row]}, the interval "
+                f"is {start[row]}-{end[row]}"
+            )
+        kept = np.flatnonzero(known & (within | near))
+        return Fitted(
+            rows=kept,
+            start=np.maximum(start[kept], 0),
+            end=np.minimum(end[kept], limit[kept]).astype(np.int32),
+        )
+
+    def check(self) -> None:
+        """Stop where nothing is left, or too much reaches beyond the chromosomes' ends.
+
+        Raises
+        ------
+        DataError
+            If so.
+        """
+        if not self._num_known:
+            raise DataError(
+                f"{self._path} and {self._genome} have no chromosome in common (one has "
+                f"{self._a_chrom!r}); give files of the same assembly"
+            )
+        nothing_left = self._left_out.of(self._path).get(BEYOND, 0) >= self._num_known
+        if nothing_left or is_other_assembly(self._num_odd, self._num_known):
+            raise DataError(
+                f"{self._path}: {self._num_odd:,} of {self._num_known:,} intervals reach beyond "
+                f"their chromosome in {self._genome}, first {self._first}; give files of the same "
+                "assembly"
+            )
+
+    def _limit(self, chrom: str) -> int:
+        """Length of a chromosome; -1 where the genome lacks it."""
+        if self._lengths is None:
+            return _NO_END
+        if chrom in self._lengths:
+            return self._lengths[chrom]
+        self._a_chrom = self._a_chrom or chrom
+        other = other_spelling(chrom)
+        if other in self._lengths:
+            raise DataError(
+                f"{self._path} names chromosomes like {chrom!r}, {self._genome} like {other!r}; "
+                "rename them in one of the two files"
+            )
+        return -1
+
+    def _note(
+        self,
+        batch: BedBatch,
+        known: NDArray[np.bool_],
+        odd: NDArray[np.bool_],
+        near: NDArray[np.bool_],
+    ) -> None:
+        self._num_odd += int(odd.sum())
+        self._left_out.add(self._path, batch.line[~known], LACKING)
+        self._left_out.add(self._path, batch.line[odd & ~near], BEYOND)
+        if near.any():
+            self._left_out.clipped[self._path] += int(near.sum())
+
+
+def other_spelling(chrom: str) -> str:
+    """Spell a chromosome as the other of the two customs does: `chr1` for `1`, and `1` for it."""
+    return chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
