@@ -1,6 +1,6 @@
 """Time and peak memory of `bindgrid data build` beside bedtools doing one of its joins.
 
-    python -m benchmarks.build SOURCES [--scales 1,4,16] [--rounds 3]
+    python -m benchmarks.build SOURCES [--genome FASTA] [--scales 1,4,16] [--rounds 3]
 
 SOURCES is a folder laid out as the paper's data (dhs.bed.gz, remap_peaks.bed.gz, ...). The
 build does both joins, labels, sequences, checksums and Parquet; bedtools only
@@ -19,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 
 SHIFT_BP = 7
 
@@ -62,7 +63,7 @@ def write_peaks(source: Path, path: Path, scale: int) -> int:
     return len(rows)
 
 
-def build_command(sources: Path, peaks: Path, workspace: Path) -> list[str]:
+def build_command(sources: Path, genome: Path, peaks: Path, workspace: Path) -> list[str]:
     """Make the build's command line."""
     options = {
         "--dhs": sources / "dhs.bed.gz",
@@ -70,36 +71,35 @@ def build_command(sources: Path, peaks: Path, workspace: Path) -> list[str]:
         "--sites": sources / "unibind_tfbs.bed.gz",
         "--experiments": sources / "experiments.tsv",
         "--samples": sources / "samples.tsv",
-        "--genome": sources / "genome" / "hg38.dhs.fa.gz",
+        "--genome": genome,
         "--workspace": workspace,
     }
     words = [str(word) for pair in options.items() for word in pair]
     return [sys.executable, "-m", "experiments.cli.main", "data", "build", "--replace", *words]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sources", type=Path)
-    parser.add_argument("--scales", default="1,4,16")
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     print(describe())
     bedtools = shutil.which("bedtools")
     if bedtools is None:
         print("bedtools is not installed (Debian's package bedtools): its column is left out")
-    rows = []
+    rows: list[Row] = []
+    genome = options.genome or options.sources / "genome" / "hg38.dhs.fa.gz"
     with tempfile.TemporaryDirectory() as scratch:
-        for scale in map(int, arguments.scales.split(",")):
+        for scale in map(int, options.scales.split(",")):
             peaks = Path(scratch) / f"peaks{scale}.bed.gz"
             # in a process of its own: a child's peak memory counts what its parent had at the fork
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                original = arguments.sources / "remap_peaks.bed.gz"
+                original = options.sources / "remap_peaks.bed.gz"
                 num_peaks = pool.submit(write_peaks, original, peaks, scale).result()
             ours, theirs = [], []
-            for _ in range(arguments.rounds):
-                ours.append(measure(build_command(arguments.sources, peaks, Path(scratch) / "ws")))
+            for _ in range(options.rounds):
+                ours.append(
+                    measure(build_command(options.sources, genome, peaks, Path(scratch) / "ws"))
+                )
                 if bedtools is not None:
-                    dhs = str(arguments.sources / "dhs.bed.gz")
+                    dhs = str(options.sources / "dhs.bed.gz")
                     join = [bedtools, "intersect", "-sorted", "-wa", "-wb", "-a", dhs]
                     theirs.append(measure([*join, "-b", str(peaks)]))
             seconds = statistics.median(cost.seconds for cost in ours)
@@ -117,6 +117,16 @@ def main() -> None:
             peaks.unlink()
     header = ["peaks", "rows", "build s", "peak MiB"]
     print(table(header + (["bedtools join s", "build / join"] if bedtools else []), rows))
+    return rows
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("sources", type=Path, help="folder of the sources")
+    parser.add_argument("--genome", type=Path, help="FASTA (default: genome/hg38.dhs.fa.gz there)")
+    parser.add_argument("--scales", default="1,4,16", help="times the peaks (default: 1,4,16)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import argparse
 import copy
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from model.checkpoint import load
 from model.encoding import encode_one_hot, reverse_complement
 from model.interpretation.filters import FilterMotifs, count_subsequences
@@ -59,8 +59,8 @@ class Cost:
         return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     machine = describe()  # before there is load of our own
     network, regions, told = load_inputs(options.workspace, options.regions)
     num_threads = torch.get_num_threads()
@@ -89,7 +89,7 @@ def main() -> None:
     print(machine)
     print(f"{told}; {options.rounds} rounds in turn; the authors' way from {len(sample):,}\n")
     slowest = median(authors)
-    rows = [
+    rows: list[Row] = [
         (
             name,
             f"{median(costs).wall_s:.2f}",
@@ -107,6 +107,7 @@ def main() -> None:
         f"\nequal in all {ours.num_subsequences.sum():,} subsequences of the sample to the loops in"
         f" double precision; single precision decides {moved} of them otherwise"
     )
+    return rows
 
 
 def timed(
@@ -180,13 +181,13 @@ def load_inputs(workspace: Path | None, num: int) -> tuple[Any, NDArray[np.uint8
     return load(multi.path), sequences[rows], told
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", type=Path, help="workspace whose multi-model to read")
     parser.add_argument("--regions", type=int, default=40_000, help="regions (default: 40000)")
     parser.add_argument("--sample", type=int, default=2000, help="of the loops (default: 2000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -16,22 +16,23 @@ without one, random ones.
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from data.dataset.store import Dataset
 from data.relations.similarity import label_similarity
 from data.schema import NULL_LABEL, view_labels
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     machine = describe()  # before there is load of our own
-    evidence, told = load_evidence(options.workspace)
+    evidence, told = load_evidence(options.workspace, options.regions, options.tfs)
     num_tfs = evidence.shape[1]
     num_pairs = num_tfs * (num_tfs - 1) // 2
     rng = np.random.default_rng(0)
@@ -55,7 +56,7 @@ def main() -> None:
     print(machine)
     print(f"{told}; {num_pairs:,} pairs; {options.rounds} rounds in turn\n")
     slowest = statistics.median(loop_s)
-    rows = [
+    rows: list[Row] = [
         (
             name,
             f"{statistics.median(taken):.2f}",
@@ -68,16 +69,21 @@ def main() -> None:
         )
     ]
     print(table(("similarity of all pairs", "seconds", "range", "times the loop's speed"), rows))
+    return rows
 
 
-def load_evidence(workspace: Path | None) -> tuple[NDArray[np.uint8], str]:
+def load_evidence(
+    workspace: Path | None, num_regions: int, num_tfs: int
+) -> tuple[NDArray[np.uint8], str]:
     """Evidence codes, and what they are, in words."""
     if workspace is None:
         rng = np.random.default_rng(0)
         codes = rng.choice(
-            np.array([0, 1, 2, 4], dtype=np.uint8), (100_000, 100), p=[0.3, 0.6, 0.05, 0.05]
+            np.array([0, 1, 2, 4], dtype=np.uint8), (num_regions, num_tfs), p=[0.3, 0.6, 0.05, 0.05]
         )
-        return np.asfortranarray(codes), "100 TFs x 100,000 random regions (no --workspace given)"
+        return np.asfortranarray(codes), (
+            f"{num_tfs} TFs x {num_regions:,} random regions (no --workspace given)"
+        )
     dataset = Dataset.open(workspace / "dataset")
     began = time.perf_counter()
     evidence = dataset.evidence(dataset.tfs)
@@ -97,12 +103,14 @@ def pair_cosine(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
     return float(x @ y) / norms if norms else float("nan")
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", type=Path, help="workspace whose dataset to use")
+    parser.add_argument("--regions", type=int, default=100_000, help="random (default: 100000)")
+    parser.add_argument("--tfs", type=int, default=100, help="random (default: 100)")
     parser.add_argument("--pairs", type=int, default=40, help="pairs to loop over (default: 40)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import torch
 
+Row = Sequence[str]
+"""Cells of a line of a table."""
+
 
 def describe() -> str:
     """Date, CPU, logical cores, Python, torch, commit, load; a note where it is high."""
@@ -35,7 +38,7 @@ def describe() -> str:
     return line
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Row, rows: Iterable[Row]) -> str:
     """Markdown table, columns after the first aligned on the right."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]

@@ -1,16 +1,20 @@
 """How well a lab's labels agree with the paper's: peaks of a TF taken out and added as one's own.
 
-Usage: python -m benchmarks.own_tf_labels DATASET SOURCES [TF ...]; SOURCES has the README's files
-`remap_peaks.bed.gz` and `unibind_tfbs.bed.gz`. Per TF: cells that agree with the dataset's evidence
-of it with sites given, without any, and with sites predicted at several p-values.
+    python -m benchmarks.own_tf_labels DATASET SOURCES [TF ...]
+
+SOURCES has the files `remap_peaks.bed.gz` and `unibind_tfbs.bed.gz` of the README. Per TF: cells
+that agree with the dataset's evidence of it with sites given, without any, and with sites predicted
+at several p-values.
 """
 
-import sys
+import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import Row, describe, table
 from data.dataset.store import Dataset
 from data.own_tf.edit import source_genome
 from data.own_tf.files import PeakFile
@@ -39,27 +43,30 @@ def split_by_biosample(path: Path, tf_place: int, tfs: tuple[str, ...], folder: 
         file.write_text("".join(f"{line}\n" for line in lines))
 
 
-def agreement(found: np.ndarray, theirs: np.ndarray) -> str:
-    """Cells that agree, and how many of the bound ones are found."""
-    bound, same_bound = (
-        theirs == Evidence.BOUND,
-        (theirs == Evidence.BOUND) & (found == Evidence.BOUND),
-    )
-    resolved = (view_labels(theirs, "sparse") >= 0) & (view_labels(found, "sparse") >= 0)
-    wrong = (view_labels(theirs, "sparse") != view_labels(found, "sparse")) & resolved
-    num_found = int((found == Evidence.BOUND).sum())
-    return (
-        f"{(found == theirs).mean():8.4%} of cells, bound {int(bound.sum()):6,} theirs "
-        f"{num_found:6,} ours, recall {same_bound.sum() / max(bound.sum(), 1):6.1%}, precision "
-        f"{same_bound.sum() / max(num_found, 1):6.1%}, {int(wrong.sum())} labels contradict"
-    )
+def agreement(found: np.ndarray, theirs: np.ndarray) -> Row:
+    """Cells that agree, bound ones of both, recall, precision, and labels that contradict."""
+    bound, ours = theirs == Evidence.BOUND, found == Evidence.BOUND
+    num_same = int((bound & ours).sum())
+    views = view_labels(theirs, "sparse"), view_labels(found, "sparse")
+    resolved = (views[0] >= 0) & (views[1] >= 0)
+    return [
+        f"{(found == theirs).mean():.4%}",
+        f"{int(bound.sum()):,}",
+        f"{int(ours.sum()):,}",
+        f"{num_same / max(bound.sum(), 1):.1%}",
+        f"{num_same / max(ours.sum(), 1):.1%}",
+        f"{int(((views[0] != views[1]) & resolved).sum())}",
+    ]
 
 
-def main() -> None:
-    dataset, sources = Dataset.open(Path(sys.argv[1])), Path(sys.argv[2])
-    tfs = tuple(sys.argv[3:]) or TFS
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
+    dataset, sources, tfs = Dataset.open(options.dataset), options.sources, tuple(options.tfs)
     path = source_genome(dataset)
-    assert path is not None
+    if path is None:
+        raise SystemExit(f"{options.dataset}: the genome that it was built from is not there")
+    print(describe())
+    rows: list[Row] = []
     genome = Genome(path)
     with tempfile.TemporaryDirectory() as folder:
         peaks, sites = Path(folder, "peaks"), Path(folder, "sites")
@@ -91,7 +98,18 @@ def main() -> None:
                 )
             for way, lab in ways.items():
                 found = label_own_tf(dataset, lab, genome).codes
-                print(f"{tf:8}{way:20}{agreement(found, theirs)}", flush=True)
+                rows.append([f"{tf}, {way}", *agreement(found, theirs)])
+    header = ("labels", "cells that agree", "bound", "ours", "recall", "precision", "contradict")
+    print(table(header, rows))
+    return rows
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dataset", type=Path, help="folder of a dataset")
+    parser.add_argument("sources", type=Path, help="folder of the sources that it was built from")
+    parser.add_argument("tfs", nargs="*", default=TFS, help=f"TFs (default: {' '.join(TFS)})")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

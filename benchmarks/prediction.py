@@ -16,13 +16,13 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from data.output import output_named
 from data.packing import pack
 from data.queries.windows import Windows, bed_windows, tiled_windows
@@ -38,8 +38,8 @@ STRIDE_BP = 50
 BATCH = 2000
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     machine = describe()  # before there is load of our own
     torch.set_num_threads(1)
     config = published("paper", num_tfs=1)
@@ -52,7 +52,7 @@ def main() -> None:
         for seed in range(options.replicates)
     )
     with tempfile.TemporaryDirectory() as folder:
-        genome = Genome(options.genome or _random_genome(Path(folder)))
+        genome = Genome(options.genome or _random_genome(Path(folder), options.bases))
         bed, tiles = _write_beds(genome, options.regions, Path(folder))
         codes = np.concatenate([one.codes for one in bed_windows(bed, genome, LENGTH_BP)])
         packed = to_tensor(pack(codes[(codes < 4).all(axis=1)]))
@@ -86,7 +86,7 @@ def main() -> None:
                     rates[name].append(rate)
     print(machine)
     print(f"{options.regions:,} sequences, {options.replicates} replicates, both strands")
-    rows = []
+    rows: list[Row] = []
     for name, own in rates.items():
         ratios = [one / bare for one, bare in zip(own, rates["bare"], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
@@ -94,6 +94,7 @@ def main() -> None:
             (name, f"{statistics.median(own):,.0f}", f"{statistics.median(ratios):.2f}", spread)
         )
     print(table(("way", "sequences/s", "of bare", "least to most"), rows))
+    return rows
 
 
 @torch.inference_mode()
@@ -111,12 +112,12 @@ def _rate(run: Callable[[], int]) -> float:
     return num / (time.perf_counter() - began)
 
 
-def _random_genome(folder: Path) -> Path:
+def _random_genome(folder: Path, num_bases: int) -> Path:
     bases = np.frombuffer(b"ACGT", dtype=np.uint8)
     path = folder / "genome.fa"
     with path.open("wb") as file:
         for seed in range(2):
-            drawn = bases[np.random.default_rng(seed).integers(0, 4, 5_000_000)].tobytes()
+            drawn = bases[np.random.default_rng(seed).integers(0, 4, num_bases)].tobytes()
             file.write(f">chr{seed + 1}\n".encode())
             file.writelines(drawn[i : i + 100] + b"\n" for i in range(0, len(drawn), 100))
     return path
@@ -134,13 +135,16 @@ def _write_beds(genome: Genome, num: int, folder: Path) -> tuple[Path, Path]:
     return regions, tiles
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--genome", type=Path)
-    parser.add_argument("--regions", type=int, default=4000)
-    parser.add_argument("--replicates", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=5)
-    return parser.parse_args()
+    parser.add_argument("--genome", type=Path, help="FASTA (default: random bases)")
+    parser.add_argument(
+        "--bases", type=int, default=5_000_000, help="of two random chromosomes each (5,000,000)"
+    )
+    parser.add_argument("--regions", type=int, default=4000, help="regions (default: 4000)")
+    parser.add_argument("--replicates", type=int, default=3, help="replicates (default: 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

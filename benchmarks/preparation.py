@@ -19,14 +19,14 @@ import argparse
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part, Sampling
 from data.dataset.selection import select_individual
@@ -42,11 +42,11 @@ COMPLEMENT = str.maketrans("ACGT", "TGCA")
 DIGITS = str.maketrans("ACGT", "0123")
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     machine = describe()  # before there is load of our own
     torch.set_num_threads(1)
-    regions, evidence, told = load_tables(options.workspace, options.tf)
+    regions, evidence, told = load_tables(options.workspace, options.tf, options.regions)
     # the authors' files hold letters; unresolved cells are NaN
     letters = np.frombuffer(b"ACGT", dtype=np.uint8)[unpack(regions.sequences)]
     sequences = [row.tobytes().decode() for row in letters]
@@ -72,7 +72,7 @@ def main() -> None:
     print(machine)
     print(f"{told}; one thread; {options.rounds} rounds in turn\n")
     slowest = statistics.median(seconds["authors' way"])
-    rows = [
+    rows: list[Row] = [
         (
             name,
             f"{prepared[name]:,}",
@@ -84,18 +84,22 @@ def main() -> None:
     ]
     header = ("preparing one TF", "sequences made", "seconds", "range", "times the authors' speed")
     print(table(header, rows))
+    return rows
 
 
-def load_tables(workspace: Path | None, tf: str) -> tuple[RegionTable, NDArray[np.uint8], str]:
+def load_tables(
+    workspace: Path | None, tf: str, num_regions: int
+) -> tuple[RegionTable, NDArray[np.uint8], str]:
     """Regions, the TF's evidence codes, and what they are, in words."""
     if workspace is None:
         rng = np.random.default_rng(0)
-        bases = rng.integers(0, 4, (100_000, REGION_WIDTH_BP), dtype=np.uint8)
+        bases = rng.integers(0, 4, (num_regions, REGION_WIDTH_BP), dtype=np.uint8)
         start = np.arange(len(bases), dtype=np.int32) * 1000
         regions = RegionTable.from_bases(np.full(len(bases), "chr1", dtype=object), start, bases)
         known = np.array([0, 1, 2, 4], dtype=np.uint8)
         codes = rng.choice(known, len(bases), p=[0.3, 0.6, 0.05, 0.05])
-        return regions, codes, "100,000 random regions, a twentieth bound (no --workspace given)"
+        told = f"{num_regions:,} random regions, a twentieth bound (no --workspace given)"
+        return regions, codes, told
     dataset = Dataset.open(workspace / "dataset")
     began = time.perf_counter()
     regions = dataset.regions()
@@ -183,12 +187,13 @@ def one_hot_by_base(text: str) -> NDArray[np.float16]:
     return matrix
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", type=Path, help="workspace whose dataset to use")
     parser.add_argument("--tf", default="SPI1", help="TF to prepare (default: SPI1)")
+    parser.add_argument("--regions", type=int, default=100_000, help="random (default: 100000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

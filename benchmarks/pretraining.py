@@ -1,6 +1,7 @@
 """Pre-training at full size: one masked multi-model on the whole machine, way by way.
 
     python -m benchmarks.pretraining [--workspace DIR] [--regions 150000] [--tfs 148] [--rounds 3]
+        [--only TEXT]
 
 Every way trains the paper's network on the same regions and TFs (packed sequences, int8 labels of
 which some are unresolved, one strand of each region at random), in processes that are started and
@@ -25,7 +26,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from multiprocessing.connection import Connection
@@ -38,7 +39,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from benchmarks.training import authors_network
 from data.dataset.store import Dataset
 from data.schema import NULL_LABEL, view_labels
@@ -94,10 +95,11 @@ def ways(cores: int) -> dict[str, Way]:
     return found
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     print(describe())
-    crews = {name: Crew(way, options) for name, way in ways(os.cpu_count() or 1).items()}
+    found = ways(os.cpu_count() or 1)
+    crews = {name: Crew(way, options) for name, way in found.items() if options.only in name}
     turns: dict[str, list[Turn]] = {name: [] for name in crews}
     for number in range(options.rounds + 1):
         for name, crew in crews.items():
@@ -110,7 +112,7 @@ def main() -> None:
     for crew in crews.values():
         crew.stop()
     base = [turn.per_second for turn in next(iter(turns.values()))]
-    rows = []
+    rows: list[Row] = []
     for name, taken in turns.items():
         speeds = [turn.per_second for turn in taken]
         ratio = statistics.median(b / a for a, b in zip(base, speeds, strict=True))
@@ -125,8 +127,9 @@ def main() -> None:
                 f"{max(turn.peak_gib for turn in taken):.2f}",
             )
         )
-    header = ("way", "samples/s", "range", "/ authors'", "per CPU second", "peak GiB a process")
+    header = ("way", "samples/s", "range", "/ first", "per CPU second", "peak GiB a process")
     print(table(header, rows))
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,14 +318,15 @@ def _peak_gib() -> float:
     return float("nan")
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", type=Path, help="workspace whose dataset to use")
     parser.add_argument("--regions", type=int, default=150_000, help="regions (default: 150000)")
     parser.add_argument("--tfs", type=int, default=148, help="TFs (default: 148)")
+    parser.add_argument("--only", default="", help="only ways whose name has this text")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--samples", type=int, default=5000, help="samples a turn (default: 5000)")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

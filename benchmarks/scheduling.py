@@ -21,12 +21,13 @@ import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from data.dataset.sampling import Part, Sampling
 from data.dataset.selection import Selection
 from data.schema import Evidence
@@ -52,8 +53,8 @@ class BareSeconds:
     prediction: float
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     machine = describe()
     cores = os.cpu_count() or 1
     loaded = load_dataset(Workspace(options.workspace))
@@ -71,7 +72,7 @@ def main() -> None:
 
     training = sum(seconds.training for seconds in bare)
     computing = training + sum(seconds.prediction for seconds in bare)
-    rows = []
+    rows: list[Row] = []
     for name, wall in (
         (f"bare loops, {cores} processes", bare_wall),
         ("--backend local, one core", local_wall),
@@ -83,6 +84,7 @@ def main() -> None:
     header = ("way", "wall s", "busy: training", "busy: with prediction", "wall / bare")
     print(table(header, rows))
     print(f"\nRay was up after {ray_start:.1f} s.")
+    return rows
 
 
 def make_plan(loaded: LoadedDataset, options: argparse.Namespace) -> Plan:
@@ -166,13 +168,13 @@ def _warm_up(_: int) -> None:
     time.sleep(0.5)  # so that every process of the pool has one
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workspace", type=Path, required=True, help="with a dataset")
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--sample", type=int, default=500, help="bound regions")
     parser.add_argument("--epochs", type=int, default=10)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

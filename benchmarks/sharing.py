@@ -12,6 +12,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Sampling
 from data.dataset.store import write_dataset
@@ -56,8 +57,8 @@ class Worker:
         return [before, own_mib(), first, time.perf_counter() - began]
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     machine = describe()
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder))
@@ -78,7 +79,7 @@ def main() -> None:
             ref = ray.put(tables)
             put_s = time.perf_counter() - began
             ways: dict[str, list[Any]] = {"each reads its own": [], "shared": [ref]}
-            rows = [
+            rows: list[Row] = [
                 measured(way, shared, workspace, options.workers, multi, singles)
                 for way, shared in ways.items()
             ]
@@ -90,6 +91,7 @@ def main() -> None:
     )
     header = ("a worker", "MiB at start", "MiB after all runs", "difference")
     print(table((*header, "s to the first run", "s for all"), rows))
+    return rows
 
 
 def measured(
@@ -156,12 +158,12 @@ def make_dataset(workspace: Workspace, num_regions: int, num_tfs: int) -> tuple[
     return tuple(evidence)
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--regions", type=int, default=1_800_000, help="regions (1,800,000)")
     parser.add_argument("--tfs", type=int, default=163, help="TFs (163)")
     parser.add_argument("--workers", type=int, default=2, help="workers at once (2)")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from benchmarks.scheduling import make_plan
 from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import execute
@@ -27,8 +27,8 @@ from orchestrator.tracking.sync import MlflowView
 from orchestrator.workspace import Workspace
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     print(describe())
     plan = make_plan(load_dataset(Workspace(options.workspace)), options)
     print(f"{len(plan)} runs of {options.sample} + {options.sample} regions\n", flush=True)
@@ -46,23 +46,20 @@ def main() -> None:
         num_models = sum(len(versions) for versions in mlflow.models._versions().values())
         matching = _cpu_seconds(lambda: mlflow.motifs.log_matches(store))
     per_run = statistics.median(rest)
-    print(
-        table(
-            ("a run", "seconds"),
-            [
-                ("training, its epochs (wall)", f"{statistics.median(training):.2f}"),
-                ("all that a worker does (CPU)", f"{statistics.median(whole):.2f}"),
-                ("logging (CPU)", f"{per_run:.3f}"),
-                ("logging the first one (CPU)", f"{logging[0]:.2f}"),
-                ("registering a network (CPU)", f"{registering / max(1, num_models):.3f}"),
-                ("matches with JASPAR (CPU, a compilation apart)", f"{matching / len(runs):.2f}"),
-            ],
-        )
-    )
+    rows: list[Row] = [
+        ("training, its epochs (wall)", f"{statistics.median(training):.2f}"),
+        ("all that a worker does (CPU)", f"{statistics.median(whole):.2f}"),
+        ("logging (CPU)", f"{per_run:.3f}"),
+        ("logging the first one (CPU)", f"{logging[0]:.2f}"),
+        ("registering a network (CPU)", f"{registering / max(1, num_models):.3f}"),
+        ("matches with JASPAR (CPU, a compilation apart)", f"{matching / len(runs):.2f}"),
+    ]
+    print(table(("a run", "seconds"), rows))
     print(
         f"\nLogging is {100 * per_run / statistics.median(whole):.1f} % of what a worker does for "
         f"a run, {100 * per_run / statistics.median(training):.1f} % of its epochs."
     )
+    return rows
 
 
 def _cpu_seconds(do: Callable[[], object]) -> float:
@@ -71,13 +68,13 @@ def _cpu_seconds(do: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workspace", type=Path, required=True, help="with a dataset")
     parser.add_argument("--runs", type=int, default=12)
     parser.add_argument("--sample", type=int, default=500, help="bound regions")
     parser.add_argument("--epochs", type=int, default=10)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.machine import describe, table
+from benchmarks.machine import Row, describe, table
 from data.dataset.sampling import Sampling
 from data.dataset.selection import select_individual
 from data.dataset.store import Dataset
@@ -46,8 +46,8 @@ SIZES = NetworkConfig(num_tfs=1)
 AUTHORS_WORKERS = 4
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
     torch.set_num_threads(1)
     examples, told = load_examples(options.workspace, options.tf, options.regions)
     num_samples = 2 * len(examples.sequences)
@@ -64,7 +64,8 @@ def main() -> None:
         },
         options.rounds,
     )
-    print(_compared("one thread of computation", seconds, num_samples))
+    one_thread = _compared(seconds, num_samples)
+    print(_speeds("one thread of computation", one_thread))
 
     cores = os.cpu_count() or 1
     torch.set_num_threads(cores)
@@ -78,8 +79,9 @@ def main() -> None:
             },
             max(3, options.rounds // 2),
         )
-    samples = [num_samples * cores, num_samples]
-    print("\n" + _compared("the whole machine", seconds, *samples))
+    whole = _compared(seconds, num_samples * cores, num_samples)
+    print("\n" + _speeds("the whole machine", whole))
+    return one_thread + whole
 
 
 def load_examples(workspace: Path | None, tf: str, num_regions: int) -> tuple[Examples, str]:
@@ -87,7 +89,7 @@ def load_examples(workspace: Path | None, tf: str, num_regions: int) -> tuple[Ex
     rng = np.random.default_rng(0)
     if workspace is None:
         sequences = rng.integers(0, 256, (num_regions, 50), dtype=np.uint8)
-        labels = rng.integers(0, 2, (num_regions, 1)).astype(np.float32)
+        labels = rng.integers(0, 2, (num_regions, 1), dtype=np.int8)
         return Examples(sequences, labels), f"{num_regions} random regions (no --workspace given)"
     dataset = Dataset.open(workspace / "dataset")
     regions = dataset.regions()
@@ -121,7 +123,8 @@ def ready_batches(examples: Examples) -> Ready:
         device=torch.device("cpu"),
     )
     order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(0))
-    return [batches.inputs_and_labels(order[start:stop]) for start, stop in batches.bounds]
+    made = (batches.inputs_and_labels(order[start:stop]) for start, stop in batches.bounds)
+    return [(inputs, labels.float()) for inputs, labels in made]
 
 
 def bare(ready: Ready) -> float:
@@ -143,7 +146,7 @@ def authors_tensors(examples: Examples) -> tuple[torch.Tensor, torch.Tensor]:
         examples, "training", batch_size=100, strands="both", device=torch.device("cpu")
     )
     inputs, labels = batches.inputs_and_labels(torch.arange(len(batches)))
-    return inputs.contiguous(), labels
+    return inputs.contiguous(), labels.float()
 
 
 def authors_network() -> nn.Module:
@@ -239,15 +242,19 @@ def interleaved(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, 
     return seconds
 
 
-def _compared(title: str, seconds: dict[str, list[float]], *samples: int) -> str:
-    """Table of samples a second (median, range) and of the ratio of ours to each."""
+def _speeds(title: str, rows: list[Row]) -> str:
+    return table((title, "samples/s", "range", "ours / this"), rows)
+
+
+def _compared(seconds: dict[str, list[float]], *samples: int) -> list[Row]:
+    """Rows of samples a second (median, range) and of the ratio of ours to each."""
     counts = samples if len(samples) == len(seconds) else samples * len(seconds)
     speeds = {
         name: [count / second for second in taken]
         for (name, taken), count in zip(seconds.items(), counts, strict=True)
     }
     first = next(iter(speeds.values()))
-    rows = []
+    rows: list[Row] = []
     for name, values in speeds.items():
         # by round, so that what else the machine did then falls on both
         ratio = statistics.median(a / b for a, b in zip(first, values, strict=True))
@@ -259,16 +266,16 @@ def _compared(title: str, seconds: dict[str, list[float]], *samples: int) -> str
                 f"{ratio:.2f}",
             )
         )
-    return table((title, "samples/s", "range", "ours / this"), rows)
+    return rows
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workspace", type=Path, help="workspace whose dataset to use")
     parser.add_argument("--tf", default="SPI1", help="TF whose regions to use (default: SPI1)")
     parser.add_argument("--regions", type=int, default=2000, help="regions (default: 2000)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

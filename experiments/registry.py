@@ -1,32 +1,122 @@
-"""The experiments by name, and `paper`, the union of them."""
+"""The experiments, a record each, and `paper`, the union of those that the paper has.
 
-from collections.abc import Callable, Mapping, Sequence
+A new experiment is a folder with `plan.py`, `findings.py` and `figures.py`, and a record here: by
+that it is planned, run, logged to MLflow and reported.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Final
 
 from data.near_names import near_names
+from experiments.binding_modes import findings as binding_modes_findings
 from experiments.binding_modes import plan as binding_modes
+from experiments.downsampling import findings as downsampling_findings
 from experiments.downsampling import plan as downsampling
+from experiments.interpretation import findings as interpretation_findings
 from experiments.interpretation import plan as interpretation
+from experiments.own_tf import plan as own_tf
+from experiments.peaks_needed import findings as peaks_needed_findings
 from experiments.peaks_needed import plan as peaks_needed
+from experiments.pretraining_sets import findings as pretraining_sets_findings
 from experiments.pretraining_sets import plan as pretraining_sets
 from experiments.study.planner import PlannedStudy
 from experiments.study.study import Study
+from experiments.transfer import findings as transfer_findings
 from experiments.transfer import plan as transfer
 from orchestrator.errors import RunError
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
-Experiment = Callable[[LoadedDataset, Study], PlannedStudy]
+MakePlan = Callable[[LoadedDataset, Study], PlannedStudy]
+MakeFindings = Callable[[SectionInput], SectionFindings]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """All that the rest of the program knows of an experiment."""
+
+    name: str
+    """Name on the command line, in MLflow and in the run store."""
+    title: str
+    """Title of its section in the report, without the figure."""
+    figure: str = ""
+    """Figure of Novakovsky et al. 2021, such as `Fig. 1A`; empty for what the paper does not
+    have."""
+    plan: MakePlan
+    """Plans its runs."""
+    findings: MakeFindings
+    """Says what its finished runs show, and what is missing."""
+    lack: str = "no two arms on the same test regions"
+    """Why there is no finding, in the report's words, where there is none."""
+
+    @property
+    def heading(self) -> str:
+        """Title with the figure."""
+        return f"{self.title} ({self.figure or 'beyond the paper'})"
+
+
+_ALL: Final = (
+    Experiment(
+        name=transfer.NAME,
+        title="Transfer beside scratch, TF by TF",
+        figure="Fig. 1A",
+        plan=transfer.transfer,
+        findings=transfer_findings.findings,
+    ),
+    Experiment(
+        name=downsampling.NAME,
+        title="How few regions are enough",
+        figure="Fig. 1B",
+        plan=downsampling.downsampling,
+        findings=downsampling_findings.findings,
+    ),
+    Experiment(
+        name=binding_modes.NAME,
+        title="A shared binding mode",
+        figure="Fig. 2A",
+        plan=binding_modes.binding_modes,
+        findings=binding_modes_findings.findings,
+    ),
+    Experiment(
+        name=pretraining_sets.NAME,
+        title="Which TFs to pre-train on",
+        figure="Fig. 2B",
+        plan=pretraining_sets.pretraining_sets,
+        findings=pretraining_sets_findings.findings,
+    ),
+    Experiment(
+        name=interpretation.NAME,
+        title="Filters followed through fine-tuning",
+        figure="Fig. 3B",
+        plan=interpretation.interpretation,
+        findings=interpretation_findings.findings,
+        lack="no filters were read",
+    ),
+    Experiment(
+        name=peaks_needed.NAME,
+        title="How many peaks a good model takes",
+        plan=peaks_needed.peaks_needed,
+        findings=peaks_needed_findings.findings,
+    ),
+)
+EXPERIMENTS: Final[dict[str, Experiment]] = {one.name: one for one in _ALL}
+"""By name, in the order of the report's sections."""
+PAPER: Final = "paper"
+"""Name of the union of the paper's experiments."""
+ON_CARDS: Final = frozenset({own_tf.NAME})
+"""Experiments that `bindgrid run` does not know, and whose results stand on cards of their own."""
 
 
 def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """Plan all that the paper trained, each run once.
 
     Target TFs that were asked for go to `transfer` where the multi-model knows them and to
-    `binding-modes` where it does not, and to both experiments that are about a target. Of
-    `interpretation` the union has what `transfer` trains anyway: the paper's target, if it is one
-    of the multi-model's TFs.
+    `binding-modes` where it does not, and to both experiments that are about a target. From
+    `interpretation` the union takes what `transfer` trains anyway: the paper's target, if it is
+    one of the multi-model's TFs.
 
     Raises
     ------
@@ -50,19 +140,13 @@ def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     return reduce(add, parts)
 
 
-EXPERIMENTS: Final[Mapping[str, Experiment]] = {
-    transfer.NAME: transfer.transfer,
-    downsampling.NAME: downsampling.downsampling,
-    binding_modes.NAME: binding_modes.binding_modes,
-    pretraining_sets.NAME: pretraining_sets.pretraining_sets,
-    interpretation.NAME: interpretation.interpretation,
-    peaks_needed.NAME: peaks_needed.peaks_needed,
-    "paper": paper,
-}
+def paper_figures() -> dict[str, str]:
+    """Figure of the paper that an experiment is about, by the experiment's name."""
+    return {one.name: one.figure for one in EXPERIMENTS.values() if one.figure}
 
 
 def plan_experiments(names: Sequence[str], loaded: LoadedDataset, study: Study) -> PlannedStudy:
-    """Plan some experiments, in their order.
+    """Plan some experiments, in the order of their names.
 
     Raises
     ------
@@ -71,11 +155,11 @@ def plan_experiments(names: Sequence[str], loaded: LoadedDataset, study: Study) 
     DataError
         If an experiment lacks TFs or regions.
     """
+    plans: dict[str, MakePlan] = {one.name: one.plan for one in EXPERIMENTS.values()}
+    plans[PAPER] = paper
     for name in names:
-        if name not in EXPERIMENTS:
-            near = near_names(name, EXPERIMENTS)
+        if name not in plans:
+            near = near_names(name, plans)
             hint = f"; near: {', '.join(near)}" if near else ""
-            raise RunError(
-                f"no experiment is named {name!r}{hint}; there are: {', '.join(EXPERIMENTS)}"
-            )
-    return reduce(add, (EXPERIMENTS[name](loaded, study) for name in names))
+            raise RunError(f"no experiment is named {name!r}{hint}; there are: {', '.join(plans)}")
+    return reduce(add, (plans[name](loaded, study) for name in names))

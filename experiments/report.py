@@ -1,53 +1,27 @@
-"""The report of a workspace: its sections, in the order of the paper's figures."""
+"""The report of a workspace: a section for each experiment of the registry, in its order."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import pandas as pd
 
-from experiments.binding_modes.findings import mode_findings
-from experiments.downsampling.findings import downsampling_findings
-from experiments.interpretation.followed import followed_findings
-from experiments.interpretation.learnt import FilterFindings, MotifReader, learnt_findings
-from experiments.own_tf.plan import NAME as OWN_TF
-from experiments.peaks_needed.findings import peaks_findings
-from experiments.pretraining_sets.findings import KINDS, set_findings
-from experiments.transfer.findings import transfer_findings
+from experiments.registry import EXPERIMENTS, ON_CARDS, Experiment
 from orchestrator.errors import RunError
+from orchestrator.interpretation.motif_reader import MotifReader
 from orchestrator.report.bootstrap import Bootstrap
-from orchestrator.report.findings import Finding
-from orchestrator.report.finished import FinishedRuns, read_finished
+from orchestrator.report.finished import read_finished
 from orchestrator.report.missing import (
-    missing_pairs,
     missing_runs,
-    missing_sets,
     missing_table,
-    other_networks,
     seen_before,
     single_replicates,
     undefined_scores,
-    without_models,
 )
-from orchestrator.report.pairs import Pairs, pair
 from orchestrator.report.run_settings import dataset_facts, settings_facts
-from orchestrator.report.sections import Report, Section
+from orchestrator.report.sections import Report, Section, SectionFindings, SectionInput
 from orchestrator.report.words import listed
 from orchestrator.runs.store import RunStore
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.workspace import Workspace
-
-TITLES: Final = {
-    "transfer": "Transfer beside scratch, TF by TF (Fig. 1A)",
-    "downsampling": "How few regions are enough (Fig. 1B)",
-    "binding-modes": "A shared binding mode (Fig. 2A)",
-    "pretraining-sets": "Which TFs to pre-train on (Fig. 2B)",
-    "peaks-needed": "How many peaks a good model takes (beyond the paper)",
-    "interpretation": "Filters followed through fine-tuning (Fig. 3B)",
-}
-"""Of the experiments that have a section, in their order; the figures are the paper's."""
-
-
-_LACKS: Final = {"interpretation": "no filters were read"}
 
 
 def make_report(
@@ -74,20 +48,21 @@ def make_report(
     missing = missing_table(store.unfinished())
     remarks = store.remarks()
     there = set(runs.table["experiment"]) | set(missing["experiment"])
-    others = sorted(set(runs.table["experiment"]) - set(TITLES) - {OWN_TF})
-    return Report(
-        sections=tuple(
-            _section(
-                name,
-                runs,
-                missing[missing["experiment"] == name],
-                remarks.get(name, []),
-                Bootstrap(seed),
-                motifs,
+    sections = []
+    for experiment in EXPERIMENTS.values():
+        name = experiment.name
+        if name in there:
+            given = SectionInput(
+                rows=runs.table[runs.table["experiment"] == name],
+                runs=runs,
+                boot=Bootstrap(seed),
+                motifs=motifs,
             )
-            for name in TITLES
-            if name in there
-        ),
+            unfinished = missing[missing["experiment"] == name]
+            sections.append(_section(experiment, given, unfinished, remarks.get(name, [])))
+    others = sorted(set(runs.table["experiment"]) - EXPERIMENTS.keys() - ON_CARDS)
+    return Report(
+        sections=tuple(sections),
         num_runs=runs.table["key"].nunique(),
         dataset=dataset_facts(workspace.dataset, runs.specs.values()),
         missing=missing,
@@ -97,78 +72,23 @@ def make_report(
 
 
 def _section(
-    name: str,
-    runs: FinishedRuns,
-    unfinished: pd.DataFrame,
-    remarks: Sequence[str],
-    boot: Bootstrap,
-    motifs: MotifReader | None,
+    experiment: Experiment, given: SectionInput, unfinished: pd.DataFrame, remarks: Sequence[str]
 ) -> Section:
-    rows = runs.table[runs.table["experiment"] == name]
-    lines = [
-        *missing_runs(unfinished),
-        *undefined_scores(rows),
-        *seen_before(rows),
-        *single_replicates(rows),
-    ]
-    findings: Sequence[Finding]
-    if name == "pretraining-sets":
-        of_last = rows[rows["network"] == rows.sort_values("finished_at")["network"].iloc[-1]]
-        findings = set_findings(of_last, runs.calls, boot)
-        lines += missing_sets(of_last, KINDS)
-        lines += other_networks(rows, of_last)
-    elif name == "peaks-needed":
-        findings = peaks_findings(rows, runs, boot)
-    else:
-        pairs = pair(rows)
-        findings = _pair_findings(name, pairs, runs, boot)
-        lines += missing_pairs(pairs)
-        if name == "transfer":
-            trained = rows.loc[(rows["arm"] == "multi") & (rows["tf"] == ""), "key"]
-            lines += without_models(pairs, (runs.specs[key].regions.tfs for key in trained))
-        if motifs is not None:
-            of_filters = _filter_findings(name, rows, pairs, runs, motifs)
-            findings = [*findings, *of_filters.findings]
-            lines += of_filters.missing
+    rows = given.rows
+    found = SectionFindings() if rows.empty else experiment.findings(given)
     return Section(
-        experiment=name,
-        title=TITLES[name],
+        experiment=experiment.name,
+        title=experiment.heading,
         num_runs=rows["key"].nunique(),
-        findings=tuple(findings),
-        missing=tuple(lines),
+        findings=found.findings,
+        missing=(
+            *missing_runs(unfinished),
+            *undefined_scores(rows),
+            *seen_before(rows),
+            *single_replicates(rows),
+            *found.missing,
+        ),
         remarks=tuple(remarks),
-        settings=settings_facts(rows, runs.specs),
-        lack=_LACKS.get(name, Section.lack),
+        settings=settings_facts(rows, given.runs.specs),
+        lack=experiment.lack,
     )
-
-
-def _filter_findings(
-    name: str, rows: pd.DataFrame, pairs: Pairs, runs: FinishedRuns, motifs: MotifReader
-) -> FilterFindings:
-    """Filters of the multi-models of `transfer`; those of `interpretation`, and followed ones."""
-    trained = rows[(rows["arm"] == "multi") & (rows["tf"] == "")]
-    if name == "transfer":
-        return learnt_findings(trained, motifs)
-    if name != "interpretation":
-        return FilterFindings()
-    of_transfer = runs.table.loc[runs.table["experiment"] == "transfer", "key"]
-    learnt = learnt_findings(trained[~trained["key"].isin(of_transfer)], motifs)
-    followed = followed_findings(pairs, motifs)
-    return FilterFindings(
-        findings=(*followed.findings, *learnt.findings),
-        missing=(*followed.missing, *learnt.missing),
-    )
-
-
-def _pair_findings(
-    name: str, pairs: Pairs, runs: FinishedRuns, boot: Bootstrap
-) -> Sequence[Finding]:
-    if pairs.table.empty or name == "interpretation":
-        return []
-    if name == "transfer":
-        return transfer_findings(pairs, runs.calls, boot)
-    if name == "downsampling":
-        return downsampling_findings(pairs, runs.calls, boot)
-    of_transfer = runs.table[runs.table["experiment"] == "transfer"]
-    transfer = None if of_transfer.empty else pair(of_transfer)
-    return mode_findings(pairs, transfer, runs.calls, boot)

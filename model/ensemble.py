@@ -44,7 +44,7 @@ class Member:
 
     network: nn.Module
     length_bp: int
-    """Of the sequences that it reads."""
+    """Length of the sequences that it reads."""
     output: int = 0
     """Which of its outputs is the TF's; the first by default."""
     calibration: Calibration = Calibration()

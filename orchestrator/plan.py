@@ -7,7 +7,7 @@ from typing import Any, Literal
 from orchestrator.errors import RunError
 from orchestrator.role import Arm, RunRole
 from orchestrator.role_names import run_name
-from orchestrator.role_records import read_role, role_names, role_record
+from orchestrator.role_records import read_role, role_record, role_tags
 from orchestrator.spec import RunSpec
 
 Status = Literal["completed", "failed", "blocked"]
@@ -57,7 +57,7 @@ class PlannedRun:
 
     def tags(self) -> dict[str, Any]:
         """Key, names of the role and what the run needs, as JSON types, without the spec."""
-        return {"key": self.key, **role_names(self.role), "needs": list(self.needs)}
+        return {"key": self.key, **role_tags(self.role), "needs": list(self.needs)}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""

@@ -80,7 +80,12 @@ def set_name(role: RunRole) -> str:
 
 
 def run_name(role: RunRole, num_tfs: int) -> str:
-    """Name of a run, such as `SPI1 transfer r1`.
+    """Name of a run, such as `SPI1 transfer r1`; parameters as for :func:`replicates_name`."""
+    return f"{replicates_name(role, num_tfs)} r{role.replicate}"
+
+
+def replicates_name(role: RunRole, num_tfs: int) -> str:
+    """Name of all replicates of a run, such as `SPI1 transfer`.
 
     Parameters
     ----------
@@ -94,7 +99,7 @@ def run_name(role: RunRole, num_tfs: int) -> str:
         words += ["with target"] if role.with_target else []
     elif not role.tf:
         words.append(f"{num_tfs} TFs")
-    return " ".join([*filter(None, words), f"r{role.replicate}"])
+    return " ".join(filter(None, words))
 
 
 def shortened(names: Sequence[str], length: int = 24) -> dict[str, str]:

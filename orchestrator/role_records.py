@@ -40,7 +40,7 @@ FACTS: Final = "role"
 _PLAIN: Final = ("experiment", "arm", "tf", "replicate", "target", "with_target")
 
 
-def role_names(role: RunRole) -> dict[str, Any]:
+def role_tags(role: RunRole) -> dict[str, Any]:
     """Names and plain facts of a role, by `NAMES`: two roles of the same names are one."""
     named = {"pretraining_set": set_name(role), "group": group_name(role)}
     return {name: named[name] if name in named else getattr(role, name) for name in NAMES}
@@ -54,7 +54,7 @@ def role_record(role: RunRole) -> dict[str, Any]:
         for one in fields(role)
         if one.name not in _PLAIN and getattr(role, one.name) != one.default
     }
-    return {**role_names(role), FACTS: facts}
+    return {**role_tags(role), FACTS: facts}
 
 
 def names_in(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import pandas as pd
 
 from experiments.binding_modes import figures
 from experiments.binding_modes.figures import MULTI_MODEL
+from experiments.binding_modes.plan import NAME
+from experiments.transfer.plan import NAME as TRANSFER
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
@@ -17,7 +19,9 @@ from orchestrator.report.findings import (
     with_ends,
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
-from orchestrator.report.pairs import Pairs
+from orchestrator.report.missing import missing_pairs
+from orchestrator.report.pairs import Pairs, pair
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Floats, Interval, interval, welch
 from orchestrator.report.words import confidence, counted, number, p_value, span
 from orchestrator.role import ModeRelation
@@ -25,6 +29,15 @@ from orchestrator.role_names import MODE_WORDS
 
 SHARED_MODE: Final = MODE_WORDS[ModeRelation.SHARED]
 OTHER_MODE: Final = MODE_WORDS[ModeRelation.OTHER]
+
+
+def findings(given: SectionInput) -> SectionFindings:
+    """Compare the gains of TFs by their binding modes; the multi-model's TFs are of `transfer`."""
+    pairs = pair(given.rows)
+    of_transfer = given.of(TRANSFER)
+    transfer = None if of_transfer.empty else pair(of_transfer)
+    compared = mode_findings(pairs, transfer, given.runs.calls, given.boot)
+    return SectionFindings(findings=tuple(compared), missing=tuple(missing_pairs(pairs)))
 
 
 def mode_findings(
@@ -96,9 +109,10 @@ def _modes(
         numbers |= tested
     if known is not None:
         details.append(
-            f"The multi-model's own TFs are those of experiment transfer, {known['group'].iloc[0]}."
+            f"The multi-model's own TFs are those of experiment {TRANSFER}, "
+            f"{known['group'].iloc[0]}."
         )
-    name = stem("binding-modes", heading)
+    name = stem(NAME, heading)
     table = pd.concat(
         [of_tfs.table.assign(group=group) for group, of_tfs in groups.items()], ignore_index=True
     )

@@ -48,13 +48,14 @@ def drive(
     typer.Exit
         If a run failed (code 1) or the user interrupted (130).
     """
+    from experiments.registry import paper_figures
     from orchestrator.runs.lock import sole_driver
     from orchestrator.runs.results import results_table
     from orchestrator.runs.store import RunStore
     from orchestrator.tracking.background import BackgroundView
     from orchestrator.tracking.sync import MlflowView
 
-    store = RunStore(workspace)
+    store, view = RunStore(workspace), MlflowView(workspace, paper_figures())
     failures: list[RunOutcome] = []
     deadline = None if stop_after is None else time.monotonic() + 3600 * stop_after
     with ExitStack() as stack:
@@ -65,7 +66,7 @@ def drive(
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        mlflow = stack.enter_context(BackgroundView(MlflowView(workspace), warn=complain))
+        mlflow = stack.enter_context(BackgroundView(view, warn=complain))
         progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
         mlflow.sync(store)
 

@@ -30,12 +30,13 @@ def sync(
 
     Example: MLFLOW_TRACKING_URI=http://server:5000 bindgrid mlflow sync --workspace demo
     """
+    from experiments.registry import paper_figures
     from orchestrator.runs.lock import sole_driver
     from orchestrator.runs.store import RunStore
     from orchestrator.tracking.sync import MlflowView
 
     place = Workspace(workspace)
-    store, mlflow = RunStore(place), MlflowView(place)
+    store, mlflow = RunStore(place), MlflowView(place, paper_figures())
     store.check()
     if not store.completed():
         raise RunError(f"{place.runs}: no finished runs; start with `bindgrid run`")

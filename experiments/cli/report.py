@@ -26,8 +26,9 @@ def report(
     Example: bindgrid report
     """
     from data.motifs.database import jaspar_database
-    from experiments.interpretation.learnt import MotifReader
+    from experiments.registry import paper_figures
     from experiments.report import make_report
+    from orchestrator.interpretation.motif_reader import MotifReader
     from orchestrator.report.files import write_report
     from orchestrator.report.page import FIGURES_FOLDER
     from orchestrator.runs.store import RunStore
@@ -45,7 +46,7 @@ def report(
         on_step("logging to MLflow")
         try:
             client = TrackingClient(place)
-            SummaryWriter(client).log_report(made, place.report / FIGURES_FOLDER)
+            SummaryWriter(client, paper_figures()).log_report(made, place.report / FIGURES_FOLDER)
             MotifWriter(client).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))

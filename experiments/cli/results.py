@@ -59,9 +59,10 @@ def ui(
 
     Example: bindgrid ui --port 5001
     """
+    from experiments.registry import paper_figures
     from orchestrator.tracking.ui import serve_ui
 
-    serve_ui(Workspace(workspace), host=host, port=port)
+    serve_ui(Workspace(workspace), host=host, port=port, figures=paper_figures())
 
 
 def print_comparison(table: "pd.DataFrame") -> None:
@@ -79,8 +80,6 @@ def print_comparison(table: "pd.DataFrame") -> None:
 
     cell = ["experiment", "tf", "group", "with_target", "arm"]
     shown = Table("experiment", "TF", "group", "arm")
-    # a motif that is scored alone has no network
-    table = table.assign(network=table["network"].where(table["arm"] != "motif", ""))
     if table.loc[table["network"] != "", "network"].nunique() > 1:
         cell.append("network")
         shown.add_column("network")

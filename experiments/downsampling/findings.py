@@ -4,12 +4,22 @@ import numpy as np
 import pandas as pd
 
 from experiments.downsampling import figures
+from experiments.downsampling.plan import NAME
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, gain_columns, stem, with_ends
 from orchestrator.report.gains import CallsByKey, Gains, gains
-from orchestrator.report.pairs import Pairs, each_row
+from orchestrator.report.missing import missing_pairs
+from orchestrator.report.pairs import Pairs, each_row, pair
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Interval
 from orchestrator.report.words import confidence, number
+
+
+def findings(given: SectionInput) -> SectionFindings:
+    """Compare the arms at each number of regions."""
+    pairs = pair(given.rows)
+    compared = downsampling_findings(pairs, given.runs.calls, given.boot)
+    return SectionFindings(findings=tuple(compared), missing=tuple(missing_pairs(pairs)))
 
 
 def downsampling_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
@@ -42,7 +52,7 @@ def _downsampling(tf: str, sizes: Gains, rows: pd.DataFrame, heading: str) -> Fi
         numbers[f"{tf}/{row.group}/scratch_mcc"] = row.scratch
         numbers[f"{tf}/{row.group}/transfer_mcc"] = row.transfer
         numbers |= with_ends(f"{tf}/{row.group}/gain", row.gain, ends)
-    name = stem("downsampling", heading)
+    name = stem(NAME, heading)
     return Finding(
         stem=name,
         heading=heading,

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from orchestrator.interpretation.logos import MAX_BITS, draw_logo
+from orchestrator.interpretation.logos import MAX_BITS, Logo, draw_logo
 from orchestrator.report.figure_style import (
     ARM_STYLES,
     GREY,
@@ -36,20 +36,6 @@ _GAP: Final = 0.5
 _SEQUENTIAL: Final = "cividis"
 _DIVERGING: Final = "PuOr_r"
 """People with any kind of colour vision can read both colour maps."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Logo:
-    """A motif to draw."""
-
-    frequencies: NDArray[np.float64]
-    """Shape (4, W)."""
-    start: int = 0
-    """Where its first position is drawn, in positions of the first motif of its panel."""
-
-    def turned(self) -> "Logo":
-        """Give its reverse complement."""
-        return Logo(frequencies=self.frequencies[::-1, ::-1], start=self.start)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,11 +12,14 @@ import pandas as pd
 
 from data.motifs.matches import ALPHA
 from experiments.interpretation import figures as filter_figures
-from experiments.interpretation.figures import Logo, LogoPanel
-from experiments.interpretation.learnt import FilterFindings, MotifReader, read_or_note
+from experiments.interpretation.figures import LogoPanel
+from experiments.interpretation.learnt import read_or_note
 from orchestrator.interpretation.following import FollowedFilters, target_matches
+from orchestrator.interpretation.logos import Logo
+from orchestrator.interpretation.motif_reader import MotifReader
 from orchestrator.report.findings import Finding, NamedFigure, stem
 from orchestrator.report.pairs import Pairs, each_row
+from orchestrator.report.sections import SectionFindings
 from orchestrator.report.words import counted, number
 from orchestrator.runs.filter_files import filter_name
 
@@ -27,7 +30,7 @@ MAX_SHOWN: Final = 40
 _ARMS: Final = ("multi", "transfer", "scratch")
 
 
-def followed_findings(pairs: Pairs, reader: MotifReader) -> FilterFindings:
+def followed_findings(pairs: Pairs, reader: MotifReader) -> SectionFindings:
     """Follow filters (Fig. 3B), a finding per target, size and pre-training set."""
     findings: list[Finding] = []
     missing: list[str] = []
@@ -44,7 +47,7 @@ def followed_findings(pairs: Pairs, reader: MotifReader) -> FilterFindings:
                 followed[row.replicate] = found
         if followed:
             findings.append(_followed(str(tf), heading, followed, reader))
-    return FilterFindings(findings=tuple(findings), missing=tuple(missing))
+    return SectionFindings(findings=tuple(findings), missing=tuple(missing))
 
 
 def _followed(

@@ -1,11 +1,9 @@
 """What the report says of filters: the motifs that multi-models learnt (Fig. 3A).
 
-Only the filters of the multi-models of `transfer`, and of the runs of `interpretation`, are read:
-that takes a minute for each network, once, and the result is kept in the workspace.
+Reading the filters of a multi-model takes a minute, once; they are kept in the workspace.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -14,84 +12,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA
 from experiments.interpretation import figures as filter_figures
-from experiments.interpretation.figures import Logo, LogoPanel
+from experiments.interpretation.figures import LogoPanel
 from model.errors import ModelError
 from orchestrator.errors import RunError
-from orchestrator.interpretation.following import FollowedFilters, follow_runs
-from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.interpretation.logos import Logo
+from orchestrator.interpretation.motif_reader import MotifReader
+from orchestrator.interpretation.run_motifs import StoredMotifs
 from orchestrator.report.findings import Finding, NamedFigure, stem
 from orchestrator.report.pairs import each_row, latest
+from orchestrator.report.sections import SectionFindings
 from orchestrator.report.words import counted, listed, number
 from orchestrator.runs.filter_files import filter_name
-from orchestrator.runs.store import RunStore
-from orchestrator.steps import OnStep, silent
-from orchestrator.workspace import Workspace
 
 HEADING: Final = "What the filters learnt"
 MAX_MATCHES: Final = 12
 """Matches shown with logos, each motif once."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilterFindings:
-    """What was found of filters, and what could not be read."""
-
-    findings: tuple[Finding, ...] = ()
-    missing: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class MotifReader:
-    """Reads the filters of finished runs for the report, or takes what was read before."""
-
-    workspace: Workspace
-    database: MotifDatabase
-    on_step: OnStep = silent
-    """Called with each step, in a few words."""
-
-    def read(self, key: str) -> StoredMotifs:
-        """Give the motifs of the filters of a run's first layer.
-
-        Raises
-        ------
-        DataError, ModelError, RunError
-            If they cannot be read.
-        """
-        run = RunStore(self.workspace).open(key)
-        on_step = self._steps_of(run.planned.name)
-        return run_motifs(run, self.workspace, self.database, on_step=on_step)
-
-    def follow(self, transfer: str, scratch: str) -> FollowedFilters:
-        """Follow the filters of a multi-model through the fine-tuning of a run by transfer.
-
-        Raises
-        ------
-        DataError, ModelError, RunError
-            If they cannot be read.
-        """
-        store = RunStore(self.workspace)
-        run = store.open(transfer)
-        return follow_runs(
-            run,
-            store.open(scratch),
-            self.workspace,
-            self.database,
-            on_step=self._steps_of(run.planned.name),
-        )
-
-    def aligned(self, matrix_id: str, offset: int, orientation: str) -> Logo:
-        """Motif of the database as it fits a filter, whose first position is 0."""
-        [motif] = [one for one in self.database.motifs if one.matrix_id == matrix_id]
-        logo = Logo(frequencies=motif.probabilities, start=-int(offset))
-        return logo.turned() if orientation == "-" else logo
-
-    def _steps_of(self, name: str) -> OnStep:
-        return lambda step: self.on_step(f"filters of {name}: {step}")
 
 
 def read_or_note(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
@@ -103,7 +42,12 @@ def read_or_note(read: Callable[[], Result], what: str, missing: list[str]) -> R
         return None
 
 
-def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFindings:
+def trained_multi_models(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the results table that are trainings of multi-models."""
+    return rows[(rows["arm"] == "multi") & (rows["tf"] == "")]
+
+
+def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> SectionFindings:
     """Fig. 3A: which motifs the filters of multi-models match, a finding per set of TFs.
 
     Parameters
@@ -125,16 +69,17 @@ def learnt_findings(multi_models: pd.DataFrame, reader: MotifReader) -> FilterFi
             if stored is not None:
                 read[row.replicate] = stored
         if read:
-            heading = f"{HEADING}, {set_name}" if len(variants) > 1 else HEADING
-            findings.append(_learnt(read, heading, str(members["experiment"].iloc[0]), reader))
-    return FilterFindings(findings=tuple(findings), missing=tuple(missing))
+            experiment = str(members["experiment"].iloc[0])
+            which = str(set_name) if len(variants) > 1 else ""
+            findings.append(_learnt(read, which, experiment, reader))
+    return SectionFindings(findings=tuple(findings), missing=tuple(missing))
 
 
 def _learnt(
-    read: dict[int, StoredMotifs], heading: str, experiment: str, reader: MotifReader
+    read: dict[int, StoredMotifs], which: str, experiment: str, reader: MotifReader
 ) -> Finding:
     first = next(iter(read.values()))
-    name = stem(f"{experiment}-filters", heading.removeprefix(HEADING))
+    name = stem(f"{experiment}-filters", which)
     matched = np.array([stored.num_matched() for stored in read.values()])
     shuffled = np.array([stored.info["num_matched_shuffled"] for stored in read.values()])
     num_filters = len(first.table)
@@ -144,7 +89,7 @@ def _learnt(
     )
     return Finding(
         stem=name,
-        heading=heading,
+        heading=f"{HEADING}, {which}" if which else HEADING,
         sentence=_sentence(matched, shuffled, num_filters, reader.database.name),
         details=(
             *(_states(replicate, stored) for replicate, stored in read.items()),

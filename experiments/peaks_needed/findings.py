@@ -13,17 +13,18 @@ import numpy as np
 import pandas as pd
 
 from experiments.peaks_needed.figures import peaks_by_tf
+from experiments.peaks_needed.plan import NAME
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.finished import FinishedRuns
 from orchestrator.report.gains import mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.report.words import confidence, counted, listed, number
 from orchestrator.role import Arm
 from orchestrator.role_names import HELD_BACK_WORDS
 
-EXPERIMENT: Final = "peaks-needed"
 GOOD_MCC: Final = 0.5
 """What a good model reaches."""
 WORSE: Final = 0.02
@@ -53,6 +54,11 @@ class _Arm:
     def words(self) -> str:
         """Name within a sentence."""
         return _WORDS.get(self.arm, f"by {self.name}")
+
+
+def findings(given: SectionInput) -> SectionFindings:
+    """Compare the arms by number of regions."""
+    return SectionFindings(findings=tuple(peaks_findings(given.rows, given.runs, given.boot)))
 
 
 def peaks_findings(rows: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> list[Finding]:
@@ -116,7 +122,7 @@ def _finding(
     for row in each_row(means):
         numbers[f"{row.arm}/{row.size}/mean_mcc"] = row.mcc
         numbers[f"{row.arm}/{row.size}/mean_average_precision"] = row.average_precision
-    name, names = stem(EXPERIMENT, heading), [arm.name for arm in order]
+    name, names = stem(NAME, heading), [arm.name for arm in order]
     return Finding(
         stem=name,
         heading=heading,

@@ -13,15 +13,16 @@ import pandas as pd
 
 from data.relations.groups import GroupKind
 from experiments.pretraining_sets import figures
+from experiments.pretraining_sets.plan import NAME
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
 from orchestrator.report.gains import CallsByKey, difference, mean_mcc
 from orchestrator.report.pairs import each_row, latest, scored_runs
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Interval
-from orchestrator.report.words import listed, number, span
+from orchestrator.report.words import counted, listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)
-EXPERIMENT: Final = "pretraining-sets"
 SET_SEPARATOR: Final = "; "
 """Between the sets of different replicates: random ones are drawn anew for each."""
 
@@ -30,13 +31,24 @@ _LINE_COLUMNS: Final = ("target", "num_replicates", "num_bound", "mcc", "mcc_low
 _NONE: Final = (np.nan, Interval(low=np.nan, high=np.nan))
 
 
+def findings(given: SectionInput) -> SectionFindings:
+    """Compare the sets of each target, of the network that was trained last."""
+    rows = given.rows
+    last = rows.sort_values("finished_at")["network"].iloc[-1]
+    of_last = rows[rows["network"] == last]
+    return SectionFindings(
+        findings=tuple(set_findings(of_last, given.runs.calls, given.boot)),
+        missing=(*missing_sets(of_last, KINDS), *other_networks(rows, of_last)),
+    )
+
+
 def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
     """Compare the sets of each target.
 
     Parameters
     ----------
     table
-        The results table of the experiment, see `orchestrator.finished.FinishedRuns`.
+        The results table of the experiment, see `orchestrator.report.finished.FinishedRuns`.
     """
     scored = scored_runs(table)
     cell = ["tf", "set_kind", "with_target", "replicate"]
@@ -63,13 +75,13 @@ def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> lis
     sentences = [_sentence(str(target), own, line_table) for target, own in means.groupby("target")]
     return [
         Finding(
-            stem=stem(EXPERIMENT, ""),
+            stem=stem(NAME, ""),
             heading="",
             sentence=_overall(means),
             details=(_READING, *sentences, *_smaller_sets(means)),
             figures=(
                 NamedFigure(
-                    stem=stem(EXPERIMENT, ""),
+                    stem=stem(NAME, ""),
                     figure=figures.sets_by_target(
                         means, runs.assign(target=runs["tf"]), line_table, kinds
                     ),
@@ -242,3 +254,37 @@ def _numbers(means: pd.DataFrame, lines: pd.DataFrame) -> dict[str, float]:
     for row in lines.to_dict("records"):
         numbers[f"{row['target']}/scratch/mcc"] = row["mcc"]
     return numbers
+
+
+def missing_sets(table: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
+    """Say which sets have no run for a target, and which have few replicates."""
+    runs = table[(table["arm"] == "transfer") & (table["tf"] != "")]
+    if runs.empty:
+        return []
+    counts = runs.groupby(["tf", "set_kind", "with_target"])["replicate"].nunique()
+    absent, fewer = [], []
+    for target in sorted(runs["tf"].unique()):
+        for kind in kinds:
+            for with_target in (False, True):
+                name = f"{target} {kind} {'with' if with_target else 'without'} the target"
+                count = counts.get((target, kind, with_target), 0)
+                if not count:
+                    absent.append(name)
+                elif count < counts.max():
+                    fewer.append(f"{name} ({count} of {counts.max()})")
+    lines = []
+    if absent:
+        lines.append(f"No run yet, or no such set: {listed(absent, 10)}.")
+    if fewer:
+        lines.append(f"Fewer replicates than others: {listed(fewer, 10)}.")
+    return lines
+
+
+def other_networks(table: pd.DataFrame, of_last: pd.DataFrame) -> list[str]:
+    """Say which runs are left out since another network was trained after theirs."""
+    others = table[~table["key"].isin(of_last["key"])]
+    return [
+        f"{counted(rows['key'].nunique(), 'run')} of network {name} not used: the last ones are "
+        f"of {of_last['network'].iloc[0]}."
+        for name, rows in others.groupby("network")
+    ]

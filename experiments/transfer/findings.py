@@ -1,6 +1,8 @@
 """What the runs of `transfer` say: how many TFs transfer helps, and by how much (Fig. 1A)."""
 
+from experiments.interpretation.learnt import learnt_findings, trained_multi_models
 from experiments.transfer import figures
+from experiments.transfer.plan import NAME
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import (
     Finding,
@@ -11,9 +13,22 @@ from orchestrator.report.findings import (
     with_ends,
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
-from orchestrator.report.pairs import Pairs
+from orchestrator.report.missing import missing_pairs, without_models
+from orchestrator.report.pairs import Pairs, pair
+from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Spearman, spearman
 from orchestrator.report.words import confidence, counted, listed, number, p_value
+
+
+def findings(given: SectionInput) -> SectionFindings:
+    """Compare the arms of each TF, and say what the multi-models' filters learnt (Fig. 3A)."""
+    pairs = pair(given.rows)
+    trained = trained_multi_models(given.rows)
+    lines = missing_pairs(pairs)
+    lines += without_models(pairs, (given.runs.specs[key].regions.tfs for key in trained["key"]))
+    compared = transfer_findings(pairs, given.runs.calls, given.boot)
+    found = SectionFindings(findings=tuple(compared), missing=tuple(lines))
+    return found if given.motifs is None else found + learnt_findings(trained, given.motifs)
 
 
 def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[Finding]:
@@ -29,7 +44,7 @@ def transfer_findings(pairs: Pairs, calls: CallsByKey, boot: Bootstrap) -> list[
 
 
 def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
-    name = stem("transfer", heading)
+    name = stem(NAME, heading)
     values = of_tfs.values
     median, ends = of_tfs.median(boot)
     related = spearman(of_tfs.table["num_bound"], values)

@@ -137,11 +137,7 @@ def train(
         seeded(seed, "dropout", device),
         context.parallel.joined(network),
     ):
-        if config.probe is not None:
-            known = train.and_also(val) if config.learns_from_val else train
-            fit_output_layer(network, known, config.probe, device=device)
-        else:
-            fit_motif_term(network, train, device=device)
+        _fit_output(network, train, val, config, device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
             seconds = time.perf_counter() - began
@@ -296,6 +292,21 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
     if not weights:
         raise ModelError("every layer is frozen; leave one to train, or set max_epochs=0")
     return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _fit_output(
+    network: nn.Module,
+    train: Examples,
+    val: Examples,
+    config: TrainingConfig,
+    device: torch.device,
+) -> None:
+    """Fit what is fitted before the first epoch: the output layer, or a motif term's weight."""
+    if config.probe is None:
+        fit_motif_term(network, train, device=device)
+    else:
+        known = train.and_also(val) if config.learns_from_val else train
+        fit_output_layer(network, known, config.probe, device=device)
 
 
 def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:

@@ -34,15 +34,29 @@ MAX_BITS: Final = 2.0
 _COLUMNS: Final = 5
 """Logos in a row of a sheet."""
 _MIN_HEIGHT_BITS: Final = 0.01
-"""Lower letters are not drawn: nobody could see them."""
+"""Letters below this height are not drawn, since they would be invisible."""
 _MIN_SVG_HEIGHT_BITS: Final = 0.04
 """A pixel of a sheet in SVG."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Logo:
+    """A motif to draw."""
+
+    frequencies: NDArray[np.float64]
+    """Shape (4, W)."""
+    start: int = 0
+    """Where its first position is drawn, in positions of the first motif of its panel."""
+
+    def turned(self) -> "Logo":
+        """Give its reverse complement."""
+        return Logo(frequencies=self.frequencies[::-1, ::-1], start=self.start)
 
 
 def draw_logo(
     axes: Axes, frequencies: NDArray[np.float64], *, at: tuple[float, float] = (0.0, 0.0)
 ) -> None:
-    """Draw a logo: letters as high as their share of the position's information.
+    """Draw a logo: a letter's height is its share of the position's information.
 
     Parameters
     ----------
@@ -82,7 +96,7 @@ def save_logo(path: Path, frequencies: NDArray[np.float64], title: str = "") -> 
 def save_contributions(
     path: Path, bases: str, contributions: NDArray[np.float32], title: str = ""
 ) -> None:
-    """Write what each base of a region contributes as SVG: letters above and below 0."""
+    """Write the contributions of a region's bases as SVG: letters above and below 0."""
     width = len(bases)
     figure = Figure(figsize=(0.09 * width + 0.8, 1.6), layout="constrained")
     axes = figure.subplots()
@@ -108,22 +122,22 @@ def save_contributions(
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """All logos of a layer, to be one picture: rows of `_COLUMNS`."""
+    """All logos of a layer, for one picture with rows of `_COLUMNS`."""
 
     frequencies: NDArray[np.float64]
     """Shape (F, 4, W)."""
     titles: Sequence[str]
-    """A line above each logo."""
+    """The line above each logo."""
     heading: str = ""
 
     @property
     def width(self) -> int:
-        """Positions of a logo."""
+        """Number of positions of a logo."""
         return self.frequencies.shape[2]
 
     @property
     def num_rows(self) -> int:
-        """Rows of logos, one at least."""
+        """Number of rows of logos, at least one."""
         return max(1, math.ceil(len(self.frequencies) / _COLUMNS))
 
     def placed(self) -> Iterator[tuple[int, int, NDArray[np.float64], str]]:
@@ -152,7 +166,7 @@ def save_sheet(path: Path, sheet: Sheet) -> None:
 
 
 def write_sheet_svg(path: Path, sheet: Sheet) -> None:
-    """Write a sheet as SVG of letters by reference: small, and quick to make."""
+    """Write a sheet as SVG that defines each letter once: small, and quick to make."""
     width = sheet.width
     letter, bit, gap, top = 9.0, 24.0, 20.0, 24.0
     across, down = letter * width + gap, MAX_BITS * bit + gap
@@ -181,14 +195,14 @@ def write_sheet_svg(path: Path, sheet: Sheet) -> None:
 
 
 class _Stacks(NamedTuple):
-    """Letters of a logo, of each position the lowest first; arrays of shape (4, W)."""
+    """The letters of a logo, the lowest of each position first; arrays of shape (4, W)."""
 
     rows: NDArray[np.int64]
     """Indices into `BASES`."""
     heights: NDArray[np.float64]
-    """In bits."""
+    """Height of each letter in bits."""
     bottoms: NDArray[np.float64]
-    """Where each letter begins, in bits above the ground."""
+    """Lower end of each letter, in bits above the baseline."""
 
 
 def _stacked(frequencies: NDArray[np.float64]) -> _Stacks:
@@ -200,7 +214,7 @@ def _stacked(frequencies: NDArray[np.float64]) -> _Stacks:
 
 @cache
 def _svg_outline(base: str) -> str:
-    """Path data of a letter that fills the unit square."""
+    """Give the SVG path data of a letter that fills the unit square."""
     data = []
     for points, code in _letter(base).iter_segments():
         command = {1: "M", 2: "L", 3: "Q", 4: "C", 79: "Z"}[int(code)]
@@ -211,7 +225,7 @@ def _svg_outline(base: str) -> str:
 
 @cache
 def _letter(base: str) -> Any:
-    """Outline of a letter that fills the unit square."""
+    """Give the outline of a letter that fills the unit square."""
     path = TextPath((0, 0), base, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold"))
     box = path.get_extents()
     vertices = (path.vertices - (box.x0, box.y0)) / (box.width, box.height)

@@ -34,7 +34,7 @@ _WITHOUT_BINDGRID = (
 
 
 def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
-    """Write a model folder; it appears in one rename, or not at all.
+    """Write a model folder atomically.
 
     Parameters
     ----------

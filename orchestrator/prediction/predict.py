@@ -1,8 +1,8 @@
-"""Predictions of regions and variants, batch by batch, to a file that appears whole or not at all.
+"""Predictions of regions and variants, batch by batch, to a file that is written atomically.
 
-Told by the file's name: `.parquet`, `.bw` or `.bigwig` (tiles only), `.bed`, and tab-separated text
-for any other. A sequence with a base other than A, C, G and T has no prediction: null in Parquet,
-`NA` in text, no value in a bigWig, left out of BED.
+The file's ending decides the format (`orchestrator.prediction.writers`). A sequence with a base
+other than A, C, G and T has no prediction: null in Parquet, `NA` in text, no value in a bigWig,
+left out of BED.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,30 +22,33 @@ from model.ensemble import Member, Prediction, predict_ensemble
 from orchestrator.prediction.writers import Writer
 
 _AT_ONCE: Final = 10_000
-"""Sequences predicted between two notes on the progress."""
-OnProgress = Callable[[int], None]
+"""Sequences predicted between two reports of progress."""
+OnPredicted = Callable[[int], None]
+"""Called with the number of sequences or variants that were predicted since the last call."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the sequences."""
+    """How many sequences were predicted."""
 
     num: int
     num_unknown: int
-    """With a base other than A, C, G and T: without a prediction."""
+    """Sequences with a base other than A, C, G and T, which have no prediction."""
 
 
 def predict_codes(
     members: Sequence[Member], codes: NDArray[np.uint8], usable: NDArray[np.bool_]
 ) -> Prediction:
-    """Predict some of n sequences; the others' values are NaN.
+    """Predict some of n sequences; the values of the others are NaN.
 
     Parameters
     ----------
+    members
+        The networks.
     codes
         Base codes, shape (n, L).
     usable
-        Those to predict, shape (n,); they hold no unknown base.
+        Which sequences to predict, shape (n,); these have no unknown base.
     """
     found = predict_ensemble(members, pack(codes[usable]))
     filled = []
@@ -60,7 +63,7 @@ def predict_windows(
     members: Sequence[Member],
     batches: Iterable[Windows],
     writer: Writer,
-    on_progress: OnProgress = lambda num: None,
+    on_predicted: OnPredicted = lambda num: None,
 ) -> Counts:
     """Predict windows and write them as they come."""
     num = num_unknown = 0
@@ -73,7 +76,7 @@ def predict_windows(
                 writer.write(_window_table(windows, part, found))
                 num += len(known)
                 num_unknown += int((~known).sum())
-                on_progress(len(known))
+                on_predicted(len(known))
     return Counts(num, num_unknown)
 
 
@@ -82,7 +85,7 @@ def predict_variants(
     batches: Iterable[VariantBatch],
     writer: Writer,
     motif: Motif | None,
-    on_progress: OnProgress = lambda num: None,
+    on_predicted: OnPredicted = lambda num: None,
 ) -> Counts:
     """Predict both alleles of variants and write them as they come."""
     num = num_unknown = 0
@@ -96,7 +99,7 @@ def predict_variants(
             writer.write(_variant_table(batch, reference, alternative, motif))
             num += len(usable)
             num_unknown += int((~usable).sum())
-            on_progress(len(usable))
+            on_predicted(len(usable))
     return Counts(num, num_unknown)
 
 

@@ -1,7 +1,7 @@
 """What predicts a TF: the replicates of finished runs, or a model that was exported.
 
-A *model folder* is what `bindgrid export` writes and `bindgrid import-model` takes, and it needs no
-store to be used:
+A *model folder* is written by `bindgrid export` and read by `bindgrid import-model`; it can be used
+without a run store:
 
 ==============================  ================================================================
 file                            content
@@ -35,7 +35,8 @@ from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.role import Arm
-from orchestrator.role_records import role_names
+from orchestrator.role_names import replicates_name
+from orchestrator.role_records import role_tags
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
@@ -43,7 +44,7 @@ from orchestrator.workspace import Workspace
 
 MODEL_FILE: Final = "model.json"
 MODEL_VERSION: Final = 1
-"""Raised when an older program could not read a model folder."""
+"""Increased when an older bindgrid cannot read a model folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +52,13 @@ class Replicate:
     """A network of a predictor."""
 
     folder: Path
-    """Has its weights and config."""
+    """Folder with its weights and config."""
     output: int
     calibration: Calibration
     key: str
-    """Of the run that trained it."""
+    """Key of the run that trained it."""
     metrics: dict[str, Any]
-    """On its test regions."""
+    """Metrics on its test regions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Predictor:
     name: str
     tf: str
     source: str
-    """What it is, for people."""
+    """Where the model comes from, for people."""
     replicates: tuple[Replicate, ...]
     about: dict[str, Any]
     """What it was trained on and how, as JSON types."""
@@ -96,14 +97,18 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
 
     Parameters
     ----------
+    workspace
+        Has the runs and the imported models.
     named
-        Name of an imported model; a run's key; or a TF, of which all replicates of the newest run
+        Name of an imported model; a run's key; or a TF, for which all replicates of the newest run
         of the arm are taken.
+    arm
+        The arm of a TF's runs; transfer by default.
 
     Raises
     ------
     RunError
-        If there is none; names near ones.
+        If there is none; suggests similar names.
     """
     folder = workspace.model(named)
     if (folder / MODEL_FILE).is_file():
@@ -126,17 +131,18 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
         tf = next(name for name in spec.regions.tfs if name.upper() == named.upper())
     runs = [run] if named == run.key else replicates_of(store, run)
     output = spec.regions.tfs.index(tf)
+    name = replicates_name(run.planned.role, len(spec.regions.tfs))
     return Predictor(
         name=named,
         tf=tf,
-        source=f"{run.planned.name.rpartition(' ')[0]}, {len(runs)} replicates",
+        source=f"{name}, {len(runs)} replicates",
         replicates=tuple(_replicate(workspace, one, tf, output) for one in runs),
         about=_about(workspace, runs, tf),
     )
 
 
 def replicates_of(store: RunStore, run: StoredRun) -> list[StoredRun]:
-    """All finished runs that differ from one by the replicate alone, in order."""
+    """Find all finished runs that differ from a run only in the replicate, in order."""
     planned = run.planned
     wanted = _without_replicate(planned)
     found = {
@@ -154,7 +160,7 @@ def open_model(folder: Path) -> Predictor:
     Raises
     ------
     RunError
-        If it is none, is damaged, or a newer program wrote it.
+        If it is no model folder, is damaged, or was written by a newer bindgrid.
     """
     path = folder / MODEL_FILE
     try:
@@ -186,12 +192,12 @@ def open_model(folder: Path) -> Predictor:
 
 
 def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
-    names = role_names(planned.role)
+    names = role_tags(planned.role)
     return {name: value for name, value in names.items() if name != "replicate"}
 
 
 def _alike(one: PlannedRun, other: PlannedRun) -> bool:
-    """Whether two runs are of the same TFs and dataset, network, motif and training."""
+    """Whether two runs have the same TFs, dataset, network, motif and training."""
     return (
         one.spec.regions.tfs == other.spec.regions.tfs
         and one.spec.regions.dataset == other.spec.regions.dataset
@@ -213,15 +219,15 @@ def _replicate(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Re
 
 
 def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Calibration:
-    """Calibration of a run's network for a TF, fitted to its validation regions once.
+    """Calibrate a run's network for a TF by its validation regions, once.
 
-    A penalized regression that learnt from the validation regions too is left as it is: there is
-    nothing to calibrate it by, and its probabilities are likelihood estimates already.
+    A penalized regression that learnt from the validation regions too is not calibrated: no regions
+    are left for that, and its probabilities are maximum-likelihood estimates already.
 
     Raises
     ------
     DataError, RunError
-        If the dataset is no longer the one that the run was trained on.
+        If the dataset is not the one that the run was trained on.
     """
     training = run.planned.spec.training
     if training is not None and training.learns_from_val:
@@ -248,7 +254,7 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
 
 
 def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> dict[str, Any]:
-    """What a predictor was trained on and how, as JSON types."""
+    """Describe what a predictor was trained on and how, as JSON types."""
     dataset = load_dataset(workspace).dataset
     spec = runs[0].planned.spec
     start = spec.start

@@ -81,40 +81,6 @@ def without_models(pairs: Pairs, multi_models: Iterable[Sequence[str]]) -> list[
     ]
 
 
-def missing_sets(table: pd.DataFrame, kinds: Sequence[str]) -> list[str]:
-    """Say which sets of `pretraining-sets` have no run for a target, and which few replicates."""
-    runs = table[(table["arm"] == "transfer") & (table["tf"] != "")]
-    if runs.empty:
-        return []
-    counts = runs.groupby(["tf", "set_kind", "with_target"])["replicate"].nunique()
-    absent, fewer = [], []
-    for target in sorted(runs["tf"].unique()):
-        for kind in kinds:
-            for with_target in (False, True):
-                name = f"{target} {kind} {'with' if with_target else 'without'} the target"
-                count = counts.get((target, kind, with_target), 0)
-                if not count:
-                    absent.append(name)
-                elif count < counts.max():
-                    fewer.append(f"{name} ({count} of {counts.max()})")
-    lines = []
-    if absent:
-        lines.append(f"No run yet, or no such set: {listed(absent, 10)}.")
-    if fewer:
-        lines.append(f"Fewer replicates than others: {listed(fewer, 10)}.")
-    return lines
-
-
-def other_networks(table: pd.DataFrame, of_last: pd.DataFrame) -> list[str]:
-    """Say which runs are left out since another network was trained after theirs."""
-    others = table[~table["key"].isin(of_last["key"])]
-    return [
-        f"{counted(rows['key'].nunique(), 'run')} of network {name} not used: the last ones are "
-        f"of {of_last['network'].iloc[0]}."
-        for name, rows in others.groupby("network")
-    ]
-
-
 def single_replicates(table: pd.DataFrame) -> list[str]:
     """Warn where no TF has two replicates."""
     runs = table[(table["arm"] == "transfer") & (table["tf"] != "")]

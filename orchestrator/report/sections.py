@@ -7,9 +7,45 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from orchestrator.interpretation.motif_reader import MotifReader
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding
+from orchestrator.report.finished import FinishedRuns
 from orchestrator.report.run_settings import Facts
 from orchestrator.report.words import counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionInput:
+    """What an experiment's findings are made from."""
+
+    rows: pd.DataFrame
+    """Rows of `runs.table` of the experiment."""
+    runs: FinishedRuns
+    """Finished runs of the whole workspace."""
+    boot: Bootstrap
+    """Draws the intervals."""
+    motifs: MotifReader | None = None
+    """Reads the filters of runs; None leaves out what is said of them."""
+
+    def of(self, experiment: str) -> pd.DataFrame:
+        """Rows of another experiment, or of this one."""
+        return self.runs.table[self.runs.table["experiment"] == experiment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SectionFindings:
+    """What an experiment found, and what it lacks for more."""
+
+    findings: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+    """A sentence for each thing that is missing."""
+
+    def __add__(self, other: "SectionFindings") -> "SectionFindings":
+        """Both, in this order."""
+        return SectionFindings(
+            findings=(*self.findings, *other.findings), missing=(*self.missing, *other.missing)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +60,7 @@ class Section:
     remarks: tuple[str, ...]
     """What planning left out or made smaller, and why."""
     settings: Facts
-    lack: str = "no two arms on the same test regions"
+    lack: str
     """Why there is no finding, where there is none."""
 
     @property

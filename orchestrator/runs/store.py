@@ -1,4 +1,4 @@
-"""Finished runs on disk, each a folder that is complete or absent; MLflow is a view of them.
+"""Finished runs on disk, each in a folder that appears at once; MLflow is a view of them.
 
 =====================  ========================================================================
 file                   content
@@ -28,7 +28,7 @@ from typing import Any, Final
 from data.atomic import whole_file
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role_records import names_in, read_role, role_names, role_record
+from orchestrator.role_records import names_in, read_role, role_record, role_tags
 from orchestrator.workspace import Workspace
 
 STORE_VERSION: Final = 2
@@ -200,7 +200,7 @@ class RunStore:
             first = run.planned
             yield run, first
             for record in roles.get(run.key, []):
-                if names_in(record) != role_names(first.role):
+                if names_in(record) != role_tags(first.role):
                     yield run, PlannedRun(spec=first.spec, role=read_role(record, first.spec))
 
     def unfinished(self) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Curves of a finished run: loss by epoch, and ROC and precision-recall on the test regions.
 
-``curves.json`` has ``loss``, a record an epoch, and ``test``, by TF the points of ``roc``
+``curves.json`` has ``loss``, a record per epoch, and ``test``, by TF the points of ``roc``
 (false_positive_rate, true_positive_rate) and ``precision_recall`` (recall, precision). A curve of
-thousands of points is thinned to `MAX_POINTS`, evenly; the ends stay. A TF whose test regions are
-of one class has none. ``curves.svg`` draws the three beside each other.
+thousands of points is thinned evenly to `MAX_POINTS`, keeping both ends. A TF whose test regions
+are all of one class has no curves. ``curves.svg`` draws the three curves side by side.
 """
 
 import json
@@ -27,11 +27,11 @@ from orchestrator.runs.store import PREDICTIONS_FILE, StoredRun
 CURVES_FILE: Final = "curves.json"
 FIGURE_FILE: Final = "curves.svg"
 MAX_POINTS: Final = 200
-"""Of all curves of one kind together; each has 20 at least."""
+"""Points of all curves of one kind together; each curve has at least 20."""
 
 
 def write_curves(run: StoredRun, folder: Path) -> None:
-    """Write a run's curves.json and curves.svg; nothing where it has no predictions.
+    """Write a run's curves.json and curves.svg; nothing if it has no predictions.
 
     Raises
     ------

@@ -9,11 +9,11 @@ from orchestrator.workspace import Workspace
 
 
 def create_database(workspace: Workspace) -> None:
-    """Make the workspace's SQLite file, in the mode in which readers do not stop the writer.
+    """Make the workspace's SQLite file, in the mode in which readers do not block the writer.
 
-    MLflow takes seconds to make its tables, and a file with some of them is of no use to it ever
-    after: they are made beside the place of the file, which appears whole or not at all. An
-    existing file is left as it is.
+    MLflow takes seconds to make its tables, and could never use a file that has only some of them.
+    So they are made in another file, which is moved in when it is complete. An existing file is
+    left as it is.
     """
     if workspace.mlflow_db.exists():
         return

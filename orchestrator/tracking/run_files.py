@@ -1,7 +1,7 @@
-"""The files that MLflow shows of a run: what its folder has, its curves, its filters as logos.
+"""The files that MLflow shows of a run: those of its folder, its curves, its filters as logos.
 
-These are cheap enough to be made for each of hundreds of runs while others train (about 50 ms,
-benchmarks/RESULTS.md). Weights and predictions stay in the run store.
+They are made for each run while others train, since that takes about 50 ms (benchmarks/RESULTS.md).
+Weights and predictions stay in the run store.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, Stored
 from orchestrator.tracking.curves import write_curves
 
 STORED: Final = (RUN_FILE, METRICS_FILE, HISTORY_FILE, MEME_FILE, FILTERS_FILE)
-"""Files of a run folder that go into MLflow, those that a run has."""
+"""Files of a run folder that are logged, if a run has them."""
 LOGOS_FILE: Final = "logos.svg"
 
 
@@ -25,7 +25,7 @@ def write_run_files(run: StoredRun, name: str, folder: Path) -> None:
     Parameters
     ----------
     name
-        The run's, for the heading of the logos.
+        Name of the run, for the heading of the logos.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.plan import PlannedRun
-from orchestrator.role_records import NAMES, role_names
+from orchestrator.role_records import NAMES, role_tags
 from orchestrator.runs.store import SUMMARY_METRICS, StoredRun
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _COUNTS: Final = ("num_train_regions", "num_val_regions", "num_test_regions")
 
 def run_tags(planned: PlannedRun) -> dict[str, str]:
     """Key and role of a run."""
-    tags = {name: str(value) for name, value in role_names(planned.role).items()}
+    tags = {name: str(value) for name, value in role_tags(planned.role).items()}
     tags["with_target"] = "true" if planned.role.with_target else ""
     return {"key": planned.key, **tags}
 

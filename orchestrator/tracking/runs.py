@@ -43,7 +43,7 @@ from orchestrator.tracking.run_record import (
     run_params,
     run_tags,
 )
-from orchestrator.tracking.views import ViewWriter
+from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -57,11 +57,13 @@ class RunWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
+    figures : mapping
+        The figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, client: TrackingClient) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
         self._client = client
-        self._views = ViewWriter(client)
+        self._views = ViewWriter(client, figures)
         self._pretraining: dict[tuple[str, str], Run] = {}
 
     def log_run(self, run: StoredRun) -> None:

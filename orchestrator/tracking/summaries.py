@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from orchestrator.report.sections import Report, Section
 from orchestrator.tracking.client import MAX_TAG_CHARACTERS, TrackingClient
-from orchestrator.tracking.views import ViewWriter
+from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -34,11 +34,13 @@ class SummaryWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
+    figures : mapping
+        The figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, client: TrackingClient) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
         self._client = client
-        self._views = ViewWriter(client)
+        self._views = ViewWriter(client, figures)
 
     def log_report(self, report: Report, figures: Path) -> None:
         """Log each section of a report, in place of what an earlier report logged.

@@ -10,7 +10,7 @@ from orchestrator.tracking.models import ModelWriter
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.runs import RunWriter
 from orchestrator.tracking.verdicts import VerdictWriter
-from orchestrator.tracking.views import ViewWriter
+from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
 from orchestrator.workspace import Workspace
 
 
@@ -24,11 +24,13 @@ class MlflowView:
     ----------
     workspace : Workspace
         Whose runs are shown.
+    figures : mapping
+        The figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, figures: Figures = NO_FIGURES) -> None:
         self.client = TrackingClient(workspace)
-        self.runs = RunWriter(self.client)
+        self.runs = RunWriter(self.client, figures)
         self.motifs = MotifWriter(self.client)
         self.models = ModelWriter(self.client)
         self.verdicts = VerdictWriter(self.client)

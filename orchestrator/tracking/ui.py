@@ -21,6 +21,7 @@ from orchestrator.steps import OnStep
 from orchestrator.tracking.client import tracking_uri
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.sync import MlflowView
+from orchestrator.tracking.views import NO_FIGURES, Figures
 from orchestrator.workspace import Workspace
 
 START_SECONDS = 120.0
@@ -50,6 +51,7 @@ def serve_ui(
     host: str = "127.0.0.1",
     port: int = 5000,
     *,
+    figures: Figures = NO_FIGURES,
     on_step: OnStep = print,
 ) -> None:
     """Serve the MLflow UI until Ctrl-C or SIGTERM. To be called from the main thread.
@@ -63,6 +65,8 @@ def serve_ui(
         Whose runs to show.
     host, port : str, int
         Where to listen.
+    figures : mapping
+        The figures of the paper that the notes of experiments name; none by default.
     on_step : callable
         Called with the address, once it answers; then with a line for each experiment, whose
         address shows transfer beside scratch. By default the lines are printed.
@@ -77,7 +81,7 @@ def serve_ui(
     if uri.startswith(("http://", "https://")):
         raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
     _check_free(host, port)
-    view, store = MlflowView(workspace), RunStore(workspace)
+    view, store = MlflowView(workspace, figures), RunStore(workspace)
     view.sync(store)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -105,8 +105,7 @@ def _metrics(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
     ]
     groups += [
         (f"step {step['name'].replace('/', ' of ')}", step["scores"])
-        for step in numbers["steps"]
-        if "/" in step["name"]
+        for step in numbers["steps"][:-1]  # the last one is transfer, on all regions
     ]
     for group, values in groups:
         for score, one in values.items():

@@ -20,6 +20,9 @@ them shows its own default columns, and nothing breaks.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from orchestrator.tracking.client import TrackingClient
@@ -30,12 +33,9 @@ if TYPE_CHECKING:
 
 View = Literal["runs", "arms"]
 
-PAPER_FIGURES: Final = {
-    "transfer": "Fig. 1A",
-    "downsampling": "Fig. 1B",
-    "binding-modes": "Fig. 2A",
-    "pretraining-sets": "Fig. 2B",
-}
+Figures = Mapping[str, str]
+"""Figure of the paper that an experiment is about, such as `Fig. 1A`, by the experiment's name."""
+NO_FIGURES: Final[Figures] = MappingProxyType({})
 COLUMNS: Final = (
     "tags.`tf`",
     "tags.`arm`",
@@ -86,14 +86,18 @@ class ViewWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
+    figures : mapping
+        The figures of the paper that notes name; none by default.
     """
 
-    def __init__(self, client: TrackingClient) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
         self._client = client
+        self._figures = figures
 
     def experiment_id(self, name: str) -> str:
         """Find the MLflow experiment of a bindgrid experiment, or make it, with its views."""
-        return self._client.experiment_id(name, experiment_tags)
+        tags = partial(experiment_tags, figure=self._figures.get(name, ""))
+        return self._client.experiment_id(name, tags)
 
     def links(self) -> dict[str, str]:
         """Links to the table of each experiment's runs in MLflow's UI, from `#` on, by name.
@@ -111,18 +115,20 @@ class ViewWriter:
             }
 
 
-def experiment_tags(experiment: Experiment) -> dict[str, str]:
+def experiment_tags(experiment: Experiment, figure: str = "") -> dict[str, str]:
     """Give the tags that an experiment lacks or has from an older bindgrid; an existing note stays.
 
     Parameters
     ----------
     experiment
         As MLflow has it.
+    figure
+        Figure of the paper that the note names; none by default.
     """
     made = int(experiment.creation_time or 0)
     tags = {f"{_VIEW_TAG}{view}": _envelope(view, made) for view in _NAMES}
     if NOTE_TAG not in experiment.tags:
-        tags[NOTE_TAG] = _note(experiment)
+        tags[NOTE_TAG] = _note(experiment, figure)
     changed = {name: text for name, text in tags.items() if experiment.tags.get(name) != text}
     return {**changed, **kind_tags(experiment)}
 
@@ -186,8 +192,7 @@ def _arms_state() -> dict[str, Any]:
     }
 
 
-def _note(experiment: Experiment) -> str:
-    figure = PAPER_FIGURES.get(experiment.name)
+def _note(experiment: Experiment, figure: str) -> str:
     of_paper = f", {figure} of Novakovsky et al. 2021" if figure else ""
     runs, arms = (view_link(experiment.experiment_id, view) for view in _NAMES)
     return (

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.plan import Plan
 from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
-from orchestrator.role_records import names_in, read_role, role_names, role_record
+from orchestrator.role_records import names_in, read_role, role_record, role_tags
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
@@ -57,7 +57,7 @@ def test_a_role_is_read_as_it_was_stored_with_its_facts_or_by_its_names(role: Ru
 def test_the_network_of_an_older_record_is_the_specs() -> None:
     spec = replace(SPEC, network=replace(SPEC.network, name="danq"))
     role = replace(ROLE, network="danq", variant=Variant.WITH_MOTIF)
-    names = role_names(role)
+    names = role_tags(role)
     assert names["pretraining_set"] == "6 most resolved TFs, with the motif, danq"
     assert read_role(names, spec) == role
 
@@ -76,7 +76,7 @@ def test_the_kind_of_set_of_an_older_record_is_told_by_the_multi_model(
     multi = multi_spec([f"M{number}" for number in range(num_tfs)], 0)
     multi = replace(multi, regions=replace(multi.regions, rows=rows))
     spec: RunSpec = replace(SPEC, start=multi)
-    assert read_role(role_names(ROLE), spec).set_kind is kind
+    assert read_role(role_tags(ROLE), spec).set_kind is kind
 
 
 OLDER = {

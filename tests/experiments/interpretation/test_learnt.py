@@ -17,12 +17,14 @@ from data.motifs.database import MotifDatabase, jaspar_database
 from data.motifs.motif import Motif
 from experiments.cli.main import app
 from experiments.interpretation import figures as filter_figures
-from experiments.interpretation.figures import Logo, LogoPanel
+from experiments.interpretation.figures import LogoPanel
 from experiments.interpretation.followed import followed_findings
-from experiments.interpretation.learnt import MotifReader, learnt_findings
+from experiments.interpretation.learnt import learnt_findings
 from experiments.report import make_report
 from orchestrator.errors import RunError
 from orchestrator.interpretation.following import FollowedFilters, follow_filters
+from orchestrator.interpretation.logos import Logo
+from orchestrator.interpretation.motif_reader import MotifReader
 from orchestrator.interpretation.run_motifs import StoredMotifs
 from orchestrator.plan import Plan
 from orchestrator.report.pairs import Pairs

@@ -19,7 +19,7 @@ from experiments.binding_modes.plan import binding_modes
 from experiments.downsampling.plan import downsampling
 from experiments.interpretation.plan import interpretation
 from experiments.pretraining_sets.plan import pretraining_sets
-from experiments.registry import Experiment, paper, plan_experiments
+from experiments.registry import MakePlan, paper, plan_experiments
 from experiments.study.planner import PlannedStudy
 from experiments.study.pretraining import Pretraining, WantedTFs
 from experiments.study.scale import Scale
@@ -282,7 +282,7 @@ def motif_of_a2(tf: str) -> Motif:
     [(transfer, 1), (downsampling, 6), (binding_modes, 1), (interpretation, 0)],
 )
 def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
-    loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch, experiment: Experiment, num_pairs: int
+    loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch, experiment: MakePlan, num_pairs: int
 ) -> None:
     monkeypatch.setattr("experiments.study.planner.motif_of", motif_of_a2)
     study = replace(

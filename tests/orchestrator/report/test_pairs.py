@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.pretraining_sets.findings import _smaller_sets
+from experiments.pretraining_sets.findings import _smaller_sets, missing_sets
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.calls import Calls
 from orchestrator.report.gains import difference, gains, mean_mcc
 from orchestrator.report.missing import (
     missing_pairs,
     missing_runs,
-    missing_sets,
     missing_table,
     seen_before,
     single_replicates,

@@ -1,5 +1,6 @@
 """MLflow as a view of the run store: on SQLite, on a real server, and on none."""
 
+import ast
 import json
 import shutil
 import socket
@@ -12,6 +13,7 @@ import pytest
 from data.dataset.sampling import Sampling
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
+from orchestrator import tracking
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.role import Arm, RunRole, SampleSize
@@ -327,3 +329,13 @@ def test_the_ui_shows_the_store_and_as_a_server_takes_runs(
     logged_run = logged(workspace)["A scratch r1"]
     assert logged_run.info.status == "FINISHED"
     assert logged_run.data.metrics["mcc"] == 0.25
+
+
+def test_no_class_of_the_tracking_inherits_from_another() -> None:
+    bases: dict[str, set[str]] = {}
+    for path in Path(tracking.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = {base.id for base in node.bases if isinstance(base, ast.Name)}
+    assert "RunWriter" in bases
+    assert not {name for name, own in bases.items() if own & bases.keys()}

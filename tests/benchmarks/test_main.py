@@ -1,0 +1,180 @@
+"""Every benchmark runs at a tiny size and gives the rows that it tells; none is timed here."""
+
+import importlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+import benchmarks
+from data.dataset.store import Dataset
+from data.simulation.simulate import SimulationConfig, simulate
+from data.sources.build import build_dataset
+from orchestrator.workspace import Workspace
+
+RAY = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated source files and, beside them, the dataset built from them."""
+    folder = tmp_path_factory.mktemp("simulated")
+    files = simulate(folder / "sources", SimulationConfig(num_regions=1200))
+    build_dataset(files, folder / "dataset")
+    return folder / "sources"
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Give torch its number of threads back: benchmarks change it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def names(module: str, *arguments: object) -> list[str]:
+    """First cells of a benchmark's rows."""
+    rows = rows_of(module, *arguments)
+    assert len({len(row) for row in rows}) == 1
+    return [row[0] for row in rows]
+
+
+def rows_of(module: str, *arguments: object) -> list[Sequence[str]]:
+    main = importlib.import_module(f"benchmarks.{module}").main
+    rows: list[Sequence[str]] = main([str(word) for word in arguments])
+    assert all(isinstance(cell, str) for row in rows for cell in row)
+    return rows
+
+
+def number(cell: str) -> float:
+    return float(cell.replace(",", ""))
+
+
+def test_every_benchmark_is_tested_here() -> None:
+    found = {path.stem for path in Path(benchmarks.__file__).parent.glob("*.py")}
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert found - {"__init__", "machine"} <= tested
+
+
+def test_build(sources: Path) -> None:
+    [row] = rows_of(
+        "build", sources, "--genome", sources / "genome.fa", "--scales", 1, "--rounds", 1
+    )
+    assert row[0] == "1x"
+    assert number(row[1]) > 1000
+    assert number(row[3]) > 50
+
+
+def test_cover() -> None:
+    rows = rows_of(
+        *("cover", "--studies", 20, "--regions", 60, "--draws", 200),
+        *("--replicates", 3, "--spreads", "0.05"),
+    )
+    assert {row[0] for row in rows} == {"random, 3, 0.05", "chromosome, 3, 0.05"}
+    assert len(rows) == 2 * 6
+    # of 12 times 20 intervals most hold the true value, and those of the regions alone fewer
+    ours, regions = (sum(number(row[column]) for row in rows) / 12 for column in (2, 4))
+    assert ours > 88
+    assert regions < ours
+
+
+def test_filters() -> None:
+    found = names("filters", "--regions", 60, "--sample", 30, "--rounds", 1)
+    assert found[-1] == "authors' way, both"
+    assert len(found) == 6
+
+
+def test_groups() -> None:
+    found = names("groups", "--regions", 500, "--tfs", 6, "--pairs", 4, "--rounds", 1)
+    assert found == ["ours, all pairs", "loop over pairs, from 4"]
+
+
+def test_own_tf_labels(sources: Path) -> None:
+    rows = rows_of("own_tf_labels", sources.parent / "dataset", sources, "MNT")
+    by_way = {row[0]: row for row in rows}
+    assert len(by_way) == 6
+    # the same sites give the same labels
+    assert by_way["MNT, sites given"][1] == "100.0000%"
+
+
+def test_own_tfs(sources: Path, tmp_path: Path) -> None:
+    [row] = rows_of(
+        *("own_tfs", sources, tmp_path, "MNT"),
+        *("--genome", sources / "genome.fa", "--label-only"),
+    )
+    assert row[0] == "MNT-LAB"
+    assert number(row[1]) >= 20
+    assert "MNT" not in Dataset.open(tmp_path / "workspace" / "dataset").tfs
+
+
+def test_prediction() -> None:
+    found = names(
+        "prediction", "--bases", 60_000, "--regions", 20, "--replicates", 1, "--rounds", 1
+    )
+    assert found == [
+        "bare",
+        "regions to text",
+        "regions to Parquet",
+        "tiles of 50 bp to bigWig",
+    ]
+
+
+def test_preparation() -> None:
+    rows = rows_of("preparation", "--regions", 800, "--rounds", 1)
+    assert [row[0] for row in rows] == [
+        "ours, every batch encoded",
+        "ours, ready to train",
+        "authors' way",
+    ]
+    # both strands to train and to validate on, one to test on
+    assert all(number(row[1]) > 100 for row in rows)
+
+
+def test_pretraining() -> None:
+    found = names(
+        *("pretraining", "--only", "1 thread, float32", "--rounds", 1),
+        *("--regions", 600, "--tfs", 3, "--samples", 100),
+    )
+    assert found == ["bare, 1 thread, float32", "one process, 1 thread, float32"]
+
+
+@RAY
+def test_scheduling(workspace: Workspace) -> None:
+    found = names(
+        *("scheduling", "--workspace", workspace.root),
+        *("--runs", 2, "--sample", 40, "--epochs", 1),
+    )
+    assert found[1:] == [
+        "--backend local, one core",
+        "--backend ray, start and end of Ray included",
+        "--backend ray, from the first run on",
+    ]
+
+
+@RAY
+def test_sharing() -> None:
+    found = names("sharing", "--regions", 3000, "--tfs", 3, "--workers", 1)
+    assert found == ["each reads its own", "shared"]
+
+
+def test_tracking(workspace: Workspace) -> None:
+    rows = rows_of(
+        *("tracking", "--workspace", workspace.root),
+        *("--runs", 2, "--sample", 40, "--epochs", 1),
+    )
+    assert all(number(cell) >= 0 for _, cell in rows)
+    assert rows[0][0] == "training, its epochs (wall)"
+
+
+def test_training() -> None:
+    found = names("training", "--regions", 60, "--rounds", 1)
+    cores = os.cpu_count()
+    assert found == [
+        "ours",
+        "limit: bare steps on ready one-hot",
+        "authors' way, 4 loader workers",
+        f"ours, {cores} processes of one thread",
+        f"authors' way, {cores} threads, 4 loader workers",
+    ]
