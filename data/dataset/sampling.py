@@ -13,7 +13,8 @@ from data.dataset.region_table import RegionTable
 from data.errors import DataError
 
 RowRule = Literal["complete", "resolved"]
-"""Regions of a multi-model: resolved for all its TFs (paper), or for one of them at least."""
+"""Regions of a multi-model: `complete`, those resolved for all its TFs (the paper's), or
+`resolved`, those resolved for at least one of them: a masked multi-model."""
 
 Split = Literal["random", "chromosome"]
 """How regions are held back for validation and test."""

@@ -7,7 +7,7 @@ Rules of Novakovsky et al. 2021 (Methods, "Model training"):
 - an individual model takes the regions resolved in the sparse view, less those that its
   multi-model trained or validated on; unbound regions are sampled to the GC distribution of the
   bound ones in ten bins; split 80/10/10;
-- a masked multi-model (beyond the paper) takes the regions resolved for one of its TFs at least,
+- a masked multi-model (beyond the paper) takes the regions resolved for at least one of its TFs,
   and has null labels where the others are not;
 - a downsampled individual model takes `num_bound` bound regions and as many unbound ones, split
   in the same way, and is tested on further regions held back, at most 5,000 of a class.
@@ -70,7 +70,7 @@ def select_multi(
     excluded: NDArray[np.int64] | None = None,
     rows: RowRule = "complete",
 ) -> Selection:
-    """Select the regions that are resolved for all TFs in the less sparse view, or for some.
+    """Select the regions resolved for all TFs in the less sparse view; masked: for at least one.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def select_multi(
     excluded
         Ids of regions that may not be used: those of the individual model that it is made for.
     rows
-        Which regions: resolved for all TFs, or for at least one of them.
+        Which regions: `complete`, those resolved for all TFs, or `resolved`, those resolved for at
+        least one of them, which a masked multi-model learns from.
 
     Raises
     ------

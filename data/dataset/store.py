@@ -40,6 +40,7 @@ from data.dataset.region_table import RegionTable, read_regions, read_rows, writ
 from data.errors import DataError
 from data.near_names import near_names
 from data.schema import Evidence
+from data.text import local_file
 
 _FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
@@ -335,10 +336,11 @@ def evidence_path(dataset: Path, tf: str) -> Path:
 
 
 def source_record(path: Path) -> dict[str, Any]:
-    """Name, size and SHA-256 of a source file, for the manifest."""
-    with path.open("rb") as file:
+    """Name, size and SHA-256 of a source file, or of what a pipe held, for the manifest."""
+    local = local_file(path)
+    with local.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": str(path.resolve()), "size": path.stat().st_size, "sha256": checksum}
+    return {"file": str(path.resolve()), "size": local.stat().st_size, "sha256": checksum}
 
 
 def _added_path(dataset: Path, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""A lab's own TF: its peaks, sites predicted by its motif, its labels and regions.
+"""Your own TF: its peaks, sites predicted by its motif, its labels and regions.
 
 Training it is not here.
 """

@@ -1,4 +1,4 @@
-"""Files of a TF of one's own: its peaks, sites and accessible peaks, each read once."""
+"""Files of your own TF: its peaks, sites and accessible peaks, each read once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A lab's own TF: from its peaks to evidence in a dataset that is there, by the build's own rules.
+"""Your own TF: from its peaks to evidence in a dataset that is there, by the rules of the build.
 
 One file is added, which tells in its footer what it was made from; no other TF's file or
 fingerprint changes. Regions, and whether they are accessible in a biosample, are the dataset's;
@@ -30,7 +30,7 @@ from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
-"""Fewest bound regions of a TF that is added, unless its owner insists."""
+"""Fewest bound regions of a TF that is added, unless `--force` is given."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 

@@ -1,10 +1,10 @@
-"""Regions that a lab's own accessible peaks add to a dataset, after those of the build.
+"""Regions that your own accessible peaks add to a dataset, after those of the build.
 
 A dataset's regions are the DHSs that it was built from; a cell type that was not among their
-biosamples has open regions of its own. Where a lab gives its DNase or ATAC peaks, what of them lies
-in no region can be added: 200 bp around each of the TF's summits there, and around the middle of
-each peak without one, so that what is added is not bound alone. Of the dataset's other TFs nothing
-is known there: they are unresolved.
+biosamples has open regions of its own. If you give your DNase or ATAC peaks, those that
+lie in no region can be added: 200 bp around each of the TF's summits there, and around the middle
+of each peak without one, so that not all of what is added is bound. Nothing is known there of the
+dataset's other TFs: their labels are unresolved.
 
 Region ids are row numbers, so new regions stand after all others, whose ids, evidence and
 fingerprints stay: finished runs stay valid, and so do the keys of planned ones.
@@ -25,7 +25,7 @@ from data.sources.intervals import Intervals
 
 
 def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> RegionTable | None:
-    """Find what a lab's accessible peaks add to a region table.
+    """Find what your accessible peaks add to a region table.
 
     Parameters
     ----------

@@ -25,8 +25,7 @@ a region is open. The numbers that a model reaches here say nothing about real d
 """
 
 import gzip
-import os
-import tempfile
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -34,6 +33,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import whole_file
 from data.errors import DataError
 from data.motifs.database import jaspar_motifs
 from data.schema import REGION_WIDTH_BP
@@ -272,8 +272,6 @@ def _check_place(directory: Path, replace: bool) -> None:
 def _write(directory: Path, contents: dict[str, bytes]) -> None:
     """Write all files beside their place, then move them in."""
     directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".simulate-") as part:
+    with ExitStack() as stack:
         for name, content in contents.items():
-            Path(part, name).write_bytes(content)
-        for name in contents:
-            os.replace(Path(part, name), directory / name)
+            stack.enter_context(whole_file(directory / name)).write_bytes(content)

@@ -1,4 +1,4 @@
 """From source files to the evidence of a dataset: regions, peaks, sites, tables, genome.
 
-A lab's own TF is `data.own_tf`.
+Files of your own TF are read in `data.own_tf`.
 """

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, out, steps
+from experiments.cli.console import (
+    DEFAULT_WORKSPACE,
+    LeftOutOption,
+    WorkspaceOption,
+    err,
+    out,
+    steps,
+    tell_left_out,
+)
 from experiments.cli.motifs import ArmName
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -48,6 +56,7 @@ def explain(
     ] = MethodName.DEEPLIFT,
     arm: Annotated[ArmName, typer.Option(help="Which of the TF's networks.")] = ArmName.TRANSFER,
     run: Annotated[str, typer.Option(help="Key of the run, in place of the newest.")] = "",
+    left_out: LeftOutOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Write what each base contributes: a table, a bigWig track and logos.
@@ -63,7 +72,7 @@ def explain(
     found = find_run(RunStore(place), run or tf, arm.value)
     err.print(f"{found.planned.name}, run {found.key}")
     with steps("Explaining") as on_step:
-        ids = _ids(found, place, tf, bed, num)
+        ids = _ids(found, place, tf, bed, num, left_out)
         stored = explaining.explain(
             found, place, tf.upper(), ids, method=method.value, on_step=on_step
         )
@@ -78,18 +87,17 @@ def _num_top(text: str) -> int:
 
 
 def _ids(
-    run: "StoredRun", place: Workspace, tf: str, bed: Path | None, num: int
+    run: "StoredRun", place: Workspace, tf: str, bed: Path | None, num: int, left_out: Path | None
 ) -> "NDArray[np.int64]":
+    from data.left_out import LeftOut
     from orchestrator.interpretation.explain import bed_regions, top_regions
     from orchestrator.runs.loaded_dataset import load_dataset
 
     if bed is None:
         return top_regions(run, place, tf, num)
-    ids, num_missed = bed_regions(bed, load_dataset(place).regions)
-    if num_missed:
-        err.print(
-            f"{bed}: {num_missed} rows overlap no region of the dataset",
-        )
+    odd_rows = LeftOut()
+    ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
+    tell_left_out(odd_rows, left_out)
     return ids
 
 

@@ -27,10 +27,13 @@ from numpy.typing import NDArray
 from data.atomic import whole_folder
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part
+from data.left_out import LeftOut
 from data.motifs.pwm import BASES
 from data.packing import unpack
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, read_bed
+from data.sources.evidence import overlaps
+from data.sources.intervals import Intervals
 from model.checkpoint import load
 from model.interpretation.attribution import Attributions, Method, attribute
 from model.prediction import predict
@@ -86,8 +89,15 @@ def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDAr
     return ids[np.argsort(-probabilities, kind="stable")[:num]]
 
 
-def bed_regions(path: Path, regions: RegionTable) -> tuple[NDArray[np.int64], int]:
-    """Find the dataset's regions that overlap a BED file's rows; and count rows that overlap none.
+def bed_regions(
+    path: Path, regions: RegionTable, left_out: LeftOut | None = None
+) -> NDArray[np.int64]:
+    """Give the ids of the dataset's regions that overlap a BED file's rows.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that overlap no region are noted.
 
     Raises
     ------
@@ -98,22 +108,22 @@ def bed_regions(path: Path, regions: RegionTable) -> tuple[NDArray[np.int64], in
     """
     batch = read_bed(path, BED3)
     codes, names = batch.text(CHROM)
-    starts, ends = batch.integers(START), batch.integers(END)
-    found: list[NDArray[np.int64]] = []
-    num_missed = 0
-    for code, name in enumerate(names):
-        here = np.flatnonzero(regions.lies_on([str(name)]))
-        for row in np.flatnonzero(codes == code):
-            # regions are sorted and of one width, so their ends are sorted too
-            first = np.searchsorted(regions.end[here], starts[row], side="right")
-            last = np.searchsorted(regions.start[here], ends[row], side="left")
-            num_missed += int(last <= first)
-            found.append(here[first:last])
-    ids = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
-    ids = ids[regions.num_unknown[ids] == 0]
+    known = {chrom: code for code, chrom in enumerate(regions.chroms)}
+    chrom = np.array([known.get(name, -1) for name in names], dtype=np.int16)[codes]
+    intervals = Intervals.of_one_pair(
+        regions.chroms, chrom, batch.integers(START), batch.integers(END)
+    )
+    overlapping = np.zeros(len(batch), dtype=bool)
+    found = np.zeros(len(regions), dtype=bool)
+    for rows, ids in overlaps(regions, intervals):
+        overlapping[rows] = True
+        found[ids] = True
+    if left_out is not None:
+        left_out.add(path, batch.line[~overlapping], "overlapping no region of the dataset")
+    ids = np.flatnonzero(found & (regions.num_unknown == 0))
     if not len(ids):
         raise RunError(f"{path}: no row overlaps a region of the dataset; check its genome")
-    return ids, num_missed
+    return ids
 
 
 def explain(

@@ -1,5 +1,8 @@
 """A lab's TF gets the evidence that the build gives it, and nothing else changes."""
 
+import hashlib
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +119,23 @@ def test_two_files_of_one_biosample_are_taken_together(built, tmp_path):
     other = write(tmp_path / "o.bed", "chr1\t1040\t1060")
     files = tuple(PeakFile(peaks=path, biosample="K562") for path in (peaks, other))
     assert labelled(built, OwnTF(name="MINE", files=files)) == [4, 4, 1, 0]
+
+
+def test_peaks_may_come_from_a_pipe(built, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = "chr1\t150\t250\n"
+    writer = threading.Thread(target=lambda: pipe.write_text(text))
+    writer.start()
+    file = PeakFile(peaks=pipe, biosample="K562")
+    labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
+    writer.join()
+    assert labels.codes.tolist() == [4, 1, 1, 0]
+    record = labels.added["files"][0]["peaks"]
+    assert (record["size"], record["sha256"]) == (
+        len(text),
+        hashlib.sha256(text.encode()).hexdigest(),
+    )
 
 
 def test_adding_changes_no_other_fingerprint_and_removing_undoes_it(built, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
+from data.left_out import LeftOut
 from orchestrator.errors import RunError
 from orchestrator.interpretation.explain import (
     StoredExplanation,
@@ -26,9 +27,9 @@ def test_regions_that_overlap_a_bed_file(trained, tmp_path):
     with pytest.raises(DataError, match="row 3"):
         bed_regions(path, regions)
     path.write_text("chr1\t150\t301\nchr1\t200\t300\nchr1\t600\t601\nchr9\t0\t9\nchr1\t0\t1\n")
-    ids, num_missed = bed_regions(path, regions)
-    assert ids.tolist() == [0, 1, 2]
-    assert num_missed == 2
+    left_out = LeftOut()
+    assert bed_regions(path, regions, left_out).tolist() == [0, 1, 2]
+    assert left_out.of(path) == {"overlapping no region of the dataset": 2}
     path.write_text("chr9\t0\t9\n")
     with pytest.raises(RunError, match="no row overlaps"):
         bed_regions(path, regions)
