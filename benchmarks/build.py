@@ -44,7 +44,8 @@ def measure(command: list[str]) -> Cost:
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
     return Cost(time.perf_counter() - began, usage.ru_maxrss / 1024)
 

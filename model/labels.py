@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.errors import ModelError
 
 UNRESOLVED: Final = -1
-"""Of int8 labels."""
+"""Code of an unresolved cell in int8 labels."""
 
 Labels = NDArray[np.float32] | NDArray[np.int8]
 

@@ -7,9 +7,12 @@ for a site, and per region and TF the maximum over biosamples. Legend: N regions
 P pairs, T TFs.
 """
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
+import pyranges as pr
 from numpy.typing import NDArray
 
 from data.dataset.region_table import RegionTable
@@ -17,6 +20,7 @@ from data.schema import Evidence
 from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 
+_QUERY, _REGION = "query", "region"
 _QUERIES_AT_ONCE = 500_000  # bounds the memory of a join
 
 
@@ -25,9 +29,6 @@ def overlaps(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pair up intervals and the regions that they overlap, part by part.
 
-    All regions are of one width, so that both their starts and their ends rise: an interval
-    overlaps those from the first that ends after its start to the last that starts before its end.
-
     Yields
     ------
     tuple
@@ -35,17 +36,17 @@ def overlaps(
     """
     for code, chrom in enumerate(intervals.chroms):
         here = np.flatnonzero(regions.lies_on([chrom]))
-        here = here[np.argsort(regions.start[here], kind="stable")]
-        starts, ends = regions.start[here], regions.end[here]
+        targets = _ranges(regions.start[here], regions.end[here], _REGION)
         all_rows = np.flatnonzero(intervals.chrom == code)
         for first in range(0, len(all_rows) if len(here) else 0, _QUERIES_AT_ONCE):
             rows = all_rows[first : first + _QUERIES_AT_ONCE]
-            low = np.searchsorted(ends, intervals.start[rows], side="right")
-            num = np.searchsorted(starts, intervals.end[rows], side="left") - low
-            num = np.maximum(num, 0)
-            # 0, 1, ... within the regions of each interval
-            within = np.arange(num.sum()) - np.repeat(np.cumsum(num) - num, num)
-            yield np.repeat(rows, num), here[np.repeat(low, num) + within]
+            queries = _ranges(intervals.start[rows], intervals.end[rows], _QUERY)
+            with warnings.catch_warnings():
+                # pyranges 0.1.7 calls pandas 3 with arguments that pandas 4 will drop
+                warnings.simplefilter("ignore")
+                joined = queries.join(targets).as_df()
+            if not joined.empty:
+                yield rows[joined[_QUERY].to_numpy()], here[joined[_REGION].to_numpy()]
 
 
 def matched_hits(
@@ -89,3 +90,10 @@ def evidence_codes(
         pair, region = np.divmod(hits, num_regions)
         codes[profiled.pair_tf[pair], region] = code
     return codes
+
+
+def _ranges(start: NDArray[np.int32], end: NDArray[np.int32], index_name: str) -> pr.PyRanges:
+    """Make ranges on one (unnamed) chromosome that carry their own index."""
+    index = np.arange(len(start), dtype=np.int32)
+    table = pd.DataFrame({"Chromosome": "c", "Start": start, "End": end, index_name: index})
+    return pr.PyRanges(table.astype({"Chromosome": "category"}))

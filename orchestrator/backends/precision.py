@@ -222,7 +222,7 @@ def settle(
                 raise ValueError(choice.precision)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(
-                f"{path}: cannot be read as a choice of precision; remove it to have it made anew, "
+                f"{path}: cannot be read as a choice of precision; remove it to check again, "
                 "or give --precision"
             ) from error
         return choice, False

@@ -31,10 +31,10 @@ class NamedFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What runs of an experiment came to."""
+    """One result of an experiment."""
 
     stem: str
-    """Of the table's file."""
+    """Name of the table's file, without its ending."""
     heading: str
     """What tells it from the other findings of its experiment; may be empty."""
     sentence: str

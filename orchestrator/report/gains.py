@@ -25,7 +25,7 @@ class Gains:
     table: pd.DataFrame
     """A row each; see :func:`gains`."""
     draws: Floats
-    """Of their gains, shape (T, B)."""
+    """Draws of the gains, shape (T, B)."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -55,7 +55,7 @@ def gains(pairs: pd.DataFrame, by: Sequence[str], calls: CallsByKey, boot: Boots
     by
         Columns that tell the rows of the result apart.
     calls
-        Of all runs in `pairs`.
+        The calls of all runs in `pairs`.
     boot
         Draws the intervals.
 

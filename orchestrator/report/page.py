@@ -18,7 +18,7 @@ TEMPLATE: Final = "report.html"
 FIGURES_FOLDER: Final = "figures"
 MISSING_FILE: Final = "missing.csv"
 CSS_PIXELS: Final = 115
-"""Of an inch of a figure at most: its 8 points are shown as 13 pixels."""
+"""Pixels of an inch of a figure at most, so that its 8-point text is 13 pixels high."""
 MAX_OPEN_ROWS: Final = 12
 """Longer tables are folded."""
 
@@ -31,7 +31,7 @@ def render_page(report: Report, figures: Path, *, name: str) -> str:
     figures
         Folder with the report's figures as SVG.
     name
-        Of the workspace.
+        Name of the workspace.
     """
 
     def inline(named: NamedFigure) -> Markup:

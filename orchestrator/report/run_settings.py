@@ -45,7 +45,7 @@ def settings_facts(rows: pd.DataFrame, specs: Mapping[str, RunSpec]) -> Facts:
     Parameters
     ----------
     rows
-        Of the results table.
+        Rows of the results table.
     specs
         By key.
     """

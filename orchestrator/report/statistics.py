@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import spearmanr, ttest_ind
 
 LEVEL: Final = 0.95
-"""Of all intervals."""
+"""Confidence level of all intervals."""
 
 Floats = NDArray[np.float64]
 

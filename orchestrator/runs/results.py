@@ -56,6 +56,7 @@ ROW_ORDER: Final = (
     "group",
     "with_target",
     "arm",
+    "network",
     "pretraining_set",
     "replicate",
     "key",

@@ -112,7 +112,10 @@ class StoredRun:
 
     def _damaged(self, name: str, error: Exception) -> RunError:
         reason = f"{type(error).__name__}: {error}"
-        return RunError(f"{self.path / name}: damaged ({reason}); remove {self.path} and run again")
+        return RunError(
+            f"{self.path / name}: damaged, or written by other code ({reason}); use that code, or "
+            f"remove {self.path} and run again"
+        )
 
 
 class RunStore:

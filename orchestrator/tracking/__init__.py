@@ -1,1 +1,1 @@
-"""All of MLflow: a view of the run store that can be made anew. No result lives here alone."""
+"""All of MLflow: a view of the run store, from which it can be rebuilt. No result is only here."""

@@ -1,4 +1,4 @@
-"""Logging to MLflow beside the training, in a thread, so that no training waits for it."""
+"""Logging to MLflow in a thread, so that no training waits for it."""
 
 from __future__ import annotations
 

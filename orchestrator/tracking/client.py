@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, final
 
 from orchestrator.errors import RunError
-from orchestrator.tracking.database import create_database
+from orchestrator.tracking.database import open_database
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class TrackingClient:
             for name in ("alembic", "mlflow"):
                 logging.getLogger(name).setLevel(logging.ERROR)
             if self.is_own_database:
-                create_database(self.workspace)
+                open_database(self.workspace)
             self._mlflow = MlflowClient(self.uri)
         return self._mlflow
 

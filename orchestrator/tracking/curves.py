@@ -100,8 +100,8 @@ def _thinned(values: NDArray[np.float64], points: int) -> list[float]:
 class _Drawing:
     """Three pairs of axes that are made once and drawn on for each run.
 
-    Making them anew would take three times as long (benchmarks/RESULTS.md), which counts where
-    hundreds of runs are logged beside their training.
+    Making them for each run would take three times as long (benchmarks/RESULTS.md), which matters
+    when hundreds of runs are logged while others train.
     """
 
     def __init__(self) -> None:

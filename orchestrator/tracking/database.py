@@ -1,11 +1,65 @@
-"""MLflow's SQLite file of a workspace."""
+"""MLflow's SQLite file of a workspace.
+
+MLflow stores absolute paths of artifacts. When a workspace was copied or moved, the paths in its
+file still lead to the old place; they are changed to the new one before the file is used.
+"""
 
 import contextlib
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from typing import Final
 
 from orchestrator.workspace import Workspace
+
+_LOCATIONS: Final = {
+    "experiments": ("artifact_location",),
+    "runs": ("artifact_uri",),
+    "logged_models": ("artifact_location",),
+    "model_versions": ("source", "storage_location"),
+}
+"""Columns of MLflow's tables that hold a place of artifacts."""
+
+
+def open_database(workspace: Workspace) -> None:
+    """Make the workspace's SQLite file if there is none, and have its paths lead to this workspace.
+
+    A server that serves another copy of the workspace is not disturbed: each copy has its own file.
+    """
+    create_database(workspace)
+    own = workspace.mlflow_artifacts.resolve().as_uri()
+    with contextlib.closing(sqlite3.connect(workspace.mlflow_db)) as database:
+        former = _other_places(database, own)
+        if not former:
+            return
+        with database:
+            for place in former:
+                for table, column in _columns(database):
+                    database.execute(
+                        f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
+                        f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
+                        (own, len(place) + 1, place, len(place) + 1, f"{place}/"),
+                    )
+
+
+def _other_places(database: sqlite3.Connection, own: str) -> list[str]:
+    """Folders of artifacts that experiments name and that are not this workspace's own."""
+    folder = own.rpartition("/")[2]
+    found = database.execute(
+        "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE ?",
+        (f"file://%/{folder}",),
+    )
+    return [place for (place,) in found if place != own]
+
+
+def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Tables and columns of `_LOCATIONS` that this version of MLflow has."""
+    for table, columns in _LOCATIONS.items():
+        there = {row[1] for row in database.execute(f'PRAGMA table_info("{table}")')}
+        for column in columns:
+            if column in there:
+                yield table, column
 
 
 def create_database(workspace: Workspace) -> None:

@@ -31,7 +31,7 @@ for _code, _letters in enumerate((b"Aa", b"Cc", b"Gg", b"Tt")):
 
 
 class SequenceModel:
-    """A network as MLflow's pyfunc wants it.
+    """A network in the form that MLflow's pyfunc expects.
 
     Parameters
     ----------

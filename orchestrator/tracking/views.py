@@ -56,7 +56,7 @@ _WIDTHS: Final = {
     "metrics.`mcc`": 100,
     "metrics.`average_precision`": 150,
 }
-"""In pixels."""
+"""Width of each column in pixels."""
 _GROUPED_BY: Final = ("tf", "arm", "group", "pretraining_set")
 _CHARTS: Final = (
     ("BAR", "mcc"),

@@ -119,7 +119,7 @@ class TuningStudy:
             reason = f"{type(error).__name__}: {error}"
             raise RunError(
                 f"{self._path}: the trials cannot be read or written ({reason}); make room or "
-                "mend the permissions, or remove the file to begin anew"
+                "fix the permissions, or remove the file to start over"
             ) from error
 
     def sampler(self) -> optuna.samplers.BaseSampler:

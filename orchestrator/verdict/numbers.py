@@ -25,7 +25,7 @@ from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
 from orchestrator.workspace import Workspace
 
 NUM_BINS: Final = 10
-"""Of the calibration plot, with about as many regions each."""
+"""Number of bins of the calibration plot, with about equally many regions each."""
 NUM_LAST: Final = 3
 """Steps of the learning curve, the last ones, that the outlook goes by."""
 
@@ -62,49 +62,49 @@ class CalibrationBin:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationCheck:
-    """How calibrated probabilities meet test regions, of all replicates."""
+    """How well calibrated probabilities fit the test regions of all replicates."""
 
     bins: tuple[CalibrationBin, ...]
     brier: float
-    """Mean squared distance of probability and label; 0.25 says nothing of balanced regions."""
+    """Mean squared distance of probability and label; a constant 0.5 reaches 0.25."""
     error: float
-    """Mean distance of predicted and observed over bins, weighted by regions."""
+    """Mean distance of predicted and observed fractions over bins, weighted by regions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """All numbers that a verdict rests on."""
+    """All numbers behind a verdict."""
 
     tf: str
     arms: Mapping[str, Mapping[str, Value]]
-    """Scores, of `SCORES`, by arm, of `arms.ARMS`."""
+    """Scores by arm (`arms.ARMS`) and by name (`SCORES`)."""
     gains: Mapping[str, Mapping[str, Value]]
-    """Transfer less each other arm."""
+    """Scores of transfer minus those of each other arm."""
     steps: tuple[Step, ...]
-    """Of the learning curve, the smallest first, all regions last."""
+    """Steps of the learning curve, the smallest first, all regions last."""
     outlook: Value | None
-    """MCC that twice the regions would bring, if the last steps go on; None with fewer than three
-    steps."""
+    """MCC that twice as many regions would add if the curve continues as in its last steps; None
+    with fewer than three steps."""
     calibration: CalibrationCheck
     num_replicates: int
     num_bound: int
-    """Bound regions used to train, validate and test; of the first replicate."""
+    """Bound regions used to train, validate and test, in the first replicate."""
     num_train_bound: int
     num_val_bound: int
     num_test_bound: int
     num_test: int
     num_seen: int
-    """Test regions that the multi-model was trained or validated on, most of any replicate."""
+    """Test regions that the multi-model was trained or validated on, the most of any replicate."""
     sites: str
     """Where the sites of its bound regions come from: given, predicted, none; or dataset."""
     split: str
-    """How regions are held back, for people."""
+    """How regions are held out, in words."""
     start_key: str
-    """Of the multi-model's run."""
+    """Key of the multi-model's run."""
     start_tfs: tuple[str, ...]
     start_name: str
     keys: tuple[str, ...]
-    """Of the transfer runs on all regions, by replicate."""
+    """Keys of the transfer runs on all regions, by replicate."""
 
     @property
     def transfer(self) -> Mapping[str, Value]:

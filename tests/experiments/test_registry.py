@@ -75,7 +75,7 @@ def test_an_experiment_of_which_no_run_is_finished_says_what_it_lacks(
     section = make_report(workspace).sections[-1]
     assert section.experiment == NAME
     assert section.headline == "Nothing to compare yet: 0 runs complete, nobody played."
-    assert section.missing == ("1 run planned and not complete: B scratch 500 bound r1.",)
+    assert section.missing == ("1 run planned but not complete: B scratch 500 bound r1.",)
 
 
 def test_records_are_named_as_their_place_and_have_figures_of_the_paper() -> None:

@@ -40,7 +40,7 @@ def test_predictions_of_nothing_have_the_networks_outputs() -> None:
 
 def test_the_mode_of_a_network_is_given_back_as_found() -> None:
     network = build_network(CONFIG, seed=0).train()
-    network.conv1.eval()  # type: ignore[union-attr,operator]
+    network.conv1.eval()  # type: ignore[union-attr]
     before = [module.training for module in network.modules()]
     predict(network, sequences(3), both_strands=True)
     both_strand_logits(network, sequences(3))

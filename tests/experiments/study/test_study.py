@@ -344,7 +344,8 @@ def test_the_paper_is_the_union_each_run_once(loaded: LoadedDataset) -> None:
 
 
 def test_names_of_experiments_are_checked(loaded: LoadedDataset) -> None:
-    with pytest.raises(RunError, match="'tranfer'; near: transfer; there are: transfer, down"):
+    known = "'tranfer'; near: transfer, paper; there are: transfer, down"
+    with pytest.raises(RunError, match=known):
         plan_experiments(["tranfer"], loaded, STUDY)
 
 

@@ -29,7 +29,7 @@ from orchestrator.tracking.curves import run_curves
 from orchestrator.tracking.models import chosen_runs, shipped_files
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
-from orchestrator.tracking.views import COLUMNS, view_link
+from orchestrator.tracking.views import COLUMNS, experiment_tags, view_link
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import in_role, planned_run
 
@@ -222,7 +222,7 @@ def test_views_are_made_once_and_a_note_of_the_user_stays(logged):
     assert logged.views.links() == {"transfer": view_link(experiment.experiment_id, "runs")}
     logged.client.mlflow.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
     again = logged.client.mlflow.get_experiment(experiment.experiment_id)
-    assert logged._experiment_tags(again) == {}
+    assert experiment_tags(again) == {}
 
 
 def test_a_rebuild_deletes_and_makes_models_too(logged):
@@ -230,7 +230,7 @@ def test_a_rebuild_deletes_and_makes_models_too(logged):
     before = logged.client.mlflow.get_registered_model("bindgrid-SPI1")
     num_logged = len(mlflow_runs(logged))
     assert logged.forget(store) == num_logged
-    assert logged._versions() == {}
+    assert logged.models._versions() == {}
     assert logged.sync(store) == num_logged
     after = logged.client.mlflow.get_registered_model("bindgrid-SPI1")
     assert set(after.aliases) == set(before.aliases)

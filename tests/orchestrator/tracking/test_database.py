@@ -1,0 +1,69 @@
+"""A workspace that was copied or moved: MLflow's paths lead to where it is now."""
+
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from orchestrator.tracking.client import TrackingClient
+from orchestrator.workspace import Workspace
+
+
+def logged(workspace: Workspace, key: str) -> str:
+    """Log a run with an artifact; gives the MLflow run's id."""
+    client = TrackingClient(workspace)
+    experiment = client.experiment_id("transfer", lambda _: {})
+    run = client.mlflow.create_run(experiment, tags={"key": key}).info.run_id
+    client.mlflow.log_text(run, "text", "note.txt")
+    client.mlflow.set_terminated(run)
+    return str(run)
+
+
+def place_of(workspace: Workspace, run: str) -> Path:
+    found = TrackingClient(workspace).mlflow.get_run(run).info.artifact_uri
+    return Path(unquote(urlparse(found).path))
+
+
+def files(workspace: Workspace) -> set[Path]:
+    return {path for path in workspace.mlflow_artifacts.rglob("*") if path.is_file()}
+
+
+def test_a_copy_writes_into_itself_and_leaves_the_original_as_it_is(tmp_path):
+    one, two = Workspace(tmp_path / "one of mine"), Workspace(tmp_path / "two")
+    one.root.mkdir()
+    run = logged(one, "a")
+    before = files(one)
+    shutil.copytree(one.root, two.root)
+    other = logged(two, "b")
+    assert files(one) == before
+    assert place_of(two, run).is_relative_to(two.root)
+    assert (place_of(two, run) / "note.txt").read_text() == "text"
+    assert (place_of(two, other) / "note.txt").is_file()
+    assert place_of(one, run).is_relative_to(one.root)
+
+
+def test_a_moved_workspace_does_not_make_the_old_place_anew(tmp_path):
+    one, two = Workspace(tmp_path / "one"), Workspace(tmp_path / "elsewhere" / "two")
+    one.root.mkdir()
+    run = logged(one, "a")
+    client = TrackingClient(one).mlflow
+    model = client.create_registered_model("A").name
+    place = f"{client.get_run(run).info.artifact_uri}/model"
+    client.create_model_version(model, place, run_id=run)
+    two.root.parent.mkdir()
+    shutil.move(one.root, two.root)
+    logged(two, "b")
+    assert not one.root.exists()
+    version = TrackingClient(two).mlflow.get_model_version("A", "1")
+    assert version.source == f"{two.mlflow_artifacts.as_uri()}/{run}/artifacts/model"
+
+
+def test_places_of_other_stores_stay(tmp_path):
+    workspace = Workspace(tmp_path / "one")
+    workspace.root.mkdir()
+    client = TrackingClient(workspace).mlflow
+    for name, place in {"cloud": "s3://bucket/mlartifacts", "mine": "file:///data/runs"}.items():
+        client.create_experiment(name, artifact_location=place)
+    again = TrackingClient(workspace).mlflow
+    places = {one.name: one.artifact_location for one in again.search_experiments()}
+    assert places["cloud"] == "s3://bucket/mlartifacts"
+    assert places["mine"] == "file:///data/runs"
