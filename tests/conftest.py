@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from experiments.cli.main import main
-from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
@@ -65,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     study = Study(
         tfs=("SPI1",),
         pretrain_tfs=("ELF1", "SPI1"),
-        scale=Scale(trainings=Trainings().with_epochs(multi=2, individual=1)),
+        trainings=Trainings().with_epochs(multi=2, individual=1),
     )
     plan = Plan(transfer(load_dataset(place), study).runs)
     run_plan(plan, place, on_done=lambda outcome: None)

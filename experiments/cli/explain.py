@@ -10,6 +10,7 @@ from rich.table import Table
 
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    LeftOutOption,
     WorkspaceOption,
     err,
     out,
@@ -17,7 +18,6 @@ from experiments.cli.console import (
     tell_left_out,
 )
 from experiments.cli.motifs import ArmName
-from experiments.cli.options import LeftOutOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -70,7 +70,7 @@ def explain(
     place = Workspace(workspace)
     num = _num_top(regions)
     found = find_run(RunStore(place), run or tf, arm.value)
-    err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
+    err.print(f"{found.planned.name}, run {found.key}")
     with steps("Explaining") as on_step:
         ids = _ids(found, place, tf, bed, num, left_out)
         stored = explaining.explain(
@@ -120,7 +120,5 @@ def _print(stored: "StoredExplanation") -> None:
     out.print(table)
     out.print(
         f"{len(regions)} regions; contributions are in logits; files: {stored.path}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
@@ -66,7 +65,7 @@ def motifs(
     place = Workspace(workspace)
     database = _database(jaspar, motifs)
     found = find_run(RunStore(place), run, arm.value)
-    err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
+    err.print(f"{found.planned.name}, run {found.key}")
     with steps("Reading filters") as on_step:
         stored = run_motifs(found, place, database, layer=layer, on_step=on_step)
         on_step("logging to MLflow")
@@ -88,8 +87,6 @@ def _database(release: str, file: Path | None) -> "MotifDatabase":
         err.print(
             f"{file}: {len(database)} motifs; p-values are measured by the motifs compared with,"
             f" and say little with fewer than {FEW_TARGETS}",
-            markup=False,
-            highlight=False,
         )
     return database
 
@@ -104,14 +101,10 @@ def _print(stored: "StoredMotifs", *, everything: bool) -> None:
     out.print(
         f"{stored.num_matched()} of {len(table)} filters match a motif of {info['database']}"
         f" (q < 0.05), {info['num_matched_shuffled']} with their positions shuffled; {told}",
-        markup=False,
-        highlight=False,
     )
     out.print(
         f"{info['num_correct']:,} of {info['num_regions']:,} regions are predicted correctly and"
         f" were read; {len(table) - len(shown)} filters are not shown; files: {stored.path}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -132,7 +125,7 @@ def _table(rows: "pd.DataFrame") -> Table:
             f"{row['num_sites']:,}",
             f"{row['num_regions']:,}",
             f"{row['importance']:.1e}",
-            escape(name if compared else row["state"]),
+            name if compared else row["state"],
             f"{row['q_value']:.1e}" if compared else "",
         )
     return table
