@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from orchestrator.plan import Plan
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
+
+# Ray gives its workers niceness 15 by default: beside the other half of the tests they would starve
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 Bindgrid = Callable[..., tuple[int, str, str]]
 
