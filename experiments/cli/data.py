@@ -98,7 +98,9 @@ def simulate(
         Path | None,
         typer.Argument(help="Folder to write to; `sources` in the workspace if not given."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides every file, to the byte.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed; the same seed gives the same files, byte for byte.")
+    ] = 0,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     replace: Replace = False,
 ) -> None:

@@ -46,16 +46,24 @@ def register(app: typer.Typer) -> None:
 def explain(
     tf: Annotated[str, typer.Argument(help="The TF whose prediction is explained.")],
     bed: Annotated[
-        Path | None, typer.Option(help="Explain the dataset's regions that overlap these.")
+        Path | None, typer.Option(help="BED file: explain the dataset's regions that overlap it.")
     ] = None,
     regions: Annotated[
-        str, typer.Option(help="top:N, the N bound test regions predicted highest.")
+        str,
+        typer.Option(
+            help="Regions to explain: top:N takes the N bound test regions predicted highest."
+        ),
     ] = "top:100",
     method: Annotated[
-        MethodName, typer.Option(help="DeepLIFT/SHAP, or in-silico mutagenesis.")
+        MethodName,
+        typer.Option(
+            help="How contributions are computed: DeepLIFT/SHAP, or in-silico mutagenesis."
+        ),
     ] = MethodName.DEEPLIFT,
     arm: Annotated[ArmName, typer.Option(help="Which of the TF's networks.")] = ArmName.TRANSFER,
-    run: Annotated[str, typer.Option(help="Key of the run, in place of the newest.")] = "",
+    run: Annotated[
+        str, typer.Option(help="Key of the run to explain. By default the newest.")
+    ] = "",
     left_out: LeftOutOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:

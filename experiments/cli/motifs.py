@@ -42,12 +42,14 @@ def motifs(
         ArmName,
         typer.Option(help="Which of a TF's networks; multi: the one it was pre-trained by."),
     ] = ArmName.TRANSFER,
-    layer: Annotated[int, typer.Option(help="Which convolution.")] = 1,
+    layer: Annotated[
+        int, typer.Option(help="The convolution whose filters are shown, counted from 1.")
+    ] = 1,
     jaspar: Annotated[
         str, typer.Option(help="JASPAR release (CORE, vertebrates) to compare with.")
     ] = "2020",
     motifs: Annotated[
-        Path | None, typer.Option(help="A MEME file to compare with, in place of JASPAR.")
+        Path | None, typer.Option(help="MEME file of motifs to compare with. By default JASPAR's.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every filter.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,

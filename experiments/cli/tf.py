@@ -54,7 +54,10 @@ def _options() -> None:
 @app.command()
 def groups(
     tf: Annotated[
-        list[str] | None, typer.Option(help="Only for this target TF; repeat it.")
+        list[str] | None,
+        typer.Option(
+            help="Show the groups of this target TF only; repeat it for more. By default of all TFs."
+        ),
     ] = None,
     string: StringOption = None,
     string_info: StringInfoOption = None,
