@@ -56,7 +56,7 @@ def groups(
     tf: Annotated[
         list[str] | None,
         typer.Option(
-            help="Show the groups of this target TF only; repeat it for more. By default of all TFs."
+            help="Show the groups of this target TF only; repeat it. By default of all TFs."
         ),
     ] = None,
     string: StringOption = None,
