@@ -109,6 +109,7 @@ def archive() -> bytes:
         (b"chr1\t1\t9\n\0\0", "row 2: not text"),
         (b"", "the file is empty"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",
 )
 def test_what_is_no_text_is_called_what_it_is(tmp_path, content, words):
     path = tmp_path / "peaks.bed"
