@@ -120,7 +120,8 @@ def variants(
         ),
     ] = None,
     motif: Annotated[
-        str | None, typer.Option(help="Matrix of JASPAR or MEME file; the TF's own if not given.")
+        str | None,
+        typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
     ] = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
@@ -186,7 +187,7 @@ def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
         return own
     added = (record or {}).get("motif", {}).get("matrix_id")
     try:
-        return find_motif(predictor.tf, given or added)
+        return find_motif(predictor.tf, given or added, err.print)
     except DataError:
         if given is not None:
             raise
