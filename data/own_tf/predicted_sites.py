@@ -28,7 +28,7 @@ from data.motifs.database import (
 )
 from data.motifs.motif import Motif
 from data.motifs.scan import scan, score_tail
-from data.near_names import near_names
+from data.near_names import near_names, symbol_of
 from data.own_tf.peaks import Peaks
 from data.packing import UNKNOWN
 from data.sources.genome import Genome
@@ -95,9 +95,11 @@ def find_motif(tf: str, given: str | None = None, tell: Tell = ignore) -> Motif:
     if given is None:
         found = jaspar_motifs().get(tf.upper())
         if found is None:
+            symbol = symbol_of(tf)
+            alias = "" if symbol is None else f" (an alias of {symbol})"
             raise DataError(
-                f"{RELEASE} has no motif of {tf!r} to predict sites by; name one by --motif, give "
-                "sites by --sites, or call regions bound by peaks alone: --no-sites"
+                f"{RELEASE} has no motif of {tf!r}{alias} to predict sites by; name one by "
+                "--motif, give sites by --sites, or call regions bound by peaks alone: --no-sites"
             )
         return found[0]
     if _MATRIX_ID.fullmatch(given) and not Path(given).is_file():

@@ -44,8 +44,8 @@ def build_dataset(
     replace
         Whether a dataset that is there already gives way.
     skip_unlisted
-        Leave out, and count, peaks and sites of TFs that the experiment table lacks; otherwise
-        they are an error.
+        Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
+        biosamples spelled otherwise than there; otherwise they are an error.
     left_out
         Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
     progress

@@ -12,7 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import DataError
 from data.left_out import LeftOut
+from data.near_names import folded, near_names
 from data.schema import CHROM, END, START
 from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
 from data.sources.fitting import LACKING, Fitting
@@ -22,7 +24,10 @@ from data.sources.tables import Profiled
 NAME: Final = "name"
 SUMMIT: Final = "summit"
 _WITHOUT_SUMMIT: Final = "without a summit, taken at their middle"
-_MOTIF_SUFFIX: Final = re.compile(r"\.[A-Z]{2}\d+\.\d+(\.pwm)?(\.bed)?$")
+_TOLD: Final = 3
+"""Most names that an error message gives."""
+_MOTIF_SUFFIX: Final = re.compile(r"\.[A-Z]{2}\d+\.\d+(\.[A-Za-z]+)*$")
+"""UniBind's matrix and prediction model behind a name, such as `.MA0139.1.damo.bed`."""
 
 PEAKS_FORMAT: Final = BedFormat(
     title="ReMap peaks",
@@ -94,13 +99,16 @@ def read_peaks(
     left_out
         Where rows that do not fit the genome are noted.
     skip_unlisted
-        Whether rows of TFs without an experiment are left out and counted, not an error.
+        Whether rows of TFs without an experiment, and of biosamples that seem to be spelled
+        otherwise than in the tables, are left out and counted, not an error.
 
     Raises
     ------
     DataError
         If a row does not fit the format, its summit lies outside the peak, its TF has no
-        experiment, no row is left, or the file is of another assembly.
+        experiment, all rows of a TF are of biosamples that the tables do not list for it, a
+        biosample differs from a listed one by its spelling alone, no row is left, or the file is of
+        another assembly.
     """
     collected = _Collector(path, profiled, genome, remap_name, left_out)
     collected.skip_unlisted = skip_unlisted
@@ -154,7 +162,11 @@ class _Collector:
         self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
         self._parse_name = parse_name
         self._pairs = profiled.pair_index()
-        self._known_tfs = set(profiled.tfs)
+        self._listed: dict[str, list[str]] = {tf: [] for tf in profiled.tfs}
+        for tf, biosample in self._pairs:
+            self._listed[tf].append(biosample)
+        self._matched: set[str] = set()
+        self._unlisted: list[tuple[str, str]] = []
         self._names: dict[str, int] = {}
         self._pair_of_name: list[int] = []
         self._chroms = {chrom: code for code, chrom in enumerate(genome.lengths_bp)}
@@ -189,6 +201,8 @@ class _Collector:
             More counts for `Intervals.dropped`; those of 0 are not told.
         """
         self._fitting.check()
+        if not self.skip_unlisted:
+            self._refuse_other_spellings()
         chrom, start, end, name = (self._joined(column) for column in range(4))
         num_duplicates = sum(
             _num_repeats(start[rows], end[rows], name[rows])
@@ -214,6 +228,33 @@ class _Collector:
             },
         )
 
+    def _refuse_other_spellings(self) -> None:
+        """Stop where names of the file and of the tables do not meet.
+
+        Rows of biosamples that the tables do not list are passed over, but not all rows of a TF,
+        nor those of a biosample that differs from a listed one by its spelling alone.
+        """
+        near_of: dict[str, list[str]] = {}
+        tfs: dict[str, None] = {}
+        for tf, biosample in self._unlisted:
+            listed = self._listed[tf]
+            if tf in self._matched and folded(biosample) not in map(folded, listed):
+                continue
+            tfs[tf] = None
+            near_of[biosample] = near_names(biosample, listed) or near_of.get(biosample, [])
+        if not tfs:
+            return
+        told = [
+            repr(biosample) + (f" (near: {', '.join(near)})" if near else "")
+            for biosample, near in list(near_of.items())[:_TOLD]
+        ]
+        more = f", and {len(near_of) - _TOLD:,} more" if len(near_of) > _TOLD else ""
+        raise DataError(
+            f"{self._path}: rows of {_some(list(tfs))} are of biosamples that the experiment table "
+            f"does not list for them: {', '.join(told)}{more}; spell them in one way, or pass "
+            "--skip-unlisted to leave such rows out"
+        )
+
     def _joined(self, column: int) -> NDArray[Any]:
         """Join the batches of a column and let go of them, which halves the peak memory."""
         joined = np.concatenate([batch[column] for batch in self._batches])
@@ -235,13 +276,20 @@ class _Collector:
                 f"name {name[:60]!r} does not say experiment, TF and biotype separated by dots",
                 "mend it",
             ) from None
-        if tf not in self._known_tfs and not self.skip_unlisted:
+        if tf not in self._listed and not self.skip_unlisted:
+            near = near_names(tf, self._listed)
+            hint = f" (near: {', '.join(near)})" if near else ""
             raise batch.error(
                 first,
-                f"TF {tf!r} has no experiment in the experiment table",
+                f"TF {tf!r} has no experiment in the experiment table{hint}",
                 "add one there, or pass --skip-unlisted to leave such rows out",
             )
-        self._pair_of_name.append(self._pairs.get((tf, biosample), -1))
+        pair = self._pairs.get((tf, biosample), -1)
+        if pair >= 0:
+            self._matched.add(tf)
+        elif tf in self._listed:
+            self._unlisted.append((tf, biosample))
+        self._pair_of_name.append(pair)
         self._names[name] = len(self._names)
         return self._names[name]
 
@@ -253,6 +301,12 @@ def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray
     for column in (start, end, name):
         same &= np.diff(column[order]) == 0
     return int(same.sum())
+
+
+def _some(names: Sequence[str]) -> str:
+    """Give the first of some names, and say how many others there are."""
+    more = f", and {len(names) - _TOLD:,} more TFs" if len(names) > _TOLD else ""
+    return ", ".join(names[:_TOLD]) + more
 
 
 def remap_name(name: str) -> tuple[str, str]:

@@ -42,7 +42,9 @@ def build(
     skip_unlisted: Annotated[
         bool,
         typer.Option(
-            "--skip-unlisted", help="Leave out peaks and sites of TFs without an experiment."
+            "--skip-unlisted",
+            help="Leave out peaks and sites of TFs without an experiment, and of biosamples that "
+            "seem to be spelled otherwise than in the tables.",
         ),
     ] = False,
     left_out: LeftOutOption = None,

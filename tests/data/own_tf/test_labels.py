@@ -247,3 +247,5 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
     ):
         with pytest.raises(DataError, match=words):
             find_motif("MINE", given)
+    with pytest.raises(DataError, match=r"no motif of 'PU\.1' \(an alias of SPI1\)"):
+        find_motif("PU.1")

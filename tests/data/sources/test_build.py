@@ -267,6 +267,49 @@ def test_unlisted_tfs_are_left_out_and_counted_when_asked_to(tmp_path):
     assert dataset.manifest["dropped"]["peaks: of no listed experiment"] == 1
 
 
+@pytest.mark.parametrize("spelling", ["K-562", "k562", "K_562", "K562_myelogenous_leukemia"])
+@pytest.mark.parametrize("kind", ["peaks", "sites"])
+def test_a_biosample_spelled_otherwise_stops_the_build_unless_it_is_to_be_skipped(
+    tmp_path, kind, spelling
+):
+    tiny = TinySources()
+    lines = getattr(tiny, kind)
+    lines[:] = [line.replace("K562", spelling) for line in lines if "K562" in line]
+    with pytest.raises(DataError) as caught:
+        build(tiny, tmp_path)
+    message = str(caught.value)
+    assert f"{kind}.bed: rows of SPI1" in message
+    assert f"{spelling!r} (near: K562)" in message
+    assert "--skip-unlisted" in message
+    dataset = build(tiny, tmp_path, skip_unlisted=True)
+    assert dataset.manifest["dropped"][f"{kind}: of no listed experiment"] == 1
+
+
+def test_one_biosample_of_a_tf_spelled_otherwise_stops_the_build_and_another_one_does_not(tmp_path):
+    tiny = TinySources()
+    tiny.peaks.append("chr1\t150\t250\tE.SPI1.liver\t9\t.\t200\t201\t0")
+    dataset = build(tiny, tmp_path)
+    assert dataset.manifest["dropped"]["peaks: of no listed experiment"] == 1
+    tiny.peaks.append("chr1\t150\t250\tE.SPI1.Hep-G2\t9\t.\t200\t201\t0")
+    with pytest.raises(DataError, match=r"rows of SPI1 .*: 'Hep-G2' \(near: HepG2\); spell them"):
+        build(tiny, tmp_path, replace=True)
+
+
+@pytest.mark.parametrize("model", ["", ".pwm", ".damo", ".damo.bed"])
+def test_unibinds_matrix_and_model_behind_a_name_are_passed_over(tmp_path, model):
+    tiny = TinySources()
+    tiny.sites = [line.replace(".SPI1", f".SPI1.MA0080.5{model}") for line in tiny.sites]
+    assert evidence(build(tiny, tmp_path)) == [4, 1, 1, 2]
+
+
+def test_an_alias_of_a_listed_tf_is_answered_with_its_symbol(tmp_path):
+    tiny = TinySources()
+    tiny.experiments.append("E4\tTP53\tK562")
+    tiny.peaks.append("chr1\t150\t250\tE.p53.K562\t9\t.\t200\t201\t0")
+    with pytest.raises(DataError, match=r"TF 'p53' has no experiment .* \(near: TP53"):
+        build(tiny, tmp_path)
+
+
 def test_a_stale_index_is_noticed(tmp_path):
     sources = TinySources().write(tmp_path / "sources")
     other = TinySources(genome={"chr1": random_bases(1, 2000), "chr2": random_bases(2)})
