@@ -274,7 +274,7 @@ def check_calibration(
 
 def _sites(dataset: Dataset, tf: str) -> str:
     added = dataset.summary(tf).added
-    return "dataset" if added is None else str(added["sites"])
+    return "dataset" if added is None else added.sites
 
 
 def _split(planned: PlannedRun) -> str:
