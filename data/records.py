@@ -8,6 +8,7 @@ before it came look as they did. The metadata of :func:`spelled` gives a field a
 import json
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
@@ -146,6 +147,8 @@ def _override(one: "Field[Any]") -> dict[str, Any]:
 
 def _plain(value: Any, kind: type) -> Any:
     """Check a text, a number or a truth value, with no conversion but of 1 to 1.0."""
+    if issubclass(kind, Enum):  # whose members are texts
+        return _member(value, kind)
     if type(value) is kind:
         return value
     if kind is float and type(value) is int:
@@ -158,6 +161,14 @@ def _one_of(value: Any, kind: Any) -> Any:
     if value not in get_args(kind):
         raise TypeError(f"should be one of {', '.join(map(str, get_args(kind)))}")
     return value
+
+
+def _member(value: Any, kind: type[Enum]) -> Enum:
+    try:
+        return kind(value)
+    except ValueError:
+        words = ", ".join(str(one.value) for one in kind)
+        raise TypeError(f"should be one of {words}") from None
 
 
 def _first_fault(error: BaseException) -> str:

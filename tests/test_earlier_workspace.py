@@ -13,6 +13,7 @@ from data.dataset.store import Dataset
 from data.own_tf.record import added_motif
 from experiments.study import specs, study
 from model.network import published
+from orchestrator.backends.precision import settle
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import StoredMotifs
 from orchestrator.prediction.predictors import find_predictor, open_model
@@ -101,7 +102,7 @@ def test_every_run_is_read_and_none_is_run_again(
     small: dict[str, Any] = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)}
     for module in (specs, study):
         monkeypatch.setattr(
-            module, "published", lambda *a, **k: replace(published(*a, **k), **small), False
+            module, "published", lambda *a, **k: replace(published(*a, **k), **small)
         )
     words = "run transfer --backend local --pretrain-tfs ELF1,SPI1 --tfs SPI1 --pretrain-epochs 2"
     code, _, err = bindgrid(*words.split(), "--epochs", 1, "--replicates", 1, "-w", earlier.root)
@@ -116,7 +117,7 @@ def test_failures_remarks_verdicts_motifs_and_models_are_read(earlier: Workspace
     assert failed["error"] == "ValueError: made to fail"
     assert "transfer" in store.remarks()
     [card] = stored_cards(earlier)
-    assert card.tf == "MINE"
+    assert (card.tf, card.content.numbers.num_replicates) == ("MINE", 1)
     [folder] = earlier.motifs(find_run(store, "SPI1").key).iterdir()
     motifs = StoredMotifs(folder)
     assert motifs.info.database == "JASPAR2020 CORE vertebrates"
@@ -142,7 +143,6 @@ def test_mlflow_shows_all_of_it(bindgrid: Any, earlier: Workspace) -> None:
 FAULTS = [
     ("dataset/manifest.json", "regions_fingerprint", ["data", "show"]),
     ("runs/{key}/metrics.json", "mcc", ["results"]),
-    ("runs/{key}/history.json", 0, ["mlflow", "sync"]),
     ("motifs/{key}/conv1-jaspar2020/filters.json", "database", ["motifs", "SPI1"]),
     ("models/mine-imported/model.json", "about", ["export", "mine-imported", "{folder}/new"]),
     ("calibration/{mine}-MINE.json", "slope", ["export", "MINE", "{folder}/new"]),
@@ -152,7 +152,7 @@ FAULTS = [
 @pytest.mark.parametrize(("name", "field", "command"), FAULTS)
 @pytest.mark.parametrize("fault", ["wrong type", "unknown field", "damaged"])
 def test_a_record_that_cannot_be_read_is_one_line_with_file_field_and_remedy(
-    bindgrid: Any, earlier: Workspace, name: str, field: str | int, command: list[str], fault: str
+    bindgrid: Any, earlier: Workspace, name: str, field: str, command: list[str], fault: str
 ) -> None:
     store = RunStore(earlier)
     keys = {"key": find_run(store, "SPI1").key, "mine": find_run(store, "MINE").key}
@@ -163,7 +163,7 @@ def test_a_record_that_cannot_be_read_is_one_line_with_file_field_and_remedy(
         content[field] = ["x"]
         told = "should be"
     elif fault == "unknown field":
-        (content if isinstance(content, dict) else content[0])["strange"] = 1
+        content["strange"] = 1
         told = "unknown field strange"
     path.write_text("{" if fault == "damaged" else json.dumps(content))
     words = [word.format(folder=earlier.root) for word in command]
@@ -173,6 +173,22 @@ def test_a_record_that_cannot_be_read_is_one_line_with_file_field_and_remedy(
     assert told in complaint
     assert name.rpartition("/")[2] in complaint.replace(" ", "") or path.name in complaint
     assert any(remedy in complaint for remedy in ("again", "remove", "update"))
+
+
+@pytest.mark.parametrize("fault", ["{", '{"strange": 1}', '[{"epoch": "1"}]'])
+def test_a_history_a_verdict_or_a_precision_that_cannot_be_read_names_the_file(
+    earlier: Workspace, fault: str
+) -> None:
+    run = find_run(RunStore(earlier), "SPI1")
+    (run.path / "history.json").write_text(fault)
+    (earlier.cards / "MINE.json").write_text(fault)
+    earlier.precision.write_text(fault)
+    with pytest.raises(RunError, match=r"precision\.json: cannot be read.*remove it"):
+        settle(earlier)
+    with pytest.raises(RunError, match=r"history\.json: damaged.*run again"):
+        _ = run.history
+    with pytest.raises(RunError, match=r"MINE\.json: damaged.*remove it"):
+        list(stored_cards(earlier))
 
 
 def test_records_of_a_newer_bindgrid_ask_for_an_update(earlier: Workspace) -> None:

@@ -136,7 +136,8 @@ class Dataset:
             )
         except (OSError, RecordError) as error:
             raise DataError(
-                f"{manifest_path}: damaged or of another bindgrid ({error}); build the dataset again"
+                f"{manifest_path}: damaged, or of another bindgrid ({error}); build the "
+                "dataset again"
             ) from None
         return cls(path, manifest)
 

@@ -72,7 +72,7 @@ class MotifRule:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedFilters:
-    """The filters.json of `bindgrid motifs`: what was read of a run, how, and compared with what."""
+    """The filters.json of `bindgrid motifs`: what was read, how, and compared with what."""
 
     version: int
     run: str
@@ -117,7 +117,7 @@ def filter_records(motifs: FilterMotifs) -> FilterRecords:
 
 
 def write_filters(folder: Path, motifs: FilterMotifs, record: RunFilters | ComparedFilters) -> None:
-    """Write filters.json, the record, and filters.meme: the filters that are activated somewhere."""
+    """Write filters.json, and filters.meme with the filters that are activated somewhere."""
     (folder / FILTERS_FILE).write_text(json.dumps(to_values(record)) + "\n")
     write_meme(
         folder / MEME_FILE,

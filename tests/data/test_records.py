@@ -2,11 +2,17 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 import pytest
 
 from data.records import IF_SET, RecordError, from_json, spelled, to_json, to_values
+
+
+class Mode(StrEnum):
+    SLOW = "slow"
+    FAST = "fast"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +26,7 @@ class Whole:
     count: int
     parts: tuple[Part, ...]
     kind: Literal["a", "b"] = "a"
+    mode: Mode = Mode.SLOW
     by_name: Mapping[str, Part] = field(default_factory=dict)
     nothing: Part | None = None
     late: int | None = field(default=None, metadata=IF_SET)
@@ -40,7 +47,9 @@ def test_what_is_written_is_read() -> None:
 
 def test_json_has_the_field_names_in_order_and_a_late_field_only_if_it_is_set() -> None:
     whole = Whole(count=3, parts=())
-    assert list(to_values(whole)) == ["count", "parts", "kind", "by_name", "nothing", "old_word"]
+    names = ["count", "parts", "kind", "mode", "by_name", "nothing", "old_word"]
+    assert list(to_values(whole)) == names
+    assert to_values(whole)["mode"] == "slow"
     assert to_values(Whole(count=3, parts=(), late=0))["late"] == 0
 
 
@@ -66,6 +75,7 @@ def test_a_field_with_a_default_may_be_missing_and_a_whole_number_is_a_number() 
         (changed(count=None), "field count should be a whole number"),
         (changed(old_word=1), "field word should be a text"),
         (changed(kind="c"), "field kind should be one of a, b"),
+        (changed(mode="quick"), "field mode should be one of slow, fast"),
         (changed(by_name=3), "field by_name should be an object with fields"),
         (changed(by_name={"x": {"size": None}}), "field by_name['x'].size should be a number"),
         (changed(counts=1, parst=2), "unknown field counts, parst"),
