@@ -180,13 +180,12 @@ def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
     from data.own_tf.predicted_sites import find_motif
     from data.own_tf.record import recorded_motif
 
-    record = predictor.about.get("added")
-    own = recorded_motif(record)
+    added = predictor.about.added
+    own = recorded_motif(added)
     if own is not None and given is None:
         return own
-    added = (record or {}).get("motif", {}).get("matrix_id")
     try:
-        return find_motif(predictor.tf, given or added)
+        return find_motif(predictor.tf, given or (added.matrix_id if added else None) or None)
     except DataError:
         if given is not None:
             raise
