@@ -54,7 +54,7 @@ def from_json(
     """
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"no JSON: {error}") from None
     for name, known in newest.items():
         version = values.get(name) if isinstance(values, dict) else None

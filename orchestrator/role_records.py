@@ -137,6 +137,6 @@ def _set_kind(label: str, spec: RunSpec) -> SetKind:
     if label == _WITHOUT_MODES:
         return SetKind.MASKED_APART
     multi = spec if spec.start is None else spec.start
-    if multi.regions.rows == "resolved":
+    if multi.regions.is_masked:
         return SetKind.MASKED
     return SetKind.COMPLETE if len(multi.regions.tfs) > 5 else SetKind.NAMED

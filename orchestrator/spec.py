@@ -55,6 +55,11 @@ class RegionSpec:
         if self.view == "sparse" and self.rows != "complete":
             raise ValueError("an individual model has one TF, which resolves its regions or not")
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether they are a masked multi-model's: every cell resolved for its TF counts."""
+        return self.rows == "resolved"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:

@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -5,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from experiments.cli.main import main
-from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
@@ -15,6 +15,9 @@ from orchestrator.plan import Plan
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
+
+# Ray gives its workers niceness 15 by default: beside the other half of the tests they would starve
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 Bindgrid = Callable[..., tuple[int, str, str]]
 
@@ -65,7 +68,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     study = Study(
         tfs=("SPI1",),
         pretrain_tfs=("ELF1", "SPI1"),
-        scale=Scale(trainings=Trainings().with_epochs(multi=2, individual=1)),
+        trainings=Trainings().with_epochs(multi=2, individual=1),
     )
     plan = Plan(transfer(load_dataset(place), study).runs)
     run_plan(plan, place, on_done=lambda outcome: None)

@@ -19,7 +19,7 @@ from data.dataset.region_table import RegionTable
 from data.errors import DataError
 from data.own_tf.files import ReadFiles
 from data.schema import REGION_WIDTH_BP
-from data.sources.evidence import overlaps
+from data.sources.evidence import overlapping, overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 
@@ -79,8 +79,8 @@ def _summits_in(
     for code in np.unique(summits.chrom[summits.chrom >= 0]):
         own = opened.chrom == code
         here = np.flatnonzero(summits.chrom == code)
-        is_open[here] = _overlapping(
-            summits.start[here], opened.start[own], opened.end[own], width_bp=1
+        is_open[here] = overlapping(
+            summits.start[here], summits.end[here], opened.start[own], opened.end[own]
         )
     is_open[_in_regions(summits, regions)] = False
     return summits.chrom[is_open], summits.start[is_open]
@@ -109,9 +109,11 @@ def _kept(
         for chrom, centre in zip(chroms, centres, strict=True):
             start = np.unique(centre[chrom == code].astype(np.int64)) - REGION_WIDTH_BP // 2
             start = start[(start >= 0) & (start + REGION_WIDTH_BP <= genome.lengths_bp[name])]
-            start = start[~_overlapping(start, taken, taken + REGION_WIDTH_BP)]
             own = regions.lies_on([name])
-            start = start[~_overlapping(start, regions.start[own], regions.end[own])]
+            others = np.concatenate([taken, regions.start[own]])
+            start = start[
+                ~overlapping(start, start + REGION_WIDTH_BP, others, others + REGION_WIDTH_BP)
+            ]
             taken = np.sort(np.concatenate([taken, _spaced(start)]))
         kept_chrom += [code] * len(taken)
         kept_start += taken.tolist()
@@ -125,20 +127,6 @@ def _spaced(start: NDArray[np.int64]) -> NDArray[np.int64]:
         if not kept or one >= kept[-1] + REGION_WIDTH_BP:
             kept.append(one)
     return np.array(kept, dtype=np.int64)
-
-
-def _overlapping(
-    start: NDArray[np.integer],
-    low: NDArray[np.integer],
-    high: NDArray[np.integer],
-    width_bp: int = REGION_WIDTH_BP,
-) -> NDArray[np.bool_]:
-    """Whether windows of a width overlap intervals, from `low` to before `high`."""
-    # of all intervals that begin before a window's end, does one end after its start?
-    order = np.argsort(low, kind="stable")
-    furthest = np.maximum.accumulate(np.append(np.int64(-1), high[order].astype(np.int64)))
-    before = np.searchsorted(low[order], start + width_bp, side="left")
-    return furthest[before] > start
 
 
 def _in_regions(intervals: Intervals, regions: RegionTable) -> NDArray[np.int64]:

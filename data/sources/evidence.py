@@ -41,12 +41,22 @@ def overlaps(
         for first in range(0, len(all_rows) if len(here) else 0, _QUERIES_AT_ONCE):
             rows = all_rows[first : first + _QUERIES_AT_ONCE]
             queries = _ranges(intervals.start[rows], intervals.end[rows], _QUERY)
-            with warnings.catch_warnings():
-                # pyranges 0.1.7 calls pandas 3 with arguments that pandas 4 will drop
-                warnings.simplefilter("ignore")
-                joined = queries.join(targets).as_df()
-            if not joined.empty:
-                yield rows[joined[_QUERY].to_numpy()], here[joined[_REGION].to_numpy()]
+            query, region = _joined(queries, targets)
+            yield rows[query], here[region]
+
+
+def overlapping(
+    start: NDArray[np.integer],
+    end: NDArray[np.integer],
+    other_start: NDArray[np.integer],
+    other_end: NDArray[np.integer],
+) -> NDArray[np.bool_]:
+    """Whether each interval overlaps any of some others on its chromosome, shape as `start`."""
+    found = np.zeros(len(start), dtype=bool)
+    if len(start) and len(other_start):
+        queries = _ranges(start, end, _QUERY)
+        found[_joined(queries, _ranges(other_start, other_end, _REGION))[0]] = True
+    return found
 
 
 def matched_hits(
@@ -92,7 +102,20 @@ def evidence_codes(
     return codes
 
 
-def _ranges(start: NDArray[np.int32], end: NDArray[np.int32], index_name: str) -> pr.PyRanges:
+def _joined(
+    queries: pr.PyRanges, targets: pr.PyRanges
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Indices of the queries and the targets that overlap, of equal length."""
+    with warnings.catch_warnings():
+        # pyranges 0.1.7 calls pandas 3 with arguments that pandas 4 will drop
+        warnings.simplefilter("ignore")
+        joined = queries.join(targets).as_df()
+    if joined.empty:
+        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
+    return joined[_QUERY].to_numpy(), joined[_REGION].to_numpy()
+
+
+def _ranges(start: NDArray[np.integer], end: NDArray[np.integer], index_name: str) -> pr.PyRanges:
     """Make ranges on one (unnamed) chromosome that carry their own index."""
     index = np.arange(len(start), dtype=np.int32)
     table = pd.DataFrame({"Chromosome": "c", "Start": start, "End": end, index_name: index})

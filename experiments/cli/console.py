@@ -27,18 +27,28 @@ WorkspaceOption = Annotated[
 ]
 DEFAULT_WORKSPACE = Path("workspace")
 
+LeftOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--left-out",
+        help="File to write the rows to that do not fit the genome: file, row and reason. By "
+        "default they are only counted.",
+    ),
+]
+
 _FILE_WIDTH = 120  # of tables that go to a file or a pipe, which have no width of their own
 
-out = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+# names of files and TFs are printed as they are: brackets are no markup, numbers no colours
+out = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, markup=False, highlight=False)
 """Results go to standard output."""
-err = Console(stderr=True, soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 """Progress and complaints go to standard error."""
 
 
 def complain(message: str) -> None:
     """Print an error as one line."""
     one_line = " ".join(message.split())
-    err.print(f"bindgrid: {one_line}", style="red", markup=False, highlight=False)
+    err.print(f"bindgrid: {one_line}", style="red")
 
 
 @contextmanager
@@ -59,7 +69,7 @@ def checked_settings() -> Iterator[None]:
 def tell_left_out(left_out: "LeftOut", file: Path | None) -> None:
     """Say which rows of the input were left out, and write them to a file if one is named."""
     for line in left_out.lines():
-        err.print(line, markup=False, highlight=False)
+        err.print(line)
     if file is not None:
         left_out.write(file)
 
@@ -73,6 +83,6 @@ def steps(title: str) -> Iterator[OnStep]:
             if err.is_terminal:
                 status.update(f"{title}: {step} …")
             else:
-                err.print(f"{title}: {step}", markup=False, highlight=False)
+                err.print(f"{title}: {step}")
 
         yield on_step

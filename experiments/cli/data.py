@@ -14,8 +14,14 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.output import Format, output_file, output_named
 from data.schema import Evidence
-from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, checked_settings, out, steps
-from experiments.cli.options import LeftOutOption
+from experiments.cli.console import (
+    DEFAULT_WORKSPACE,
+    LeftOutOption,
+    WorkspaceOption,
+    checked_settings,
+    out,
+    steps,
+)
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)
@@ -92,7 +98,9 @@ def simulate(
         Path | None,
         typer.Argument(help="Folder to write to; `sources` in the workspace if not given."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides every file, to the byte.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed; the same seed gives the same files, byte for byte.")
+    ] = 0,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     replace: Replace = False,
 ) -> None:
@@ -112,9 +120,7 @@ def simulate(
         f"--{name} {getattr(sources, name)}"
         for name in ("dhs", "peaks", "sites", "experiments", "samples", "genome")
     )
-    out.print(
-        f"Wrote {folder}. Next:\n  bindgrid data build {options}", highlight=False, soft_wrap=True
-    )
+    out.print(f"Wrote {folder}. Next:\n  bindgrid data build {options}", soft_wrap=True)
 
 
 @app.command()
@@ -130,7 +136,7 @@ def show(
     summaries = [dataset.summary(name) for name in tf] if tf else dataset.summaries()
     regions = dataset.regions()
     chroms = ", ".join(f"{chrom} {count:,}" for chrom, count in regions.chromosomes().items())
-    out.print(f"[bold]{dataset.path}[/bold]", highlight=False)
+    out.print(str(dataset.path), style="bold")
     out.print(f"{dataset.num_regions:,} regions of {schema.REGION_WIDTH_BP} bp: {chroms}")
     out.print(
         f"GC: mean {regions.gc.mean():.3f}, from {regions.gc.min():.3f} to "
@@ -141,7 +147,6 @@ def show(
     for source in dataset.manifest.sources:
         out.print(
             f"{source.file}  {source.size:,} bytes  sha256 {source.sha256[:16]}…",
-            highlight=False,
         )
     _print_dropped(dataset)
 
@@ -173,7 +178,7 @@ def export(
                 pq.write_table(pa.table(columns), partial, compression="zstd")
         except OSError as error:
             raise DataError(f"{file}: cannot write ({error.strerror}); check the path") from None
-    out.print(f"{file}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs", highlight=False)
+    out.print(f"{file}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs")
 
 
 def _counts_table(summaries: list[TFSummary] | tuple[TFSummary, ...]) -> Table:
@@ -195,7 +200,6 @@ def _counts_table(summaries: list[TFSummary] | tuple[TFSummary, ...]) -> Table:
 def _print_made(dataset: Dataset) -> None:
     out.print(
         f"{dataset.path}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs",
-        highlight=False,
     )
     _print_dropped(dataset)
 
@@ -203,4 +207,4 @@ def _print_made(dataset: Dataset) -> None:
 def _print_dropped(dataset: Dataset) -> None:
     for reason, count in dataset.manifest.dropped.items():
         if count:
-            out.print(f"  {reason}: {count:,}", highlight=False)
+            out.print(f"  {reason}: {count:,}")

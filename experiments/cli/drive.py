@@ -3,15 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
 from experiments.cli.console import complain, err
 from experiments.cli.progress import PlanProgress
-from experiments.cli.run_options import Backend
-from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ def drive(
     remarks
         What planning left out, for the report.
     run_plan
-        A backend's, see :func:`runner`.
+        The backend's function of this name.
     stop_after
         Hours after which no further run is started.
     show
@@ -62,7 +59,7 @@ def drive(
         stack.enter_context(sole_driver(workspace))
         store.check()
         num_complete = sum(store.is_complete(run.key) for run in plan)
-        err.print(f"{len(plan)} runs, {num_complete} complete already", highlight=False)
+        err.print(f"{len(plan)} runs, {num_complete} complete already")
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
@@ -95,7 +92,6 @@ def drive(
         err.print(
             f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
             "same command goes on from there",
-            highlight=False,
         )
     if failures:
         where = workspace.failure(failures[0].planned.key)
@@ -104,36 +100,3 @@ def drive(
             f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: {place}"
         )
         raise typer.Exit(1)
-
-
-def runner(
-    backend: Backend,
-    workers: int | None,
-    pretrain_workers: int,
-    address: str,
-    runs_per_gpu: int | None = None,
-) -> "RunPlan":
-    """Give the backend's `run_plan`, its own options filled in.
-
-    With `runs_per_gpu` it trains on GPUs, see `experiments.cli.run_options.runs_on_gpu`.
-    """
-    if backend is Backend.LOCAL:
-        if pretrain_workers != 1:
-            raise RunError("--pretrain-workers needs Ray; leave out --backend local")
-        from orchestrator.backends import local as local_backend
-
-        device = "cpu" if runs_per_gpu is None else "cuda"
-        return partial(local_backend.run_plan, options=local_backend.LocalOptions(device=device))
-    from orchestrator.backends.ray import run_plan as ray_backend
-
-    def tell_ready(num_workers: int, seconds: float) -> None:
-        err.print(f"{num_workers} Ray workers up after {seconds:.0f} s", highlight=False)
-
-    options = ray_backend.RayOptions(
-        num_workers=workers,
-        pretrain_workers=pretrain_workers,
-        address=address or None,
-        on_ready=tell_ready,
-        runs_per_gpu=runs_per_gpu,
-    )
-    return partial(ray_backend.run_plan, options=options)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    LeftOutOption,
     WorkspaceOption,
     err,
     out,
@@ -17,7 +18,6 @@ from experiments.cli.console import (
     tell_left_out,
 )
 from experiments.cli.motifs import ArmName
-from experiments.cli.options import LeftOutOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -46,16 +46,24 @@ def register(app: typer.Typer) -> None:
 def explain(
     tf: Annotated[str, typer.Argument(help="The TF whose prediction is explained.")],
     bed: Annotated[
-        Path | None, typer.Option(help="Explain the dataset's regions that overlap these.")
+        Path | None, typer.Option(help="BED file: explain the dataset's regions that overlap it.")
     ] = None,
     regions: Annotated[
-        str, typer.Option(help="top:N, the N bound test regions predicted highest.")
+        str,
+        typer.Option(
+            help="Regions to explain: top:N takes the N bound test regions predicted highest."
+        ),
     ] = "top:100",
     method: Annotated[
-        MethodName, typer.Option(help="DeepLIFT/SHAP, or in-silico mutagenesis.")
+        MethodName,
+        typer.Option(
+            help="How contributions are computed: DeepLIFT/SHAP, or in-silico mutagenesis."
+        ),
     ] = MethodName.DEEPLIFT,
     arm: Annotated[ArmName, typer.Option(help="Which of the TF's networks.")] = ArmName.TRANSFER,
-    run: Annotated[str, typer.Option(help="Key of the run, in place of the newest.")] = "",
+    run: Annotated[
+        str, typer.Option(help="Key of the run to explain. By default the newest.")
+    ] = "",
     left_out: LeftOutOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
@@ -70,7 +78,7 @@ def explain(
     place = Workspace(workspace)
     num = _num_top(regions)
     found = find_run(RunStore(place), run or tf, arm.value)
-    err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
+    err.print(f"{found.planned.name}, run {found.key}")
     with steps("Explaining") as on_step:
         ids = _ids(found, place, tf, bed, num, left_out)
         stored = explaining.explain(
@@ -120,7 +128,5 @@ def _print(stored: "StoredExplanation") -> None:
     out.print(table)
     out.print(
         f"{len(regions)} regions; contributions are in logits; files: {stored.path}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )

@@ -49,6 +49,5 @@ def sync(
     out.print(
         f"{mlflow.client.uri}: {deleted}{num_logged} runs logged, "
         f"filters of {num_matched} runs matched",
-        highlight=False,
         soft_wrap=True,
     )

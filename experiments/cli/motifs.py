@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
@@ -43,12 +42,14 @@ def motifs(
         ArmName,
         typer.Option(help="Which of a TF's networks; multi: the one it was pre-trained by."),
     ] = ArmName.TRANSFER,
-    layer: Annotated[int, typer.Option(help="Which convolution.")] = 1,
+    layer: Annotated[
+        int, typer.Option(help="The convolution whose filters are shown, counted from 1.")
+    ] = 1,
     jaspar: Annotated[
         str, typer.Option(help="JASPAR release (CORE, vertebrates) to compare with.")
     ] = "2020",
     motifs: Annotated[
-        Path | None, typer.Option(help="A MEME file to compare with, in place of JASPAR.")
+        Path | None, typer.Option(help="MEME file of motifs to compare with. By default JASPAR's.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every filter.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -66,7 +67,7 @@ def motifs(
     place = Workspace(workspace)
     database = _database(jaspar, motifs)
     found = find_run(RunStore(place), run, arm.value)
-    err.print(f"{found.planned.name}, run {found.key}", markup=False, highlight=False)
+    err.print(f"{found.planned.name}, run {found.key}")
     with steps("Reading filters") as on_step:
         stored = run_motifs(found, place, database, layer=layer, on_step=on_step)
         on_step("logging to MLflow")
@@ -88,8 +89,6 @@ def _database(release: str, file: Path | None) -> "MotifDatabase":
         err.print(
             f"{file}: {len(database)} motifs; p-values are measured by the motifs compared with,"
             f" and say little with fewer than {FEW_TARGETS}",
-            markup=False,
-            highlight=False,
         )
     return database
 
@@ -104,14 +103,10 @@ def _print(stored: "StoredMotifs", *, everything: bool) -> None:
     out.print(
         f"{stored.num_matched()} of {len(table)} filters match a motif of {info.database}"
         f" (q < 0.05), {info.num_matched_shuffled} with their positions shuffled; {told}",
-        markup=False,
-        highlight=False,
     )
     out.print(
         f"{info.num_correct:,} of {info.num_regions:,} regions are predicted correctly and"
         f" were read; {len(table) - len(shown)} filters are not shown; files: {stored.path}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 
@@ -132,7 +127,7 @@ def _table(rows: "pd.DataFrame") -> Table:
             f"{row['num_sites']:,}",
             f"{row['num_regions']:,}",
             f"{row['importance']:.1e}",
-            escape(name if compared else row["state"]),
+            name if compared else row["state"],
             f"{row['q_value']:.1e}" if compared else "",
         )
     return table

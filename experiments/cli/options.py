@@ -1,111 +1,69 @@
-"""Options that several commands take, each declared once; and how a command takes many at once.
+"""How a command takes many options at once, as a frozen dataclass of them.
 
-A command that takes the same options as another takes one argument, a frozen dataclass whose
-fields are annotated with the types here, and is registered as :func:`spread`.
+A field is one option, annotated as typer has it, or a further dataclass of options. The default of
+a field of the second kind, if it has one, gives the defaults of the options in it. A command that
+takes such a dataclass is registered as :func:`spread`.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
-
-from experiments.cli.run_options import Backend, Keep, Precision, Split
-
-PretrainEpochsOption = Annotated[
-    int | None, typer.Option("--pretrain-epochs", help="Epochs of a multi-model at most.")
-]
-PretrainKeepOption = Annotated[
-    Keep,
-    typer.Option(
-        "--pretrain-keep",
-        help="Epoch of a multi-model to keep: best (paper), or last of all of them.",
-    ),
-]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        "--precision",
-        help="Of products in training; auto: bfloat16 if a check finds it faster, as good.",
-    ),
-]
-SplitOption = Annotated[
-    Split,
-    typer.Option("--split", help="How regions are split to train, to validate and to test on."),
-]
-ValOption = Annotated[str, typer.Option("--val-chroms", help="Chromosomes to validate on.")]
-TestOption = Annotated[str, typer.Option("--test-chroms", help="Chromosomes to test on.")]
-StringOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--string",
-        help="STRING's links, for STRING partners: web export, protein.links, or a list "
-        "`TF partner`.",
-    ),
-]
-StringInfoOption = Annotated[
-    Path | None,
-    typer.Option("--string-info", help="STRING's protein.info, if not beside protein.links."),
-]
-ModesOption = Annotated[
-    Path | None,
-    typer.Option("--modes", help="Your binding modes, a table `tf mode`; JASPAR's if none."),
-]
-LeftOutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--left-out",
-        help="Write the rows that do not fit the genome to this file: file, row and reason.",
-    ),
-]
-BackendOption = Annotated[Backend, typer.Option("--backend", help="What runs the plan.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", help="Runs that train at once on Ray; one per CPU if not given."),
-]
-AddressOption = Annotated[
-    str,
-    typer.Option(
-        "--address", envvar="RAY_ADDRESS", help="Ray cluster to use; none starts one here."
-    ),
-]
+from typing import Any
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command whose argument that is a dataclass of options is spread over its fields.
+    """Give a command whose arguments that are dataclasses of options are spread over their fields.
 
     Typer sees an option for each field, in their order, where the argument stood.
 
     Parameters
     ----------
     command
-        With one parameter, not positional, whose annotation is a dataclass.
+        A command with one argument or more, not positional, whose annotation is a dataclass.
     """
     signature = inspect.signature(command)
-    [argument] = [one for one in signature.parameters.values() if is_dataclass(one.annotation)]
-    options: type[Any] = argument.annotation
-    spread_out = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=field.type,
-        )
-        for field in fields(options)
-    ]
-    names = [field.name for field in fields(options)]
+    arguments = {
+        name: one.annotation
+        for name, one in signature.parameters.items()
+        if is_dataclass(one.annotation)
+    }
 
     @wraps(command)
     def called(**values: Any) -> None:
-        of_options = {name: values.pop(name) for name in names}
-        command(**values, **{argument.name: options(**of_options)})
+        made = {name: _made(options, values) for name, options in arguments.items()}
+        command(**values, **made)
 
     parameters: list[inspect.Parameter] = []
-    for one in signature.parameters.values():
-        parameters += spread_out if one is argument else [one.replace(kind=one.KEYWORD_ONLY)]
+    for name, one in signature.parameters.items():
+        if name in arguments:
+            parameters += _parameters(arguments[name], one.default)
+        else:
+            parameters.append(one.replace(kind=one.KEYWORD_ONLY))
     called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     return called
+
+
+def _parameters(options: Any, default: object) -> Iterator[inspect.Parameter]:
+    """Parameters of all options of a dataclass; `default` is an instance of it, or empty."""
+    for field in fields(options):
+        own = inspect.Parameter.empty if field.default is MISSING else field.default
+        if is_dataclass(default):
+            own = getattr(default, field.name)
+        if is_dataclass(field.type):
+            yield from _parameters(field.type, own)
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            yield inspect.Parameter(field.name, kind, default=own, annotation=field.type)
+
+
+def _made(options: Any, values: dict[str, Any]) -> Any:
+    """Make a dataclass of options, and take its values out of those that typer gave."""
+    own = {
+        field.name: _made(field.type, values)
+        if is_dataclass(field.type)
+        else values.pop(field.name)
+        for field in fields(options)
+    }
+    return options(**own)

@@ -7,9 +7,15 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from data.output import Format, Output, output_named
-from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, steps, tell_left_out
+from experiments.cli.console import (
+    DEFAULT_WORKSPACE,
+    LeftOutOption,
+    WorkspaceOption,
+    err,
+    steps,
+    tell_left_out,
+)
 from experiments.cli.motifs import ArmName
-from experiments.cli.options import LeftOutOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -185,8 +191,6 @@ def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
             raise
         err.print(
             f"no motif of {predictor.tf} is known; name one by --motif to see what is touched",
-            markup=False,
-            highlight=False,
         )
         return None
 
@@ -208,12 +212,8 @@ def _tell(predictor: "Predictor", counts: "Counts", what: str, reason: str, outp
     where = "" if output.is_standard_output else f"; {output.path}"
     err.print(
         f"{predictor.name} ({predictor.source}): {counts.num:,} {what}{where}",
-        markup=False,
-        highlight=False,
     )
     if counts.num_unknown:
         err.print(
             f"{counts.num_unknown:,} {what} without a prediction: they {reason}",
-            markup=False,
-            highlight=False,
         )

@@ -67,7 +67,7 @@ class PlanProgress:
             reason = f": {outcome.error}" if outcome.error else ""
             record = self._workspace.failure(outcome.planned.key)
             told = f" (traceback: {record})" if record.exists() else ""
-            err.print(line + reason + told, markup=False, highlight=False)
+            err.print(line + reason + told)
 
     def _follow(self) -> None:
         pause = _REFRESH_SECONDS if err.is_terminal else _LINE_SECONDS
@@ -76,4 +76,4 @@ class PlanProgress:
             if err.is_terminal:
                 self._bar.update(self._task, description=running)
             elif running:
-                err.print(running, markup=False, highlight=False)
+                err.print(running)

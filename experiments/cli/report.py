@@ -51,7 +51,7 @@ def report(
         except RunError as error:
             complain(str(error))
     for section in made.sections:
-        out.print(f"{section.experiment}: {section.headline}", markup=False, highlight=False)
+        out.print(f"{section.experiment}: {section.headline}")
     for note in made.notes:
-        out.print(note, markup=False, highlight=False)
-    out.print(page, markup=False, highlight=False, soft_wrap=True)
+        out.print(note)
+    out.print(page, soft_wrap=True)

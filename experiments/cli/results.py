@@ -47,7 +47,7 @@ def results(
         return
     write_results(table, output)
     if not output.is_standard_output:
-        out.print(f"{file}: {len(table)} runs", highlight=False)
+        out.print(f"{file}: {len(table)} runs")
 
 
 def ui(

@@ -2,13 +2,12 @@
 
 import json
 import os
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
+from experiments.cli.choices import Device
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -17,38 +16,11 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.drive import drive, runner
-from experiments.cli.options import (
-    AddressOption,
-    BackendOption,
-    ModesOption,
-    PrecisionOption,
-    PretrainEpochsOption,
-    PretrainKeepOption,
-    SplitOption,
-    StringInfoOption,
-    StringOption,
-    TestOption,
-    ValOption,
-    WorkersOption,
-    spread,
-)
+from experiments.cli.drive import drive
+from experiments.cli.options import spread
 from experiments.cli.results import print_comparison
-from experiments.cli.run_options import (
-    Backend,
-    Device,
-    Keep,
-    MultiModel,
-    Network,
-    Precision,
-    ScaleName,
-    Split,
-    names_in,
-    runs_on_gpu,
-    settled,
-    sized,
-    split_by,
-)
+from experiments.cli.run_options import RunOptions
+from experiments.cli.training_options import settled
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -67,165 +39,58 @@ def run(
         list[str],
         typer.Argument(
             help="Experiments: transfer, downsampling, binding-modes, pretraining-sets, "
-            "interpretation, paper (all of them); beyond the paper peaks-needed."
+            "interpretation, or paper for all of these; beyond the paper peaks-needed."
         ),
     ],
-    scale: Annotated[
-        ScaleName,
-        typer.Option(
-            help="Sizes: the paper's, or a night's on two cores. Other options change it."
-        ),
-    ] = ScaleName.PAPER,
-    tfs: Annotated[
-        str, typer.Option(help="Target TFs, separated by commas; the experiment's own if empty.")
-    ] = "",
     *,
-    multi_model: MultiModel,
-    motif: Annotated[
-        bool,
-        typer.Option(
-            "--motif/--no-motif",
-            help="Try transfer with the TF's motif as a term of the logits too; with --pretrain "
-            "masked, in transfer, downsampling and binding-modes.",
-        ),
-    ] = False,
-    sample: Annotated[
-        int | None,
-        typer.Option(help="Bound regions (and as many unbound) of individual models."),
-    ] = None,
-    sizes: Annotated[
-        str,
-        typer.Option(
-            help="Bound regions of each step of downsampling or peaks-needed, such as all,1000,500."
-        ),
-    ] = "",
-    set_regions: Annotated[
-        int | None, typer.Option(help="Most regions of a multi-model in pretraining-sets.")
-    ] = None,
-    mode_models: Annotated[
-        int | None,
-        typer.Option(
-            help="Multi-models of peaks-needed that lack the modes of its targets; one per target, "
-            "0 leaves them out."
-        ),
-    ] = None,
-    replicates: Annotated[int | None, typer.Option(help="Replicates of everything.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the first replicate.")] = 0,
-    pretrain_epochs: PretrainEpochsOption = None,
-    pretrain_keep: PretrainKeepOption = Keep.BEST,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of an individual model.")] = None,
-    fine_tuning: Annotated[
-        Path | None, typer.Option(help="Settings of transfer that `bindgrid tune` chose.")
-    ] = None,
-    network: Annotated[
-        Network, typer.Option(help="Network of all models: the paper's, or DanQ.")
-    ] = Network.PAPER,
-    freeze: Annotated[
-        str,
-        typer.Option(
-            help="Layers that transfer leaves as they are, batch-norm statistics too: conv, or "
-            "names such as conv1,conv2."
-        ),
-    ] = "",
-    precision: PrecisionOption = Precision.FLOAT32,
-    split: SplitOption = Split.RANDOM,
-    val_chroms: ValOption = "",
-    test_chroms: TestOption = "",
-    string: StringOption = None,
-    string_info: StringInfoOption = None,
-    modes: ModesOption = None,
-    backend: BackendOption = Backend.RAY,
-    workers: WorkersOption = None,
-    pretrain_workers: Annotated[
-        int, typer.Option(help="Processes that train a multi-model together, on Ray.")
-    ] = 1,
-    device: Annotated[
-        Device, typer.Option(help="What trains; gpu: NVIDIA GPUs, shared by several runs each.")
-    ] = Device.CPU,
-    runs_per_gpu: Annotated[
-        int | None,
-        typer.Option(help="Runs that train on a GPU at once, on Ray; 4 if not given."),
-    ] = None,
-    address: AddressOption = "",
+    options: RunOptions,
     stop_after: Annotated[
-        float | None, typer.Option(help="Hours after which no further run is started.")
+        float | None,
+        typer.Option(
+            help="Hours after which no further run is started. By default all runs are started."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and run nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the plan as JSON; goes with --dry-run.")
+    ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Run experiments; what is complete already is not run again.
 
     Example: bindgrid run transfer --tfs SPI1,HNF4A --pretrain-tfs 50 --sample 500 --replicates 3
     """
-    from data.relations.binding_modes import load_modes
-    from data.relations.string_links import read_string_links
     from experiments.registry import plan_experiments
-    from experiments.study.scale import SCALES
-    from experiments.study.study import Study
-    from model.network import published
     from orchestrator.plan import Plan
     from orchestrator.runs.loaded_dataset import load_dataset
-    from orchestrator.tuning.trials import read_training
 
     if stop_after is not None and stop_after <= 0:
         raise RunError(f"--stop-after is {stop_after}; give hours above 0")
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
-    multi_model.check_motif(motif)
-    gpu_runs = runs_on_gpu(
-        device,
-        runs_per_gpu,
-        backend=backend,
-        pretrain_workers=pretrain_workers,
-        precision=precision,
-    )
-    place = Workspace(workspace)
-    chosen_precision = settled(precision, place, address)
+    options.check()
+    backend, place = options.backend, Workspace(workspace)
+    precision = settled(options.precision, place, backend.address)
     with steps("Planning"):
         loaded = load_dataset(place)
-        links = (
-            None if string is None else read_string_links(string, loaded.dataset.tfs, string_info)
-        )
+        study = options.study(loaded, precision)
         with checked_settings():
-            chosen = sized(SCALES[scale], sample, sizes, set_regions, replicates, mode_models)
-            trainings = chosen.trainings.with_epochs(multi=pretrain_epochs, individual=epochs)
-            trainings = trainings.in_precision(chosen_precision)
-            if fine_tuning is not None:
-                trainings = trainings.tuned(read_training(fine_tuning))
-            if freeze:
-                layers = published(network.value, num_tfs=1)
-                trainings = trainings.freezing(names_in(freeze), layers)
-            if pretrain_keep is Keep.LAST:
-                trainings = trainings.keeping_last()
-            study = Study(
-                tfs=names_in(tfs),
-                pretrain_tfs=multi_model.wanted(),
-                pretraining=multi_model.pretraining(names_in(tfs)),
-                seed=seed,
-                sampling=multi_model.held_back_of(
-                    split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
-                ),
-                scale=replace(chosen, trainings=trainings),
-                modes=load_modes(modes),
-                links=links,
-                network=network.value,
-                motif=motif,
-            )
-        planned = plan_experiments(names, loaded, study)
+            planned = plan_experiments(names, loaded, study)
         plan = Plan(planned.runs)
     for remark in planned.remarks:
-        err.print(remark, markup=False, highlight=False)
+        err.print(remark)
     if dry_run:
-        if gpu_runs is not None:
-            err.print("hours are those of this machine's CPUs, not of GPUs", highlight=False)
-        _print_plan(plan, planned, place, workers, as_json=as_json)
+        if backend.device is Device.GPU:
+            err.print("hours are those of this machine's CPUs, not of GPUs")
+        _print_plan(plan, planned, place, backend.workers, as_json=as_json)
         return
     drive(
         plan,
         planned.remarks,
         place,
-        runner(backend, workers, pretrain_workers, address, gpu_runs),
+        backend.run_plan(),
         stop_after=stop_after,
         show=print_comparison,
     )
@@ -276,7 +141,6 @@ def _print_plan(
         f"{len(plan)} runs, of which {num_multi} multi-models; {len(complete)} are complete, the "
         f"rest takes about {hours:,.1f} hours here, {num_workers} at once ({rates.train:,.0f} "
         "sequences trained on per second and worker, measured just now), less what stops early",
-        highlight=False,
     )
 
 

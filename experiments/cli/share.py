@@ -39,8 +39,6 @@ def export_command(
         export_model(predictor, folder, licence=licence)
     out.print(
         f"{folder}: {predictor.tf}, {len(predictor.replicates)} replicates",
-        markup=False,
-        highlight=False,
     )
 
 
@@ -62,6 +60,4 @@ def import_command(
     out.print(
         f"{name or predictor.name}: {predictor.tf}, {len(predictor.replicates)} replicates; "
         f"bindgrid predict {name or predictor.name} ...",
-        markup=False,
-        highlight=False,
     )

@@ -4,7 +4,6 @@ import math
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from data.dataset.store import Dataset
@@ -29,7 +28,7 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.options import ModesOption, StringInfoOption, StringOption
+from experiments.cli.region_options import ModesOption, StringInfoOption, StringOption
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(
@@ -55,7 +54,10 @@ def _options() -> None:
 @app.command()
 def groups(
     tf: Annotated[
-        list[str] | None, typer.Option(help="Only for this target TF; repeat it.")
+        list[str] | None,
+        typer.Option(
+            help="Show the groups of this target TF only; repeat it. By default of all TFs."
+        ),
     ] = None,
     string: StringOption = None,
     string_info: StringInfoOption = None,
@@ -104,7 +106,7 @@ def _group_table(
     table = Table(
         "group",
         "TFs",
-        title=f"{escape(target)}: {num_bound:,} bound regions; binding mode {escape(modes)}",
+        title=f"{target}: {num_bound:,} bound regions; binding mode {modes}",
         title_justify="left",
     )
     if dataset is not None:
@@ -114,13 +116,13 @@ def _group_table(
         cells = [group.kind.value, _members(group)]
         if dataset is not None:
             cells.append(f"{_num_complete(group, dataset):,}" if group.tfs else "")
-        table.add_row(*cells, escape(group.note))
+        table.add_row(*cells, group.note)
     return table
 
 
 def _members(group: Group) -> str:
     return ", ".join(
-        escape(tf) if math.isnan(score) else f"{escape(tf)} {score:.3f}"
+        tf if math.isnan(score) else f"{tf} {score:.3f}"
         for tf, score in zip(group.tfs, group.scores, strict=True)
     )
 
@@ -132,22 +134,18 @@ def _num_complete(group: Group, dataset: Dataset) -> int:
 
 def _print_legend(relations: Relations, rule: GroupRule, *, with_target: bool) -> None:
     for kind in relations.kinds():
-        out.print(f"{kind.value}: {_SCORES[kind]}", highlight=False)
+        out.print(f"{kind.value}: {_SCORES[kind]}")
     source = relations.modes.source
     modes = "bindgrid's own table (JASPAR 2020)" if source == SHIPPED else source
     if with_target:
-        out.print("the target replaces the last TF of each group", highlight=False)
+        out.print("the target replaces the last TF of each group")
     out.print(
         f"only TFs with {rule.min_bound:,} bound regions or more; binding modes from {modes}",
-        markup=False,
-        highlight=False,
     )
     if relations.links is None:
-        err.print("string: left out, no STRING file; give one by --string FILE", highlight=False)
+        err.print("string: left out, no STRING file; give one by --string FILE")
     without = relations.modes.without(relations.tfs)
     if without:
         err.print(
             f"{len(without)} TFs have no binding mode and are in no group: {', '.join(without)}",
-            markup=False,
-            highlight=False,
         )

@@ -1,5 +1,6 @@
 """`bindgrid tf add`, `list` and `remove`: a lab's own TF in a dataset."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from data.left_out import LeftOut
 from data.schema import Evidence
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    LeftOutOption,
     WorkspaceOption,
     checked_settings,
     err,
@@ -18,7 +20,7 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.options import LeftOutOption, spread
+from experiments.cli.options import spread
 from experiments.cli.tf_train import TrainOptions, train_and_judge
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -40,103 +42,167 @@ def register(app: typer.Typer) -> None:
     app.command()(remove)
 
 
-def add(
-    name: Annotated[str, typer.Argument(help="The TF's name; JASPAR's, to find its motif by.")],
+@dataclass(frozen=True, kw_only=True)
+class FileOptions:
+    """The files of a user's own TF, and where its sites come from, as typed."""
+
     peaks: Annotated[
         list[Path],
-        typer.Option(help="Peaks in one biosample: BED, narrowPeak, MACS or ReMap; repeat it."),
-    ],
+        typer.Option(
+            help="File of peaks in one biosample: BED, narrowPeak, MACS or ReMap. Repeat it for "
+            "further files."
+        ),
+    ]
     biosample: Annotated[
         list[str],
-        typer.Option(help="Biosample of each --peaks, by the dataset's name; repeat it."),
-    ],
+        typer.Option(help="Biosample of each --peaks, as the dataset names it; repeat it."),
+    ]
     sites: Annotated[
         list[Path] | None,
-        typer.Option(help="The TF's sites, BED: one for all --peaks, or one for each."),
-    ] = None,
+        typer.Option(
+            help="BED file of the TF's binding sites: one for all --peaks, or one for each. By "
+            "default sites are predicted by the TF's motif."
+        ),
+    ] = None
     no_sites: Annotated[
         bool,
-        typer.Option("--no-sites", help="Call a region bound by peaks alone; weaker evidence."),
-    ] = False,
+        typer.Option(
+            "--no-sites", help="Call a region bound by peaks alone, which is weaker evidence."
+        ),
+    ] = False
     motif: Annotated[
         str | None,
         typer.Option(
-            help="Predict sites by this matrix of JASPAR, or MEME file, not by the TF's own."
+            help="JASPAR matrix or MEME file to predict sites by. By default JASPAR's matrix of "
+            "the TF's name."
         ),
-    ] = None,
+    ] = None
     site_p: Annotated[
-        float, typer.Option(help="A hit of the motif as rare as this is a site.")
-    ] = 1e-3,
+        float,
+        typer.Option(
+            help="Largest p-value of a hit of the motif that is taken for a site, where sites are "
+            "predicted."
+        ),
+    ] = 1e-3
     accessible: Annotated[
         list[Path] | None,
         typer.Option(
-            help="DNase or ATAC peaks, BED, of each biosample that the dataset lacks; repeat it."
+            help="BED file of DNase or ATAC peaks for each biosample that the dataset lacks; "
+            "repeat it."
         ),
-    ] = None,
+    ] = None
     extend_regions: Annotated[
         bool,
         typer.Option(
             "--extend-regions",
-            help="Add what of the --accessible peaks lies in no region of the dataset.",
+            help="Add regions to the dataset where --accessible peaks lie in none of its regions.",
         ),
-    ] = False,
+    ] = False
     genome: Annotated[
         Path | None,
-        typer.Option(help="Indexed FASTA; the one that the dataset was built from if not given."),
-    ] = None,
-    left_out: LeftOutOption = None,
+        typer.Option(
+            help="Indexed FASTA of the genome. By default the one that the dataset was built from."
+        ),
+    ] = None
+    left_out: LeftOutOption = None
+
+    def paired(self, dataset: Dataset) -> "tuple[PeakFile, ...]":
+        """Pair the options that are repeated.
+
+        Raises
+        ------
+        RunError
+            There are not as many of one as of another.
+        """
+        return _files(dataset, self.peaks, self.biosample, self.sites, self.accessible)
+
+    def own_tf(self, name: str, files: "tuple[PeakFile, ...]") -> "OwnTF":
+        """Decide where the sites of the TF come from.
+
+        Raises
+        ------
+        RunError
+            The options exclude each other.
+        """
+        from data.own_tf.labels import OwnTF
+        from data.own_tf.predicted_sites import SiteRule, find_motif
+
+        given = any(file.sites is not None for file in files)
+        if sum((given, self.no_sites, self.motif is not None)) > 1:
+            raise RunError("--sites, --motif and --no-sites exclude each other; give one of them")
+        found = None if given or self.no_sites else find_motif(name, self.motif)
+        with checked_settings():
+            return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=self.site_p))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddOptions:
+    """What `bindgrid tf add` is told of a TF and of what to do with it, as typed."""
+
+    files: FileOptions
     label_only: Annotated[
-        bool, typer.Option("--label-only", help="Stop after the labels; nothing is trained.")
-    ] = False,
+        bool, typer.Option("--label-only", help="Stop after labelling; train nothing.")
+    ] = False
     force: Annotated[
-        bool, typer.Option("--force", help="Go on with fewer than 20 bound regions.")
-    ] = False,
+        bool, typer.Option("--force", help="Go on even with fewer than 20 bound regions.")
+    ] = False
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the TF that was added by this name.")
-    ] = False,
+    ] = False
+    training: TrainOptions
+
+
+def add(
+    name: Annotated[
+        str, typer.Argument(help="Name of the TF. JASPAR's name for it finds its motif.")
+    ],
     *,
-    options: TrainOptions,
+    options: AddOptions,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Add your own TF: label the dataset's regions by your peaks, train its model, judge it.
 
-    The training is that of `bindgrid tf train`, which goes on where this one was interrupted.
+    The training is that of `bindgrid tf train`, which resumes it where it was interrupted.
 
     Example: bindgrid tf add ETV4 --peaks etv4_peaks.narrowPeak --biosample K562
     """
+    place = Workspace(workspace)
+    _label(place, name, options)
+    if options.label_only:
+        err.print(f"nothing is trained yet; next: bindgrid tf train {name}")
+        return
+    train_and_judge(place, name, options.training)
+
+
+def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
+    """Label the dataset's regions, and those that are added, by the TF's peaks."""
     from data.dataset.store import add_regions
     from data.own_tf.edit import add_labels, check_name, source_genome
     from data.own_tf.files import read_files
     from data.own_tf.labels import label_own_tf
 
-    dataset = Dataset.open(Workspace(workspace).dataset)
-    check_name(dataset, name, replace=replace)
-    files = _files(dataset, peaks, biosample, sites, accessible)
+    dataset, own = Dataset.open(workspace.dataset), options.files
+    check_name(dataset, name, replace=options.replace)
+    files = own.paired(dataset)
     odd_rows = LeftOut()
-    tf = _own_tf(name, files, motif=motif, no_sites=no_sites, site_p=site_p)
+    tf = own.own_tf(name, files)
     with steps("Labelling") as on_step:
-        genome_path = genome or source_genome(dataset)
+        genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path)
         regions = dataset.regions()
         read = read_files(files, regions.chroms, opened, odd_rows)
-        more = _more_regions(regions, read, opened) if extend_regions else None
+        more = _more_regions(regions, read, opened) if own.extend_regions else None
         extended = regions if more is None else regions.extended(more)
         labels = label_own_tf(dataset, tf, opened, extended, read)
-    tell_left_out(odd_rows, left_out)
+    tell_left_out(odd_rows, own.left_out)
     _print_labels(labels, tf)
-    _check_number(labels, force=force)
+    _check_number(labels, force=options.force)
     if more is not None:
         dataset = add_regions(dataset, more)
-        out.print(f"{len(more):,} regions were added to {dataset.path}", highlight=False)
-    add_labels(dataset, labels, replace=replace)
-    out.print(f"{name} is in {dataset.path}", highlight=False, markup=False)
-    if label_only:
-        err.print(
-            f"nothing is trained yet; next: bindgrid tf train {name}", highlight=False, markup=False
-        )
-        return
-    train_and_judge(Workspace(workspace), name, options)
+        out.print(f"{len(more):,} regions were added to {dataset.path}")
+    add_labels(dataset, labels, replace=options.replace)
+    out.print(f"{name} is in {dataset.path}")
 
 
 def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
@@ -176,7 +242,7 @@ def remove(
 
     dataset = Dataset.open(Workspace(workspace).dataset)
     remove_tf(dataset, name)
-    out.print(f"{name} is no longer in {dataset.path}", highlight=False, markup=False)
+    out.print(f"{name} is no longer in {dataset.path}")
 
 
 def _files(
@@ -209,26 +275,6 @@ def _files(
         PeakFile(peaks=file, biosample=name, sites=own, accessible=opened.get(name))
         for file, name, own in zip(peaks, biosamples, of_peaks, strict=True)
     )
-
-
-def _own_tf(
-    name: str,
-    files: "tuple[PeakFile, ...]",
-    *,
-    motif: str | None,
-    no_sites: bool,
-    site_p: float,
-) -> "OwnTF":
-    """Decide where the sites come from."""
-    from data.own_tf.labels import OwnTF
-    from data.own_tf.predicted_sites import SiteRule, find_motif
-
-    given = any(file.sites is not None for file in files)
-    if sum((given, no_sites, motif is not None)) > 1:
-        raise RunError("--sites, --motif and --no-sites exclude each other; give one of them")
-    found = None if given or no_sites else find_motif(name, motif)
-    with checked_settings():
-        return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=site_p))
 
 
 def _more_regions(
@@ -267,29 +313,21 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
     out.print(
         f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
         f"{how}",
-        highlight=False,
-        markup=False,
     )
     for count in labels.counts:
         if count.num_without_summit:
             err.print(
                 f"{count.file}: {count.num_without_summit:,} of {count.num_peaks:,} peaks lack a "
                 "summit and count by their middle",
-                highlight=False,
-                markup=False,
             )
         if count.num_elsewhere:
             err.print(
                 f"{count.file}: {count.num_elsewhere:,} peaks on chromosomes without regions",
-                highlight=False,
-                markup=False,
             )
         if count.num_in_accessible < _FEW_ACCESSIBLE * count.num_peaks:
             err.print(
                 f"{count.file}: {count.num_in_accessible:,} of {count.num_peaks:,} summits lie in "
                 "an accessible region; check that assembly and biosample are right",
-                highlight=False,
-                markup=False,
             )
 
 

@@ -1,12 +1,13 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
 import sys
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.markup import escape
 
+from experiments.cli.backend_options import BackendOption, BackendOptions, WorkersOption
+from experiments.cli.choices import Backend, Precision, Pretrain, Split, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -16,26 +17,15 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.drive import drive, runner
-from experiments.cli.options import (
-    BackendOption,
-    PrecisionOption,
-    SplitOption,
-    StringOption,
-    TestOption,
-    ValOption,
-    WorkersOption,
-    spread,
-)
-from experiments.cli.run_options import (
-    Backend,
+from experiments.cli.drive import drive
+from experiments.cli.options import spread
+from experiments.cli.region_options import SplitOptions, StringOption
+from experiments.cli.training_options import (
+    IndividualOptions,
     MultiModel,
-    Precision,
-    Pretrain,
-    Split,
-    names_in,
+    PrecisionOption,
+    PretrainOptions,
     settled,
-    split_by,
 )
 from experiments.cli.verdict_tables import print_suggestion, print_verdict
 from orchestrator.errors import RunError
@@ -45,33 +35,39 @@ if TYPE_CHECKING:
     from experiments.own_tf.suggestion import Start, Suggestion
     from experiments.study.planner import PlannedStudy
     from experiments.study.study import Study
+    from model.training.config import Precision as TrainingPrecision
     from orchestrator.plan import Plan
     from orchestrator.runs.loaded_dataset import LoadedDataset
 
 
+_BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """The options of a training and its verdict, as typed: of `bindgrid tf train` and `tf add`."""
+    """What `bindgrid tf train` and `tf add` are told of a training and its verdict, as typed."""
 
     pretrain_set: Annotated[
         str,
         typer.Option(
             help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
-            "complete) or of these TFs, separated by commas; the first suggestion if empty."
+            "complete), or of these TFs, separated by commas. By default the first suggestion of "
+            "`bindgrid tf suggest`."
         ),
     ] = ""
     pretrain_run: Annotated[
-        str, typer.Option(help="Start from this finished multi-model, by its key.")
+        str,
+        typer.Option(
+            help="Start from this finished multi-model, named by its run key. By default "
+            "--pretrain-set decides."
+        ),
     ] = ""
-    sample: Annotated[str, typer.Option(help="Bound regions to use at most, or `all`.")] = "5000"
+    sample: Annotated[str, typer.Option(help="Most bound regions to use, or `all`.")] = "5000"
     replicates: Annotated[int, typer.Option(help="Replicates of every arm.")] = 3
-    split: SplitOption = Split.CHROMOSOME
-    val_chroms: ValOption = ""
-    test_chroms: TestOption = ""
+    regions: SplitOptions = _BY_CHROMOSOME
     string: StringOption = None
-    pretrain_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of a multi-model that is trained now, at most.")
-    ] = None
+    pretraining: PretrainOptions
+    individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
     backend: BackendOption = Backend.RAY
     workers: WorkersOption = None
@@ -95,19 +91,47 @@ class TrainOptions:
             raise RunError(f"--sample: {self.sample!r} is neither a number nor `all`")
         return int(self.sample)
 
+    def study(self, loaded: "LoadedDataset", tf: str, precision: "TrainingPrecision") -> "Study":
+        """Give the study that the options stand for.
+
+        Raises
+        ------
+        DataError
+            The file of STRING's links cannot be used.
+        RunError
+            An option is out of its range, or does not go with another.
+        """
+        from data.relations.string_links import read_string_links
+        from experiments.study.scale import Scale
+        from experiments.study.study import Study
+        from experiments.study.trainings import Trainings
+
+        links = None
+        if self.string is not None:
+            links = read_string_links(self.string, loaded.dataset.tfs, None)
+        masked = MultiModel(pretrain=Pretrain.MASKED)
+        with checked_settings():
+            trainings = self.individual.of(self.pretraining.of(Trainings()))
+            return Study(
+                tfs=(tf,),
+                sampling=masked.held_back_of(self.regions.sampling(loaded)),
+                scale=Scale(target_replicates=self.replicates),
+                trainings=trainings.in_precision(precision),
+                links=links,
+            )
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to `bindgrid tf`."""
-    app.command()(suggest)
+    app.command()(spread(suggest))
     app.command()(spread(train))
 
 
 def suggest(
     name: Annotated[str, typer.Argument(help="A TF of the dataset.")],
+    *,
     string: StringOption = None,
-    split: SplitOption = Split.CHROMOSOME,
-    val_chroms: ValOption = "",
-    test_chroms: TestOption = "",
+    regions: SplitOptions = _BY_CHROMOSOME,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Show which multi-models a TF could start from, best first, and why.
@@ -116,9 +140,9 @@ def suggest(
     """
     options = TrainOptions(
         string=string,
-        split=split,
-        val_chroms=val_chroms,
-        test_chroms=test_chroms,
+        regions=regions,
+        pretraining=PretrainOptions(),
+        individual=IndividualOptions(),
         precision=Precision.FLOAT32,
     )
     place = Workspace(workspace)
@@ -159,7 +183,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.card import write_card
     from orchestrator.verdict.verdict import judge
 
-    run_plan = runner(options.backend, options.workers, 1, "")
+    run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
@@ -170,7 +194,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     if suggestion is not None:
         print_suggestion(suggestion)
     for remark in planned.remarks:
-        err.print(remark, markup=False, highlight=False)
+        err.print(remark)
     if not start.is_finished:
         _offer(start, plan, planned, options)
     drive(plan, planned.remarks, workspace, run_plan)
@@ -181,40 +205,17 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         on_step("logging to MLflow")
         _log(workspace)
     print_verdict(verdict)
-    out.print(f"card: {card.page}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"card: {card.page}", soft_wrap=True)
 
 
 def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[LoadedDataset, Study]":
-    """Load the dataset, and settle how its regions are split and models are trained."""
-    from data.relations.binding_modes import load_modes
-    from data.relations.string_links import read_string_links
-    from experiments.study.scale import Scale
-    from experiments.study.study import Study
+    """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
     precision = settled(options.precision, workspace)
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is told before anything is read
-    links = options.string
-    masked = MultiModel(pretrain=Pretrain.MASKED)
-    with checked_settings():
-        scale = Scale(repeats=options.replicates)
-        trainings = scale.trainings.with_epochs(multi=options.pretrain_epochs)
-        study = Study(
-            tfs=(tf,),
-            sampling=masked.held_back_of(
-                split_by(
-                    loaded,
-                    options.split,
-                    names_in(options.val_chroms),
-                    names_in(options.test_chroms),
-                )
-            ),
-            scale=replace(scale, trainings=trainings.in_precision(precision)),
-            modes=load_modes(None),
-            links=None if links is None else read_string_links(links, loaded.dataset.tfs, None),
-        )
-    return loaded, study
+    return loaded, options.study(loaded, tf, precision)
 
 
 def _suggestion(
@@ -264,13 +265,12 @@ def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: Train
     seconds = run_seconds(plan[start.spec.key], planned.sizes[start.spec.key], rates)
     serves = "; it serves every TF that you add" if start.kind == "masked" else ""
     err.print(
-        f"the multi-model ({escape(start.name)}) is not trained yet; that takes about "
+        f"the multi-model ({start.name}) is not trained yet; that takes about "
         f"{seconds / 60:,.0f} minutes here, once{serves}",
-        highlight=False,
     )
     asks = sys.stdin.isatty() and err.is_terminal and not options.yes
     if asks and not typer.confirm("Train it now?", default=True, err=True):
-        err.print("nothing was trained; see `--pretrain-set` for other starts", highlight=False)
+        err.print("nothing was trained; see `--pretrain-set` for other starts")
         raise typer.Exit(1)
 
 

@@ -1,12 +1,15 @@
 """`bindgrid tune`: search the settings of fine-tuning for a TF, or by several for others."""
 
+from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from experiments.cli.backend_options import AddressOption
+from experiments.cli.choices import Precision, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -16,31 +19,21 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.options import (
-    AddressOption,
-    PrecisionOption,
-    PretrainEpochsOption,
-    PretrainKeepOption,
-    SplitOption,
-    TestOption,
-    ValOption,
-    spread,
-)
+from experiments.cli.options import spread
 from experiments.cli.progress import PlanProgress
-from experiments.cli.run_options import (
-    Keep,
+from experiments.cli.region_options import SplitOptions
+from experiments.cli.training_options import (
     MultiModel,
-    Precision,
-    Split,
-    names_in,
+    PrecisionOption,
+    PretrainOptions,
     settled,
-    split_by,
 )
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.study.study import Study
+    from model.training.config import Precision as TrainingPrecision
     from orchestrator.plan import PlannedRun, RunOutcome
     from orchestrator.runs.loaded_dataset import LoadedDataset
     from orchestrator.tuning.folds import Tuning
@@ -52,119 +45,132 @@ def register(app: typer.Typer) -> None:
     app.command()(spread(tune))
 
 
-def tune(
-    tf: Annotated[
-        str,
-        typer.Option(
-            help="The target TF; or several, separated by commas, whose mean decides: settings for "
-            "TFs that are none of them."
-        ),
-    ],
-    *,
-    multi_model: MultiModel,
-    motif: Annotated[
-        bool, typer.Option("--motif", help="Have each TF's motif as a term of its logits.")
-    ] = False,
-    sample: Annotated[
-        int, typer.Option(help="Bound regions (and as many unbound); 0 takes all.")
-    ] = 500,
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How far settings are searched, as typed."""
+
     trials: Annotated[
-        int, typer.Option(help="Settings to try in all, earlier ones included.")
-    ] = 20,
+        int, typer.Option(help="Settings to try in all, those of earlier searches included.")
+    ] = 20
     folds: Annotated[
-        int, typer.Option(help="Parts of the regions that each setting is judged on.")
-    ] = 5,
+        int, typer.Option(help="Folds of the regions, on each of which a setting is validated.")
+    ] = 5
     max_epochs: Annotated[
-        int, typer.Option(help="Most epochs to try, where validation chooses one.")
-    ] = 40,
+        int, typer.Option(help="Most epochs to try, where validation chooses the epoch.")
+    ] = 40
     max_steps: Annotated[
         int,
         typer.Option(
             help="Most steps to try after the output layer's regression, with which transfer "
             "from a masked multi-model begins (up to 1,000 bound regions)."
         ),
-    ] = 600,
-    seed: Annotated[int, typer.Option(help="Seed, as for `bindgrid run transfer`.")] = 0,
-    pretrain_epochs: PretrainEpochsOption = None,
-    pretrain_keep: PretrainKeepOption = Keep.BEST,
-    precision: PrecisionOption = Precision.FLOAT32,
-    split: SplitOption = Split.RANDOM,
-    val_chroms: ValOption = "",
-    test_chroms: TestOption = "",
+    ] = 600
+
+    def check(self) -> None:
+        """Raise `ValueError` if nothing would be searched."""
+        if self.trials < 1:
+            raise ValueError(f"{self.trials} trials choose nothing; give 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """What `bindgrid tune` is told of a study and of its search, as typed."""
+
+    tf: Annotated[
+        str,
+        typer.Option(
+            help="The target TF, or several, separated by commas: then the mean over them decides, "
+            "which gives settings for other TFs."
+        ),
+    ]
+    multi_model: MultiModel
+    motif: Annotated[
+        bool,
+        typer.Option(
+            "--motif",
+            help="Tune models that have the TF's motif as a term of the logits. Goes with "
+            "--pretrain masked.",
+        ),
+    ] = False
+    sample: Annotated[
+        int, typer.Option(help="Bound regions, beside as many unbound ones; 0 takes all.")
+    ] = 500
+    search: SearchOptions
+    seed: Annotated[int, typer.Option(help="Seed, as for `bindgrid run transfer`.")] = 0
+    pretraining: PretrainOptions
+    precision: PrecisionOption = Precision.FLOAT32
+    regions: SplitOptions
     workers: Annotated[
-        int | None, typer.Option(help="Trials at once on Ray; one per CPU if not given.")
-    ] = None,
-    address: AddressOption = "",
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
+        int | None,
+        typer.Option(help="Trials that run at once on Ray. By default one for each CPU."),
+    ] = None
+    address: AddressOption = ""
+
+    def check(self) -> None:
+        """Raise `ValueError` or `RunError` if the options do not go together."""
+        self.multi_model.check_motif(self.motif)
+        if not names_in(self.tf):
+            raise ValueError("no TF to tune for; name a TF by --tf")
+        self.search.check()
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"{self.workers} workers cannot train anything: give 1 or more")
+
+    def study(self, loaded: "LoadedDataset", precision: "TrainingPrecision") -> "Study":
+        """Give the study that the options stand for."""
+        from experiments.study.scale import Scale
+        from experiments.study.study import Study
+        from experiments.study.trainings import Trainings
+
+        tfs = names_in(self.tf)
+        return Study(
+            tfs=tfs,
+            pretrain_tfs=self.multi_model.wanted(),
+            pretraining=self.multi_model.pretraining(tfs),
+            seed=self.seed,
+            sampling=self.multi_model.held_back_of(self.regions.sampling(loaded)),
+            scale=Scale(transfer_bound=self.sample or None),
+            trainings=self.pretraining.of(Trainings()).in_precision(precision),
+            motif=self.motif,
+        )
+
+
+def tune(*, options: TuneOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """Search the settings of fine-tuning by Optuna.
 
     Validation decides, test regions are never read. Trials that are complete are kept: a rerun
-    goes on, up to `--trials` in all. The first trial is what `bindgrid run` would do.
+    resumes the search, up to `--trials` in all. The first trial is what `bindgrid run` would do.
 
     Example: bindgrid tune --tf SPI1 --pretrain-tfs 50 --sample 500 --trials 20
     """
-    from experiments.study.scale import Scale
-    from experiments.study.study import Study
-    from experiments.study.trainings import Trainings
     from orchestrator.runs.loaded_dataset import load_dataset
     from orchestrator.runs.lock import sole_driver
     from orchestrator.tuning.trials import TuningStudy, write_chosen
 
-    multi_model.check_motif(motif)
-    place = Workspace(workspace)
-    chosen_precision = settled(precision, place, address)
+    place, num_trials = Workspace(workspace), options.search.trials
+    with checked_settings():
+        options.check()
+    precision = settled(options.precision, place, options.address)
     with steps("Planning"):
         loaded = load_dataset(place)
         with checked_settings():
-            if not names_in(tf):
-                raise ValueError("no TF to tune for; name a TF by --tf")
-            if trials < 1:
-                raise ValueError(f"{trials} trials choose nothing; give 1 or more")
-            if workers is not None and workers < 1:
-                raise ValueError(f"{workers} workers cannot train anything: give 1 or more")
-            trainings = (
-                Trainings().with_epochs(multi=pretrain_epochs).in_precision(chosen_precision)
-            )
-            if pretrain_keep is Keep.LAST:
-                trainings = trainings.keeping_last()
-            experiment = Study(
-                tfs=names_in(tf),
-                pretrain_tfs=multi_model.wanted(),
-                pretraining=multi_model.pretraining(names_in(tf)),
-                seed=seed,
-                sampling=multi_model.held_back_of(
-                    split_by(loaded, split, names_in(val_chroms), names_in(test_chroms))
-                ),
-                scale=Scale(transfer_bound=sample or None, trainings=trainings),
-                motif=motif,
-            )
-            lengths = _Lengths(max_epochs=max_epochs, max_steps=max_steps)
-            multi, tuning = _plan(loaded, experiment, lengths, folds)
+            multi, tuning = _plan(loaded, options.study(loaded, precision), options.search)
     with sole_driver(place):
         study = TuningStudy(tuning, place)
-        err.print(f"{trials} trials, {study.num_complete()} complete already", highlight=False)
+        err.print(f"{num_trials} trials, {study.num_complete()} complete already")
         try:
-            _search(study, multi, trials, workers, address or None)
+            _search(study, multi, num_trials, options.workers, options.address or None)
         except KeyboardInterrupt:
-            complain("interrupted; complete trials are kept, the same command goes on from there")
+            complain("interrupted; complete trials are kept, the same command resumes the search")
             raise typer.Exit(130) from None
         result = study.result()
         path = write_chosen(result, place)
         _log(result, place)
     _print_result(result)
-    out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
-
-
-class _Lengths(NamedTuple):
-    """The longest fine-tunings to try."""
-
-    max_epochs: int
-    max_steps: int
+    out.print(f"Wrote {path}", soft_wrap=True)
 
 
 def _plan(
-    loaded: "LoadedDataset", experiment: "Study", lengths: _Lengths, num_folds: int
+    loaded: "LoadedDataset", experiment: "Study", search: SearchOptions
 ) -> tuple["PlannedRun", "Tuning"]:
     """Give the multi-model of the experiment, and the tuning of its fine-tunings."""
     from experiments.transfer.plan import transfer
@@ -183,13 +189,13 @@ def _plan(
     training = tuned[0].training
     space: Space
     if training is not None and training.probe is not None:
-        space = ProbeSpace(max_steps=lengths.max_steps)
+        space = ProbeSpace(max_steps=search.max_steps)
     else:
-        space = SearchSpace(epochs=(SearchSpace.epochs[0], lengths.max_epochs))
-    tuning = Tuning(runs=tuned, space=space, num_folds=num_folds)
+        space = SearchSpace(epochs=(SearchSpace.epochs[0], search.max_epochs))
+    tuning = Tuning(runs=tuned, space=space, num_folds=search.folds)
     # too few regions are told now, not after the pre-training
     for run in tuning.runs:
-        make_folds(loaded.select(run.regions), num_folds, run.seed)
+        make_folds(loaded.select(run.regions), search.folds, run.seed)
     return multi, tuning
 
 
@@ -261,7 +267,7 @@ class _TrialProgress:
         line = f"validation loss {loss:.4f}, best {self._study.best_loss():.4f}"
         self._bar.update(self._task, completed=number, description=line)
         if not err.is_terminal:
-            err.print(f"trial {number} of {self._num_trials}: {line}", highlight=False)
+            err.print(f"trial {number} of {self._num_trials}: {line}")
 
 
 def _log(result: "TuningResult", workspace: Workspace) -> None:
@@ -289,14 +295,14 @@ def _print_result(result: "TuningResult") -> None:
     table.add_row("best", *_cells(tuning, result.best))
     table.add_row(_first_name(tuning), *_cells(tuning, result.first))
     out.print(table)
-    out.print(_verdict(result), highlight=False, soft_wrap=True)
+    out.print(_verdict(result), soft_wrap=True)
     if len(tuning.tfs) > 1:
         gains = {tf: fmean(losses) for tf, losses in tuning.by_tf(result.gains()).items()}
         told = ", ".join(f"{tf} {gain:.4f}" for tf, gain in gains.items())
-        out.print(f"Gain of each TF: {told}", highlight=False, soft_wrap=True)
+        out.print(f"Gain of each TF: {told}", soft_wrap=True)
     if result.importances:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in result.importances.items())
-        out.print(f"Share in the variance of the loss: {shares}", highlight=False)
+        out.print(f"Share in the variance of the loss: {shares}")
 
 
 _TITLES: Final = {"lr": "rate", "batch_size": "batch", "fixed_norm": "fixed norm"}

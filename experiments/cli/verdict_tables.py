@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from experiments.cli.console import complain, err, out
@@ -20,7 +19,7 @@ def print_suggestion(suggestion: "Suggestion") -> None:
         "pre-trained on",
         "gain here",
         "finished",
-        title=escape(f"{suggestion.tf}: binding mode {modes} ({suggestion.mode.how})"),
+        title=f"{suggestion.tf}: binding mode {modes} ({suggestion.mode.how})",
         title_justify="left",
     )
     for start in suggestion.starts:
@@ -28,13 +27,13 @@ def print_suggestion(suggestion: "Suggestion") -> None:
         gain = "" if result is None else f"{result.mean_gain:.2f} MCC, {result.num_tfs} TFs"
         table.add_row(
             start.kind,
-            escape(start.reason),
+            start.reason,
             gain,
             start.spec.key if start.is_finished else "",
         )
     out.print(table)
     for kind, reason in suggestion.left_out.items():
-        err.print(f"{kind}: left out, {reason}", markup=False, highlight=False)
+        err.print(f"{kind}: left out, {reason}")
 
 
 def print_verdict(verdict: "Verdict") -> None:
@@ -55,9 +54,9 @@ def print_verdict(verdict: "Verdict") -> None:
             curve.add_row(name, f"{step.num_bound:,}", *score_cells(step.scores))
         out.print(curve)
     for name, value in facts(verdict):
-        out.print(f"{name}: {value}", highlight=False, markup=False)
+        out.print(f"{name}: {value}")
     for sentence in sentences(verdict):
-        out.print(sentence, highlight=False, markup=False)
+        out.print(sentence)
     if numbers.num_seen:
         complain(f"{numbers.num_seen:,} test regions were seen in pre-training")
-    out.print(verdict.conclusion.sentence, style="bold", highlight=False, markup=False)
+    out.print(verdict.conclusion.sentence, style="bold")

@@ -34,7 +34,7 @@ def downsampling(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     pretrain_tfs = study.multi_model_tfs(loaded.dataset)
     targets = study.tfs or TARGETS
     loaded.dataset.fingerprint(targets)  # names an unknown TF
-    for replicate in range(1, study.scale.repeats + 1):
+    for replicate in range(1, study.scale.target_replicates + 1):
         seed = study.seed + replicate - 1
         multi = draft.builder.multi(pretrain_tfs, seed=seed)
         of_multi = multi_role(study, pretrain_tfs, replicate)

@@ -17,7 +17,7 @@ from experiments.own_tf.suggestion import Start
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
-from experiments.study.trainings import for_size
+from experiments.study.trainings import ModelKind
 from orchestrator.role import RunRole, SampleSize, Variant
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
@@ -49,7 +49,7 @@ def own_tf(
     Parameters
     ----------
     study
-        How regions are split, how models are trained, and `scale.repeats` replicates.
+        How regions are split, how models are trained, and `scale.target_replicates` replicates.
     start
         The multi-model that transfer starts from.
     max_bound
@@ -72,7 +72,7 @@ def own_tf(
     draft.add(start.spec, of_multi)
     by_replicate = {
         replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
-        for replicate in range(1, study.scale.repeats + 1)
+        for replicate in range(1, study.scale.target_replicates + 1)
     }
     motif = draft.motif(tf)
     fewest = min(regions.num_bound_train for regions in by_replicate.values())
@@ -137,7 +137,7 @@ class _Cell:
         builder, whole = self._builder(1), self.regions.whole
         self._add_transfer(builder, whole, self.role, self.motif)
         spec, role = builder.scratch(whole), from_scratch(self.role)
-        as_transfer = replace(spec, training=builder.trainings.transfer)
+        as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
         self.draft.add(spec, role)
         self.draft.add(as_transfer, replace(role, variant=Variant.TRANSFER_RATE))
         if self.motif is not None:
@@ -155,7 +155,7 @@ class _Cell:
 
     def _builder(self, fraction: float) -> SpecBuilder:
         num_bound = round(fraction * self.regions.num_bound)
-        trainings = for_size(self.draft.study.scale.trainings, num_bound)
+        trainings = self.draft.study.trainings.sized_for(num_bound)
         return replace(self.draft.builder, trainings=trainings, average_strands=True)
 
     def _add_transfer(

@@ -295,7 +295,7 @@ def _fits(other: RunSpec, wanted: RunSpec, loaded: LoadedDataset) -> bool:
     ours, theirs = wanted.regions.sampling, other.regions.sampling
     return (
         other.training is not None
-        and other.regions.rows == "resolved"
+        and other.regions.is_masked
         and other.network.name == wanted.network.name
         and theirs.split == ours.split
         and set(theirs.test_chroms) == set(ours.test_chroms)

@@ -31,7 +31,6 @@ from data.schema import Evidence
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.pretraining import HELD_BACK, MIN_BOUND, Pretraining
 from experiments.study.study import Study
-from experiments.study.trainings import for_size
 from orchestrator.errors import RunError
 from orchestrator.role import RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_names import group_name
@@ -95,7 +94,7 @@ def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
         study = replace(study, sampling=replace(study.sampling, held_back=HELD_BACK))
     draft = Draft(NAME, loaded, study)
     targets = choose_targets(loaded, study)
-    for replicate in range(1, study.scale.repeats + 1):
+    for replicate in range(1, study.scale.target_replicates + 1):
         starts = list(_multi_models(draft, targets, replicate))
         for target in targets:
             mine = [start for start in starts if target in start.targets]
@@ -163,7 +162,7 @@ def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Ite
     complete: RunSpec | None = None
     for kind in kinds:
         study = replace(draft.study, pretraining=kind.pretraining)
-        if kind.pretraining.rows == "resolved":
+        if kind.pretraining.is_masked:
             study = replace(study, pretrain_tfs=None)
         tfs = study.multi_model_tfs(draft.loaded.dataset)
         builder = replace(draft.builder, rows=kind.pretraining.rows)
@@ -196,7 +195,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
     role, num_bound = cell.role, cell.size.num_bound
     builder = replace(
         draft.builder,
-        trainings=for_size(draft.study.scale.trainings, num_bound),
+        trainings=draft.study.trainings.sized_for(num_bound),
         average_strands=True,
     )
     regions = builder.individual_regions(role.tf, seed=cell.seed, num_bound=num_bound)

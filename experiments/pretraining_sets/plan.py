@@ -55,7 +55,7 @@ def pretraining_sets(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     relations = read_relations(loaded.dataset, study.modes, study.links)
     if study.links is None:
         draft.leave_out("sets of STRING partners", "no STRING file; give one by --string FILE")
-    for replicate in range(1, study.scale.repeats + 1):
+    for replicate in range(1, study.scale.target_replicates + 1):
         seed = study.seed + replicate - 1
         for target in targets:
             regions = draft.builder.individual_regions(

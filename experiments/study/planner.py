@@ -121,7 +121,7 @@ class Draft:
         """
         self.add(self.builder.scratch(regions), from_scratch(role))
         self.add(self.builder.transfer(regions, multi=multi), role)
-        if self.study.motif and multi.regions.rows == "resolved":
+        if self.study.motif and multi.regions.is_masked:
             motif = self.motif(regions.tfs[0])
             if motif is not None:
                 beside = self.builder.transfer(regions, multi=multi, motif=motif)
@@ -150,7 +150,7 @@ def multi_role(study: Study, tfs: tuple[str, ...], replicate: int) -> RunRole:
         arm="multi",
         tf="",
         replicate=replicate,
-        set_kind=SetKind.MASKED if study.pretraining.rows == "resolved" else kind,
+        set_kind=SetKind.MASKED if study.pretraining.is_masked else kind,
         set_label=study.set_name(tfs),
     )
 

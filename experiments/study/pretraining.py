@@ -45,6 +45,11 @@ class Pretraining:
         if not set(self.modes_of) <= set(self.leave_out):
             raise ValueError(f"modes_of is {self.modes_of}; give TFs that are left out themselves")
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether the multi-model learns from every resolved cell."""
+        return self.rows == "resolved"
+
     def tfs(self, dataset: Dataset, wanted: WantedTFs, modes: BindingModes) -> tuple[str, ...]:
         """TFs of the multi-model: names given as they are, others with most regions first.
 
@@ -81,7 +86,7 @@ class Pretraining:
         words = ["all TFs" if wanted is None else f"{wanted} most resolved TFs"]
         if isinstance(wanted, tuple):
             words = ["+".join(tfs)]
-        if self.rows == "resolved":
+        if self.is_masked:
             words.append("masked")
         if self.leave_out != self.modes_of:
             words.append(f"without {'+'.join(self.leave_out)}")

@@ -1,11 +1,10 @@
-"""How large a study is: the paper's size, or a laptop's."""
+"""How large a study is: the paper's size, or a laptop's; `trainings` says how models train."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Final
 
 from data.dataset.sampling import Sampling
-from experiments.study.trainings import Trainings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +29,15 @@ class Scale:
     """Most regions of a multi-model in `pretraining-sets`, so that sets differ in their TFs
     alone; the authors' scripts take 70,000 of 1.8 million."""
     replicates: int = 1
-    """Of `transfer` and `binding-modes`."""
-    repeats: int = 5
-    """Replicates of `downsampling` and `pretraining-sets`; the paper has 5."""
-    trainings: Trainings = field(default_factory=Trainings)
+    """Replicates of the experiments on all TFs: `transfer`, `binding-modes`, `interpretation`."""
+    target_replicates: int = 5
+    """Replicates of the experiments on a few targets: `downsampling`, `pretraining-sets` (the paper
+    has 5 of both), `peaks-needed` and `own-tf`."""
 
     def __post_init__(self) -> None:
-        if min(self.replicates, self.repeats) < 1:
-            raise ValueError(f"replicates is {min(self.replicates, self.repeats)}; give 1 or more")
+        fewest = min(self.replicates, self.target_replicates)
+        if fewest < 1:
+            raise ValueError(f"replicates is {fewest}; give 1 or more")
         for num_bound in (self.transfer_bound, self.num_bound, *self.sizes, *self.peak_sizes):
             Sampling(num_bound=num_bound)
         Sampling(max_multi_regions=self.set_regions)
@@ -45,6 +45,10 @@ class Scale:
             raise ValueError("no sizes; give at least one")
         if self.mode_models is not None and self.mode_models < 0:
             raise ValueError(f"mode_models is {self.mode_models}; give 0 or more")
+
+    def with_replicates(self, number: int) -> "Scale":
+        """Give every experiment so many replicates."""
+        return replace(self, replicates=number, target_replicates=number)
 
 
 SCALES: Final[Mapping[str, Scale]] = {
@@ -54,8 +58,7 @@ SCALES: Final[Mapping[str, Scale]] = {
         at_most=True,
         mode_models=2,
         set_regions=20_000,
-        repeats=2,
-        trainings=Trainings().with_epochs(multi=8),
+        target_replicates=2,
     ),
 }
 """`laptop` takes a night on two cores with the paper's TFs on nine chromosomes."""

@@ -1,8 +1,4 @@
-"""The settings of the paper's trainings, and how an experiment builds specs from them.
-
-Departures from Novakovsky et al. 2021: early stopping of multi-models has a patience of
-`MULTI_PATIENCE` epochs, which the paper does not state.
-"""
+"""How an experiment builds the specs of its multi-models and individual models."""
 
 from dataclasses import dataclass, replace
 
@@ -10,9 +6,8 @@ from data.dataset.sampling import RowRule, Sampling
 from data.dataset.store import Dataset
 from data.motifs.motif import Motif
 from data.schema import Evidence
-from experiments.study.trainings import Trainings
+from experiments.study.trainings import ModelKind, Trainings
 from model.network import NetworkConfig, published
-from model.training.loop import TrainingConfig
 from orchestrator.runs.motif_baseline import motif_name
 from orchestrator.spec import RegionSpec, RunSpec
 
@@ -32,6 +27,11 @@ class SpecBuilder:
     network: str = "paper"
     """Which network, of `model.network.NETWORKS`."""
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether multi-models learn from every resolved cell."""
+        return self.rows == "resolved"
+
     def multi(
         self,
         tfs: tuple[str, ...],
@@ -47,9 +47,9 @@ class SpecBuilder:
         tfs
             TFs, in the order of the outputs.
         seed
-            Of regions, initialization and training.
+            Seed of the regions, the initialization and the training.
         max_regions
-            Most regions; None takes all that are resolved for the TFs.
+            Most regions to learn from; None takes all that are resolved for the TFs.
         apart_from
             The individual model's regions that it must not see; None where the individual model
             keeps apart from the multi-model instead.
@@ -66,20 +66,22 @@ class SpecBuilder:
                 rows=self.rows,
             ),
             network=published(self.network, num_tfs=len(tfs)),
-            training=self.trainings.multi if self.rows == "complete" else self.trainings.masked,
+            training=self.trainings.training_for(
+                ModelKind.MASKED_MULTI if self.is_masked else ModelKind.MULTI
+            ),
             seed=seed,
         )
 
     def individual_regions(
         self, tf: str, *, seed: int, num_bound: int | None, multi: RunSpec | None = None
     ) -> RegionSpec:
-        """Regions of an individual model; none to test on that a multi-model, if given, has seen.
+        """Regions of an individual model; it is tested on none that the multi-model has seen.
 
-        Where regions are held back from all multi-models, all of them are of these. Of a masked
-        multi-model's chromosomes the individual model may train on those that the multi-model
-        trained on, by the labels of other TFs: there are hardly any others.
+        Where regions are held back from all multi-models, the individual model takes only those.
+        In a split by chromosome it may train on the chromosomes that a masked multi-model trained
+        on, by the labels of other TFs: there are hardly any others.
         """
-        masked_chroms = self.rows == "resolved" and self.sampling.split == "chromosome"
+        masked_chroms = self.is_masked and self.sampling.split == "chromosome"
         apart = self.sampling.held_back is None and not masked_chroms
         return RegionSpec(
             tfs=(tf,),
@@ -94,7 +96,7 @@ class SpecBuilder:
         return RunSpec(
             regions=regions,
             network=published(self.network, num_tfs=1),
-            training=self.trainings.scratch,
+            training=self.trainings.training_for(ModelKind.SCRATCH),
             seed=regions.sampling.seed,
             average_strands=self.average_strands,
         )
@@ -107,8 +109,10 @@ class SpecBuilder:
         Parameters
         ----------
         motif
-            Whose best hit is a term of the logits; None for none (paper).
+            The motif whose best hit is a term of the logits; None adds no term (paper).
         """
+        masked = multi.regions.is_masked
+        kind = ModelKind.MASKED_TRANSFER if masked else ModelKind.TRANSFER
         network = published(self.network, num_tfs=1)
         if motif is not None:
             network = replace(network, motif_width=motif.length_bp)
@@ -116,19 +120,11 @@ class SpecBuilder:
             regions=regions,
             network=network,
             motif="" if motif is None else motif_name(motif),
-            training=self._transfer_training(regions, multi),
+            training=self.trainings.training_for(kind, self._num_bound(regions)),
             seed=regions.sampling.seed,
             start=multi,
             average_strands=self.average_strands,
         )
-
-    def _transfer_training(self, regions: RegionSpec, multi: RunSpec) -> TrainingConfig:
-        if multi.regions.rows != "resolved":
-            return self.trainings.transfer
-        num_bound = regions.sampling.num_bound
-        if num_bound is None:
-            num_bound = self.dataset.summary(regions.tfs[0]).count(Evidence.BOUND)
-        return self.trainings.from_masked(round(num_bound * (regions.sampling.train_fraction or 1)))
 
     def motif_alone(self, regions: RegionSpec, matrix_id: str) -> RunSpec:
         """Spec of scoring the best hit of a motif, with nothing to train but a threshold."""
@@ -150,3 +146,10 @@ class SpecBuilder:
             start=multi,
             layers="all",
         )
+
+    def _num_bound(self, regions: RegionSpec) -> int:
+        """Bound regions that an individual model learns from, those to test on included."""
+        num_bound = regions.sampling.num_bound
+        if num_bound is None:
+            num_bound = self.dataset.summary(regions.tfs[0]).count(Evidence.BOUND)
+        return round(num_bound * (regions.sampling.train_fraction or 1))

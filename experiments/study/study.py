@@ -13,6 +13,7 @@ from data.relations.string_links import StringLinks
 from experiments.study.pretraining import Pretraining, WantedTFs
 from experiments.study.scale import Scale
 from experiments.study.specs import SpecBuilder
+from experiments.study.trainings import Trainings
 from model.network import published
 
 
@@ -31,6 +32,9 @@ class Study:
     sampling: Sampling = field(default_factory=Sampling)
     """How regions are split; the numbers come from the scale."""
     scale: Scale = field(default_factory=Scale)
+    """How many regions, replicates and multi-models each experiment has."""
+    trainings: Trainings = field(default_factory=Trainings)
+    """How models are trained."""
     modes: BindingModes = field(default_factory=load_modes)
     """Binding modes of the TFs."""
     links: StringLinks | None = None
@@ -69,7 +73,7 @@ class Study:
         """Give what makes specs of the study's settings."""
         return SpecBuilder(
             dataset=dataset,
-            trainings=self.scale.trainings,
+            trainings=self.trainings,
             sampling=self.sampling,
             rows=self.pretraining.rows,
             network=self.network,

@@ -1,11 +1,14 @@
-"""The settings of the paper's trainings, and those beyond the paper.
+"""How each kind of model is trained: the paper's settings, those beyond the paper, and a user's.
+
+:meth:`Trainings.training_for` is the one place that decides it.
 
 Departures from Novakovsky et al. 2021: early stopping of multi-models has a patience of
 `MULTI_PATIENCE` epochs, which the paper does not state.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from typing import Any, Final
 
 from data.dataset.sampling import Sampling
@@ -22,10 +25,10 @@ MULTI_TRAINING: Final = TrainingConfig(lr=0.003, max_epochs=15, patience=MULTI_P
 MASKED_TRAINING: Final = TrainingConfig(
     lr=0.003, max_epochs=12, random_strand=True, averaging=0.9995, keep="last"
 )
-"""Of a masked multi-model, beyond the paper: it sees up to ten times the regions in an epoch, and
-its validation loss still falls when the paper's has long begun to rise. Averaged weights took the
-loss from 0.1038 to 0.1020 and the mean average precision over 130 TFs from 0.23 to 0.24; later
-epochs transfer better than that of the best loss."""
+"""For masked multi-models, beyond the paper: an epoch has up to ten times the regions, and the
+validation loss still falls when the paper's has long begun to rise. Averaging the weights took the
+loss from 0.1038 to 0.1020 and the mean average precision over 130 TFs from 0.23 to 0.24; the last
+epoch transfers better than the one with the best loss."""
 
 
 SCRATCH_TRAINING: Final = TrainingConfig(lr=0.003, max_epochs=10)
@@ -37,13 +40,14 @@ TRANSFER_TRAINING: Final = TrainingConfig(lr=0.0003, max_epochs=10)
 
 
 PROBE_STRENGTH: Final = 0.001
-"""Of the logistic regression that transfer from a masked multi-model begins with."""
+"""Inverse strength of the penalty in the logistic regression that transfer from a masked
+multi-model begins with."""
 
 
 MASKED_TRANSFER_TRAINING: Final = TrainingConfig(
     lr=0.0001, max_epochs=10, min_steps=300, probe=PROBE_STRENGTH, fixed_norm=True
 )
-"""Of transfer from a masked multi-model, beyond the paper; with few regions the probe alone."""
+"""For transfer from a masked multi-model, beyond the paper; few regions train the probe alone."""
 
 
 FEW_BOUND: Final = 250
@@ -56,11 +60,57 @@ MANY_BOUND: Final = 1000
 
 
 FEW_VALIDATION: Final = 50
-"""Validation regions from which on they choose the epoch."""
+"""With fewer validation regions, the last epoch is kept: so few choose an epoch by chance."""
 
 
 MIN_STEPS: Final = 160
-"""Of fine-tuning: ten epochs on 800 regions, both strands, in batches of 100."""
+"""Steps that few regions are trained for at least: as many as ten epochs on 800 regions, both
+strands, in batches of 100."""
+
+
+class ModelKind(StrEnum):
+    """What is trained, as far as that decides how."""
+
+    MULTI = "multi"
+    """A multi-model, on the regions resolved for all its TFs (paper)."""
+    MASKED_MULTI = "masked multi"
+    """A multi-model, on every resolved cell."""
+    SCRATCH = "scratch"
+    """An individual model from scratch."""
+    TRANSFER = "transfer"
+    """An individual model that starts from a multi-model of the paper's kind."""
+    MASKED_TRANSFER = "masked transfer"
+    """An individual model that starts from a masked multi-model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a user wants of a training; None leaves a setting as it is."""
+
+    lr: float | None = None
+    """Learning rate of Adam."""
+    batch_size: int | None = None
+    """Examples in a step."""
+    max_epochs: int | None = None
+    """Epochs at most."""
+    patience: int | None = None
+    """Epochs in a row without a better validation loss, after which training stops."""
+
+    def of(self, training: TrainingConfig) -> TrainingConfig:
+        """Give a training with these changes.
+
+        Raises
+        ------
+        ValueError
+            A setting is out of its range.
+        """
+        wanted = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(training, **{name: own for name, own in wanted.items() if own is not None})
+
+
+_MULTI: Final = ("multi", "masked")
+_TRANSFER: Final = ("transfer", "masked_transfer")
+_INDIVIDUAL: Final = ("scratch", *_TRANSFER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,53 +119,88 @@ class Trainings:
 
     multi: TrainingConfig = MULTI_TRAINING
     masked: TrainingConfig = MASKED_TRAINING
-    """Of multi-models that learn from every resolved cell."""
+    """For multi-models that learn from every resolved cell."""
     scratch: TrainingConfig = SCRATCH_TRAINING
     transfer: TrainingConfig = TRANSFER_TRAINING
     masked_transfer: TrainingConfig = MASKED_TRANSFER_TRAINING
-    """Of individual models that start from a multi-model of every resolved cell."""
+    """For individual models that start from a masked multi-model."""
     by_size: bool = True
     """Whether the number of regions decides which part of `masked_transfer` is trained."""
+    min_steps: int = 0
+    """Steps that individual models are trained for at least; see :meth:`sized_for`."""
+    keep_last: bool = False
+    """Whether individual models keep the last epoch's weights; see :meth:`sized_for`."""
+
+    def training_for(self, kind: ModelKind, num_bound: int = 0) -> TrainingConfig:
+        """Decide how a model is trained.
+
+        Transfer from a masked multi-model depends on the number of regions: few fit the output
+        layer only, and many fine-tune all layers as the paper does. Settings without a probe, or
+        not `by_size`, are taken as they are.
+
+        Parameters
+        ----------
+        num_bound
+            Bound regions that the model learns from, beside about as many unbound ones. Only
+            transfer from a masked multi-model asks for them.
+        """
+        match kind:
+            case ModelKind.MULTI:
+                return self.multi
+            case ModelKind.MASKED_MULTI:
+                return self.masked
+            case ModelKind.SCRATCH:
+                return self._long_enough(self.scratch)
+            case ModelKind.TRANSFER:
+                return self._long_enough(self.transfer)
+        if not self.by_size:
+            return self.masked_transfer
+        masked = self._long_enough(self.masked_transfer)
+        if masked.probe is None:
+            return masked
+        if num_bound > MANY_BOUND:
+            return self._long_enough(self.transfer)
+        if num_bound <= FEW_BOUND:
+            return replace(masked, max_epochs=0, keep="best")
+        return masked
+
+    def sized_for(self, num_bound: int | None) -> "Trainings":
+        """Give individual models the steps that few regions need.
+
+        Where fewer than `FEW_VALIDATION` validation regions would choose the epoch, the last one is
+        kept.
+
+        Parameters
+        ----------
+        num_bound
+            Bound regions of the model, beside as many unbound ones; None is all.
+        """
+        num_val = None if num_bound is None else round(2 * num_bound * Sampling.val_fraction)
+        few = num_val is not None and num_val < FEW_VALIDATION
+        return replace(self, min_steps=MIN_STEPS, keep_last=few)
 
     def with_epochs(
         self, *, multi: int | None = None, individual: int | None = None
     ) -> "Trainings":
         """Set how many epochs a multi-model and an individual model train at most."""
-        changed = self
-        if multi is not None:
-            changed = replace(
-                changed,
-                multi=replace(self.multi, max_epochs=multi),
-                masked=replace(self.masked, max_epochs=multi),
-            )
-        if individual is not None:
-            changed = replace(
-                changed,
-                scratch=replace(self.scratch, max_epochs=individual),
-                transfer=replace(self.transfer, max_epochs=individual),
-                masked_transfer=replace(self.masked_transfer, max_epochs=individual),
-            )
-        return changed
+        return self.with_multi(Changes(max_epochs=multi)).with_individual(
+            Changes(max_epochs=individual)
+        )
 
-    def from_masked(self, num_bound: int) -> TrainingConfig:
-        """How an individual model is trained that starts from a masked multi-model.
+    def with_multi(self, changes: Changes) -> "Trainings":
+        """Change how multi-models are trained."""
+        return self._each(_MULTI, changes)
 
-        With few regions only the output layer is fitted, with many all layers are fine-tuned as
-        the paper does it; settings without a probe, or not `by_size`, are taken as they are.
+    def with_individual(self, changes: Changes) -> "Trainings":
+        """Change how individual models are trained, from scratch and by transfer."""
+        return self._each(_INDIVIDUAL, changes)
 
-        Parameters
-        ----------
-        num_bound
-            Bound regions of the model, and about as many unbound ones.
-        """
-        masked = self.masked_transfer
-        if masked.probe is None or not self.by_size:
-            return masked
-        if num_bound > MANY_BOUND:
-            return self.transfer
-        if num_bound <= FEW_BOUND:
-            return replace(masked, max_epochs=0, keep="best")
-        return masked
+    def with_rates(
+        self, *, scratch: float | None = None, transfer: float | None = None
+    ) -> "Trainings":
+        """Set the learning rates of individual models from scratch and by transfer."""
+        changed = self._each(("scratch",), Changes(lr=scratch))
+        return changed._each(_TRANSFER, Changes(lr=transfer))
 
     def tuned(self, settings: TrainingConfig) -> "Trainings":
         """Train individual models that start from a multi-model by settings that were searched.
@@ -131,9 +216,9 @@ class Trainings:
         Parameters
         ----------
         names
-            Of hidden layers, such as `conv1`, or of all of a kind, such as `conv`.
+            Hidden layers, such as `conv1`, or all layers of a kind, such as `conv`.
         network
-            That has them.
+            The network that has these layers.
 
         Raises
         ------
@@ -152,43 +237,34 @@ class Trainings:
             frozen += found
         # in the order of the network: the same layers, the same run
         kept = tuple(layer for layer in there if layer in frozen)
-        return self._each(("transfer", "masked_transfer"), frozen=kept)
+        return self._replaced(_TRANSFER, frozen=kept)
 
     def in_precision(self, precision: Precision) -> "Trainings":
         """Set the precision of all trainings."""
-        return self._each(
-            ("multi", "masked", "scratch", "transfer", "masked_transfer"), precision=precision
-        )
+        return self._replaced((*_MULTI, *_INDIVIDUAL), precision=precision)
 
     def keeping_last(self) -> "Trainings":
-        """Have all epochs of a multi-model trained, and the last one's weights kept."""
-        return self._each(("multi", "masked"), keep="last", patience=None)
+        """Train all epochs of multi-models, and keep the last one's weights."""
+        return self._replaced(_MULTI, keep="last", patience=None)
 
-    def _each(self, names: tuple[str, ...], **changes: Any) -> "Trainings":
-        changed = {name: replace(getattr(self, name), **changes) for name in names}
+    def _long_enough(self, training: TrainingConfig) -> TrainingConfig:
+        return replace(
+            training,
+            min_steps=max(training.min_steps, self.min_steps),
+            keep="last" if self.keep_last else training.keep,
+        )
+
+    def _each(self, names: tuple[str, ...], changes: Changes) -> "Trainings":
+        changed: dict[str, Any] = {name: changes.of(getattr(self, name)) for name in names}
+        return replace(self, **changed)
+
+    def _replaced(self, names: tuple[str, ...], **settings: Any) -> "Trainings":
+        changed = {name: replace(getattr(self, name), **settings) for name in names}
         return replace(self, **changed)
 
 
-def for_size(trainings: Trainings, num_bound: int | None) -> Trainings:
-    """Give individual models the steps that few regions need, and the last epoch's weights.
-
-    Parameters
-    ----------
-    num_bound
-        Bound regions of the model, and as many unbound ones; None is all.
-    """
-    num_val = None if num_bound is None else round(2 * num_bound * Sampling.val_fraction)
-
-    def of(training: TrainingConfig) -> TrainingConfig:
-        few = num_val is not None and num_val < FEW_VALIDATION
-        steps = max(training.min_steps, MIN_STEPS)
-        return replace(training, min_steps=steps, keep="last" if few else training.keep)
-
-    return replace(
-        trainings,
-        scratch=of(trainings.scratch),
-        transfer=of(trainings.transfer),
-        masked_transfer=of(trainings.masked_transfer)
-        if trainings.by_size
-        else trainings.masked_transfer,
-    )
+TRAININGS: Final[Mapping[str, Trainings]] = {
+    "paper": Trainings(),
+    "laptop": Trainings().with_epochs(multi=8),
+}
+"""How models are trained in a study of each size of `experiments.study.scale.SCALES`."""

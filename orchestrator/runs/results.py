@@ -94,7 +94,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         "mode": "" if role.mode is None else role.mode.value,
         "tested_on": role.tested_on or "",
         "network": "" if role.arm == "motif" else spec.network.name,
-        "masked": multi.regions.rows == "resolved",
+        "masked": multi.regions.is_masked,
         "with_motif": bool(spec.motif) and spec.training is not None,
     }
 

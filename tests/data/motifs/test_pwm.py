@@ -90,7 +90,8 @@ def test_a_written_file_reads_the_same_here_and_by_memelite(tmp_path, motifs):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "no motif in it"),
+        ("", "the file is empty"),
+        ("# nothing\n", "no motif in it"),
         ("MOTIF\nletter-probability matrix: w= 1\n1 0 0 0\n", "line 1: MOTIF: a motif without"),
         ("MOTIF a\n", "line 1: MOTIF a: no letter-probability matrix"),
         ("MOTIF a\nletter-probability matrix: w= 2\n1 0 0 0\n", "w= 2, but there are 1 rows"),
@@ -108,7 +109,7 @@ def test_a_damaged_file_is_told_with_its_line(tmp_path, text, told):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(DataError, match=r"none.meme: cannot be read \(No such file"):
+    with pytest.raises(DataError, match=r"none.meme: cannot be opened \(no such file"):
         read_meme(tmp_path / "none.meme")
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from data.dataset.store import Dataset
+from experiments.cli.backend_options import BackendOptions
+from experiments.cli.choices import Backend, Device
 from experiments.cli.console import complain
-from experiments.cli.drive import runner
-from experiments.cli.run_options import Backend
 from model.checkpoint import load_state
 from model.network import published
 from orchestrator.backends.cost import Rates
@@ -257,6 +257,11 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         (["--freeze", "conv,lstm"], ["network paper has no layer 'lstm'", "conv1, conv2, conv3"]),
         (["--network", "danq", "--freeze", "conv2"], ["network danq has no layer 'conv2'"]),
         (["--seed", "-1"], ["seed is -1"]),
+        (["--lr", "0"], ["lr is 0.0", "above 0"]),
+        (["--pretrain-batch-size", "1"], ["batch_size is 1"]),
+        (["--patience", "0"], ["patience is 0"]),
+        (["--pretrain-patience", "3", "--pretrain-keep", "last"], ["give one"]),
+        (["--lr", "0.001", "--fine-tuning", "tuned.json"], ["--fine-tuning sets the rate"]),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch, arguments, words):
@@ -270,13 +275,13 @@ def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch
 
 
 def test_the_device_reaches_the_backend():
-    def options(backend: Backend, share: int | None) -> Any:
-        run_plan = runner(backend, None, 1, "", share)
+    def options(backend: Backend, device: Device) -> Any:
+        run_plan = BackendOptions(backend=backend, device=device).run_plan()
         assert isinstance(run_plan, partial)
         return run_plan.keywords["options"]
 
-    assert [options(Backend.LOCAL, share).device for share in (None, 4)] == ["cpu", "cuda"]
-    assert [options(Backend.RAY, share).runs_per_gpu for share in (None, 4)] == [None, 4]
+    assert [options(Backend.LOCAL, device).device for device in Device] == ["cpu", "cuda"]
+    assert [options(Backend.RAY, device).runs_per_gpu for device in Device] == [None, 4]
 
 
 def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):

@@ -63,3 +63,30 @@ def test_options_stand_where_the_argument_stood(app: typer.Typer) -> None:
     places = [shown.index(word) for word in ("--seed", "--number", "--words", "--last")]
     assert places == sorted(places)
     assert "How many." in shown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    first: Annotated[int, typer.Option(help="First.")] = 1
+    sizes: Sizes = Sizes(num=7, words="more")
+    last: Annotated[int, typer.Option(help="Last.")] = 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], f"{Nested()}"),
+        (["--number", "2", "--last", "3"], f"{Nested(sizes=Sizes(num=2, words='more'), last=3)}"),
+    ],
+)
+def test_options_nest_and_a_default_of_the_inner_ones_is_theirs(
+    arguments: list[str], expected: str
+) -> None:
+    def nested(*, options: Nested) -> None:
+        typer.echo(str(options))
+
+    app = typer.Typer()
+    app.command()(spread(nested))
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.strip() == expected

@@ -33,11 +33,20 @@ HEPG2 = ("--peaks", "{folder}/hepg2.bed", "--biosample", "HepG2")
 ALONE = ("--no-sites", "--force", "--label-only")
 
 
+def test_rows_that_do_not_fit_are_listed_in_a_file_when_asked_for(add, tmp_path):
+    code, _, err = add("MINE", *K562, *ALONE, "--left-out", "{folder}/odd.tsv")
+    assert code == 0, err
+    header, row = (tmp_path / "odd.tsv").read_text().splitlines()
+    assert header == "file\trow\treason"
+    assert row.startswith(f"{tmp_path}/k562.bed\t")
+    assert row.endswith("\ton chromosomes that the genome lacks")
+
+
 def test_add_list_remove(add, bindgrid, place):
     code, out, err = add("MINE", *K562, *HEPG2, *ALONE)
     assert code == 0, err
     assert "MINE: 2 bound regions, 2 unbound" in out
-    assert "k562.bed: 1 peaks on chromosomes without regions" in err
+    assert "k562.bed: left out 1: on chromosomes that the genome lacks" in err
     assert Dataset.open(place.dataset).evidence(["MINE"])[:, 0].tolist() == [4, 1, 1, 4]
     _, out, _ = bindgrid("tf", "list", "-w", place.root)
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines()]

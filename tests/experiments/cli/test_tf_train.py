@@ -5,7 +5,7 @@ import json
 import pytest
 from mlflow import MlflowClient
 
-from experiments.own_tf import plan as own_tf
+from experiments.study.trainings import Trainings
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.role_names import group_name
 from orchestrator.runs.find_run import find_run
@@ -20,7 +20,7 @@ QUICK = ("--backend", "local", "--precision", "float32", "--pretrain-epochs", 1)
 
 
 def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
-    monkeypatch.setattr(own_tf, "for_size", lambda all_of, _: all_of.with_epochs(individual=1))
+    monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
     workspace = Workspace(tmp_path / "w")
     tiny_dataset(workspace.dataset, 800)  # of which others bind enough for a masked multi-model

@@ -25,7 +25,7 @@ from tests.helpers.finished_runs import store_run
 
 STUDY = Study(
     sampling=Sampling(split="chromosome", val_chroms=("chr2",), test_chroms=("chr1",)),
-    scale=Scale(repeats=2),
+    scale=Scale(target_replicates=2),
 )
 
 
@@ -70,8 +70,8 @@ def test_a_finished_masked_multi_model_serves_the_next_tf(resolved: Workspace):
     again = suggest(loaded, STUDY, store, "OTHER").starts[0]
     assert (again.kind, again.spec.key, again.is_finished) == ("masked", key, True)
     # other epochs would have another key, but what is finished serves
-    scale = replace(STUDY.scale, trainings=STUDY.scale.trainings.with_epochs(multi=3))
-    assert suggest(loaded, replace(STUDY, scale=scale), store, "OTHER").starts[0].spec.key == key
+    longer = replace(STUDY, trainings=STUDY.trainings.with_epochs(multi=3))
+    assert suggest(loaded, longer, store, "OTHER").starts[0].spec.key == key
     # other chromosomes to test on do not fit
     moved = replace(STUDY.sampling, test_chroms=("chr3",))
     other = suggest(loaded, replace(STUDY, sampling=moved), store, "OTHER").starts[0]

@@ -22,7 +22,7 @@ from experiments.peaks_needed.plan import (
 )
 from experiments.study.scale import Scale
 from experiments.study.study import Study
-from experiments.study.trainings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, Trainings, for_size
+from experiments.study.trainings import FEW_BOUND, MANY_BOUND, PROBE_STRENGTH, ModelKind, Trainings
 from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
@@ -60,10 +60,10 @@ STUDY = Study(
     modes=MODES,
     sampling=Sampling(held_back=0.4),
     scale=Scale(
-        repeats=1,
+        target_replicates=1,
         peak_sizes=(25, 100, 400),
-        trainings=Trainings().with_epochs(multi=1, individual=1),
     ),
+    trainings=Trainings().with_epochs(multi=1, individual=1),
 )
 
 
@@ -205,12 +205,13 @@ def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDat
     assert {num_bound <= FEW_BOUND for num_bound, _ in masked} == {True, False}
     for num_bound, training in masked:
         assert (training.max_epochs == 0) is (num_bound <= FEW_BOUND)
-    more = for_size(Trainings(), FEW_BOUND + 1).from_masked(FEW_BOUND + 1)
+    masked_kind = ModelKind.MASKED_TRANSFER
+    more = Trainings().sized_for(FEW_BOUND + 1).training_for(masked_kind, FEW_BOUND + 1)
     assert more.probe == PROBE_STRENGTH and more.num_epochs(1) == 300
     # many regions decide all layers, as the paper has it
-    assert Trainings().from_masked(MANY_BOUND + 1) == Trainings().transfer
+    assert Trainings().training_for(masked_kind, MANY_BOUND + 1) == Trainings().transfer
     own = TrainingConfig(lr=0.01)
-    assert Trainings(masked_transfer=own).from_masked(FEW_BOUND) == own
+    assert Trainings(masked_transfer=own).training_for(masked_kind, FEW_BOUND) == own
 
 
 def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> None:

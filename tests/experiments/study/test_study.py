@@ -41,7 +41,7 @@ MODES = BindingModes(
     },
     source=Path("modes.tsv"),
 )
-SCALE = Scale(sizes=(None, 60, 30), num_bound=50, set_regions=400, repeats=2)
+SCALE = Scale(sizes=(None, 60, 30), num_bound=50, set_regions=400, target_replicates=2)
 STUDY = Study(
     tfs=(), pretrain_tfs=("A1", "B1"), scale=replace(SCALE, transfer_bound=40), modes=MODES
 )

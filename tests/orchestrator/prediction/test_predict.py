@@ -21,7 +21,6 @@ from data.queries.windows import bed_windows, fasta_windows, tiled_windows
 from data.schema import NULL_LABEL
 from data.sources.genome import Genome
 from experiments.study.pretraining import Pretraining
-from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
@@ -381,7 +380,7 @@ def test_a_calibration_leaves_out_regions_unresolved_for_the_tf(workspace, monke
         pretrain_tfs=None,
         pretraining=Pretraining(rows="resolved", leave_out=("GABPA",)),
         sampling=Sampling(held_back=0.4),
-        scale=Scale(trainings=Trainings().with_epochs(multi=1, individual=1)),
+        trainings=Trainings().with_epochs(multi=1, individual=1),
     )
     [multi, *_] = transfer(load_dataset(workspace), study).runs
     run_plan(Plan([multi]), workspace, on_done=lambda outcome: None)

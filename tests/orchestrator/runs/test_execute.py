@@ -18,7 +18,6 @@ from data.dataset.sampling import Part, Sampling
 from data.dataset.store import evidence_path, write_evidence
 from data.output import output_named
 from experiments.study.pretraining import Pretraining
-from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import MASKED_TRAINING, Trainings
 from experiments.transfer.plan import transfer
@@ -48,7 +47,7 @@ def tiny_plan(
     study = Study(
         tfs=("SPI1",),
         pretrain_tfs=pretrain_tfs,
-        scale=Scale(trainings=Trainings().with_epochs(multi=epochs[0], individual=epochs[1])),
+        trainings=Trainings().with_epochs(multi=epochs[0], individual=epochs[1]),
     )
     return Plan(transfer(load_dataset(workspace), study).runs)
 
@@ -170,7 +169,7 @@ def test_a_masked_multi_model_learns_from_regions_that_others_of_its_tfs_lack(wo
         pretrain_tfs=None,
         pretraining=Pretraining(rows="resolved", leave_out=("GABPA",)),
         sampling=sampling,
-        scale=Scale(trainings=trainings),
+        trainings=trainings,
     )
     if split == "chromosome":  # GABPA is resolved on the first two
         study = study.about(("SPI1",))

@@ -52,7 +52,8 @@ def study() -> Study:
     return Study(
         tfs=("SPI1",),
         pretrain_tfs=("ELF1", "GABPA"),
-        scale=Scale(transfer_bound=40, trainings=trainings),
+        scale=Scale(transfer_bound=40),
+        trainings=trainings,
     )
 
 

@@ -12,7 +12,7 @@ from data.dataset.sampling import Part, Sampling
 from experiments.study.pretraining import Pretraining
 from experiments.study.scale import Scale
 from experiments.study.study import Study
-from experiments.study.trainings import MASKED_TRANSFER_TRAINING, Trainings, for_size
+from experiments.study.trainings import MASKED_TRANSFER_TRAINING, ModelKind, Trainings
 from experiments.transfer.plan import transfer
 from model.prediction import predict
 from model.training.batches import Examples
@@ -53,7 +53,8 @@ def study() -> Study:
         pretrain_tfs=None,
         pretraining=Pretraining(rows="resolved", min_bound=20, leave_out=targets),
         sampling=Sampling(held_back=0.5),
-        scale=Scale(transfer_bound=30, trainings=Trainings().with_epochs(multi=1)),
+        scale=Scale(transfer_bound=30),
+        trainings=Trainings().with_epochs(multi=1),
     )
 
 
@@ -173,10 +174,14 @@ def test_what_judges_is_not_fitted_to(tuning: Tuning, pretrained: Workspace) -> 
 def test_settings_that_were_searched_are_trained_as_they_are() -> None:
     steps = replace(MASKED_TRANSFER_TRAINING, max_epochs=1, min_steps=100, keep="last")
     found = Trainings().tuned(steps)
-    assert {for_size(found, size).from_masked(size) for size in (25, 500, 5000)} == {steps}
+    for size in (25, 500, 5000):
+        assert found.sized_for(size).training_for(ModelKind.MASKED_TRANSFER, size) == steps
     # the paper's kind goes by the same rules as before
     paper = TrainingConfig(lr=0.001)
-    assert for_size(Trainings().tuned(paper), 25).from_masked(25).min_steps == 160
+    assert (
+        Trainings().tuned(paper).sized_for(25).training_for(ModelKind.MASKED_TRANSFER, 25).min_steps
+        == 160
+    )
 
 
 @pytest.mark.xdist_group("ray")

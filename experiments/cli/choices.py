@@ -1,0 +1,65 @@
+"""The words that options may take, and lists typed with commas."""
+
+from enum import StrEnum
+
+
+class Backend(StrEnum):
+    """What runs a plan."""
+
+    RAY = "ray"
+    LOCAL = "local"
+
+
+class Device(StrEnum):
+    """What trains."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Split(StrEnum):
+    """How regions are split."""
+
+    RANDOM = "random"
+    CHROMOSOME = "chromosome"
+
+
+class ScaleName(StrEnum):
+    """How large a study is."""
+
+    PAPER = "paper"
+    LAPTOP = "laptop"
+
+
+class Precision(StrEnum):
+    """The number format of matrix products in training."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    AUTO = "auto"
+
+
+class Network(StrEnum):
+    """Which network is trained, of `model.network.NETWORKS`."""
+
+    PAPER = "paper"
+    DANQ = "danq"
+
+
+class Keep(StrEnum):
+    """Which epoch's weights are kept."""
+
+    BEST = "best"
+    LAST = "last"
+
+
+class Pretrain(StrEnum):
+    """Which regions a multi-model learns from."""
+
+    COMPLETE = "complete"
+    MASKED = "masked"
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
