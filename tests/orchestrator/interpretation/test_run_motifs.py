@@ -148,7 +148,7 @@ def test_a_users_motifs_and_a_deeper_layer(command, tmp_path, place):
         (["SPIB"], "no finished run of 'SPIB'"),
         (["SPI1", "--layer", 4], "no convolution 4, it has 3"),
         (["SPI1", "--jaspar", "1999"], "no JASPAR release '1999'"),
-        (["SPI1", "--motifs", "none.meme"], "none.meme: cannot be read"),
+        (["SPI1", "--motifs", "none.meme"], "none.meme: cannot be opened"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line_and_exit_code_2(command, arguments, told):
