@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         context = RunContext(workspace=place)
         whole = [_cpu_seconds(lambda run=run: execute(run, context)) for run in plan]  # type: ignore[misc]
         runs = store.completed()
-        training = [float(run.metrics["seconds"]) for run in runs]
+        training = [run.metrics.seconds for run in runs]
         logging = [_cpu_seconds(lambda run=run: mlflow.runs.log_run(run)) for run in runs]  # type: ignore[misc]
         rest = logging[1:] or logging
         registering = _cpu_seconds(lambda: mlflow.models.register(store))

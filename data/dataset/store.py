@@ -19,14 +19,13 @@ earlier version: the regions after it are unresolved, or not accessible.
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -36,15 +35,50 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.atomic import whole_file
+from data.dataset.added import AddedTF, SourceFile
 from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.errors import DataError
 from data.near_names import near_names
+from data.records import IF_SET, RecordError, from_json, to_json
 from data.schema import Evidence
 from data.text import local_file
 
 _FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
 """The reason under which a manifest counts regions with N."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableVersion:
+    """The region table before regions were added."""
+
+    num_regions: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What manifest.json says of a dataset."""
+
+    schema_version: int
+    num_regions: int
+    regions_fingerprint: str
+    """Hash of the region table."""
+    sources: tuple[SourceFile, ...]
+    """Files that the dataset was made from."""
+    dropped: Mapping[str, int]
+    """Numbers of rows left out or collapsed, by reason."""
+    versions: tuple[TableVersion, ...] = field(default=(), metadata=IF_SET)
+    """Earlier versions of the region table, from the build on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Footer:
+    """What the footer of an evidence file holds."""
+
+    counts: tuple[int, ...]
+    fingerprint: str
+    added: AddedTF | None = field(default=None, metadata=IF_SET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +90,7 @@ class TFSummary:
     """Number of regions by evidence code."""
     fingerprint: str
     """Hash of the evidence."""
-    added: Mapping[str, Any] | None = None
+    added: AddedTF | None = None
     """What a TF that was added to the dataset was made from; None for one of the build."""
 
     def count(self, code: Evidence) -> int:
@@ -77,7 +111,7 @@ class TFSummary:
 class Dataset:
     """An opened dataset. Tables are read when first asked for."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
 
@@ -97,23 +131,20 @@ class Dataset:
                 "`bindgrid data import` or name another --workspace"
             )
         try:
-            manifest = json.loads(manifest_path.read_text())
-            version = manifest["schema_version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{manifest_path}: damaged ({error}); build the dataset again"
-            ) from None
-        if version != schema.SCHEMA_VERSION:
-            raise DataError(
-                f"{manifest_path}: schema version {version}, this bindgrid reads "
-                f"{schema.SCHEMA_VERSION}; update bindgrid or build the dataset again"
+            manifest = from_json(
+                manifest_path.read_bytes(), Manifest, {"schema_version": schema.SCHEMA_VERSION}
             )
+        except (OSError, RecordError) as error:
+            raise DataError(
+                f"{manifest_path}: damaged, or of another bindgrid ({error}); build the "
+                "dataset again"
+            ) from None
         return cls(path, manifest)
 
     @property
     def num_regions(self) -> int:
         """Number of regions."""
-        return int(self.manifest["num_regions"])
+        return self.manifest.num_regions
 
     @cached_property
     def tfs(self) -> tuple[str, ...]:
@@ -129,10 +160,8 @@ class Dataset:
     @property
     def versions(self) -> dict[int, str]:
         """Fingerprint of the region table by its number of regions, from the build on."""
-        earlier = [
-            (one["num_regions"], one["fingerprint"]) for one in self.manifest.get("versions", [])
-        ]
-        return dict([*earlier, (self.num_regions, self.manifest["regions_fingerprint"])])
+        earlier = [(one.num_regions, one.fingerprint) for one in self.manifest.versions]
+        return dict([*earlier, (self.num_regions, self.manifest.regions_fingerprint)])
 
     def regions(self) -> RegionTable:
         """Read the region table."""
@@ -165,14 +194,14 @@ class Dataset:
         """Counts and content hash of a TF's evidence, without reading it."""
         path = self._evidence_path(tf)
         try:
-            footer = json.loads(pq.read_metadata(path).metadata[_FOOTER_KEY])
-        except (OSError, KeyError, TypeError, pa.ArrowException) as error:
+            footer = from_json(pq.read_metadata(path).metadata[_FOOTER_KEY], _Footer)
+        except (OSError, KeyError, TypeError, RecordError, pa.ArrowException) as error:
             raise DataError(f"{path}: damaged ({error}); build the dataset again") from None
         return TFSummary(
             tf=tf,
-            counts=tuple(footer["counts"]),
-            fingerprint=footer["fingerprint"],
-            added=footer.get("added"),
+            counts=footer.counts,
+            fingerprint=footer.fingerprint,
+            added=footer.added,
         )
 
     def summaries(self) -> tuple[TFSummary, ...]:
@@ -207,7 +236,7 @@ def write_dataset(
     regions: RegionTable,
     evidence: Mapping[str, NDArray[np.uint8]],
     accessibility: Mapping[str, NDArray[np.bool_]] | None,
-    sources: Sequence[Mapping[str, Any]],
+    sources: Sequence[SourceFile],
     dropped: Mapping[str, int],
     replace: bool = False,
 ) -> Dataset:
@@ -242,14 +271,14 @@ def write_dataset(
             write_evidence(evidence_path(partial, tf), codes)
         if accessibility is not None:
             pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
-        manifest = {
-            "schema_version": schema.SCHEMA_VERSION,
-            "num_regions": len(regions),
-            "regions_fingerprint": regions.fingerprint,
-            "sources": list(sources),
-            "dropped": dict(dropped),
-        }
-        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        manifest = Manifest(
+            schema_version=schema.SCHEMA_VERSION,
+            num_regions=len(regions),
+            regions_fingerprint=regions.fingerprint,
+            sources=tuple(sources),
+            dropped=dict(dropped),
+        )
+        (partial / "manifest.json").write_text(to_json(manifest))
         retired = _partial_path(path, kind="retired")
         if path.exists():
             path.rename(retired)
@@ -281,14 +310,17 @@ def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
     number = len(dataset.versions)
     with whole_file(_added_path(dataset.path, number)) as partial:
         write_regions(partial, more)
-    versions = [{"num_regions": n, "fingerprint": f} for n, f in dataset.versions.items()]
-    manifest = dataset.manifest | {
-        "num_regions": len(extended),
-        "regions_fingerprint": extended.fingerprint,
-        "versions": versions,
-    }
+    manifest = changed(
+        dataset.manifest,
+        num_regions=len(extended),
+        regions_fingerprint=extended.fingerprint,
+        versions=tuple(
+            TableVersion(num_regions=num, fingerprint=fingerprint)
+            for num, fingerprint in dataset.versions.items()
+        ),
+    )
     with whole_file(dataset.path / "manifest.json") as partial:
-        partial.write_text(json.dumps(manifest, indent=1) + "\n")
+        partial.write_text(to_json(manifest))
     return Dataset.open(dataset.path)
 
 
@@ -308,24 +340,22 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
 
 
-def write_evidence(
-    path: Path, codes: NDArray[np.uint8], added: Mapping[str, Any] | None = None
-) -> None:
+def write_evidence(path: Path, codes: NDArray[np.uint8], added: AddedTF | None = None) -> None:
     """Write one TF's evidence, shape (N,), beside its place and move it in.
 
     Parameters
     ----------
     added
-        As JSON types, what a TF was made from that is no part of the build.
+        What a TF was made from that was added to the dataset; None, the default, for one of the
+        build.
     """
-    footer: dict[str, Any] = {
-        "counts": np.bincount(codes, minlength=len(Evidence)).tolist(),
-        "fingerprint": hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
-    }
-    if added is not None:
-        footer["added"] = dict(added)
+    footer = _Footer(
+        counts=tuple(np.bincount(codes, minlength=len(Evidence)).tolist()),
+        fingerprint=hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
+        added=added,
+    )
     table = pa.table({schema.EVIDENCE: codes})
-    table = table.replace_schema_metadata({_FOOTER_KEY: json.dumps(footer)})
+    table = table.replace_schema_metadata({_FOOTER_KEY: to_json(footer)})
     with whole_file(path) as partial:
         pq.write_table(table, partial, compression="zstd")
 
@@ -335,12 +365,12 @@ def evidence_path(dataset: Path, tf: str) -> Path:
     return dataset / "evidence" / f"{quote(tf, safe='')}.parquet"
 
 
-def source_record(path: Path) -> dict[str, Any]:
+def source_record(path: Path) -> SourceFile:
     """Name, size and SHA-256 of a source file, or of what a pipe held, for the manifest."""
     local = local_file(path)
     with local.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": str(path.resolve()), "size": local.stat().st_size, "sha256": checksum}
+    return SourceFile(file=str(path.resolve()), size=local.stat().st_size, sha256=checksum)
 
 
 def _added_path(dataset: Path, number: int) -> Path:

@@ -32,8 +32,8 @@ def check_name(dataset: Dataset, name: str, *, replace: bool) -> None:
 
 def source_genome(dataset: Dataset) -> Path | None:
     """Path of the genome that the dataset was built from, if it is still there."""
-    for source in dataset.manifest["sources"]:
-        path = Path(source["file"])
+    for source in dataset.manifest.sources:
+        path = Path(source.file)
         if path.is_file() and path.with_name(f"{path.name}.fai").is_file():
             return path
     return None

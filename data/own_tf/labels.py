@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import AddedFile, AddedTF
 from data.dataset.region_table import RegionTable
 from data.dataset.store import Dataset, source_record
 from data.errors import DataError
@@ -88,8 +89,8 @@ class Labels:
     """Evidence codes, shape (N,)."""
     counts: tuple[PeakCounts, ...]
     """By file."""
-    added: dict[str, Any]
-    """What it was made from, as JSON types."""
+    added: AddedTF
+    """What it was made from."""
 
     def num(self, code: Evidence) -> int:
         """Regions with an evidence code."""
@@ -243,27 +244,27 @@ def _united(hits: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.unique(np.concatenate(hits))
 
 
-def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> dict[str, Any]:
-    """What a TF was made from, as JSON types."""
-    files = []
-    for file, count in zip(tf.files, counts, strict=True):
-        own = {"peaks": file.peaks, "sites": file.sites, "accessible": file.accessible}
-        files.append(
-            {
-                "biosample": file.biosample,
-                "format": count.format,
-                "num_peaks": count.num_peaks,
-                "num_in_accessible": count.num_in_accessible,
-                "num_sites": count.num_sites,
-                **{name: source_record(path) for name, path in own.items() if path is not None},
-            }
+def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> AddedTF:
+    """What a TF was made from."""
+    files = tuple(
+        AddedFile(
+            biosample=file.biosample,
+            format=count.format,
+            num_peaks=count.num_peaks,
+            num_in_accessible=count.num_in_accessible,
+            num_sites=count.num_sites,
+            peaks=source_record(file.peaks),
+            sites=None if file.sites is None else source_record(file.sites),
+            accessible=None if file.accessible is None else source_record(file.accessible),
         )
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": files,
-        "sites": site_source(tf),
-        **({} if tf.motif is None else {"motif": motif_record(tf.motif, tf.rule)}),
-    }
+        for file, count in zip(tf.files, counts, strict=True)
+    )
+    return AddedTF(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=files,
+        sites=site_source(tf),
+        motif=None if tf.motif is None else motif_record(tf.motif, tf.rule),
+    )
 
 
 def site_source(tf: OwnTF) -> str:

@@ -1,10 +1,8 @@
 """What is recorded of an added TF's motif, and how it is read back."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.store import Dataset
 from data.motifs.motif import Motif
 from data.own_tf.predicted_sites import SiteRule
@@ -17,22 +15,21 @@ def added_motif(dataset: Dataset, tf: str) -> Motif | None:
     return recorded_motif(dataset.summary(tf).added)
 
 
-def recorded_motif(added: Mapping[str, Any] | None) -> Motif | None:
+def recorded_motif(added: AddedTF | None) -> Motif | None:
     """Motif in the record of what a TF was made from; None where there is none."""
-    record = (added or {}).get("motif", {})
-    if "probabilities" not in record:  # of a dataset's own TF, or added by an older bindgrid
+    record = None if added is None else added.motif
+    if record is None or not record.probabilities:
         return None
-    matrix = np.array(record["probabilities"], dtype=np.float64)
-    return Motif(record["tf"], record["matrix_id"], matrix)
+    return Motif(record.tf, record.matrix_id, np.array(record.probabilities, dtype=np.float64))
 
 
-def motif_record(motif: Motif, rule: SiteRule) -> dict[str, Any]:
-    """Give what is recorded of the motif that sites were predicted by, as JSON types."""
-    return {
-        "tf": motif.tf,
-        "matrix_id": motif.matrix_id,
-        "hash": motif.digest,
-        "probabilities": motif.probabilities.tolist(),
-        "p_value": rule.p_value,
-        "flank_bp": rule.flank_bp,
-    }
+def motif_record(motif: Motif, rule: SiteRule) -> AddedMotif:
+    """Give what is recorded of the motif that sites were predicted by."""
+    return AddedMotif(
+        tf=motif.tf,
+        matrix_id=motif.matrix_id,
+        hash=motif.digest,
+        probabilities=tuple(map(tuple, motif.probabilities.tolist())),
+        p_value=rule.p_value,
+        flank_bp=rule.flank_bp,
+    )

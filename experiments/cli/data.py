@@ -146,9 +146,9 @@ def show(
         + (f", {len(dataset.biosamples)} biosamples" if dataset.biosamples else "")
     )
     out.print(_counts_table(summaries))
-    for source in dataset.manifest["sources"]:
+    for source in dataset.manifest.sources:
         out.print(
-            f"{source['file']}  {source['size']:,} bytes  sha256 {source['sha256'][:16]}…",
+            f"{source.file}  {source.size:,} bytes  sha256 {source.sha256[:16]}…",
         )
     _print_dropped(dataset)
 
@@ -207,6 +207,6 @@ def _print_made(dataset: Dataset) -> None:
 
 
 def _print_dropped(dataset: Dataset) -> None:
-    for reason, count in dataset.manifest["dropped"].items():
+    for reason, count in dataset.manifest.dropped.items():
         if count:
             out.print(f"  {reason}: {count:,}")

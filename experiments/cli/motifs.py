@@ -101,11 +101,11 @@ def _print(stored: "StoredMotifs", *, everything: bool) -> None:
     states = table["state"].value_counts().to_dict()
     told = ", ".join(f"{count} {state}" for state, count in states.items())
     out.print(
-        f"{stored.num_matched()} of {len(table)} filters match a motif of {info['database']}"
-        f" (q < 0.05), {info['num_matched_shuffled']} with their positions shuffled; {told}",
+        f"{stored.num_matched()} of {len(table)} filters match a motif of {info.database}"
+        f" (q < 0.05), {info.num_matched_shuffled} with their positions shuffled; {told}",
     )
     out.print(
-        f"{info['num_correct']:,} of {info['num_regions']:,} regions are predicted correctly and"
+        f"{info.num_correct:,} of {info.num_regions:,} regions are predicted correctly and"
         f" were read; {len(table) - len(shown)} filters are not shown; files: {stored.path}",
         soft_wrap=True,
     )

@@ -181,13 +181,13 @@ def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
     from data.own_tf.predicted_sites import find_motif
     from data.own_tf.record import recorded_motif
 
-    record = predictor.about.get("added")
-    own = recorded_motif(record)
+    added = predictor.about.added
+    own = recorded_motif(added)
     if own is not None and given is None:
         return own
-    added = (record or {}).get("motif", {}).get("matrix_id")
     try:
-        return find_motif(predictor.tf, given or added, err.print)
+        recorded = added.matrix_id if added else None
+        return find_motif(predictor.tf, given or recorded or None, err.print)
     except DataError:
         if given is not None:
             raise

@@ -218,17 +218,13 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
         table.add_column(title, justify="right")
     # what was added stands last, where it is seen
     for summary in sorted(dataset.summaries(), key=lambda one: (one.added is not None, one.tf)):
-        added = summary.added or {}
-        biosamples = dict.fromkeys(file["biosample"] for file in added.get("files", ()))
-        motif = added.get("motif", {}).get("matrix_id", "")
+        added = summary.added
         one_source = summary.count(Evidence.PEAK) + summary.count(Evidence.SITE)
         table.add_row(
             summary.tf,
-            f"added {added['at'][:10]}" if added else "dataset",
-            ", ".join(biosamples),
-            (", motif " if added.get("sites") == "given" else " by ").join(
-                filter(None, (added.get("sites", ""), motif))
-            ),
+            f"added {added.at[:10]}" if added else "dataset",
+            ", ".join(added.biosamples) if added else "",
+            _told_sites(added.sites, added.matrix_id) if added else "",
             f"{summary.count(Evidence.BOUND):,}",
             f"{summary.count(Evidence.UNBOUND):,}",
             f"{one_source:,}",
@@ -249,6 +245,11 @@ def remove(
     dataset = Dataset.open(Workspace(workspace).dataset)
     remove_tf(dataset, name)
     out.print(f"{name} is no longer in {dataset.path}")
+
+
+def _told_sites(sites: str, matrix_id: str) -> str:
+    """Say where sites come from, and the motif: that they were predicted by, or the model's."""
+    return (", motif " if sites == "given" else " by ").join(filter(None, (sites, matrix_id)))
 
 
 def _files(

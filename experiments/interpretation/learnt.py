@@ -81,7 +81,7 @@ def _learnt(
     first = next(iter(read.values()))
     name = stem(f"{experiment}-filters", which)
     matched = np.array([stored.num_matched() for stored in read.values()])
-    shuffled = np.array([stored.info["num_matched_shuffled"] for stored in read.values()])
+    shuffled = np.array([stored.info.num_matched_shuffled for stored in read.values()])
     num_filters = len(first.table)
     table = pd.concat(
         [stored.table.assign(replicate=replicate) for replicate, stored in read.items()],
@@ -136,8 +136,8 @@ def _states(replicate: int, stored: StoredMotifs) -> str:
     left_out = f", {listed(others)}" if others else ""
     return (
         f"Replicate {replicate}: {stored.num_matched()} match, {counts.get('compared', 0)} have a "
-        f"motif that can be compared{left_out}; read in {stored.info['num_correct']:,} of "
-        f"{stored.info['num_regions']:,} regions, those predicted correctly for all TFs."
+        f"motif that can be compared{left_out}; read in {stored.info.num_correct:,} of "
+        f"{stored.info.num_regions:,} regions, those predicted correctly for all TFs."
     )
 
 

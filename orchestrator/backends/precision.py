@@ -17,10 +17,9 @@ to check again, remove the file. On a cluster each node is checked
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, get_args
 
@@ -32,6 +31,7 @@ from data.atomic import whole_file
 from data.motifs.database import jaspar_motifs
 from data.motifs.motif import sample_instances
 from data.packing import pack
+from data.records import RecordError, from_json, to_json
 from model.device import one_thread
 from model.labels import UNRESOLVED
 from model.network import NetworkConfig, build_network
@@ -213,23 +213,16 @@ def settle(
     path = workspace.precision
     if path.exists():
         try:
-            values = json.loads(path.read_text())
-            measured = values.pop("measured")
-            choice = PrecisionChoice(
-                **values, measured=None if measured is None else Measured(**measured)
-            )
-            if choice.precision not in get_args(Precision):
-                raise ValueError(choice.precision)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return from_json(path.read_bytes(), PrecisionChoice), False
+        except (OSError, RecordError) as error:
             raise RunError(
-                f"{path}: cannot be read as a choice of precision; remove it to check again, "
-                "or give --precision"
+                f"{path}: cannot be read as a choice of precision ({error}); remove it to check "
+                "again, or give --precision"
             ) from error
-        return choice, False
     choice = agreed(ask())
     try:
         with whole_file(path) as partial:
-            partial.write_text(json.dumps(asdict(choice), indent=1) + "\n")
+            partial.write_text(to_json(choice))
     except OSError as error:
         raise RunError(
             f"{path}: cannot be written ({error.strerror}); free space or check rights"

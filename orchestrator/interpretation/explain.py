@@ -199,8 +199,8 @@ def chromosome_sizes(loaded: LoadedDataset) -> dict[str, int]:
     sizes = {
         name: int(regions.end[regions.lies_on([name])].max()) for name in regions.chromosomes()
     }
-    for source in loaded.dataset.manifest["sources"]:
-        index = Path(f"{source['file']}.fai")
+    for source in loaded.dataset.manifest.sources:
+        index = Path(f"{source.file}.fai")
         if index.is_file():
             lengths = (line.split("\t")[:2] for line in index.read_text().splitlines())
             sizes |= {name: int(length) for name, length in lengths if name in sizes}

@@ -187,7 +187,7 @@ def target_matches(stored: StoredMotifs, tfs: Sequence[str]) -> pd.DataFrame:
     of_target = [name for name in names if wanted & set(tf_names(name))]
     if len(names) and not of_target:
         raise RunError(
-            f"{stored.info['database']} has no motif of {', '.join(tfs)}; name TFs that it has"
+            f"{stored.info.database} has no motif of {', '.join(tfs)}; name TFs that it has"
         )
     found = matches[matches["name"].isin(of_target)]
     return found.sort_values("q_value", kind="stable").drop_duplicates("filter").set_index("filter")

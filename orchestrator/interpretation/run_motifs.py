@@ -21,8 +21,8 @@ on, validated on and was tested on, as in the authors' notebooks; only regions t
 correctly are read. Importance is the mean over a sample of these.
 """
 
-import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,15 @@ from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError
 from orchestrator.interpretation.logos import Sheet, save_logo, save_sheet
-from orchestrator.runs.filter_files import FILTERS_FILE, filter_name, read_filters, write_filters
+from orchestrator.runs.filter_files import (
+    ComparedFilters,
+    MotifRule,
+    filter_name,
+    filter_records,
+    read_filters,
+    read_record,
+    write_filters,
+)
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import StoredRun
 from orchestrator.spec import RunSpec
@@ -72,20 +80,15 @@ class StoredMotifs:
     path: Path
 
     @cached_property
-    def info(self) -> dict[str, Any]:
+    def info(self) -> ComparedFilters:
         """Content of filters.json.
 
         Raises
         ------
         RunError
-            If it is damaged.
+            If it is damaged, or a newer program wrote it.
         """
-        try:
-            return json.loads((self.path / FILTERS_FILE).read_text())
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.path / FILTERS_FILE}: damaged ({error}); remove {self.path} and run again"
-            ) from None
+        return read_record(self.path, ComparedFilters, VERSION)
 
     @cached_property
     def motifs(self) -> FilterMotifs:
@@ -142,7 +145,7 @@ def run_motifs(
     """
     folder = workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
     if folder.is_dir():
-        if StoredMotifs(folder).info.get("version") == VERSION:
+        if StoredMotifs(folder).info.version == VERSION:
             return StoredMotifs(folder)
         shutil.rmtree(folder)  # of an older bindgrid
     _check_layer(run, layer)
@@ -156,20 +159,21 @@ def run_motifs(
     on_step("silencing each filter")
     sample = _sample(sequences[right], _most_silenced(run.planned.spec, layer))
     importance = filter_importance(network, sample, layer=layer)
-    info = {
-        "version": VERSION,
-        "run": run.key,
-        "name": run.planned.name,
-        "tfs": list(run.planned.spec.regions.tfs),
-        "database": database.name,
-        "rule": {  # as they are spelled in folders that were written before
-            "min_sites": RULE.min_subsequences,
-            "min_information_bits": RULE.min_information_bits,
-        },
-        "num_regions": len(sequences),
-        "num_matched_shuffled": _num_matched_shuffled(motifs.counts, database),
-        "num_importance_regions": importance.num_regions,
-    }
+    info = ComparedFilters(
+        version=VERSION,
+        run=run.key,
+        name=run.planned.name,
+        tfs=run.planned.spec.regions.tfs,
+        database=database.name,
+        rule=MotifRule(
+            min_subsequences=RULE.min_subsequences,
+            min_information_bits=RULE.min_information_bits,
+        ),
+        num_regions=len(sequences),
+        num_matched_shuffled=_num_matched_shuffled(motifs.counts, database),
+        num_importance_regions=importance.num_regions,
+        **filter_records(motifs),
+    )
     on_step("drawing logos")
     with whole_folder(folder, first_stays=True) as partial:
         (partial / LOGOS_FOLDER).mkdir()
@@ -222,18 +226,18 @@ def _num_matched_shuffled(counts: NDArray[np.int64], database: MotifDatabase) ->
 
 def _write(
     folder: Path,
-    info: dict[str, Any],
+    info: ComparedFilters,
     motifs: FilterMotifs,
     matches: MotifMatches,
     importance: FilterImportance,
 ) -> None:
     write_filters(folder, motifs, info)
-    table = filter_table(motifs, matches, importance, info["tfs"])
+    table = filter_table(motifs, matches, importance, info.tfs)
     table.to_csv(folder / TABLE_FILE, index=False)
     match_table(matches).to_parquet(folder / MATCHES_FILE, index=False)
-    importance_table(importance, info["tfs"]).to_parquet(folder / IMPORTANCE_FILE, index=False)
+    importance_table(importance, info.tfs).to_parquet(folder / IMPORTANCE_FILE, index=False)
     titles = [_title(row) for row in table.to_dict("records")]
-    heading = f"{info['name']}: filters"
+    heading = f"{info.name}: filters"
     sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
     save_sheet(folder / SHEET_FILE, sheet)
     for index in np.flatnonzero(table["q_value"] < ALPHA).tolist():
@@ -254,7 +258,7 @@ def filter_table(
     motifs: FilterMotifs,
     matches: MotifMatches,
     importance: FilterImportance,
-    tfs: list[str],
+    tfs: Sequence[str],
 ) -> pd.DataFrame:
     """Make a row per filter: what it is, its best match, the TF that it is most important for."""
     table = best_matches(motifs, matches)
@@ -310,13 +314,13 @@ def match_table(matches: MotifMatches) -> pd.DataFrame:
     )
 
 
-def importance_table(importance: FilterImportance, tfs: list[str]) -> pd.DataFrame:
+def importance_table(importance: FilterImportance, tfs: Sequence[str]) -> pd.DataFrame:
     """Make a row per filter and TF."""
     num_filters = len(importance.squared_change)
     return pd.DataFrame(
         {
             "filter": np.repeat(np.arange(num_filters), len(tfs)),
-            "tf": tfs * num_filters,
+            "tf": list(tfs) * num_filters,
             "squared_change": importance.squared_change.ravel(),
             "logit_change": importance.logit_change.ravel(),
         }

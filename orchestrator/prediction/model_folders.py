@@ -1,22 +1,20 @@
 """A TF's model as a folder for others (`orchestrator.prediction.predictors`): export and import."""
 
-import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from data.atomic import whole_folder
+from data.records import to_json
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_config
 from orchestrator.errors import RunError
-from orchestrator.prediction.predictors import (
+from orchestrator.prediction.model_card import (
     MODEL_FILE,
     MODEL_VERSION,
-    Predictor,
-    check_folder,
-    open_model,
+    AboutModel,
+    CardReplicate,
+    ModelCard,
 )
+from orchestrator.prediction.predictors import Predictor, check_folder, open_model
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE
 from orchestrator.workspace import Workspace
 
@@ -56,24 +54,25 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
             for name in (WEIGHTS_FILE, CONFIG_FILE, MEME_FILE, FILTERS_FILE):
                 if (one.folder / name).is_file():
                     shutil.copyfile(one.folder / name, own / name)
-            record = {
-                "folder": own.name,
-                "output": one.output,
-                "calibration": asdict(one.calibration),
-                "key": one.key,
-                "metrics": one.metrics,
-            }
-            records.append(record)
-        values = {
-            "version": MODEL_VERSION,
-            "name": predictor.name,
-            "tf": predictor.tf,
-            "source": predictor.source,
-            "licence": licence,
-            "replicates": records,
-            "about": predictor.about,
-        }
-        (partial / MODEL_FILE).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            records.append(
+                CardReplicate(
+                    folder=own.name,
+                    output=one.output,
+                    calibration=one.calibration,
+                    key=one.key,
+                    metrics=one.metrics,
+                )
+            )
+        card = ModelCard(
+            version=MODEL_VERSION,
+            name=predictor.name,
+            tf=predictor.tf,
+            source=predictor.source,
+            licence=licence,
+            replicates=tuple(records),
+            about=predictor.about,
+        )
+        (partial / MODEL_FILE).write_text(to_json(card), encoding="utf-8")
         (partial / CARD_FILE).write_text(_card(predictor, licence), encoding="utf-8")
 
 
@@ -124,7 +123,7 @@ def _card(predictor: Predictor, licence: str) -> str:
         f"| --- |{' --- |' * len(_SHOWN)}",
     ]
     for number, one in enumerate(predictor.replicates, start=1):
-        cells = (_cell(one.metrics.get(name)) for name in _SHOWN)
+        cells = (_cell(getattr(one.metrics, name)) for name in _SHOWN)
         lines.append(f"| {number} | {' | '.join(cells)} |")
     lines += ["", "## What it was trained on", "", *_data(about)]
     lines += [
@@ -143,25 +142,22 @@ def _card(predictor: Predictor, licence: str) -> str:
     return "\n".join(lines)
 
 
-def _data(about: Mapping[str, Any]) -> list[str]:
-    regions = about["regions"]
-    split = f"split by {regions['split']}"
-    if regions["test_chroms"]:
-        split += f", tested on {', '.join(regions['test_chroms'])}"
-    lines = [f"- Regions: {regions['view']} view, {split}."]
-    if about["pretrained_on"]:
-        lines.append(f"- Pre-trained on {', '.join(about['pretrained_on'])}.")
-    added = about.get("added") or {}
-    for file in added.get("files", ()):
-        peaks = file["peaks"]
-        lines.append(
-            f"- Peaks of {file['biosample']}: {Path(peaks['file']).name}, {file['num_peaks']:,} "
-            f"rows, sha256 {peaks['sha256']}; sites {added['sites']}."
-        )
-    for source in about["sources"]:
-        lines.append(f"- {Path(source['file']).name}, sha256 {source['sha256']}.")
+def _data(about: AboutModel) -> list[str]:
+    split = f"split by {about.regions.split}"
+    if about.regions.test_chroms:
+        split += f", tested on {', '.join(about.regions.test_chroms)}"
+    lines = [f"- Regions: {about.regions.view} view, {split}."]
+    if about.pretrained_on:
+        lines.append(f"- Pre-trained on {', '.join(about.pretrained_on)}.")
+    if about.added is not None:
+        lines += [
+            f"- Peaks of {file.biosample}: {Path(file.peaks.file).name}, {file.num_peaks:,} "
+            f"rows, sha256 {file.peaks.sha256}; sites {about.added.sites}."
+            for file in about.added.files
+        ]
+    lines += [f"- {Path(file.file).name}, sha256 {file.sha256}." for file in about.sources]
     return lines
 
 
-def _cell(value: Any) -> str:
+def _cell(value: float) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -18,15 +18,16 @@ Calibrations of runs are fitted to their validation regions once and kept in the
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from data.atomic import whole_file
 from data.dataset.sampling import Part
 from data.near_names import near_names
+from data.records import RecordError, from_json, to_values
 from data.schema import NULL_LABEL
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
@@ -34,17 +35,21 @@ from model.ensemble import Calibration, Member, fit_calibration
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
+from orchestrator.prediction.model_card import (
+    MODEL_FILE,
+    MODEL_VERSION,
+    AboutModel,
+    AboutRegions,
+    ModelCard,
+)
 from orchestrator.role import Arm
 from orchestrator.role_names import replicates_name
 from orchestrator.role_records import role_tags
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.workspace import Workspace
-
-MODEL_FILE: Final = "model.json"
-MODEL_VERSION: Final = 1
-"""Increased when an older bindgrid cannot read a model folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +62,7 @@ class Replicate:
     calibration: Calibration
     key: str
     """Key of the run that trained it."""
-    metrics: dict[str, Any]
+    metrics: RunMetrics
     """Metrics on its test regions."""
 
 
@@ -70,8 +75,8 @@ class Predictor:
     source: str
     """Where the model comes from, for people."""
     replicates: tuple[Replicate, ...]
-    about: dict[str, Any]
-    """What it was trained on and how, as JSON types."""
+    about: AboutModel
+    """What it was trained on and how."""
 
     def members(self) -> tuple[Member, ...]:
         """Load the networks.
@@ -164,31 +169,31 @@ def open_model(folder: Path) -> Predictor:
     """
     path = folder / MODEL_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["version"] > MODEL_VERSION:
-            raise RunError(f"{path}: version {values['version']} is newer than this bindgrid")
-        return Predictor(
-            name=values["name"],
-            tf=values["tf"],
-            source=values["source"],
-            replicates=tuple(
-                Replicate(
-                    folder=folder / one["folder"],
-                    output=one["output"],
-                    calibration=Calibration(**one["calibration"]),
-                    key=one["key"],
-                    metrics=one["metrics"],
-                )
-                for one in values["replicates"]
-            ),
-            about=values["about"],
-        )
+        card = from_json(path.read_bytes(), ModelCard, {"version": MODEL_VERSION})
     except OSError as error:
         raise RunError(
             f"{path}: cannot be read ({error.strerror}); give a folder that `bindgrid export` wrote"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged ({error}); export the model again") from None
+    except RecordError as error:
+        raise RunError(
+            f"{path}: damaged, or of another bindgrid ({error}); export the model again"
+        ) from None
+    return Predictor(
+        name=card.name,
+        tf=card.tf,
+        source=card.source,
+        replicates=tuple(
+            Replicate(
+                folder=folder / one.folder,
+                output=one.output,
+                calibration=one.calibration,
+                key=one.key,
+                metrics=one.metrics,
+            )
+            for one in card.replicates
+        ),
+        about=card.about,
+    )
 
 
 def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
@@ -208,13 +213,12 @@ def _alike(one: PlannedRun, other: PlannedRun) -> bool:
 
 
 def _replicate(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Replicate:
-    metrics = run.metrics
     return Replicate(
         folder=run.path,
         output=output,
         calibration=calibration_of(workspace, run, tf, output),
         key=run.key,
-        metrics={**metrics, **metrics.get("per_tf", {}).get(tf, {})},
+        metrics=run.metrics.of_tf(tf),
     )
 
 
@@ -235,8 +239,8 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
     kept = workspace.calibration(run.key, tf)
     if kept.is_file():
         try:
-            return Calibration(**json.loads(kept.read_text()))
-        except (ValueError, TypeError) as error:
+            return from_json(kept.read_bytes(), Calibration)
+        except (OSError, RecordError) as error:
             raise RunError(f"{kept}: damaged ({error}); remove it and run again") from None
     loaded = load_dataset(workspace)
     selection = loaded.select(run.planned.spec.regions)
@@ -249,28 +253,28 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
     fitted = fit_calibration(logits, labels)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(kept) as partial:
-        partial.write_text(json.dumps(asdict(fitted)))
+        partial.write_text(json.dumps(to_values(fitted)))
     return fitted
 
 
-def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> dict[str, Any]:
-    """Describe what a predictor was trained on and how, as JSON types."""
+def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutModel:
+    """Describe what a predictor was trained on and how."""
     dataset = load_dataset(workspace).dataset
     spec = runs[0].planned.spec
-    start = spec.start
-    return {
-        "training": None if spec.training is None else asdict(spec.training),
-        "regions": {
-            "view": spec.regions.view,
-            "split": spec.regions.sampling.split,
-            "test_chroms": list(spec.regions.sampling.test_chroms),
-            "val_chroms": list(spec.regions.sampling.val_chroms),
-            "num_bound_sampled": spec.regions.sampling.num_bound,
-        },
-        "pretrained_on": [] if start is None else list(start.regions.tfs),
-        "sources": dataset.manifest["sources"],
-        "added": dataset.summary(tf).added if tf in dataset.tfs else None,
-    }
+    sampling = spec.regions.sampling
+    return AboutModel(
+        training=spec.training,
+        regions=AboutRegions(
+            view=spec.regions.view,
+            split=sampling.split,
+            test_chroms=sampling.test_chroms,
+            val_chroms=sampling.val_chroms,
+            num_bound_sampled=sampling.num_bound,
+        ),
+        pretrained_on=() if spec.start is None else spec.start.regions.tfs,
+        sources=dataset.manifest.sources,
+        added=dataset.summary(tf).added if tf in dataset.tfs else None,
+    )
 
 
 def check_folder(folder: Path) -> None:

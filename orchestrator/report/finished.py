@@ -41,7 +41,7 @@ def read_finished(store: RunStore) -> FinishedRuns:
     for run in store.completed():
         specs[run.key] = run.planned.spec
         finished_at[run.key] = run.finished_at
-        num_seen[run.key] = run.metrics["num_test_regions_seen_in_pretraining"]
+        num_seen[run.key] = run.metrics.num_test_regions_seen_in_pretraining
     calls = read_calls(store, table.loc[table["tf"] != "", "key"].unique())
     table = table.assign(
         test_regions=[calls[key].regions if key in calls else "" for key in table["key"]],

@@ -26,12 +26,12 @@ def dataset_facts(path: Path, specs: Iterable[RunSpec]) -> Facts:
         others = _of_other_datasets(dataset, specs)
     except DataError as error:
         return [("dataset", str(error))]
-    sources = [Path(source["file"]).name for source in dataset.manifest["sources"]]
+    sources = [Path(source.file).name for source in dataset.manifest.sources]
     facts = [
         ("regions", f"{dataset.num_regions:,}"),
         ("TFs", f"{len(dataset.tfs):,}"),
         ("sources", listed(sources) or "not recorded"),
-        ("fingerprint", str(dataset.manifest["regions_fingerprint"])),
+        ("fingerprint", str(dataset.manifest.regions_fingerprint)),
     ]
     if others:
         said = counted(others, "run")

@@ -3,7 +3,6 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.records import to_values
 from model.checkpoint import load, load_state, save
 from model.device import one_thread
 from model.errors import ModelError, ProcessLostError
@@ -36,7 +36,7 @@ from orchestrator.errors import RunError
 from orchestrator.gpus import require_gpu
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.runs.context import RunContext
-from orchestrator.runs.filter_files import write_filters
+from orchestrator.runs.filter_files import RunFilters, filter_records, write_filters
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
 from orchestrator.runs.progress import EpochNotes
@@ -115,14 +115,15 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
 
     with store.writing(planned.key) as folder:
         write_json(folder / RUN_FILE, {"version": STORE_VERSION, **planned.to_dict()})
-        write_json(folder / HISTORY_FILE, [asdict(epoch) for epoch in result.history])
+        write_json(folder / HISTORY_FILE, to_values(result.history))
         write_predictions(folder / PREDICTIONS_FILE, spec, selection, probabilities)
         if spec.training is not None:
             save(folder, network, spec.network)
         if filters is not None:
-            write_filters(folder, filters, {"tfs": spec.regions.tfs})
+            record = RunFilters(tfs=spec.regions.tfs, **filter_records(filters))
+            write_filters(folder, filters, record)
         counts = region_counts(spec, selection, loaded)
-        write_json(folder / METRICS_FILE, metrics_record(result, per_tf, counts))
+        write_json(folder / METRICS_FILE, to_values(metrics_record(result, per_tf, counts)))
     state_file.remove()
 
 

@@ -1,15 +1,16 @@
 """Filters as files: what activates each filter of a layer, as JSON and as MEME motifs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import numpy as np
 
 from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
+from data.records import Record, RecordError, from_json, spelled, to_values
 from model.interpretation.filters import FilterMotifs
 from orchestrator.errors import RunError
 
@@ -22,29 +23,102 @@ def filter_name(index: int) -> str:
     return f"filter{index}"
 
 
-def write_filters(folder: Path, motifs: FilterMotifs, info: Mapping[str, Any]) -> None:
-    """Write filters.json, which has `info` and all counts, and filters.meme.
+@dataclass(frozen=True, kw_only=True)
+class FilterRecord:
+    """What activates a filter."""
 
-    The MEME file has the filters that are activated somewhere.
-    """
-    records = [
-        {
-            "filter": index,
-            "num_sites": int(motifs.num_subsequences[index]),
-            "num_regions": int(motifs.num_regions[index]),
-            "max_activation": float(motifs.max_activation[index]),
-            "counts": counts.tolist(),
-        }
-        for index, counts in enumerate(motifs.counts)
-    ]
-    content = {
-        **info,
+    filter: int
+    num_subsequences: int = field(metadata=spelled("num_sites"))
+    """Activating subsequences; 0 for a filter that never fires."""
+    num_regions: int
+    """Regions with one at least, on either strand."""
+    max_activation: float
+    """Highest activation; 0 for a filter that never fires."""
+    counts: tuple[tuple[int, ...], ...]
+    """Activating subsequences by base (A, C, G, T) and position."""
+
+
+class FilterRecords(TypedDict):
+    """The fields that both kinds of filters.json have."""
+
+    layer: int
+    num_correct: int
+    background: tuple[float, ...]
+    filters: tuple[FilterRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFilters:
+    """The filters.json of a run: what activates its first layer on the test regions."""
+
+    tfs: tuple[str, ...]
+    """TFs of the run."""
+    layer: int
+    """Number of the convolution, from 1."""
+    num_correct: int
+    """Regions that were read: those predicted correctly."""
+    background: tuple[float, ...]
+    """Fractions of A, C, G and T in the regions, both strands."""
+    filters: tuple[FilterRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotifRule:
+    """Which filters have a motif that can be compared."""
+
+    min_subsequences: int = field(metadata=spelled("min_sites"))
+    min_information_bits: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedFilters:
+    """The filters.json of `bindgrid motifs`: what was read, how, and compared with what."""
+
+    version: int
+    run: str
+    """Key of the run."""
+    name: str
+    """Name of the run, for people."""
+    tfs: tuple[str, ...]
+    database: str
+    rule: MotifRule
+    num_regions: int
+    """Regions of the run."""
+    num_matched_shuffled: int
+    """Filters that match a motif with their positions shuffled."""
+    num_importance_regions: int
+    """Regions that filters were silenced on."""
+    layer: int
+    """Number of the convolution, from 1."""
+    num_correct: int
+    """Regions that were read: those predicted correctly."""
+    background: tuple[float, ...]
+    """Fractions of A, C, G and T in the regions, both strands."""
+    filters: tuple[FilterRecord, ...]
+
+
+def filter_records(motifs: FilterMotifs) -> FilterRecords:
+    """Give what filters.json says of the filters themselves."""
+    return {
         "layer": motifs.layer,
         "num_correct": motifs.num_scanned,
-        "background": motifs.background.tolist(),
-        "filters": records,
+        "background": tuple(motifs.background.tolist()),
+        "filters": tuple(
+            FilterRecord(
+                filter=index,
+                num_subsequences=int(motifs.num_subsequences[index]),
+                num_regions=int(motifs.num_regions[index]),
+                max_activation=float(motifs.max_activation[index]),
+                counts=tuple(map(tuple, counts.tolist())),
+            )
+            for index, counts in enumerate(motifs.counts)
+        ),
     }
-    (folder / FILTERS_FILE).write_text(json.dumps(content) + "\n")
+
+
+def write_filters(folder: Path, motifs: FilterMotifs, record: RunFilters | ComparedFilters) -> None:
+    """Write filters.json, and filters.meme with the filters that are activated somewhere."""
+    (folder / FILTERS_FILE).write_text(json.dumps(to_values(record)) + "\n")
     write_meme(
         folder / MEME_FILE,
         [
@@ -61,18 +135,40 @@ def write_filters(folder: Path, motifs: FilterMotifs, info: Mapping[str, Any]) -
     )
 
 
-def read_filters(content: Mapping[str, Any]) -> FilterMotifs:
-    """Make filters of the content of filters.json, as :func:`write_filters` wrote it."""
-    filters: Sequence[Mapping[str, Any]] = content["filters"]
+def read_filters(record: RunFilters | ComparedFilters) -> FilterMotifs:
+    """Make filters of what filters.json says."""
+    filters = record.filters
     return FilterMotifs(
-        layer=content["layer"],
-        counts=np.array([record["counts"] for record in filters], dtype=np.int64),
-        num_subsequences=np.array([record["num_sites"] for record in filters], dtype=np.int64),
-        num_regions=np.array([record["num_regions"] for record in filters], dtype=np.int64),
-        max_activation=np.array([record["max_activation"] for record in filters]),
-        background=np.array(content["background"]),
-        num_scanned=content["num_correct"],
+        layer=record.layer,
+        counts=np.array([one.counts for one in filters], dtype=np.int64),
+        num_subsequences=np.array([one.num_subsequences for one in filters], dtype=np.int64),
+        num_regions=np.array([one.num_regions for one in filters], dtype=np.int64),
+        max_activation=np.array([one.max_activation for one in filters]),
+        background=np.array(record.background),
+        num_scanned=record.num_correct,
     )
+
+
+def read_record(folder: Path, kind: type[Record], newest: int | None = None) -> Record:
+    """Read the filters.json of a folder.
+
+    Parameters
+    ----------
+    newest
+        The newest version of the format that is known; None, the default, if it has no version.
+
+    Raises
+    ------
+    RunError
+        If it is missing, damaged or newer.
+    """
+    path = folder / FILTERS_FILE
+    try:
+        return from_json(path.read_bytes(), kind, {} if newest is None else {"version": newest})
+    except (OSError, RecordError) as error:
+        raise RunError(
+            f"{path}: damaged, or of another bindgrid ({error}); remove {folder} and run again"
+        ) from None
 
 
 def stored_filters(folder: Path) -> FilterMotifs:
@@ -83,8 +179,8 @@ def stored_filters(folder: Path) -> FilterMotifs:
     RunError
         If it is missing or damaged.
     """
-    path = folder / FILTERS_FILE
     try:
-        return read_filters(json.loads(path.read_text()))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return read_filters(read_record(folder, RunFilters))
+    except ValueError as error:  # counts of different lengths
+        path = folder / FILTERS_FILE
         raise RunError(f"{path}: damaged ({error}); remove {folder} and run again") from None

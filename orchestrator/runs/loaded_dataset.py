@@ -54,7 +54,7 @@ class LoadedDataset:
 
     def __init__(self, path: Path, tables: SharedTables | None = None) -> None:
         self.dataset = Dataset.open(path)
-        self._regions_fingerprint: str = self.dataset.manifest["regions_fingerprint"]
+        self._regions_fingerprint: str = self.dataset.manifest.regions_fingerprint
         same = tables is not None and tables.regions_fingerprint == self._regions_fingerprint
         self._tables = tables if same else None
         self.regions = self._tables.regions if self._tables else self.dataset.regions()

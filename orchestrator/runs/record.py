@@ -16,6 +16,7 @@ from data.schema import NULL_LABEL
 from model.metrics import Metrics, mean_metrics
 from model.training.loop import TrainingResult
 from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import RunSpec
 
 
@@ -38,18 +39,16 @@ def region_counts(spec: RunSpec, selection: Selection, loaded: LoadedDataset) ->
 
 def metrics_record(
     result: TrainingResult, per_tf: dict[str, Metrics], counts: dict[str, int]
-) -> dict[str, Any]:
+) -> RunMetrics:
     """Give what `metrics.json` holds."""
-    mean = asdict(mean_metrics(per_tf))
-    del mean["num_bound"], mean["num_unbound"]
-    return {
-        **counts,
-        **mean,
-        "best_epoch": result.best_epoch,
-        "best_val_loss": result.best_val_loss,
-        "seconds": result.seconds,
-        "per_tf": {tf: asdict(metrics) for tf, metrics in per_tf.items()},
-    }
+    means = asdict(mean_metrics(per_tf))
+    return RunMetrics(
+        **(means | counts),
+        best_epoch=result.best_epoch,
+        best_val_loss=result.best_val_loss,
+        seconds=result.seconds,
+        per_tf=per_tf,
+    )
 
 
 def write_predictions(

@@ -71,7 +71,7 @@ def results_table(store: RunStore) -> pd.DataFrame:
     """
     rows = []
     for run, planned in store.with_roles():
-        record = {**planned.tags(), **run.metrics, **_facts(planned)}
+        record = {**planned.tags(), **vars(run.metrics), **_facts(planned)}
         rows.append({name: record[name] for name in COLUMNS})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.sort_values(list(ROW_ORDER), ignore_index=True)

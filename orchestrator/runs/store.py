@@ -26,9 +26,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from data.atomic import whole_file
+from data.records import Record, RecordError, from_json
+from model.training.state import Epoch
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
 from orchestrator.role_records import names_in, read_role, role_record, role_tags
+from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.workspace import Workspace
 
 STORE_VERSION: Final = 2
@@ -87,14 +90,14 @@ class StoredRun:
         )
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> RunMetrics:
         """Content of metrics.json."""
-        return self._json(METRICS_FILE)
+        return self._record(METRICS_FILE, RunMetrics)
 
     @property
-    def history(self) -> list[dict[str, float]]:
+    def history(self) -> tuple[Epoch, ...]:
         """Content of history.json."""
-        return self._json(HISTORY_FILE)
+        return self._record(HISTORY_FILE, tuple[Epoch, ...])
 
     @property
     def finished_at(self) -> float:
@@ -103,6 +106,12 @@ class StoredRun:
             return (self.path / METRICS_FILE).stat().st_mtime
         except OSError as error:
             raise self._damaged(METRICS_FILE, error) from None
+
+    def _record(self, name: str, kind: type[Record]) -> Record:
+        try:
+            return from_json((self.path / name).read_bytes(), kind)
+        except (OSError, RecordError) as error:
+            raise self._damaged(name, error) from None
 
     def _json(self, name: str) -> Any:
         try:

@@ -70,7 +70,7 @@ def run_curves(run: StoredRun) -> dict[str, Any]:
         bound = labels[rows] == 1
         if bound.any() and not bound.all():
             test[tf] = _test_curves(bound, probabilities[rows], points)
-    loss = [{name: epoch[name] for name in _LOSSES} for epoch in run.history]
+    loss = [{name: getattr(epoch, name) for name in _LOSSES} for epoch in run.history]
     return {"loss": loss, "test": test}
 
 

@@ -182,8 +182,8 @@ class ModelWriter:
         tags = {
             "key": run.key,
             "arm": str(trained_arm(run)),
-            "num_bound": str(metrics["num_bound"]),
-            "val_loss": f"{metrics['best_val_loss']:.6g}",
+            "num_bound": str(metrics.num_bound),
+            "val_loss": f"{metrics.best_val_loss:.6g}",
             "run_folder": str(run.path),
         }
         self._put(run, logged)
@@ -192,8 +192,8 @@ class ModelWriter:
             f"{logged.info.artifact_uri}/{FOLDER}",
             run_id=logged.info.run_id,
             tags=tags,
-            description=f"{logged.info.run_name}, trained and validated on {metrics['num_bound']} "
-            f"bound regions; validation loss {metrics['best_val_loss']:.4f}",
+            description=f"{logged.info.run_name}, trained and validated on {metrics.num_bound} "
+            f"bound regions; validation loss {metrics.best_val_loss:.4f}",
         )
 
     def _put(self, run: StoredRun, logged: Run) -> None:
@@ -218,7 +218,7 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
             continue
         if not is_model(run):
             continue
-        loss = run.metrics.get("best_val_loss", math.nan)
+        loss = run.metrics.best_val_loss
         if not math.isfinite(loss):
             continue
         regions = run.planned.spec.regions

@@ -9,8 +9,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from model.training.state import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.role_records import NAMES, role_tags
+from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import SUMMARY_METRICS, StoredRun
 
 if TYPE_CHECKING:
@@ -50,23 +52,21 @@ def run_metrics(run: StoredRun, start: int, end: int) -> list[Metric]:
     return [*_epoch_metrics(run.history, start, end), *_summary_metrics(summary, end)]
 
 
-def _epoch_metrics(
-    history: Sequence[Mapping[str, float]], start: int, end: int
-) -> Iterator[Metric]:
+def _epoch_metrics(history: Sequence[Epoch], start: int, end: int) -> Iterator[Metric]:
     from mlflow.entities import Metric
 
     now = float(start)
     for epoch in history:
-        now = min(now + 1000 * epoch["seconds"], end)
+        now = min(now + 1000 * epoch.seconds, end)
         for name in ("train_loss", "val_loss"):
-            yield Metric(name, epoch[name], int(now), int(epoch["epoch"]))
+            yield Metric(name, getattr(epoch, name), int(now), epoch.epoch)
 
 
-def _summary_metrics(summary: Mapping[str, float], end: int) -> Iterator[Metric]:
+def _summary_metrics(summary: RunMetrics, end: int) -> Iterator[Metric]:
     from mlflow.entities import Metric
 
     for name in SUMMARY_METRICS:
-        yield Metric(name, float(summary[name]), end, 0)
+        yield Metric(name, float(getattr(summary, name)), end, 0)
 
 
 def run_params(planned: PlannedRun) -> list[Param]:
@@ -105,7 +105,7 @@ def run_dataset(run: StoredRun, planned: PlannedRun, source: str) -> DatasetInpu
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     tfs = planned.spec.regions.tfs
-    counts = {name: run.metrics[name] for name in _COUNTS if name in run.metrics}
+    counts = {name: getattr(run.metrics, name) for name in _COUNTS}
     dataset = Dataset(
         name=tfs[0] if len(tfs) == 1 else f"{len(tfs)} TFs",
         digest=planned.spec.regions.dataset,

@@ -198,11 +198,11 @@ class RunWriter:
 
         end = int(1000 * run.finished_at)
         summary = run.metrics
-        start = end - int(1000 * float(summary["seconds"]))
+        start = end - int(1000 * summary.seconds)
         pretraining = self._pretraining_run(planned, experiment_id)
         tags = {
             **run_tags(planned),
-            "num_bound": str(summary["num_bound"]),
+            "num_bound": str(summary.num_bound),
             "run_folder": str(run.path),
             NOTE_TAG: run_note(planned, pretraining),
         }

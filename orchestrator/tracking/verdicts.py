@@ -6,7 +6,7 @@ Like everything in MLflow they are a view of the workspace and can be logged aga
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from orchestrator.tracking.client import TrackingClient
 from orchestrator.tracking.run_record import NOTE_TAG
@@ -15,6 +15,8 @@ from orchestrator.verdict.stored import StoredCard, stored_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from orchestrator.verdict.numbers import Numbers
 
 EXPERIMENT: Final = "verdicts"
 
@@ -74,14 +76,14 @@ class VerdictWriter:
     def _log_card(self, card: StoredCard, experiment_id: str) -> None:
         from mlflow.entities import Metric
 
-        numbers = card.content["numbers"]
+        numbers = card.content.numbers
         tags = {
             "tf": card.tf,
             "made": card.made,
-            "level": str(card.content["conclusion"]["level"]),
-            "multi_model": str(numbers["start_key"]),
+            "level": str(card.content.conclusion.level),
+            "multi_model": numbers.start_key,
             # marks it as this workspace's
-            "run_folder": str(self._client.workspace.run(numbers["keys"][0])),
+            "run_folder": str(self._client.workspace.run(numbers.keys[0])),
             NOTE_TAG: card.sentence,
         }
         created = self._client.mlflow.create_run(experiment_id, tags=tags, run_name=card.tf)
@@ -97,22 +99,22 @@ class VerdictWriter:
         self._client.mlflow.set_terminated(run_id)
 
 
-def _metrics(numbers: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def _metrics(numbers: Numbers) -> Iterator[tuple[str, float]]:
     """Yield the numbers of a card by name, with the ends of their intervals."""
-    groups = [(arm.replace(",", ""), values) for arm, values in numbers["arms"].items()]
+    groups = [(arm.replace(",", ""), values) for arm, values in numbers.arms.items()]
     groups += [
-        (f"gain over {arm.replace(',', '')}", values) for arm, values in numbers["gains"].items()
+        (f"gain over {arm.replace(',', '')}", values) for arm, values in numbers.gains.items()
     ]
     groups += [
-        (f"step {step['name'].replace('/', ' of ')}", step["scores"])
-        for step in numbers["steps"][:-1]  # the last one is transfer, on all regions
+        (f"step {step.name.replace('/', ' of ')}", step.scores)
+        for step in numbers.steps[:-1]  # the last one is transfer, on all regions
     ]
     for group, values in groups:
         for score, one in values.items():
-            yield f"{group}/{score}", one["value"]
-            yield f"{group}/{score}_low", one["ends"]["low"]
-            yield f"{group}/{score}_high", one["ends"]["high"]
-    yield "calibration/brier", numbers["calibration"]["brier"]
-    yield "calibration/error", numbers["calibration"]["error"]
+            yield f"{group}/{score}", one.value
+            yield f"{group}/{score}_low", one.ends.low
+            yield f"{group}/{score}_high", one.ends.high
+    yield "calibration/brier", numbers.calibration.brier
+    yield "calibration/error", numbers.calibration.error
     for name in ("num_bound", "num_test_bound", "num_test", "num_seen"):
-        yield name, float(numbers[name])
+        yield name, float(getattr(numbers, name))

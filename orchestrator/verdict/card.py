@@ -1,9 +1,7 @@
 """A verdict as a page of its own, and as JSON beside it: `report/tf/<name>.html` and `.json`."""
 
-import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -12,6 +10,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from data.atomic import whole_file
+from data.records import to_json
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
 from orchestrator.report.figure_style import save
@@ -20,13 +19,11 @@ from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
 from orchestrator.verdict.numbers import Value
-from orchestrator.verdict.stored import StoredCard
+from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.workspace import Workspace
 
 TEMPLATE: Final = "tf.html"
-CARD_VERSION: Final = 1
-"""Raised when an older program could not read the JSON."""
 SCORE_WORDS: Final = {"mcc": "MCC", "auroc": "AUROC", "average_precision": "avg. precision"}
 
 
@@ -41,23 +38,25 @@ def write_card(verdict: Verdict, workspace: Workspace) -> StoredCard:
     folder = workspace.cards
     name = quote(verdict.numbers.tf, safe="")
     made = datetime.now().astimezone()
-    content = {
-        "version": CARD_VERSION,
-        "made": made.isoformat(timespec="seconds"),
-        **asdict(verdict),
-    }
+    card = Card(
+        version=CARD_VERSION,
+        made=made.isoformat(timespec="seconds"),
+        numbers=verdict.numbers,
+        conclusion=verdict.conclusion,
+        filters=verdict.filters,
+    )
     page = _page(verdict, made.strftime("%Y-%m-%d %H:%M %Z"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / f"{name}.html") as partial:
             partial.write_text(page, encoding="utf-8")
         with whole_file(folder / f"{name}.json") as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            partial.write_text(to_json(card), encoding="utf-8")
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write ({error.strerror or error}); free space or rights"
         ) from error
-    return StoredCard(folder / f"{name}.json", content)
+    return StoredCard(folder / f"{name}.json", card)
 
 
 def score_cells(values: Mapping[str, Value]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from orchestrator.report.calls import read_predictions
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.role_names import set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
 from orchestrator.workspace import Workspace
@@ -173,7 +174,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         num_val_bound=counts[Part.VAL],
         num_test_bound=counts[Part.TEST],
         num_test=len(bound[Part.TEST]),
-        num_seen=max(one["num_test_regions_seen_in_pretraining"] for one in metrics[TRANSFER]),
+        num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
         sites=_sites(loaded.dataset, tf),
         split=_split(first),
         start_key=start.key,
@@ -183,9 +184,9 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     )
 
 
-def _means(metrics: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Floats:
+def _means(metrics: Sequence[RunMetrics], names: Sequence[str]) -> Floats:
     """Means over replicates of some of their metrics, in the order of the names."""
-    return np.array([[one[name] for name in names] for one in metrics], dtype=np.float64).mean(0)
+    return np.array([[getattr(one, name) for name in names] for one in metrics], float).mean(0)
 
 
 def _values(
@@ -274,7 +275,7 @@ def check_calibration(
 
 def _sites(dataset: Dataset, tf: str) -> str:
     added = dataset.summary(tf).added
-    return "dataset" if added is None else str(added["sites"])
+    return "dataset" if added is None else added.sites
 
 
 def _split(planned: PlannedRun) -> str:

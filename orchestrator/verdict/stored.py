@@ -1,14 +1,33 @@
 """The verdicts that were written: where they are, and what they say."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 from urllib.parse import unquote
 
+from data.records import RecordError, from_json
 from orchestrator.errors import RunError
+from orchestrator.verdict.numbers import Numbers
+from orchestrator.verdict.rule import Conclusion
+from orchestrator.verdict.verdict import Filters
 from orchestrator.workspace import Workspace
+
+CARD_VERSION: Final = 1
+"""Raised when an older program could not read the JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the JSON of a card says."""
+
+    version: int
+    made: str
+    """When it was written, in ISO 8601."""
+    numbers: Numbers
+    conclusion: Conclusion
+    filters: Filters | None
+    """None where no region is predicted right."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +36,7 @@ class StoredCard:
 
     path: Path
     """Path of the JSON file."""
-    content: dict[str, Any]
+    content: Card
 
     @property
     def name(self) -> str:
@@ -37,12 +56,12 @@ class StoredCard:
     @property
     def made(self) -> str:
         """When it was written, in ISO 8601."""
-        return str(self.content["made"])
+        return self.content.made
 
     @property
     def sentence(self) -> str:
         """The conclusion."""
-        return str(self.content["conclusion"]["sentence"])
+        return self.content.conclusion.sentence
 
 
 def stored_cards(workspace: Workspace) -> Iterator[StoredCard]:
@@ -51,13 +70,14 @@ def stored_cards(workspace: Workspace) -> Iterator[StoredCard]:
     Raises
     ------
     RunError
-        If one is damaged.
+        If one is damaged, or a newer program wrote it.
     """
     for path in sorted(workspace.cards.glob("*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            yield StoredCard(path, dict(content))
-        except (OSError, ValueError, TypeError) as error:
+            card = from_json(path.read_bytes(), Card, {"version": CARD_VERSION})
+        except (OSError, RecordError) as error:
             raise RunError(
-                f"{path}: damaged ({error}); remove it and run `bindgrid tf train` again"
+                f"{path}: damaged, or of another bindgrid ({error}); remove it and run "
+                "`bindgrid tf train` again"
             ) from None
+        yield StoredCard(path, card)

@@ -24,6 +24,22 @@ from orchestrator.workspace import Workspace
 FIFTY = tuple(f"M{number}" for number in range(3))
 """The TFs of the multi-model of the studies here."""
 TRAINING = TrainingConfig(lr=0.003)
+METRICS = {
+    "num_bound": 450,
+    "num_unbound": 450,
+    "num_train_regions": 800,
+    "num_val_regions": 100,
+    "num_test_regions": 100,
+    "num_test_regions_seen_in_pretraining": 0,
+    "mcc": 0.0,
+    "auroc": 0.5,
+    "average_precision": 0.5,
+    "aucpr_trapezoid": 0.75,
+    "precision": 0.5,
+    "recall": 0.5,
+    "best_epoch": 1,
+    "seconds": 1.0,
+}
 HISTORY = [{"epoch": 1, "train_loss": 0.7, "val_loss": 0.6, "seconds": 1.0}]
 
 
@@ -100,6 +116,8 @@ def store_run(
         **asdict(metrics),
         "num_bound": num_bound,
         "num_unbound": num_bound,
+        "num_train_regions": 2 * num_bound,
+        "num_val_regions": 0,
         "num_test_regions": len(labels),
         "num_test_regions_seen_in_pretraining": 0,
         "best_epoch": 1,

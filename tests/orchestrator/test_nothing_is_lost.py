@@ -308,7 +308,7 @@ def test_without_mlflow_training_goes_on_and_a_sync_makes_up_for_it(
     assert experiment is not None
     logged = {run.data.tags["key"]: run for run in client.search_runs([experiment.experiment_id])}
     for run in RunStore(copy).completed():
-        assert logged.pop(run.key).data.metrics["mcc"] == pytest.approx(run.metrics["mcc"])
+        assert logged.pop(run.key).data.metrics["mcc"] == pytest.approx(run.metrics.mcc)
     assert not logged
 
 

@@ -44,7 +44,7 @@ def test_what_is_written_is_read(tmp_path):
     assert dataset.tfs == ("NKX2-5", "SPI1")
     np.testing.assert_array_equal(dataset.evidence(["SPI1", "NKX2-5"]).T, [codes(1), codes(2)])
     np.testing.assert_array_equal(dataset.accessibility("K562"), open_in_k562)
-    assert dataset.manifest["dropped"] == {"x": 3}
+    assert dataset.manifest.dropped == {"x": 3}
     assert read.chromosomes() == {"chr1": 4, "chr2": 2}
 
 

@@ -70,7 +70,7 @@ def test_peaks_alone_make_a_region_bound(built, tmp_path):
     file = PeakFile(peaks=peaks, biosample="K562")
     labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
     assert labels.codes.tolist() == [4, 1, 1, 0]
-    assert labels.added["sites"] == "none"
+    assert labels.added.sites == "none"
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_peaks_may_come_from_a_pipe(built, tmp_path):
     labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
     writer.join()
     assert labels.codes.tolist() == [4, 1, 1, 0]
-    record = labels.added["files"][0]["peaks"]
-    assert (record["size"], record["sha256"]) == (
+    record = labels.added.files[0].peaks
+    assert (record.size, record.sha256) == (
         len(text),
         hashlib.sha256(text.encode()).hexdigest(),
     )
@@ -149,8 +149,8 @@ def test_adding_changes_no_other_fingerprint_and_removing_undoes_it(built, tmp_p
     assert {path: path.read_bytes() for path in before} == before
     record = added.summary("NKX2.1").added
     assert record is not None
-    assert record["files"][0]["biosample"] == "K562"
-    assert len(record["files"][0]["peaks"]["sha256"]) == 64
+    assert record.files[0].biosample == "K562"
+    assert len(record.files[0].peaks.sha256) == 64
     assert added.summary("MAX").added is None
     remove_tf(added, "NKX2.1")
     after = {path: path.read_bytes() for path in built.path.rglob("*") if path.is_file()}

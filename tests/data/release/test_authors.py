@@ -100,7 +100,7 @@ def test_arrays_of_a_tf(release, tmp_path):
     assert regions.gc.tolist() == [1, 1, 0]
     assert (unpack(regions.sequences) == [[2], [1], [0]]).all()
     assert dataset.biosamples == ()
-    names = {Path(source["file"]).name for source in dataset.manifest["sources"]}
+    names = {Path(source.file).name for source in dataset.manifest.sources}
     assert names == {file.name for file in release.iterdir()}
 
 
@@ -133,7 +133,7 @@ def test_duplicates_and_n_are_counted(release, tmp_path):
     write_fasta(release / "sequences.200bp.chr10.fa.gz", [(4, "chr10", 50, "N")])
     dataset = import_authors(release, tmp_path / "dataset")
     assert dataset.num_regions == 3
-    assert list(dataset.manifest["dropped"].values()) == [1, 1]
+    assert list(dataset.manifest.dropped.values()) == [1, 1]
     assert dataset.evidence(["AAA"])[:, 0].tolist() == OF_AAA
     assert dataset.regions().num_unknown.tolist() == [0, 0, 200]
 

@@ -133,7 +133,7 @@ def test_binding_goes_with_gc(small):
 
 def test_n_and_duplicates_are_there_and_counted(small):
     sources, dataset = small
-    dropped = dataset.manifest["dropped"]
+    dropped = dataset.manifest.dropped
     assert sum(count for reason, count in dropped.items() if "with N" in reason) >= 1
     assert dropped["DHSs: duplicates"] == SMALL.num_duplicates
     assert dropped["peaks: duplicates"] >= SMALL.num_duplicates

@@ -125,8 +125,8 @@ def test_duplicates_are_collapsed_and_counted_and_unite_their_sources(tmp_path):
     tiny.peaks.append(tiny.peaks[0])
     dataset = build(tiny, tmp_path)
     assert dataset.num_regions == 4
-    assert dataset.manifest["dropped"]["DHSs: duplicates"] == 1
-    assert dataset.manifest["dropped"]["peaks: duplicates"] == 1
+    assert dataset.manifest.dropped["DHSs: duplicates"] == 1
+    assert dataset.manifest.dropped["peaks: duplicates"] == 1
     assert dataset.accessibility("HepG2").tolist() == [True, True, True, True]
 
 
@@ -135,7 +135,7 @@ def test_a_region_with_n_is_counted_and_flagged_and_keeps_its_evidence(tmp_path)
     tiny.genome["chr1"] = tiny.genome["chr1"][:120] + "NN" + tiny.genome["chr1"][122:]
     dataset = build(tiny, tmp_path)
     assert dataset.regions().num_unknown.tolist() == [2, 0, 0, 0]
-    assert dataset.manifest["dropped"]["regions: with N, left out of every training and test"] == 1
+    assert dataset.manifest.dropped["regions: with N, left out of every training and test"] == 1
     assert evidence(dataset)[0] == Evidence.BOUND
 
 
@@ -202,7 +202,7 @@ def test_rows_that_do_not_fit_the_genome_are_left_out_or_clipped_and_counted(tmp
     dataset = build(tiny, tmp_path, left_out=left_out)
     assert dataset.regions().start.tolist() == [100, 1000, 1100, 500, 2700]
     assert evidence(dataset)[1] == Evidence.PEAK, "the middle of the peak without a summit"
-    dropped = {name: num for name, num in dataset.manifest["dropped"].items() if num}
+    dropped = {name: num for name, num in dataset.manifest.dropped.items() if num}
     assert dropped == {
         "DHSs: on chromosomes that the genome lacks": 1,
         "DHSs: clipped at the end of their chromosome": 1,
@@ -264,7 +264,7 @@ def test_unlisted_tfs_are_left_out_and_counted_when_asked_to(tmp_path):
     tiny.peaks.append("chr1\t150\t250\tE.YY1.K562\t9\t.\t200\t201\t0")
     dataset = build(tiny, tmp_path, skip_unlisted=True)
     assert dataset.tfs == ("MAX", "SPI1")
-    assert dataset.manifest["dropped"]["peaks: of no listed experiment"] == 1
+    assert dataset.manifest.dropped["peaks: of no listed experiment"] == 1
 
 
 @pytest.mark.parametrize("spelling", ["K-562", "k562", "K_562", "K562_myelogenous_leukemia"])

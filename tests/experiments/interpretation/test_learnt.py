@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -174,7 +174,8 @@ def learnt(folder: Path, q_values: list[float]) -> StoredMotifs:
         columns=["filter", "tf", "squared_change", "logit_change"],
     ).to_parquet(folder / "importance.parquet")
     again = StoredMotifs(folder)
-    again.info.update(num_matched_shuffled=1, num_regions=1000)
+    info = replace(again.info, num_matched_shuffled=1, num_regions=1000)
+    again.__dict__["info"] = info  # as if it had been read
     return again
 
 

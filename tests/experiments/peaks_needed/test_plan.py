@@ -249,7 +249,7 @@ def test_the_motif_alone_is_run_and_stored_as_any_run(place: Workspace) -> None:
     assert stored.planned == motifs[0]
     assert not (stored.path / "weights.safetensors").exists()
     # nearly all bound regions hold the consensus, and hardly any other one
-    assert stored.metrics["mcc"] > 0.9
+    assert stored.metrics.mcc > 0.9
 
 
 def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(

@@ -23,14 +23,23 @@ def stored(folder: Path, counts: list, q_values: dict[tuple[int, str], float]) -
     folder.mkdir()
     filters = [
         {
+            "filter": index,
             "num_sites": sum(row[0] for row in c),
             "num_regions": 1,
             "max_activation": 1.0,
             "counts": c,
         }
-        for c in counts
+        for index, c in enumerate(counts)
     ]
     info = {
+        "version": 1,
+        "run": "0" * 16,
+        "name": "run",
+        "tfs": ["A"],
+        "rule": {"min_sites": 20, "min_information_bits": 3.0},
+        "num_regions": 10,
+        "num_matched_shuffled": 0,
+        "num_importance_regions": 0,
         "layer": 1,
         "database": "four motifs",
         "num_correct": 9,

@@ -33,8 +33,8 @@ def test_what_is_stored_agrees_with_itself(stored):
     assert table["filter"].tolist() == list(range(100))
     assert motifs.counts.shape == (100, 4, 19)
     np.testing.assert_array_equal(motifs.counts.sum(axis=1)[:, 0], table["num_sites"])
-    assert info["num_correct"] <= info["num_regions"]
-    assert (table["num_regions"] <= info["num_correct"]).all()
+    assert info.num_correct <= info.num_regions
+    assert (table["num_regions"] <= info.num_correct).all()
     compared = table["state"] == "compared"
     assert set(stored.matches["filter"]) == set(table["filter"][compared])
     best = stored.matches.groupby("filter")["p_value"].min()
@@ -86,8 +86,8 @@ def test_one_of_an_older_version_is_made_anew(place):
     info = json.loads((path / "filters.json").read_text())
     (path / "filters.json").write_text(json.dumps(info | {"version": 0}))
     again = run_motifs(run, place, jaspar_database())
-    assert again.info["version"] == motifs_module.VERSION
-    assert again.info["tfs"] == ["ELF1", "SPI1"]
+    assert again.info.version == motifs_module.VERSION
+    assert again.info.tfs == ("ELF1", "SPI1")
     assert len(again.importance) == 200
 
 
@@ -148,7 +148,7 @@ def test_a_users_motifs_and_a_deeper_layer(command, tmp_path, place):
         (["SPIB"], "no finished run of 'SPIB'"),
         (["SPI1", "--layer", 4], "no convolution 4, it has 3"),
         (["SPI1", "--jaspar", "1999"], "no JASPAR release '1999'"),
-        (["SPI1", "--motifs", "none.meme"], "none.meme: cannot be read"),
+        (["SPI1", "--motifs", "none.meme"], "none.meme: cannot be opened"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line_and_exit_code_2(command, arguments, told):

@@ -28,7 +28,7 @@ from orchestrator.plan import Plan
 from orchestrator.runs import execute as execute_module
 from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import execute
-from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, read_filters
+from orchestrator.runs.filter_files import MEME_FILE, stored_filters
 from orchestrator.runs.loaded_dataset import load_dataset, tfs_of
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.results import COLUMNS, FORMATS, results_table, write_results
@@ -108,7 +108,7 @@ def test_both_arms_have_the_same_regions_and_the_multi_model_saw_none_of_them(wo
     assert not seen & set(loaded.select(scratch.spec.regions).region_ids)
     run(plan, workspace)
     metrics = RunStore(workspace).open(transferred.key).metrics
-    assert metrics["num_test_regions_seen_in_pretraining"] == 0
+    assert metrics.num_test_regions_seen_in_pretraining == 0
 
 
 def test_what_is_stored_agrees_with_itself(workspace):
@@ -123,10 +123,10 @@ def test_what_is_stored_agrees_with_itself(workspace):
     again = evaluate(
         predictions["label"].to_numpy().astype(np.float32), predictions["probability"].to_numpy()
     )
-    assert stored.metrics["mcc"] == again.mcc
-    assert stored.metrics["auroc"] == again.auroc
-    assert [record["epoch"] for record in stored.history] == [1]
-    assert stored.metrics["num_bound"] == (selection.labels[selection.part != Part.TEST] == 1).sum()
+    assert stored.metrics.mcc == again.mcc
+    assert stored.metrics.auroc == again.auroc
+    assert [epoch.epoch for epoch in stored.history] == [1]
+    assert stored.metrics.num_bound == (selection.labels[selection.part != Part.TEST] == 1).sum()
 
 
 def test_a_transfer_starts_from_the_multi_models_hidden_layers(workspace):
@@ -149,7 +149,7 @@ def test_a_multi_model_is_scored_on_the_test_regions_of_a_tf_that_it_knows(works
     scored = next(r for r in plan if r.arm == "multi" and r.tf == "SPI1")
     scratch = next(r for r in plan if r.arm == "scratch")
     store = RunStore(workspace)
-    assert store.open(scored.key).history == []
+    assert store.open(scored.key).history == ()
     assert not (store.open(scored.key).path / "weights.safetensors").exists()
     scored_table, scratch_table = (
         pq.read_table(store.open(r.key).path / "predictions.parquet") for r in (scored, scratch)
@@ -194,7 +194,7 @@ def test_a_masked_multi_model_learns_from_regions_that_others_of_its_tfs_lack(wo
         )
         if len(mine):
             again = evaluate(mine["label"].to_numpy(np.int8), mine["probability"].to_numpy())
-            assert stored.metrics["per_tf"][tf]["mcc"] == pytest.approx(again.mcc, nan_ok=True)
+            assert stored.metrics.per_tf[tf].mcc == pytest.approx(again.mcc, nan_ok=True)
     for one in individual:
         counts = RunStore(workspace).open(one.key).metrics
         assert counts["num_test_regions_seen_in_pretraining"] == 0
@@ -320,7 +320,7 @@ def test_a_trained_run_has_the_pwms_of_its_filters(workspace):
     plan = tiny_plan(workspace)
     run(plan, workspace)
     multi = RunStore(workspace).open(plan.runs[0].key).path
-    filters = read_filters(json.loads((multi / FILTERS_FILE).read_text()))
+    filters = stored_filters(multi)
     predictions = pq.read_table(multi / "predictions.parquet").to_pandas()
     right = (predictions.probability >= 0.5) == (predictions.label == 1)
     assert filters.num_scanned == right.groupby(predictions.region_id).all().sum() > 0

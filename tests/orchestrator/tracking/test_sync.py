@@ -31,7 +31,7 @@ from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.tracking.views import COLUMNS, experiment_tags, view_link
 from orchestrator.workspace import Workspace
-from tests.helpers.finished_runs import in_role, planned_run
+from tests.helpers.finished_runs import METRICS, in_role, planned_run
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,9 @@ def store_network(
 ) -> StoredRun:
     with RunStore(workspace).writing(planned.key) as folder:
         (folder / RUN_FILE).write_text(json.dumps(planned.to_dict()))
-        (folder / METRICS_FILE).write_text(json.dumps({"best_val_loss": loss, "mcc": mcc}))
+        (folder / METRICS_FILE).write_text(
+            json.dumps(METRICS | {"best_val_loss": loss, "mcc": mcc})
+        )
         (folder / "weights.safetensors").touch()
     return RunStore(workspace).open(planned.key)
 

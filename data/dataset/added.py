@@ -1,0 +1,78 @@
+"""What a TF that was added to a dataset was made from, and the files that a dataset was made from.
+
+The record of an added TF lies in the footer of its evidence file, and in the model folders of its
+models.
+"""
+
+from dataclasses import dataclass, field
+
+from data.records import IF_SET
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A file that was read."""
+
+    file: str
+    """Its path at that time."""
+    size: int
+    """In bytes."""
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedFile:
+    """Peaks of an added TF, and what became of them."""
+
+    biosample: str
+    format: str
+    """The format that the peaks were read as."""
+    num_peaks: int
+    num_in_accessible: int
+    """Peaks whose summit lies in a region accessible in the biosample."""
+    num_sites: int
+    """Sites given or predicted; 0 where regions are bound by peaks alone."""
+    peaks: SourceFile
+    sites: SourceFile | None = field(default=None, metadata=IF_SET)
+    """Sites that were given; None where there were none."""
+    accessible: SourceFile | None = field(default=None, metadata=IF_SET)
+    """Accessible regions that were given; None where the dataset's were taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedMotif:
+    """The motif that an added TF's sites were predicted by, and how."""
+
+    tf: str
+    matrix_id: str
+    hash: str = ""
+    """Hash of the probabilities."""
+    probabilities: tuple[tuple[float, ...], ...] = ()
+    """By position and base; empty in what an older bindgrid wrote."""
+    p_value: float
+    """Threshold of a hit."""
+    flank_bp: int
+    """How far from a summit hits were looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddedTF:
+    """What an added TF was made from."""
+
+    at: str
+    """When it was added, in ISO 8601."""
+    files: tuple[AddedFile, ...]
+    sites: str
+    """Where its sites are from: `given`, `predicted`, `given and predicted` or `none`."""
+    motif: AddedMotif | None = field(default=None, metadata=IF_SET)
+    """Motif that its sites were predicted by; None if no motif was named."""
+
+    @property
+    def biosamples(self) -> tuple[str, ...]:
+        """Biosamples of its peaks, each once."""
+        return tuple(dict.fromkeys(file.biosample for file in self.files))
+
+    @property
+    def matrix_id(self) -> str:
+        """Matrix of its motif; empty if it has none."""
+        return "" if self.motif is None else self.motif.matrix_id

@@ -1,0 +1,71 @@
+"""What model.json says of a model that was exported (`orchestrator.prediction.predictors`)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from data.dataset.added import AddedTF, SourceFile
+from model.ensemble import Calibration
+from model.training.config import TrainingConfig
+from orchestrator.runs.run_metrics import RunMetrics
+
+MODEL_FILE: Final = "model.json"
+MODEL_VERSION: Final = 1
+"""Increased when an older bindgrid cannot read a model folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardReplicate:
+    """A network of a model."""
+
+    folder: str
+    """Name of its folder in that of the model."""
+    output: int
+    """Which of its outputs is the TF's."""
+    calibration: Calibration
+    key: str
+    """Key of the run that trained it."""
+    metrics: RunMetrics
+    """Metrics on its test regions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutRegions:
+    """Which regions a model was trained on."""
+
+    view: str
+    split: str
+    """How regions were held back: `random` or `chromosome`."""
+    test_chroms: tuple[str, ...]
+    """Chromosomes tested on; none unless the split is by chromosome."""
+    val_chroms: tuple[str, ...]
+    num_bound_sampled: int | None
+    """Bound regions that were drawn; None for all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutModel:
+    """What a model was trained on and how."""
+
+    training: TrainingConfig | None
+    """Settings of the training; None for a network that was scored as it is."""
+    regions: AboutRegions
+    pretrained_on: tuple[str, ...]
+    """TFs of the multi-model that it started from; none if it was trained from scratch."""
+    sources: tuple[SourceFile, ...]
+    """Files that the dataset was made from."""
+    added: AddedTF | None = None
+    """What the TF was made from; None if it is one of the dataset's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What is known of a model."""
+
+    version: int
+    name: str
+    tf: str
+    source: str
+    """Where the model comes from, for people."""
+    licence: str = ""
+    replicates: tuple[CardReplicate, ...]
+    about: AboutModel
