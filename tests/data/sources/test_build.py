@@ -282,14 +282,14 @@ def test_a_biosample_spelled_otherwise_stops_the_build_unless_it_is_to_be_skippe
     assert f"{spelling!r} (near: K562)" in message
     assert "--skip-unlisted" in message
     dataset = build(tiny, tmp_path, skip_unlisted=True)
-    assert dataset.manifest["dropped"][f"{kind}: of no listed experiment"] == 1
+    assert dataset.manifest.dropped[f"{kind}: of no listed experiment"] == 1
 
 
 def test_one_biosample_of_a_tf_spelled_otherwise_stops_the_build_and_another_one_does_not(tmp_path):
     tiny = TinySources()
     tiny.peaks.append("chr1\t150\t250\tE.SPI1.liver\t9\t.\t200\t201\t0")
     dataset = build(tiny, tmp_path)
-    assert dataset.manifest["dropped"]["peaks: of no listed experiment"] == 1
+    assert dataset.manifest.dropped["peaks: of no listed experiment"] == 1
     tiny.peaks.append("chr1\t150\t250\tE.SPI1.Hep-G2\t9\t.\t200\t201\t0")
     with pytest.raises(DataError, match=r"rows of SPI1 .*: 'Hep-G2' \(near: HepG2\); spell them"):
         build(tiny, tmp_path, replace=True)
