@@ -1,4 +1,4 @@
-"""Motifs to compare with: a release of JASPAR, or a file in MEME's format.
+"""Motifs to compare with: a release of JASPAR, or a file of motifs.
 
 JASPAR is the CORE collection, vertebrates, which `pyjaspar` ships offline. 2020 is asked for by
 name because later releases lack a human SPI1, ERG, YY1 and GATA3.
@@ -21,12 +21,14 @@ import pyjaspar
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.motifs.meme import read_meme
+from data.motifs.blocks import Tell, ignore
+from data.motifs.files import read_motifs
 from data.motifs.motif import Motif, tf_names
+from data.motifs.pwm import BASES, with_pseudocount
 
 RELEASE: Final = "JASPAR2020"
-PSEUDOCOUNT: Final = 0.25
-"""Added to every count, so that no base is impossible."""
+_CIS_BP: Final = re.compile(r"\(([^()]+)\)_\(")
+_TRANSFAC: Final = re.compile(r"[A-Z]\$([A-Z0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,9 +83,9 @@ def jaspar_matrix(matrix_id: str) -> Motif | None:
 
 def _motif(entry: Any) -> Motif:
     """Make a motif of one of Biopython's, pseudocounts added."""
-    counts = np.array([entry.counts[base] for base in "ACGT"], dtype=np.float64) + PSEUDOCOUNT
+    counts = np.array([entry.counts[base] for base in BASES], dtype=np.float64)
     return Motif(
-        tf_names(entry.name)[0], entry.matrix_id, counts / counts.sum(axis=0), name=entry.name
+        tf_names(entry.name)[0], entry.matrix_id, with_pseudocount(counts), name=entry.name
     )
 
 
@@ -103,31 +105,49 @@ def jaspar_database(year: str = RELEASE.removeprefix("JASPAR")) -> MotifDatabase
     )
 
 
-def meme_database(path: Path) -> MotifDatabase:
-    """Motifs of a file in MEME's format; the second name, if there is one, is the TF's.
+def file_database(path: Path, tell: Tell = ignore) -> MotifDatabase:
+    """Motifs of a file of any format in `data.motifs.files`, each with the TF that its name says.
 
-    A motif with one name belongs to the TF that this begins with: `SPI1_HUMAN.H11MO.0.A` to SPI1.
+    Parameters
+    ----------
+    tell
+        Told which motifs are left out or numbered.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or an identifier stands twice.
+        If the file cannot be read, or no motif in it can be used.
     """
-    motifs: dict[str, Motif] = {}
-    for motif in read_meme(path):
-        if motif.matrix_id in motifs:
-            raise DataError(f"{path}: motif {motif.matrix_id} stands twice; give each its own name")
-        name = motif.name or re.split(r"[_.]", motif.matrix_id)[0]
-        motifs[motif.matrix_id] = replace(motif, name=name, tf=tf_names(name)[0])
+    motifs = tuple(map(_named, read_motifs(path, tell)))
     digest = hashlib.blake2b(digest_size=4)
-    for motif in motifs.values():
+    for motif in motifs:
         digest.update(f"{motif.matrix_id} {motif.name}".encode())
         digest.update(motif.probabilities.tobytes())
     return MotifDatabase(
         name=str(path),
         slug=f"{re.sub(r'[^A-Za-z0-9-]+', '-', path.stem).strip('-')}-{digest.hexdigest()}",
-        motifs=tuple(motifs.values()),
+        motifs=motifs,
     )
+
+
+def _named(motif: Motif) -> Motif:
+    """Give a motif of a file the name of its TF.
+
+    `SPI1_HUMAN.H11MO.0.A` is a motif of SPI1, as are CIS-BP's `(Spi1)_(Homo_sapiens)_(DBD_1.00)`,
+    HOMER's `SPI1(ETS)/ThioMac-PU.1-ChIP-Seq/Homer`, UniPROBE's `Spi1_primary` and TRANSFAC's
+    `V$SPI1_01`.
+    """
+    name = motif.name
+    if found := _CIS_BP.match(name):
+        name = found[1]
+    elif "/" in (name or motif.matrix_id):
+        name = re.sub(r"\(.*", "", (name or motif.matrix_id).partition("/")[0])
+    elif found := _TRANSFAC.match(name or motif.matrix_id):
+        name = found[1]
+    elif not name:
+        name = re.split(r"[_.]", motif.matrix_id)[0]
+    name = re.sub(r"_(primary|secondary)$", "", name)
+    return replace(motif, name=name, tf=tf_names(name)[0])
 
 
 @cache

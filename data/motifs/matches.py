@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-from data.motifs.database import PSEUDOCOUNT, MotifDatabase
+from data.motifs.database import MotifDatabase
 from data.motifs.motif import Motif
-from data.motifs.pwm import information_bits
+from data.motifs.pwm import PSEUDOCOUNT, information_bits
 from data.motifs.tomtom import Alignments, align
 
 ALPHA: Final = 0.05

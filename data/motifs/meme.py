@@ -5,8 +5,8 @@ each motif a name and a letter-probability matrix with its number of sites.
 """
 
 import re
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +15,23 @@ from numpy.typing import NDArray
 
 from data.atomic import whole_file
 from data.errors import DataError
+from data.motifs.blocks import (
+    DEFAULT_SITES,
+    Block,
+    Tell,
+    are_probabilities,
+    frequencies,
+    ignore,
+    matrix_of,
+    numbers_of,
+    usable_motifs,
+)
 from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import BASES
 from data.text import all_lines
 
 _DECIMALS: Final = 8
 """Of a probability: a column sums to one within MEME's tolerance, counts can be told from it."""
-_TOLERANCE: Final = 0.01
-"""How far from one the sum of a column may be in a file that is read."""
 _HEAD: Final = "letter-probability"
 
 
@@ -55,29 +64,65 @@ def write_meme(
         partial.write_text("\n".join(lines), encoding="utf-8")
 
 
-def read_meme(path: Path) -> tuple[Motif, ...]:
+def is_meme(lines: Sequence[str]) -> bool:
+    """Whether the lines of a file are MEME's."""
+    return any(
+        line.startswith(("MEME version", "ALPHABET", "MOTIF ", "MOTIF\t", _HEAD)) for line in lines
+    )
+
+
+def read_meme(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
     """Read the motifs of a file, in its order.
+
+    A probability of zero gets a pseudocount. What MEME's own tools write beside the motifs is
+    passed over.
+
+    Parameters
+    ----------
+    tell
+        Told which motifs are left out or numbered, see `data.motifs.blocks`.
 
     Raises
     ------
     DataError
-        If it cannot be read, holds no DNA motif, or a matrix is damaged.
+        If it cannot be read, is not of DNA, or no motif in it can be used.
     """
-    lines = [line for _, line in all_lines(path)]
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("ALPHABET") and "".join(line.partition("=")[2].split()) != BASES:
-            raise DataError(f"{path}, line {number}: alphabet is not {BASES}; give motifs of DNA")
+    lines = [line.strip() for _, line in all_lines(path)]
+    _refuse_other_alphabets(path, lines)
     starts = [i for i, line in enumerate(lines) if line.split()[:1] == ["MOTIF"]]
     if not starts:
         raise DataError(f"{path}: no motif in it; give a file in MEME's format")
-    motifs = []
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        try:
-            motifs.append(_motif(lines[start:end]))
-        except ValueError as error:
-            name = " ".join(lines[start].split())
-            raise DataError(f"{path}, line {start + 1}: {name}: {error}; mend the file") from None
-    return tuple(motifs)
+    blocks = [
+        Block(first=start + 1, lines=lines[start:end])
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
+    ]
+    return usable_motifs(path, blocks, _motif, tell)
+
+
+def _refuse_other_alphabets(path: Path, lines: Sequence[str]) -> None:
+    """Refuse RNA and proteins: an alphabet is named, or its symbols are defined one a line."""
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith("ALPHABET"):
+            continue
+        if "=" in line:
+            is_dna = "".join(line.partition("=")[2].split()) in (BASES, "DNA")
+        elif line.endswith("-LIKE"):
+            is_dna = line.endswith("DNA-LIKE")
+        else:
+            defined = takewhile(lambda one: not one.startswith("END ALPHABET"), lines[number:])
+            is_dna = _core_symbols(defined) == set(BASES)
+        if not is_dna:
+            raise DataError(f"{path}, line {number}: alphabet is not {BASES}; give motifs of DNA")
+
+
+def _core_symbols(definitions: Iterable[str]) -> set[str]:
+    """Symbols of an alphabet that stand for themselves: `A "Adenine" ~ T "Thymine"` is A and T."""
+    symbols: set[str] = set()
+    for line in definitions:
+        bare = re.sub(r'"[^"]*"', "", line).partition("#")[0]
+        if "=" not in bare:  # `N = ACGT` is ambiguous
+            symbols.update(one.split()[0] for one in bare.split("~") if one.split())
+    return symbols
 
 
 def _motif(lines: Sequence[str]) -> Motif:
@@ -88,22 +133,21 @@ def _motif(lines: Sequence[str]) -> Motif:
     at = next((i for i, line in enumerate(lines) if line.startswith(_HEAD)), None)
     if at is None:
         raise ValueError("no letter-probability matrix")
-    rows = list(takewhile(len, map(_numbers, lines[at + 1 :])))
+    filled = dropwhile(lambda line: not line, lines[at + 1 :])
+    rows = list(takewhile(len, (numbers_of(line.split()) for line in filled)))
     width = _field("w", lines[at], default=len(rows))
     if len(rows) != width or not rows:
         raise ValueError(f"w= {width}, but there are {len(rows)} rows of probabilities")
-    if any(len(row) != len(BASES) for row in rows):
-        raise ValueError(f"a row of the matrix has other than {len(BASES)} numbers")
-    probabilities = np.array(rows).T
-    sums = probabilities.sum(axis=0)
-    if probabilities.min() < 0 or np.abs(sums - 1).max() > _TOLERANCE:
+    matrix = matrix_of(rows)
+    if not are_probabilities(matrix):
         raise ValueError("a row of probabilities does not sum to 1")
+    num_sites = _field("nsites", lines[at], default=DEFAULT_SITES)
     return Motif(
         tf=tf_names(names[1] or names[0])[0],
         matrix_id=names[0],
         name=names[1],
-        probabilities=probabilities / sums,
-        num_sites=_field("nsites", lines[at], default=20),  # MEME's own default
+        probabilities=frequencies(matrix, num_sites),
+        num_sites=num_sites,
     )
 
 
@@ -111,11 +155,3 @@ def _field(name: str, head: str, default: int) -> int:
     """Value of `name=` in the line above a matrix."""
     found = re.search(rf"\b{name}=\s*(\d+)", head)
     return int(found[1]) if found else default
-
-
-def _numbers(line: str) -> list[float]:
-    """Numbers of a line; none if it holds anything else."""
-    try:
-        return [float(word) for word in line.split()]
-    except ValueError:
-        return []

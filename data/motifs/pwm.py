@@ -11,7 +11,16 @@ from Bio.motifs import Motif
 from numpy.typing import NDArray
 
 BASES: Final = "ACGT"
+PSEUDOCOUNT: Final = 0.25
+"""Added to every count, so that no base is impossible."""
 _UNIFORM: Final = 1 / len(BASES)
+
+
+def with_pseudocount(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn counts, shape (4, W), into frequencies of which none is zero."""
+    raised = counts + PSEUDOCOUNT
+    frequencies: NDArray[np.float64] = raised / raised.sum(axis=0)
+    return frequencies
 
 
 def information_bits(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ class OwnTF:
     files: tuple[PeakFile, ...]
     """One or more; several of one biosample are taken together."""
     motif: Motif | None = None
-    """Predicts sites; None where every file has sites, or regions are bound by peaks alone."""
+    """Predicts sites where a file has none, and is a term of the TF's model; None for neither."""
     rule: SiteRule = field(default_factory=SiteRule)
 
     def __post_init__(self) -> None:

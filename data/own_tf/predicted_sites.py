@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.motifs.blocks import Tell, ignore
 from data.motifs.database import (
     RELEASE,
     MotifDatabase,
+    file_database,
     jaspar_matrices,
     jaspar_matrix,
     jaspar_motifs,
-    meme_database,
 )
 from data.motifs.motif import Motif
 from data.motifs.scan import scan, score_tail
@@ -74,14 +75,17 @@ class PredictedSites:
     """Of the motif, and so of each site."""
 
 
-def find_motif(tf: str, given: str | None = None) -> Motif:
+def find_motif(tf: str, given: str | None = None, tell: Tell = ignore) -> Motif:
     """Find the motif of a TF in JASPAR 2020, or the one that a user names.
 
     Parameters
     ----------
     given
-        A matrix of JASPAR, such as MA0080.5, or a file in MEME's format with one motif, or one of
-        the TF's; None takes the TF's own, its plain monomer first.
+        A matrix of JASPAR, such as MA0080.5; or a file of `data.motifs.files` with one motif, or
+        one of the TF's; or `FILE#NAME`, a motif of a file by its identifier or its TF. None takes
+        the TF's own, its plain monomer first.
+    tell
+        Told which motifs of a file are left out or numbered.
 
     Raises
     ------
@@ -98,7 +102,10 @@ def find_motif(tf: str, given: str | None = None) -> Motif:
         return found[0]
     if _MATRIX_ID.fullmatch(given) and not Path(given).is_file():
         return _matrix(given)
-    return _only_motif(meme_database(Path(given)), tf)
+    file, _, name = given.rpartition("#")
+    if file and name and not Path(given).is_file():
+        return _motif_named(file_database(Path(file), tell), name, tf)
+    return _only_motif(file_database(Path(given), tell), tf)
 
 
 def predict_sites(
@@ -148,7 +155,7 @@ def _matrix(matrix_id: str) -> Motif:
     if motif is None:
         known = [motif.matrix_id for motif in jaspar_matrices()]
         near = near_names(matrix_id, known)
-        hint = f"near: {', '.join(near)}" if near else "give one such as MA0080.5, or a MEME file"
+        hint = f"near: {', '.join(near)}" if near else "give one such as MA0080.5, or a file"
         raise DataError(f"no matrix {matrix_id!r} in JASPAR; {hint}")
     return motif
 
@@ -161,6 +168,26 @@ def _only_motif(database: MotifDatabase, tf: str) -> Motif:
     if len(motifs) != 1:
         raise DataError(
             f"{database.name}: {len(motifs)} of its {len(database)} motifs are of {tf}; "
-            "give a file with one"
+            f"name one, such as '{database.name}#{database.motifs[0].matrix_id}'"
         )
     return replace(motifs[0], tf=tf.upper())
+
+
+def _motif_named(database: MotifDatabase, name: str, tf: str) -> Motif:
+    """Give the motif of a file that has a name: its identifier, else that of its TF."""
+    wanted = name.upper()
+    by_id = [motif for motif in database.motifs if motif.matrix_id == name] or [
+        motif for motif in database.motifs if motif.matrix_id.upper() == wanted
+    ]
+    found = by_id or [database.motifs[row] for row in database.rows_of(name)]
+    if len(found) == 1:
+        return replace(found[0], tf=tf.upper())
+    if found:
+        several = ", ".join(motif.matrix_id for motif in found[:5])
+        raise DataError(
+            f"{database.name}: {len(found)} motifs are named {name}: {several}; name one"
+        )
+    known = [motif.matrix_id for motif in database.motifs]
+    near = near_names(name, dict.fromkeys([*known, *(motif.name for motif in database.motifs)]))
+    hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(known[:5])}"
+    raise DataError(f"{database.name}: no motif named {name!r}; {hint}")

@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.atomic import whole_file
-from data.motifs.database import PSEUDOCOUNT, RELEASE, jaspar_motifs
+from data.motifs.database import RELEASE, jaspar_motifs
 from data.motifs.motif import Motif
+from data.motifs.pwm import PSEUDOCOUNT
 from data.motifs.tomtom import align
 from data.relations.binding_modes import SHIPPED
 

@@ -49,7 +49,7 @@ def motifs(
         str, typer.Option(help="JASPAR release (CORE, vertebrates) to compare with.")
     ] = "2020",
     motifs: Annotated[
-        Path | None, typer.Option(help="MEME file of motifs to compare with. By default JASPAR's.")
+        Path | None, typer.Option(help="File of motifs to compare with. By default JASPAR's.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every filter.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -79,12 +79,12 @@ def motifs(
 
 
 def _database(release: str, file: Path | None) -> "MotifDatabase":
-    from data.motifs.database import jaspar_database, meme_database
+    from data.motifs.database import file_database, jaspar_database
     from data.motifs.tomtom import FEW_TARGETS
 
     if file is None:
         return jaspar_database(release)
-    database = meme_database(file)
+    database = file_database(file, err.print)
     if len(database) < FEW_TARGETS:
         err.print(
             f"{file}: {len(database)} motifs; p-values are measured by the motifs compared with,"

@@ -120,7 +120,8 @@ def variants(
         ),
     ] = None,
     motif: Annotated[
-        str | None, typer.Option(help="Matrix of JASPAR or MEME file; the TF's own if not given.")
+        str | None,
+        typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
     ] = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
@@ -185,7 +186,8 @@ def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
     if own is not None and given is None:
         return own
     try:
-        return find_motif(predictor.tf, given or (added.matrix_id if added else None) or None)
+        own_id = (added.matrix_id if added else None) or None
+        return find_motif(predictor.tf, given or own_id, err.print)
     except DataError:
         if given is not None:
             raise

@@ -26,6 +26,7 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
+    from data.dataset.added import AddedTF
     from data.dataset.region_table import RegionTable
     from data.own_tf.files import PeakFile, ReadFiles
     from data.own_tf.labels import Labels, OwnTF
@@ -73,8 +74,9 @@ class FileOptions:
     motif: Annotated[
         str | None,
         typer.Option(
-            help="JASPAR matrix or MEME file to predict sites by. By default JASPAR's matrix of "
-            "the TF's name."
+            help="JASPAR matrix, motif file, or FILE#NAME for one motif of a file. It predicts "
+            "sites and is a term of the model; with --sites it is the term alone. By default "
+            "JASPAR's matrix of the TF's name where sites are predicted."
         ),
     ] = None
     site_p: Annotated[
@@ -128,9 +130,10 @@ class FileOptions:
         from data.own_tf.predicted_sites import SiteRule, find_motif
 
         given = any(file.sites is not None for file in files)
-        if sum((given, self.no_sites, self.motif is not None)) > 1:
-            raise RunError("--sites, --motif and --no-sites exclude each other; give one of them")
-        found = None if given or self.no_sites else find_motif(name, self.motif)
+        if self.no_sites and (given or self.motif is not None):
+            raise RunError("--no-sites and --sites or --motif exclude each other; leave one out")
+        is_wanted = self.motif is not None or not (given or self.no_sites)
+        found = find_motif(name, self.motif, err.print) if is_wanted else None
         with checked_settings():
             return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=self.site_p))
 
@@ -222,12 +225,21 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
             summary.tf,
             f"added {added.at[:10]}" if added else "dataset",
             ", ".join(added.biosamples) if added else "",
-            " by ".join(filter(None, (added.sites, added.matrix_id))) if added else "",
+            _sites_words(added),
             f"{summary.count(Evidence.BOUND):,}",
             f"{summary.count(Evidence.UNBOUND):,}",
             f"{one_source:,}",
         )
     out.print(table)
+
+
+def _sites_words(added: "AddedTF | None") -> str:
+    """Say where the sites of an added TF are from, with its motif."""
+    if added is None:
+        return ""
+    # a motif beside given sites is the model's term, and predicted none of them
+    link = ", motif " if added.sites == "given" else " by "
+    return link.join(filter(None, (added.sites, added.matrix_id)))
 
 
 def remove(
@@ -309,7 +321,8 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
     out.print(table)
     bound, unbound = labels.num(Evidence.BOUND), labels.num(Evidence.UNBOUND)
     one_source = labels.num(Evidence.PEAK) + labels.num(Evidence.SITE)
-    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif is not None else ""
+    predicted = tf.motif is not None and any(file.sites is None for file in tf.files)
+    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif and predicted else ""
     out.print(
         f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
         f"{how}",

@@ -8,7 +8,7 @@ import pytest
 from memelite.io import read_meme as memelite_read_meme
 
 from data.errors import DataError
-from data.motifs.database import jaspar_database, meme_database
+from data.motifs.database import file_database, jaspar_database
 from data.motifs.meme import read_meme, write_meme
 from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import consensus, information_bits, pwm_distance
@@ -137,14 +137,13 @@ def test_jaspar_by_its_year_and_profiles_by_tf():
 def test_a_users_file_is_a_database(tmp_path, motifs):
     path = tmp_path / "my motifs.meme"
     write_meme(path, motifs)
-    database = meme_database(path)
+    database = file_database(path)
     assert [motif.tfs for motif in database.motifs] == [("SPI1",), ("FILTER1",)]
     assert database.slug.startswith("my-motifs-")
     write_meme(path, motifs[:1])
-    assert meme_database(path).slug != database.slug
+    assert file_database(path).slug != database.slug
     path.write_text(path.read_text() + path.read_text().split("\n", 8)[8])
-    with pytest.raises(DataError, match="filter0 stands twice"):
-        meme_database(path)
+    assert [motif.matrix_id for motif in file_database(path).motifs] == ["filter0", "filter0_2"]
 
 
 COMPARE = """

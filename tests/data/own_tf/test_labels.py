@@ -235,10 +235,14 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
     path.write_text(meme)
     assert find_motif("MINE", str(path)).probabilities.shape == (4, 2)
     path.write_text(meme + meme.split("\n\n")[1].replace("one", "two"))
+    assert find_motif("MINE", f"{path}#two").matrix_id == "two"
+    assert find_motif("mine", f"{path}#TWO").tf == "MINE", "by its TF"
     for given, words in (
         (None, "no motif of 'MINE'"),
         ("MA0764.99", "near: MA0764"),
-        (str(path), "0 of its 2 motifs are of MINE"),
+        (str(path), "0 of its 2 motifs are of MINE; name one, such as '.*m.meme#one'"),
+        (f"{path}#thre", "no motif named 'thre'; there are: one, two"),
+        (f"{path}#onee", "no motif named 'onee'; near: one"),
         (str(tmp_path / "none.meme"), "cannot be opened"),
     ):
         with pytest.raises(DataError, match=words):

@@ -3,6 +3,7 @@
 import pytest
 
 from data.dataset.store import Dataset
+from data.own_tf.record import added_motif
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import TinySources, build_arguments
 
@@ -42,6 +43,26 @@ def test_rows_that_do_not_fit_are_listed_in_a_file_when_asked_for(add, tmp_path)
     assert row.endswith("\ton chromosomes that the genome lacks")
 
 
+def test_given_sites_label_and_a_given_motif_is_recorded_for_the_model(
+    add, bindgrid, place, tmp_path
+):
+    (tmp_path / "sites.bed").write_text("chr1\t195\t205\n")
+    sites = ("--sites", "{folder}/sites.bed", "--force", "--label-only")
+    code, out, err = add("ALONE", *K562, *sites)
+    assert code == 0, err
+    code, out, err = add("BOTH", *K562, *sites, "--motif", "MA0080.5")
+    assert code == 0, err
+    assert "sites predicted" not in out
+    dataset = Dataset.open(place.dataset)
+    codes = dataset.evidence(["ALONE", "BOTH"])
+    assert codes[:, 0].tolist() == codes[:, 1].tolist()
+    assert added_motif(dataset, "ALONE") is None
+    motif = added_motif(dataset, "BOTH")
+    assert motif is not None
+    assert motif.matrix_id == "MA0080.5"
+    assert "given, motif MA0080.5" in bindgrid("tf", "list", "-w", place.root)[1]
+
+
 def test_add_list_remove(add, bindgrid, place):
     code, out, err = add("MINE", *K562, *HEPG2, *ALONE)
     assert code == 0, err
@@ -67,6 +88,7 @@ def test_add_list_remove(add, bindgrid, place):
         (["MINE", *K562, "--peaks", "x.bed", *ALONE], ["2 --peaks and 1 --biosample"]),
         (["MINE", *K562, "--label-only"], ["no motif of 'MINE'", "--motif", "--no-sites"]),
         (["MINE", *K562, *ALONE, "--motif", "MA0080.5"], ["exclude each other"]),
+        (["MINE", *K562, *ALONE, "--sites", "{folder}/k562.bed"], ["exclude each other"]),
         (["MINE", *K562, "--motif", "MA9999.1"], ["no matrix 'MA9999.1'"]),
         (["SPI1-LAB", *K562, "--motif", "MA0080.5", "--site-p", "0"], ["p_value is 0"]),
         (["MINE", *K562, "--accessible", "a.bed"], ["1 --accessible for 0 biosamples"]),
