@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.sampling import Part, Sampling
 from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
@@ -29,11 +30,11 @@ STUDY = Study(
 )
 
 
-def add(workspace: Workspace, name: str, motif: dict | None = None) -> LoadedDataset:
+def add(workspace: Workspace, name: str, motif: AddedMotif | None = None) -> LoadedDataset:
     """Add a TF that binds as SPI1 does."""
     dataset = load_dataset(workspace).dataset
     codes = dataset.evidence(["SPI1"])[:, 0].copy()
-    record = {"at": "2026-11-24", "files": [], "sites": "predicted", "motif": motif or {}}
+    record = AddedTF(at="2026-11-24", files=(), sites="predicted", motif=motif)
     write_evidence(evidence_path(dataset.path, name), codes, record)
     return LoadedDataset(workspace.dataset)
 
