@@ -72,4 +72,4 @@ def test_a_killed_command_goes_on_in_the_midst_of_a_training(tmp_path: Path) -> 
     # its first epochs are those of before: they took the very seconds that they took then
     history = RunStore(killed).open(state.stem).history
     assert len(history) == 12
-    assert to_values(history[: len(before)]) == tuple(before)
+    assert to_values(history[: len(before)]) == before

@@ -103,5 +103,5 @@ def test_a_group_goes_on_after_a_kill_of_its_driver_and_one_of_a_worker(tmp_path
     assert len(run.history) == NUM_EPOCHS
     for kept in (before, between):
         assert 3 <= len(kept) < NUM_EPOCHS
-        assert to_values(run.history[: len(kept)]) == tuple(kept)
+        assert to_values(run.history[: len(kept)]) == kept
     assert len(between) > len(before)
