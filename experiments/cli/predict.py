@@ -186,8 +186,8 @@ def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
     if own is not None and given is None:
         return own
     try:
-        recorded = added.matrix_id if added else None
-        return find_motif(predictor.tf, given or recorded or None, err.print)
+        own_id = (added.matrix_id if added else None) or None
+        return find_motif(predictor.tf, given or own_id, err.print)
     except DataError:
         if given is not None:
             raise

@@ -26,6 +26,7 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
+    from data.dataset.added import AddedTF
     from data.dataset.region_table import RegionTable
     from data.own_tf.files import PeakFile, ReadFiles
     from data.own_tf.labels import Labels, OwnTF
@@ -224,12 +225,21 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
             summary.tf,
             f"added {added.at[:10]}" if added else "dataset",
             ", ".join(added.biosamples) if added else "",
-            _told_sites(added.sites, added.matrix_id) if added else "",
+            _sites_words(added),
             f"{summary.count(Evidence.BOUND):,}",
             f"{summary.count(Evidence.UNBOUND):,}",
             f"{one_source:,}",
         )
     out.print(table)
+
+
+def _sites_words(added: "AddedTF | None") -> str:
+    """Say where the sites of an added TF are from, with its motif."""
+    if added is None:
+        return ""
+    # a motif beside given sites is the model's term, and predicted none of them
+    link = ", motif " if added.sites == "given" else " by "
+    return link.join(filter(None, (added.sites, added.matrix_id)))
 
 
 def remove(
@@ -245,11 +255,6 @@ def remove(
     dataset = Dataset.open(Workspace(workspace).dataset)
     remove_tf(dataset, name)
     out.print(f"{name} is no longer in {dataset.path}")
-
-
-def _told_sites(sites: str, matrix_id: str) -> str:
-    """Say where sites come from, and the motif: that they were predicted by, or the model's."""
-    return (", motif " if sites == "given" else " by ").join(filter(None, (sites, matrix_id)))
 
 
 def _files(

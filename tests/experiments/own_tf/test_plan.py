@@ -6,9 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.sampling import Part, Sampling
 from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
+from data.own_tf.predicted_sites import SiteRule
+from data.own_tf.record import motif_record
 from data.schema import Evidence
 from experiments.own_tf import plan as own
 from experiments.own_tf.plan import own_tf
@@ -29,11 +32,11 @@ STUDY = Study(
 )
 
 
-def add(workspace: Workspace, name: str, motif: dict | None = None) -> LoadedDataset:
+def add(workspace: Workspace, name: str, motif: AddedMotif | None = None) -> LoadedDataset:
     """Add a TF that binds as SPI1 does."""
     dataset = load_dataset(workspace).dataset
     codes = dataset.evidence(["SPI1"])[:, 0].copy()
-    record = {"at": "2026-11-24", "files": [], "sites": "predicted", "motif": motif or {}}
+    record = AddedTF(at="2026-11-24", files=(), sites="predicted", motif=motif)
     write_evidence(evidence_path(dataset.path, name), codes, record)
     return LoadedDataset(workspace.dataset)
 
@@ -95,7 +98,7 @@ def test_the_mode_of_an_unknown_tf_is_that_of_its_motif_or_of_what_its_regions_a
     assert rich.modes == STUDY.modes.of("SPI1")
     assert "its regions are richest in" in rich.how
     ctcf = motif_of("CTCF")
-    record = {"tf": "CTCF", "matrix_id": "MA0139.1", "probabilities": ctcf.probabilities.tolist()}
+    record = motif_record(replace(ctcf, tf="CTCF", matrix_id="MA0139.1"), SiteRule())
     named = mode_of(add(resolved, "THEIRS", record), STUDY.modes, "THEIRS")
     assert named.modes == STUDY.modes.of("CTCF")
     assert named.how == "by its motif MA0139.1 of CTCF"
@@ -170,7 +173,7 @@ def test_more_regions_than_wanted_are_sampled_down_and_said(planned):
 
 def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved: Workspace):
     theirs = replace(motif_of("SPI1"), matrix_id="mine")
-    record = {"tf": "MINE", "matrix_id": "mine", "probabilities": theirs.probabilities.tolist()}
+    record = motif_record(replace(theirs, tf="MINE"), SiteRule())
     loaded = add(resolved, "MINE", record)
     name = motif_name(theirs)
     assert name.startswith("mine#")

@@ -197,7 +197,7 @@ def test_a_masked_multi_model_learns_from_regions_that_others_of_its_tfs_lack(wo
             assert stored.metrics.per_tf[tf].mcc == pytest.approx(again.mcc, nan_ok=True)
     for one in individual:
         counts = RunStore(workspace).open(one.key).metrics
-        assert counts["num_test_regions_seen_in_pretraining"] == 0
+        assert counts.num_test_regions_seen_in_pretraining == 0
 
 
 def test_a_failed_run_is_written_down_and_blocks_only_what_needs_it(workspace, monkeypatch):

@@ -160,7 +160,9 @@ def test_a_group_gives_one_workers_history_and_outlives_a_killed_process(
     theirs, ours = (RunStore(place).open(multi.key).history for place in (workspace, local))
     for name in ("train_loss", "val_loss"):
         np.testing.assert_allclose(
-            [epoch[name] for epoch in theirs], [epoch[name] for epoch in ours], rtol=0.01
+            [getattr(epoch, name) for epoch in theirs],
+            [getattr(epoch, name) for epoch in ours],
+            rtol=0.01,
         )
     assert not workspace.ray_results.exists()
     assert not worker_pids("ray::")
