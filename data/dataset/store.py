@@ -139,6 +139,11 @@ class Dataset:
                 f"{manifest_path}: damaged, or of another bindgrid ({error}); build the "
                 "dataset again"
             ) from None
+        if manifest.schema_version != schema.SCHEMA_VERSION:
+            raise DataError(
+                f"{manifest_path}: schema version {manifest.schema_version}, this bindgrid reads "
+                f"{schema.SCHEMA_VERSION}; build the dataset again"
+            )
         return cls(path, manifest)
 
     @property

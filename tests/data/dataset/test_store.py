@@ -124,11 +124,13 @@ def test_only_a_dataset_is_replaced(tmp_path):
     assert (tmp_path / "d" / "thesis.txt").read_text() == "dear"
 
 
-def test_a_newer_schema_and_a_damaged_manifest_are_refused(tmp_path):
+def test_another_schema_and_a_damaged_manifest_are_refused(tmp_path):
     path = write(tmp_path / "d").path / "manifest.json"
-    path.write_text(json.dumps({"schema_version": 99}))
-    with pytest.raises(DataError, match="schema version 99"):
-        Dataset.open(tmp_path / "d")
+    values = json.loads(path.read_text())
+    for version in (0, 99):
+        path.write_text(json.dumps({**values, "schema_version": version}))
+        with pytest.raises(DataError, match=f"schema version {version}"):
+            Dataset.open(tmp_path / "d")
     path.write_text("{")
     with pytest.raises(DataError, match="damaged"):
         Dataset.open(tmp_path / "d")
