@@ -149,7 +149,7 @@ def test_a_tf_without_a_mode_shares_none_not_even_with_its_like(tmp_path):
         (b"tf\tmode\n", ["no rows below the header"]),
         (b"# nothing\n", ["no rows"]),
         (b"", ["empty"]),
-        (b"tf\tmode\nSPI1\t\xff\n", ["cannot be read as text", "UTF-8"]),
+        (b"tf\tmode\nSPI1\t\0\n", ["row 2", "not text"]),
     ],
 )
 def test_a_bad_table_is_refused_with_file_row_and_remedy(tmp_path, content, words):
@@ -158,6 +158,12 @@ def test_a_bad_table_is_refused_with_file_row_and_remedy(tmp_path, content, word
     with pytest.raises(DataError) as caught:
         load_modes(path)
     assert all(word in str(caught.value) for word in [str(path), *words]), caught.value
+
+
+def test_a_table_in_latin_1_is_read(tmp_path):
+    path = tmp_path / "modes.tsv"
+    path.write_bytes("tf\tmode\nSPI1\tfünf\n".encode("latin-1"))
+    assert load_modes(path).of("SPI1") == {"fünf"}
 
 
 def test_a_missing_table_is_refused(tmp_path):
