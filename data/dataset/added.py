@@ -65,7 +65,7 @@ class AddedTF:
     sites: str
     """Where its sites are from: `given`, `predicted`, `given and predicted` or `none`."""
     motif: AddedMotif | None = field(default=None, metadata=IF_SET)
-    """Motif that its sites were predicted by, or that was named beside given sites; None if none."""
+    """Motif that its sites were predicted by, or that was named beside given ones, if any."""
 
     @property
     def biosamples(self) -> tuple[str, ...]:
