@@ -47,7 +47,7 @@ def test_a_search_is_interrupted_and_goes_on(
         code, _, err = bindgrid(*arguments, "--trials", 1000)
     assert code == 130, err
     assert err.splitlines()[-1] == (
-        "bindgrid: interrupted; complete trials are kept, the same command goes on from there"
+        "bindgrid: interrupted; complete trials are kept, the same command resumes the search"
     )
     assert "trial 2 of 1000: validation loss" in err
     assert "Traceback" not in err
