@@ -79,7 +79,7 @@ def drive(
         try:
             run_plan(plan, workspace, on_done=on_done, may_start=may_start)
         except KeyboardInterrupt:
-            complain("interrupted; what is complete is kept, the same command goes on from there")
+            complain("interrupted; what is complete is kept, the same command resumes the plan")
             raise typer.Exit(130) from None
         finally:
             mlflow.register(store)
@@ -91,7 +91,7 @@ def drive(
     if num_left:
         err.print(
             f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
-            "same command goes on from there",
+            "same command resumes the plan",
         )
     if failures:
         where = workspace.failure(failures[0].planned.key)
