@@ -5,6 +5,7 @@ pipe, is written to and never replaced; a symbolic link is followed. A name that
 compressed, in the blocks of BGZF, which every reader of gzip takes and tabix can index.
 """
 
+import codecs
 import os
 import shutil
 import sys
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from data.atomic import whole_file
 from data.errors import DataError
@@ -130,8 +131,9 @@ def text_output(output: Output) -> Iterator[IO[str]]:
         if output.compressed:
             from Bio.bgzf import BgzfWriter  # here, since most runs compress nothing
 
-            with BgzfWriter(str(partial), "w") as compressing:
-                yield compressing
+            # by itself it writes Latin-1
+            with BgzfWriter(str(partial), "wb") as compressing:
+                yield cast("IO[str]", codecs.getwriter("utf-8")(compressing))
         else:
             with partial.open("w", encoding="utf-8", newline="") as file:
                 yield file

@@ -63,6 +63,12 @@ def test_compressed_text_is_gzip_and_the_same_each_time(tmp_path):
     assert (tmp_path / "a.tsv.gz").read_bytes() == (tmp_path / "b.tsv.gz").read_bytes()
 
 
+def test_compressed_text_has_any_letters(tmp_path):
+    written(tmp_path / "a.tsv.gz", "p\u0142aczek \u03b1\n")
+    with gzip.open(tmp_path / "a.tsv.gz", "rt", encoding="utf-8") as file:
+        assert file.read() == "p\u0142aczek \u03b1\n"
+
+
 def test_a_link_is_followed_and_stays_a_link(tmp_path):
     (tmp_path / "real.tsv").write_text("old")
     (tmp_path / "link.tsv").symlink_to("real.tsv")
