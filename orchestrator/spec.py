@@ -70,7 +70,7 @@ class RunSpec:
     training: TrainingConfig | None
     """None: the start's weights are scored as they are."""
     seed: int
-    """Of initialization, shuffling and dropout."""
+    """Seed of initialization, shuffling and dropout."""
     start: "RunSpec | None" = None
     """The pre-training run whose weights this one starts from; None: from scratch."""
     layers: Literal["hidden", "all"] = "hidden"

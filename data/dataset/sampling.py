@@ -43,9 +43,9 @@ class Sampling:
     split: Split = "random"
     """The paper splits at random; by chromosome, no test region is near a training region."""
     val_fraction: float = 0.1
-    """Of the regions (random split only); the paper's is 0.1."""
+    """Fraction of regions to validate on (random split only); the paper's is 0.1."""
     test_fraction: float = 0.1
-    """Of the regions (random split only); the paper's is 0.1."""
+    """Fraction of regions to test on (random split only); the paper's is 0.1."""
     val_chroms: tuple[str, ...] = ()
     """Chromosomes to validate on (chromosome split only)."""
     test_chroms: tuple[str, ...] = ()

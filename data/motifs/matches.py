@@ -80,7 +80,7 @@ class MotifMatches:
     states: tuple[FilterState, ...]
     """By filter."""
     alignments: Alignments
-    """Of the filters compared, shape (M, K)."""
+    """Alignments of the filters compared, shape (M, K)."""
     q_values: NDArray[np.float64]
     """Over all comparisons, shape (M, K)."""
 

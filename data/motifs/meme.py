@@ -31,7 +31,7 @@ from data.motifs.pwm import BASES
 from data.text import all_lines
 
 _DECIMALS: Final = 8
-"""Of a probability: a column sums to one within MEME's tolerance, counts can be told from it."""
+"""Decimals of a probability: enough for columns to sum to one and to tell counts from it."""
 _HEAD: Final = "letter-probability"
 
 

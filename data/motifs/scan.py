@@ -65,7 +65,7 @@ class ScoredHits:
 
     hits: BestHits
     p_value: NDArray[np.float64]
-    """Of the hit's place, shape (N,); 1 where no place is free of unknown bases."""
+    """P-value of the hit's place, shape (N,); 1 where no place is free of unknown bases."""
 
 
 @lru_cache(maxsize=64)

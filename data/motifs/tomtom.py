@@ -29,7 +29,7 @@ class Alignments:
     """The best alignment of each pair, all of shape (M, K)."""
 
     p_values: NDArray[np.float64]
-    """Of the alignment, corrected for the number of offsets and strands."""
+    """P-value of the alignment, corrected for the number of offsets and strands."""
     scores: NDArray[np.float64]
     """Binned score; the higher the better."""
     offsets: NDArray[np.int64]

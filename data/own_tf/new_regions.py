@@ -121,7 +121,7 @@ def _kept(
 
 
 def _spaced(start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of sorted starts of windows those that do not overlap the one kept before."""
+    """Keep those of sorted window starts that do not overlap the one kept before."""
     kept: list[int] = []
     for one in start.tolist():
         if not kept or one >= kept[-1] + REGION_WIDTH_BP:

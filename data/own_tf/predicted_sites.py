@@ -72,7 +72,7 @@ class PredictedSites:
     start: NDArray[np.int32]
     """First base, shape (K,)."""
     length_bp: int
-    """Of the motif, and so of each site."""
+    """Width of the motif, and so of each site."""
 
 
 def find_motif(tf: str, given: str | None = None, tell: Tell = ignore) -> Motif:

@@ -46,7 +46,7 @@ class Windows:
     chrom: NDArray[np.object_] | None = None
     """Chromosomes, shape (n,); None of a FASTA file."""
     start: NDArray[np.int32] | None = None
-    """Of the region that was asked for, shape (n,)."""
+    """Start of the region that was asked for, shape (n,)."""
     end: NDArray[np.int32] | None = None
     """One past its last base, shape (n,)."""
 

@@ -306,7 +306,7 @@ def _print_result(result: "TuningResult") -> None:
 
 
 _TITLES: Final = {"lr": "rate", "batch_size": "batch", "fixed_norm": "fixed norm"}
-"""Of columns, by parameter, where they differ from its name."""
+"""Titles of columns, by parameter, where they differ from its name."""
 
 
 def _first_name(tuning: "Tuning") -> str:

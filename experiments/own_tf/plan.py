@@ -28,7 +28,7 @@ NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
 """Bound regions that are sampled at most, unless the user says otherwise: minutes on two cores."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
-"""Of the regions trained and validated on, the steps of the learning curve before all of them."""
+"""Fractions of the regions trained and validated on, for the learning curve's first steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +130,7 @@ class _Cell:
     motif: Motif | None
     regions: _Regions
     role: RunRole
-    """Of transfer, on all regions."""
+    """Role of the run by transfer on all regions."""
 
     def add_arms(self) -> None:
         """Add both arms and the controls."""

@@ -48,7 +48,7 @@ KINDS: Final = (
 )
 """In the order that they are suggested in where nothing else is known."""
 MIN_SHARE: Final = 0.8
-"""Of the TFs that a masked multi-model could have, what a finished one must have to be reused."""
+"""Share of a masked multi-model's possible TFs that a finished one must have to be reused."""
 SURE_AUROC: Final = 0.6
 """A motif that tells bound regions from unbound ones no better says nothing of the binding mode."""
 

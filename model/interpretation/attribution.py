@@ -32,9 +32,9 @@ class Attributions:
     """Contributions of bases to the logit of one TF."""
 
     contributions: NDArray[np.float32]
-    """Of the base that is there, shape (n, L)."""
+    """Contribution of the base that is there, shape (n, L)."""
     logits: NDArray[np.float32]
-    """Of the regions, shape (n,)."""
+    """Logits of the regions, shape (n,)."""
     max_error: float
     """Largest difference between the sum of a region's contributions and its logit less its
     references' mean logit; NaN for mutagenesis, which makes no such promise."""

@@ -40,7 +40,7 @@ class FilterImportance:
     """Mean change of the prediction when a filter is silenced."""
 
     squared_change: NDArray[np.float64]
-    """Of the probability, squared, shape (F, T)."""
+    """Change of the probability, squared, shape (F, T)."""
     logit_change: NDArray[np.float64]
     """Logit with the filter less logit without, shape (F, T)."""
     num_regions: int

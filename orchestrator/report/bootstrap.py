@@ -38,7 +38,7 @@ from orchestrator.report.statistics import Floats, Interval, interval, mcc
 
 NUM_DRAWS: Final = 2000
 NUM_RANK_DRAWS: Final = 1000
-"""Of AUROC and average precision, which need the regions of every draw in order."""
+"""Draws of AUROC and average precision, which need the regions of every draw in order."""
 SCORES: Final = ("mcc", "auroc", "average_precision")
 MIN_COMMON: Final = 0.1
 """Least fraction of the regions' variance that is added to that of replicates."""
@@ -283,7 +283,7 @@ class _Pool:
     """The regions of some runs, each once."""
 
     places: Sequence[NDArray[np.int64]]
-    """Of each run, where its n regions are among the U."""
+    """For each run, where its n regions are among the U."""
     strata: NDArray[np.int64]
     """Stratum of each region, shape (U,)."""
     bound: NDArray[np.bool_]
