@@ -54,6 +54,10 @@ class AddedMotif:
     flank_bp: int
     """How far from a summit hits were looked for."""
 
+    def __post_init__(self) -> None:
+        if len({len(row) for row in self.probabilities}) > 1:
+            raise ValueError("the rows of probabilities differ in length")
+
 
 @dataclass(frozen=True, kw_only=True)
 class AddedTF:

@@ -206,14 +206,28 @@ class RunStore:
     def with_roles(
         self, runs: Iterable[StoredRun] | None = None
     ) -> Iterator[tuple[StoredRun, PlannedRun]]:
-        """Finished runs by everything that studies call them: a pair per run and role."""
+        """Finished runs by everything that studies call them: a pair per run and role.
+
+        Raises
+        ------
+        RunError
+            If a record of roles is damaged.
+        """
         roles = self._roles()
         for run in self.completed() if runs is None else runs:
             first = run.planned
             yield run, first
             for record in roles.get(run.key, []):
-                if names_in(record) != role_tags(first.role):
-                    yield run, PlannedRun(spec=first.spec, role=read_role(record, first.spec))
+                try:
+                    is_other = names_in(record) != role_tags(first.role)
+                    role = read_role(record, first.spec) if is_other else first.role
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    raise RunError(
+                        f"{self.workspace.roles}: damaged at run {run.key} ({error!r}); remove it, "
+                        "the next `bindgrid run` writes it anew"
+                    ) from None
+                if is_other:
+                    yield run, PlannedRun(spec=first.spec, role=role)
 
     def unfinished(self) -> list[dict[str, Any]]:
         """Runs that were asked for and are not complete, a record per run and role.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.errors import RunError
 from orchestrator.plan import Plan
 from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_records import names_in, read_role, role_record, role_tags
@@ -102,3 +103,15 @@ def test_a_role_that_an_older_bindgrid_stored_is_not_stored_again(tmp_path: Path
     assert json.loads(place.roles.read_text())[run.key] == [OLDER, role_record(other.role)]
     Study(place).add(run, 0.7)
     assert [planned for _, planned in store.with_roles()] == [run, other]
+
+
+@pytest.mark.parametrize(
+    "record", [{}, [], {**OLDER, "arm": "none"}, {**OLDER, "group": "x", "role": 1}]
+)
+def test_a_damaged_role_is_one_line_with_the_remedy(tmp_path: Path, record: object) -> None:
+    place = Workspace(tmp_path)
+    run = planned_run("transfer", "A")
+    Study(place).add(run, 0.7)
+    place.roles.write_text(json.dumps({run.key: [record]}))
+    with pytest.raises(RunError, match=r"roles\.json: damaged at run .*remove it"):
+        list(RunStore(place).with_roles())

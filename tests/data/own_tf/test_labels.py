@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.dataset.added import AddedMotif
 from data.dataset.store import Dataset
 from data.errors import DataError
 from data.motifs.motif import Motif
@@ -16,6 +17,7 @@ from data.own_tf.files import PeakFile, read_files
 from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.packing import encode
+from data.records import RecordError, from_values
 from data.schema import Evidence
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
@@ -249,3 +251,15 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
             find_motif("MINE", given)
     with pytest.raises(DataError, match=r"no motif of 'PU\.1' \(an alias of SPI1\)"):
         find_motif("PU.1")
+
+
+def test_a_record_of_a_motif_with_ragged_rows_is_refused():
+    values = {
+        "tf": "A",
+        "matrix_id": "M",
+        "p_value": 1e-4,
+        "flank_bp": 50,
+        "probabilities": [[0.5, 0.5], [0.5]],
+    }
+    with pytest.raises(RecordError, match="differ in length"):
+        from_values(values, AddedMotif)
