@@ -446,7 +446,7 @@ def test_what_a_newer_program_wrote_is_refused_in_one_line(
         RunStore(copy).check()
     code, _, err = call(monkeypatch, capsys, "results", "-w", copy.root)
     assert (code, err.count("\n")) == (2, 1)
-    assert f"{run_file}: version 99, this bindgrid reads up to 1; update bindgrid" in err
+    assert f"{run_file}: version 99, this bindgrid reads up to 2; update bindgrid" in err
 
     manifest = copy.dataset / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "schema_version": 99}))
