@@ -332,6 +332,6 @@ def _verdict(result: "TuningResult") -> str:
     return (
         f"The best setting's loss is lower than {whose} by {fmean(gains):.4f} on average over "
         f"{len(gains)} folds, and lower in {sum(gain > 0 for gain in gains)} of them. The same "
-        f"folds chose it among {len(result.trials)}, so this is optimistic: judge it by the test regions "
-        f"of {where}."
+        f"folds chose it among {len(result.trials)}, so this is optimistic: judge it by the test "
+        f"regions of {where}."
     )
