@@ -36,6 +36,8 @@ class LeftOut:
         """Rows left out, by file and reason."""
         self.clipped: Counter[Path] = Counter()
         """Intervals cut off at an end of their chromosome, by file; they are used."""
+        self.unmatched: Counter[tuple[Path, str]] = Counter()
+        """Rows left out by file and biosample, as the file spells it, of those without DHSs."""
         self._rows: list[tuple[Path, NDArray[np.int32], str]] = []
 
     def add(self, path: Path, lines: NDArray[np.int32] | int, reason: str) -> None:
@@ -52,8 +54,12 @@ class LeftOut:
         self.clipped.pop(path, None)
 
     def of(self, path: Path) -> dict[str, int]:
-        """Rows left out of a file, by reason."""
-        return {reason: num for (file, reason), num in self.counts.items() if file == path}
+        """Rows left out of a file, or of those in a folder or an archive, by reason."""
+        found: Counter[str] = Counter()
+        for (file, reason), num in self.counts.items():
+            if file == path or path in file.parents:
+                found[reason] += num
+        return dict(found)
 
     def told(self, path: Path) -> dict[str, int]:
         """Rows of a file left out, and clipped, by reason."""

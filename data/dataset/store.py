@@ -371,7 +371,16 @@ def evidence_path(dataset: Path, tf: str) -> Path:
 
 
 def source_record(path: Path) -> SourceFile:
-    """Name, size and SHA-256 of a source file, or of what a pipe held, for the manifest."""
+    """Name, size and SHA-256 of a source, for the manifest: a file, a folder, or what a pipe held.
+
+    The checksum of a folder is that of the names and checksums of its files.
+    """
+    if path.is_dir():
+        files = [source_record(file) for file in sorted(path.rglob("*")) if file.is_file()]
+        listed = "".join(f"{Path(one.file).name} {one.sha256}\n" for one in files)
+        checksum = hashlib.sha256(listed.encode()).hexdigest()
+        size = sum(one.size for one in files)
+        return SourceFile(file=str(path.resolve()), size=size, sha256=checksum)
     local = local_file(path)
     with local.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()

@@ -39,7 +39,8 @@ from data.sources.bed import (
     read_bed,
     read_head,
 )
-from data.sources.intervals import NAME, PEAKS_FORMAT, SUMMIT, remap_name
+from data.sources.intervals import NAME, PEAKS_FORMAT, SUMMIT
+from data.sources.row_names import remap_name
 
 _MACS_SUMMITS: Final = ("abs_summit", "summit")
 _MACS_COLUMNS: Final = frozenset(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import IO, Final, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.schema import CHROM, END, START
-from data.text import HEADERS, all_lines, blocks, filled_lines, is_header
+from data.text import HEADERS, all_lines, blocks, blocks_of, filled_lines, is_header, lines_of
 
 MISSING: Final = -1
 """What an optional integer is where a row has none."""
@@ -135,9 +135,16 @@ def read_head(path: Path) -> Head:
     DataError
         If the file has no rows, or cannot be read as text.
     """
+    head = head_of(filled_lines(path))
+    if head is None:
+        raise DataError(f"{path}: no rows; check that the file arrived whole")
+    return head
+
+
+def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
+    """Tell the beginning of a file from its filled lines; None where it has no rows."""
     names: tuple[str, ...] = ()
     comments = []
-    lines = filled_lines(path)
     for number, line in lines:
         fields = tuple(line.split("\t"))
         if is_header(line):
@@ -148,7 +155,7 @@ def read_head(path: Path) -> Head:
             data = (one for _, one in lines if not is_header(one))
             rows = (fields, *(tuple(one.split("\t")) for one in islice(data, HEAD_ROWS - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
-    raise DataError(f"{path}: no rows; check that the file arrived whole")
+    return None
 
 
 def has_names(fields: Sequence[str]) -> bool:
@@ -176,8 +183,7 @@ def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
         If the file is missing, empty, truncated or has a row that does not fit: too few or too
         many columns, a coordinate that is no number, start >= end.
     """
-    head = read_head(path)
-    parser = _Parser(path, file_format, head)
+    parser = _Parser(path, file_format, read_head(path))
     num_rows = 0
     for first_line, text in blocks(path):
         batch = parser.parse(first_line, text)
@@ -186,6 +192,32 @@ def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
             yield batch
     if not num_rows:
         raise DataError(f"{path}: no rows; check that the file arrived whole")
+
+
+def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[BedBatch]:
+    """Read the used columns of a BED-like file that is open; one without rows gives no batch.
+
+    Parameters
+    ----------
+    path
+        What the file is called in messages, such as a member of an archive.
+    file
+        The file, unpacked; it is small enough to be held in memory.
+
+    Raises
+    ------
+    DataError
+        As :func:`iterate_bed`, but that the file may be empty.
+    """
+    parts = list(blocks_of(path, file))
+    head = head_of((number, line) for number, line in lines_of(parts) if line.strip())
+    if head is None:
+        return
+    parser = _Parser(path, file_format, head)
+    for first_line, text in parts:
+        batch = parser.parse(first_line, text)
+        if batch is not None:
+            yield batch
 
 
 class _Parser:
@@ -297,10 +329,20 @@ class _Parser:
         )
 
 
-def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+def read_records(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[tuple[int, dict[str, str]]]:
     """Read a small table with a header line, as (row, record) pairs.
 
     Comments, lines that begin with `#`, are passed over, also in front of the header.
+
+    Parameters
+    ----------
+    columns
+        The columns that the table must have.
+    optional
+        Columns that it may have; a record is empty there where the table lacks one. By default
+        there are none.
 
     Raises
     ------
@@ -325,7 +367,8 @@ def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[s
                 f"{path}: row {number}: {len(row)} columns where the header has {len(header)}; "
                 "mend the row (separate by tabs)"
             )
-        records.append((number, {name: row[header.index(name)].strip() for name in columns}))
+        cell_of = dict(zip(header, (cell.strip() for cell in row), strict=True))
+        records.append((number, {name: cell_of.get(name, "") for name in (*columns, *optional)}))
     if not records:
         raise DataError(f"{path}: no rows below the header; add them")
     return records

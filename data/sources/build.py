@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,10 @@ from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
 from data.sources.intervals import read_peaks, read_sites
-from data.sources.tables import SourceFiles, read_dhs, read_profiled
+from data.sources.row_names import ListedNames, NameRules, read_naming
+from data.sources.tables import SourceFiles, read_dhs
+
+ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
 
 
 def build_dataset(
@@ -31,7 +35,7 @@ def build_dataset(
     path: Path,
     *,
     replace: bool = False,
-    skip_unlisted: bool = False,
+    name_rules: NameRules | None = None,
     left_out: LeftOut | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Dataset:
@@ -41,9 +45,8 @@ def build_dataset(
     ----------
     replace
         Whether a dataset that is there already gives way.
-    skip_unlisted
-        Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
-        biosamples spelled otherwise than there; otherwise they are an error.
+    name_rules
+        What becomes of rows whose names do not meet; by default as :class:`NameRules` says.
     left_out
         Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
     on_step
@@ -59,27 +62,34 @@ def build_dataset(
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome)
-        profiled = read_profiled(sources.experiments, sources.samples)
+        naming = read_naming(sources, name_rules or NameRules())
+        on_step("reading sites")
+        sites = read_sites(sources.sites, naming.names, genome, left_out)
+        profiled = naming.names.profiled()
         on_step("reading DHSs and their sequences")
-        dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
+        dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table)
+        num_alternate = 0
+        if not isinstance(naming.names, ListedNames):
+            dhs, accessible, num_alternate = on_main_chromosomes(dhs, accessible)
         fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
         regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
         dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
+        dropped |= {ALTERNATE: num_alternate, "DHS sources: treated": naming.treated_sources}
 
-        hits = []
-        for kind, file, read in (
-            ("peaks", sources.peaks, read_peaks),
-            ("sites", sources.sites, read_sites),
-        ):
-            on_step(f"joining {kind}")
-            found = read(file, profiled, genome, left_out, skip_unlisted=skip_unlisted)
-            hits.append(matched_hits(regions, found, profiled, accessible))
-            dropped |= {f"{kind}: {reason}": count for reason, count in found.dropped.items()}
-            del found
+        on_step("joining sites")
+        site_hits = matched_hits(regions, sites, profiled, accessible)
+        site_counts = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
+        del sites
+        on_step("joining peaks")
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out)
+        peak_hits = matched_hits(regions, peaks, profiled, accessible)
+        dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
+        dropped |= site_counts
+        del peaks
         on_step("writing the dataset")
-        evidence = evidence_codes(hits[0], hits[1], profiled, accessible)
+        evidence = evidence_codes(peak_hits, site_hits, profiled, accessible)
         return write_dataset(
             path,
             regions=regions,
@@ -89,6 +99,25 @@ def build_dataset(
             dropped=dropped,
             replace=replace,
         )
+
+
+def on_main_chromosomes(
+    dhs: BedBatch, accessible: NDArray[np.bool_]
+) -> tuple[BedBatch, NDArray[np.bool_], int]:
+    """Leave out DHSs on unplaced and alternate contigs (`chr6_GL000250v2_alt`), as the paper did.
+
+    UCSC's table has them. Alternate contigs repeat what chromosomes hold, so that a test region
+    could be one that was trained on.
+
+    Returns
+    -------
+    tuple
+        The DHSs that are left, their accessibility and how many were left out.
+    """
+    codes, chroms = dhs.text(schema.CHROM)
+    is_main = np.array(["_" not in chrom for chrom in chroms])[codes]
+    kept = np.flatnonzero(is_main)
+    return dhs.taken(kept), accessible[kept], len(dhs) - len(kept)
 
 
 def make_regions(

@@ -71,6 +71,7 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
     --experiments experiments.tsv --samples samples.tsv --genome hg38.fa.gz
     """
     from data.sources.build import build_dataset
+    from data.sources.row_names import NameRules
 
     odd_rows = LeftOut()
     with steps("Building the dataset") as on_step:
@@ -78,7 +79,7 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
             options.sources.files(),
             Workspace(workspace).dataset,
             replace=options.replace,
-            skip_unlisted=options.skip_unlisted,
+            name_rules=NameRules(skip_unlisted=options.skip_unlisted),
             left_out=odd_rows,
             on_step=on_step,
         )

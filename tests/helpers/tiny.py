@@ -83,7 +83,8 @@ class TinySources:
 
 def build_arguments(sources: SourceFiles) -> list[str]:
     """Options of `bindgrid data build`."""
-    pairs = [(f"--{f.name}", str(getattr(sources, f.name))) for f in fields(sources)]
+    paths = {f.name: getattr(sources, f.name) for f in fields(sources)}
+    pairs = [(f"--{name}", str(path)) for name, path in paths.items() if path is not None]
     return [word for pair in pairs for word in pair]
 
 

@@ -16,6 +16,7 @@ from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
 from data.sources.intervals import PEAKS_FORMAT
+from data.sources.row_names import NameRules
 from tests.helpers.tiny import TinySources, random_bases
 
 PAPER = Path(__file__).parents[4] / "shared" / "data" / "paper"
@@ -262,7 +263,7 @@ def test_a_truncated_gzip_is_named(tmp_path, name):
 def test_unlisted_tfs_are_left_out_and_counted_when_asked_to(tmp_path):
     tiny = TinySources()
     tiny.peaks.append("chr1\t150\t250\tE.YY1.K562\t9\t.\t200\t201\t0")
-    dataset = build(tiny, tmp_path, skip_unlisted=True)
+    dataset = build(tiny, tmp_path, name_rules=NameRules(skip_unlisted=True))
     assert dataset.tfs == ("MAX", "SPI1")
     assert dataset.manifest.dropped["peaks: of no listed experiment"] == 1
 
@@ -281,7 +282,7 @@ def test_a_biosample_spelled_otherwise_stops_the_build_unless_it_is_to_be_skippe
     assert f"{kind}.bed: rows of SPI1" in message
     assert f"{spelling!r} (near: K562)" in message
     assert "--skip-unlisted" in message
-    dataset = build(tiny, tmp_path, skip_unlisted=True)
+    dataset = build(tiny, tmp_path, name_rules=NameRules(skip_unlisted=True))
     assert dataset.manifest.dropped[f"{kind}: of no listed experiment"] == 1
 
 
