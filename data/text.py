@@ -113,6 +113,13 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
+def is_bgzf(path: Path) -> bool:
+    """Whether a file is BGZF: gzip in blocks, any of which can be read by itself."""
+    with local_file(path).open("rb") as file:
+        head = file.read(16)
+    return head.startswith(_GZIP) and head[3] & 4 != 0 and head[12:14] == b"BC"
+
+
 def open_binary(path: Path, *, archive: bool = False) -> io.BufferedReader:
     """Open a file, unpacked, to read its bytes.
 

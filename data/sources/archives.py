@@ -2,11 +2,13 @@
 
 The name of a file says experiment, biosample, TF and matrix, such as
 `ENCSR000BGI.GM12878.USF1.MA0093.2.pwm.bed` or `EXP1.K562_leukemia.SPI1.MA0080.5.damo.bed`; what
-stands in its rows' own names does not count. In which folders the files lie does not matter. An
-archive is read as a stream, file after file, and never unpacked to disk.
+stands in its rows' own names does not count. In which folders the files lie does not matter, and
+other files are passed over. An archive is read as a stream, file after file, and never unpacked to
+disk.
 """
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -21,7 +23,7 @@ from data.sources.bed import BED3, BedBatch, parse_bed
 from data.text import UNPACK_ERRORS, damaged, is_tar, open_binary
 
 NAME: Final = "name"
-_ENDINGS: Final = (".bed", ".bed.gz")
+_SITE_FILE: Final = re.compile(r"[^._][^.]*\..+\.[A-Z]{2}\d+\.\d+(\.\w+)?\.bed(\.gz)?")
 _BLOCK_BYTES: Final = 1 << 20
 _END_BYTES: Final = 1024
 """Zeros that mark the end of an archive."""
@@ -67,7 +69,11 @@ def iterate_sites(path: Path) -> Iterator[BedBatch]:
         if not named:
             yield _with_name(BedBatch(member, _EMPTY.column(START).to_numpy(), _EMPTY), name)
     if not num_files:
-        raise DataError(f"{path}: holds no BED file; give UniBind's archive of all TFBSs")
+        raise DataError(
+            f"{path}: holds no BED file named as UniBind does "
+            "(EXPERIMENT.BIOSAMPLE.TF.MA0000.0.damo.bed); "
+            "give its archive of all TFBSs"
+        )
     if not num_rows:
         raise DataError(f"{path}: no site in {num_files:,} BED files; fetch the archive again")
 
@@ -82,7 +88,7 @@ def _files(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Yield the path and the content of every BED file, in the order of the archive."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if _is_bed(file.name) and file.is_file():
+            if is_site_file(file.name) and file.is_file():
                 yield file, io.BytesIO(_unpacked(file, file.read_bytes()))
         return
     with open_binary(path, archive=True) as packed:
@@ -91,7 +97,7 @@ def _files(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES) as archive:
                 for member in archive:
                     content = archive.extractfile(member) if member.isreg() else None
-                    if content is not None and _is_bed(PurePosixPath(member.name).name):
+                    if content is not None and is_site_file(PurePosixPath(member.name).name):
                         name = path / member.name
                         yield name, io.BytesIO(_unpacked(name, content.read()))
             if not stream.ends_in_zeros():
@@ -120,9 +126,9 @@ class _Tail(io.RawIOBase):
         return self._last == b"\0" * _END_BYTES
 
 
-def _is_bed(name: str) -> bool:
-    """Whether a file is a BED file; what macOS writes beside files is none."""
-    return name.endswith(_ENDINGS) and not name.startswith(".")
+def is_site_file(name: str) -> bool:
+    """Whether a file is one of UniBind's BED files by its name."""
+    return _SITE_FILE.fullmatch(name) is not None
 
 
 def _unpacked(path: Path, content: bytes) -> bytes:

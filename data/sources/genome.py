@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.packing import encode
-from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
+from data.text import UNPACK_ERRORS, damaged, is_bgzf, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
 _NEWLINE, _RETURN = b"\n\r"
@@ -53,6 +53,11 @@ class Genome:
         open_binary(path).close()
         if is_gzip(path) and path.suffix not in {".gz", ".bgz"}:
             raise DataError(f"{path}: compressed; name it .gz and index it (samtools faidx)")
+        if is_gzip(path) and not is_bgzf(path):
+            raise DataError(
+                f"{path}: compressed by gzip, which cannot be read from the middle; unpack it "
+                f"(gunzip {path.name}) or compress it by bgzip"
+            )
         if local_file(path) != path:
             raise DataError(f"{path}: a genome is read again and again; give a file, not a pipe")
         try:

@@ -84,6 +84,11 @@ def unibind_name(name: str) -> tuple[str, str]:
     return tf, biosample
 
 
+def says_matrix(name: str) -> bool:
+    """Whether a name ends in a matrix, as UniBind's do."""
+    return bool(_MATRIX_SUFFIX.search(name.strip()) or _COMPRESSED.fullmatch(name.strip()))
+
+
 @dataclass(frozen=True)
 class LookUp:
     """What a TF in a biosample is in the dataset."""
