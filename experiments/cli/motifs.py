@@ -36,11 +36,14 @@ def register(app: typer.Typer) -> None:
 
 def motifs(
     run: Annotated[
-        str, typer.Argument(help="A finished run's key, or a TF: the newest run of it.")
+        str, typer.Argument(help="A TF, for its newest run, or the key of a finished run.")
     ],
     arm: Annotated[
         ArmName,
-        typer.Option(help="Which of a TF's networks; multi: the one it was pre-trained by."),
+        typer.Option(
+            help="Which of the TF's models: the one by transfer, the one from scratch, or the "
+            "multi-model that transfer started from."
+        ),
     ] = ArmName.TRANSFER,
     layer: Annotated[
         int, typer.Option(help="The convolution whose filters are shown, counted from 1.")

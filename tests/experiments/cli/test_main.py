@@ -219,7 +219,7 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
     ("arguments", "words"),
     [
         (["--leave-out-mode"], ["--leave-out-mode: no TF is left out"]),
-        (["--motif"], ["--motif goes with --pretrain masked"]),
+        (["--motif"], ["--motif needs a masked multi-model; pass --pretrain masked too"]),
         (["--leave-out", "YY1"], ["no TF named 'YY1'"]),
         (["--leave-out", "ELF1,GABPA"], ["no TF is left to pre-train on without ELF1, GABPA"]),
         (["--hold-back", "0.95"], ["held_back is 0.95", "below 0.9"]),

@@ -225,7 +225,10 @@ def test_the_command_searches_for_several_tfs_and_run_uses_what_it_finds(
         (["--test-chroms", "chr4"], "go with --split chromosome"),
         (["--tf", ""], "name a TF"),
         (["--motif", "--tf", "ELF1,QQQ"], "no TF named 'QQQ'"),
-        (["--motif", "--pretrain", "complete"], "--motif goes with --pretrain masked"),
+        (
+            ["--motif", "--pretrain", "complete"],
+            "--motif needs a masked multi-model; pass --pretrain masked too",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
