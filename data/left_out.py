@@ -6,6 +6,7 @@ that the file must be of another assembly (:func:`is_other_assembly`).
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -89,9 +90,28 @@ class LeftOut:
             for file, lines, reason in self._rows
             for line in lines.tolist()
         )
-        try:
-            with output_file(path) as partial, partial.open("w", encoding="utf-8") as table:
-                table.write("file\trow\treason\n")
-                table.writelines(rows)
-        except OSError as error:
-            raise DataError(f"{path}: cannot write ({error.strerror}); check the path") from None
+        _write_table(path, "file\trow\treason\n", rows)
+
+    def write_unmatched(self, path: Path) -> None:
+        """Write the biosamples without DHSs as a table, those of most rows first.
+
+        Its column `biosample` is empty: filled in, it is read as a table of biosamples.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be written.
+        """
+        rows = (
+            f"{name}\t\t{num}\t{file.name}\n" for (file, name), num in self.unmatched.most_common()
+        )
+        _write_table(path, "name\tbiosample\trows\tfile\n", rows)
+
+
+def _write_table(path: Path, header: str, rows: Iterable[str]) -> None:
+    try:
+        with output_file(path) as partial, partial.open("w", encoding="utf-8") as table:
+            table.write(header)
+            table.writelines(rows)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write ({error.strerror}); check the path") from None

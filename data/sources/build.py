@@ -24,7 +24,8 @@ from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
 from data.sources.intervals import read_peaks, read_sites
-from data.sources.row_names import ListedNames, NameRules, read_naming
+from data.sources.name_rules import NameRules
+from data.sources.row_names import ListedNames, read_naming
 from data.sources.tables import SourceFiles, read_dhs
 
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"

@@ -1,6 +1,6 @@
 """Which source each file of a folder is, told from its content, and whether it is whole."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -80,8 +80,13 @@ def recognize(folder: Path) -> list[Recognized]:
     return sorted(_scan(folder), key=lambda one: (list(Kind).index(one.kind), one.path))
 
 
-def find_sources(folder: Path) -> dict[str, Path]:
+def find_sources(folder: Path, but: Collection[str] = ()) -> dict[str, Path]:
     """Find the sources in a folder, by their names in `data.sources.tables.SourceFiles`.
+
+    Parameters
+    ----------
+    but
+        Sources that need not be found; by default all are looked for.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def find_sources(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for one in recognize(folder):
         name = FIELD_OF.get(one.kind)
-        if name is None or one.fault:
+        if name is None or name in but or one.fault:
             continue
         if name in found:
             option = "--" + name.replace("_", "-")
@@ -122,7 +127,7 @@ def size_note(one: Recognized) -> str:
     """Say where a file is much smaller than the publisher's of its name; empty where it is not."""
     sizes = [file.mb for file in public_files() if file.file == one.path.name and file.mb]
     if sizes and one.size < _LEAST_OF_SIZE * min(sizes) * 1e6:
-        return f"{one.size / 1e6:.1f} MB, where the publisher's has about {min(sizes):g} MB"
+        return f"whole, but far smaller than the publisher's, about {min(sizes):g} MB"
     return ""
 
 

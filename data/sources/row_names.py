@@ -9,7 +9,6 @@ own names, as in the paper, and biosamples are known by whatever the publishers 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,6 +17,7 @@ import numpy as np
 from data.errors import DataError
 from data.near_names import folded, near_names
 from data.sources.biosamples import Biosamples
+from data.sources.name_rules import NameRules, Treated
 from data.sources.tables import (
     Profiled,
     SourceFiles,
@@ -39,28 +39,6 @@ _MATRIX_SUFFIX: Final = re.compile(r"\.[A-Z]{2}\d+\.\d+(\.[A-Za-z]+)*$")
 """UniBind's matrix and prediction model behind a name, such as `.MA0139.1.damo.bed`."""
 _COMPRESSED: Final = re.compile(r"(?P<experiment>[^_]+)_(?P<biosample>.+)_(?P<tf>[^_]+)_MA\d+\.\d+")
 """A name in the one BED file of all that UniBind offers, such as `EXP1_K562_SPI1_MA0080.5`."""
-
-
-class Treated(StrEnum):
-    """Which treated samples count for their biosample."""
-
-    NONE = "none"
-    """None of them."""
-    DHS = "dhs"
-    """Treated DNase-seq samples, as in the paper, but no treated ChIP-seq."""
-    ALL = "all"
-    """All of them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NameRules:
-    """What becomes of rows whose names do not meet."""
-
-    skip_unlisted: bool = False
-    """Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
-    biosamples spelled otherwise than there; otherwise they are an error."""
-    keep_treated: Treated = Treated.NONE
-    """Which treated samples count for their biosample where a table is lacking."""
 
 
 def remap_name(name: str) -> tuple[str, str]:

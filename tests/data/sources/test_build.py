@@ -16,7 +16,7 @@ from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
 from data.sources.intervals import PEAKS_FORMAT
-from data.sources.row_names import NameRules
+from data.sources.name_rules import NameRules
 from tests.helpers.tiny import TinySources, random_bases
 
 PAPER = Path(__file__).parents[4] / "shared" / "data" / "paper"
