@@ -140,8 +140,8 @@ class Fitting:
         near: NDArray[np.bool_],
     ) -> None:
         self._num_odd += int(odd.sum())
-        self._left_out.add(self._path, batch.line[~known], LACKING)
-        self._left_out.add(self._path, batch.line[odd & ~near], BEYOND)
+        self._left_out.add(batch.path, batch.line[~known], LACKING)
+        self._left_out.add(batch.path, batch.line[odd & ~near], BEYOND)
         if near.any():
             self._left_out.clipped[self._path] += int(near.sum())
 

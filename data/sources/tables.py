@@ -213,7 +213,9 @@ def read_dhs(path: Path, profiled: Profiled, samples: Path) -> tuple[BedBatch, N
         if not known:
             bad_list = owner[item_code == index][0]
             first = int(np.flatnonzero(codes == bad_list)[0])
-            raise batch.error(first, f"source id {source_id!r} is not in {samples}", "add it there")
+            raise batch.error(
+                first, f"source id {str(source_id)!r} is not in {samples}", "add it there"
+            )
         biosample = profiled.biosample_of_source[int(source_id)]
         if biosample >= 0:
             accessible[owner[item_code == index], biosample] = True
