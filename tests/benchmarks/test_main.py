@@ -141,6 +141,12 @@ def test_pretraining() -> None:
 
 
 @RAY
+def test_published(sources: Path) -> None:
+    rows = rows_of("published", sources, "--genome", sources / "genome.fa")
+    assert [row[0] for row in rows] == ["UniBind 2018", "UniBind 2022"]
+    assert all(number(row[4]) == 16 * 1200 and row[5] == "0" for row in rows)
+
+
 def test_scheduling(workspace: Workspace) -> None:
     found = names(
         *("scheduling", "--workspace", workspace.root),
