@@ -150,13 +150,12 @@ def _variant_table(
                 hit.first, hit.last, hit.reverse, hit.touched, strict=True
             )
         ]
+        known = hit.touched & np.isfinite(hit.reference_bits) & np.isfinite(hit.alternative_bits)
+        change = np.full(len(variants), np.nan, dtype=np.float32)
+        change[known] = hit.alternative_bits[known] - hit.reference_bits[known]
         columns |= {
             "motif": np.where(hit.touched, motif.matrix_id, ""),
             "motif_positions": spans,
-            "motif_bits_change": np.where(
-                hit.touched & np.isfinite(hit.reference_bits) & np.isfinite(hit.alternative_bits),
-                hit.alternative_bits - hit.reference_bits,
-                np.nan,
-            ),
+            "motif_bits_change": change,
         }
     return pd.DataFrame(columns | {"reason": batch.reason})

@@ -40,7 +40,9 @@ def genome(tmp_path):
     return Genome(path)
 
 
-def read(tmp_path, genome: Genome, *rows: str, **options: bool) -> tuple[VcfReader, VariantBatch]:
+def read(
+    tmp_path, genome: Genome, *rows: str, swap_reference: bool = False, pass_only: bool = False
+) -> tuple[VcfReader, VariantBatch]:
     """Read rows that are given as `chr1 5 A T`, positions counted from 1, or as whole rows."""
     path = tmp_path / "v.vcf"
     lines = []
@@ -50,7 +52,7 @@ def read(tmp_path, genome: Genome, *rows: str, **options: bool) -> tuple[VcfRead
             fields.insert(2, ".")
         lines.append("\t".join(fields) + "\n")
     path.write_text("#CHROM\tPOS\tID\tREF\tALT\n" + "".join(lines))
-    reader = VcfReader(path, genome, LENGTH, **options)
+    reader = VcfReader(path, genome, LENGTH, swap_reference=swap_reference, pass_only=pass_only)
     [batch] = reader.batches()
     return reader, batch
 
