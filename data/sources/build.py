@@ -18,8 +18,9 @@ from data.dataset.store import (
     write_dataset,
 )
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import EXCLUDED, LeftOut
 from data.sources.bed import BedBatch
+from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
@@ -63,6 +64,7 @@ def build_dataset(
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome)
+        exclude = Blacklist(sources.exclude, genome, left_out)
         naming = read_naming(sources, name_rules or NameRules())
         on_step("reading sites")
         sites = read_sites(sources.sites, naming.names, genome, left_out)
@@ -75,6 +77,7 @@ def build_dataset(
         fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
+        fitted = without_excluded(dhs, fitted, exclude, left_out)
         regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
         dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
         dropped |= {ALTERNATE: num_alternate, "DHS sources: treated": naming.treated_sources}
@@ -84,7 +87,7 @@ def build_dataset(
         site_counts = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
         del sites
         on_step("joining peaks")
-        peaks = read_peaks(sources.peaks, naming.names, genome, left_out)
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude)
         peak_hits = matched_hits(regions, peaks, profiled, accessible)
         dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
         dropped |= site_counts
@@ -121,6 +124,35 @@ def on_main_chromosomes(
     return dhs.taken(kept), accessible[kept], len(dhs) - len(kept)
 
 
+def without_excluded(
+    dhs: BedBatch, fitted: Fitted, exclude: Blacklist, left_out: LeftOut
+) -> Fitted:
+    """Leave out DHSs whose regions, the 200 bp around their middles, overlap places to leave out.
+
+    Raises
+    ------
+    DataError
+        If none is left.
+    """
+    codes, chroms = dhs.text(schema.CHROM)
+    start = _region_start(dhs)[fitted.rows]
+    end = start + np.int32(schema.REGION_WIDTH_BP)
+    excluded = exclude.overlaps(codes[fitted.rows], chroms, start, end)
+    left_out.add(dhs.path, dhs.line[fitted.rows[excluded]], EXCLUDED)
+    if excluded.all():
+        raise DataError(
+            f"{dhs.path}: every region overlaps what --exclude names; check that it is of the same "
+            "assembly"
+        )
+    kept = ~excluded
+    return Fitted(rows=fitted.rows[kept], start=fitted.start[kept], end=fitted.end[kept])
+
+
+def _region_start(dhs: BedBatch) -> NDArray[np.int32]:
+    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
+    return (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+
+
 def make_regions(
     dhs: BedBatch, fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
 ) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
@@ -149,8 +181,7 @@ def make_regions(
     codes, accessible = codes[fitted.rows], accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = ((dhs.integers(schema.START) + dhs.integers(schema.END)) // 2)[fitted.rows]
-    start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+    start = _region_start(dhs)[fitted.rows]
     lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from data.sources.row_names import (
     remap_name,
     unibind_name,
 )
+
+if TYPE_CHECKING:
+    from data.sources.blacklist import Blacklist
 
 SUMMIT: Final = "summit"
 _WITHOUT_SUMMIT: Final = "without a summit, taken at their middle"
@@ -86,7 +89,13 @@ class Intervals:
         return replace(self, pair=np.full(len(self.start), pair, dtype=np.int32))
 
 
-def read_peaks(path: Path, names: RowNames, genome: Genome, left_out: LeftOut) -> Intervals:
+def read_peaks(
+    path: Path,
+    names: RowNames,
+    genome: Genome,
+    left_out: LeftOut,
+    exclude: "Blacklist | None" = None,
+) -> Intervals:
     """Read ReMap peaks as their summits, one base wide; the middle of a peak without one.
 
     Parameters
@@ -95,6 +104,8 @@ def read_peaks(path: Path, names: RowNames, genome: Genome, left_out: LeftOut) -
         Tells which pair a row is of, by its name.
     left_out
         Where rows that do not fit the genome are noted.
+    exclude
+        Places to leave out: peaks that overlap them are left out. By default there are none.
 
     Raises
     ------
@@ -102,7 +113,7 @@ def read_peaks(path: Path, names: RowNames, genome: Genome, left_out: LeftOut) -
         If a row does not fit the format, its summit lies outside the peak, its name does not meet
         those of the dataset, no row is left, or the file is of another assembly.
     """
-    collected = _Collector(path, names, genome, remap_name, left_out)
+    collected = _Collector(path, names, genome, remap_name, left_out, exclude)
     num_without = 0
     for batch in iterate_bed(path, PEAKS_FORMAT):
         start, end, summit = (batch.integers(name) for name in (START, END, SUMMIT))
@@ -144,11 +155,12 @@ class _Collector:
         genome: Genome,
         parse_name: Callable[[str], tuple[str, str]],
         left_out: LeftOut,
+        exclude: "Blacklist | None" = None,
     ) -> None:
         self._path = path
         self._names = names
         self._left_out = left_out
-        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
+        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out, exclude)
         self._parse_name = parse_name
         self._ids: dict[str, int] = {}
         self._found: list[tuple[LookUp, str]] = []

@@ -17,6 +17,7 @@ samples      header `source_id dhs_sample biotype`: which biosample (the biotype
              and sites) a DHS source is; empty where it has no ChIP-seq
 biosamples   header `name biosample`: further names of biosamples, see `data.sources.biosamples`
 genome       FASTA with an index, see `data.sources.genome`
+exclude      BED files of places to leave out, see `data.sources.blacklist`; there may be none
 ===========  ==================================================================================
 
 The experiment table may be lacking: then the names of the sites tell the experiments. The sample
@@ -63,11 +64,12 @@ class SourceFiles:
     genome: Path
     dhs_sources: Path | None = None
     biosamples: Path | None = None
+    exclude: tuple[Path, ...] = ()
 
     def all(self) -> tuple[Path, ...]:
         """Every path, in the order of the fields."""
-        paths = (getattr(self, field.name) for field in fields(self))
-        return tuple(path for path in paths if path is not None)
+        given = [getattr(self, field.name) for field in fields(self) if field.name != "exclude"]
+        return (*(path for path in given if path is not None), *self.exclude)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,10 @@ from data.left_out import LeftOut
 from data.sources.name_rules import NameRules, Treated
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
+    err,
     out,
     steps,
 )
@@ -84,6 +86,7 @@ class SourceOptions:
         ),
     ] = None
     genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
+    exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
         """Give the files that the options name, or that the folder holds.
@@ -98,7 +101,7 @@ class SourceOptions:
 
         typed = {
             name: path
-            for name in (one.name for one in fields(SourceFiles))
+            for name in (one.name for one in fields(SourceFiles) if one.name != "exclude")
             if (path := getattr(self, name)) is not None
         }
         found = {} if self.folder is None else find_sources(self.folder, but=set(typed))
@@ -110,7 +113,7 @@ class SourceOptions:
                 f"{where}{', '.join(lacking)} missing; `bindgrid data sources` tells what to "
                 "download, and --from names the folder"
             )
-        return SourceFiles(**sources)
+        return SourceFiles(**sources, exclude=tuple(self.exclude or ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +169,8 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
             left_out=odd_rows,
             on_step=on_step,
         )
+    for remark in odd_rows.remarks():
+        err.print(remark)
     if options.left_out is not None:
         odd_rows.write(options.left_out)
     if options.unmatched is not None:
