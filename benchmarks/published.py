@@ -178,7 +178,7 @@ def _compare(
     return _count(built, codes, merge=expected.exists())
 
 
-_COORDINATES = ("chrom", "start", "end")
+_COORDINATES = ("region_id", "chrom", "start", "end")
 
 
 def _count(built: Dataset, codes: Callable[[str], np.ndarray], *, merge: bool) -> tuple[int, int]:
