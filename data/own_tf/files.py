@@ -45,9 +45,7 @@ class ReadPeaks:
 
     def taken(self, indices: NDArray[np.int64]) -> "ReadPeaks":
         """Give some of the peaks."""
-        return replace(
-            self, peaks=self.peaks.taken(indices), summits=self.summits.taken(indices)
-        )
+        return replace(self, peaks=self.peaks.taken(indices), summits=self.summits.taken(indices))
 
 
 @dataclass(frozen=True, kw_only=True)

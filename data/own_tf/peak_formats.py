@@ -39,7 +39,17 @@ SummitRule = Callable[[BedBatch, NDArray[np.int32]], NDArray[np.int32]]
 
 REMAP: Final = "ReMap"
 _BED_PLACES: Final = {0: CHROM, 1: START, 2: END}
-_BED_NAMES: Final = (CHROM, START, END, NAME, "score", "strand", "thickStart", "thickEnd", "itemRgb")
+_BED_NAMES: Final = (
+    CHROM,
+    START,
+    END,
+    NAME,
+    "score",
+    "strand",
+    "thickStart",
+    "thickEnd",
+    "itemRgb",
+)
 _BROAD_NAMES: Final = (*_BED_NAMES[:6], "signalValue", "pValue", "qValue")
 _NARROW_NAMES: Final = (*_BROAD_NAMES, "peak")
 _SEACR_NAMES: Final = (*_BED_NAMES[:3], "AUC", "maxSignal", "maxRegion")

@@ -21,9 +21,9 @@ from data.sources.intervals import NAME, remap_name
 def of_biosample(peaks: Peaks, biosample: str, left_out: LeftOut) -> Peaks:
     """Give the peaks of a biosample; those of a file that names none are all of it.
 
-    Case, hyphens, underscores and spaces of the biosample do not matter: ReMap's `K-562` is `K562`.
-    A file of "all" peaks that has one biosample alone is taken for the one that is asked for, with a
-    remark where its name is another.
+    Case, hyphens, underscores and spaces of the biosample do not matter: ReMap's `K-562` is
+    `K562`. A file of "all" peaks of one biosample alone is taken for the one that is asked for,
+    with a remark where its name is another.
 
     Parameters
     ----------
@@ -42,9 +42,7 @@ def of_biosample(peaks: Peaks, biosample: str, left_out: LeftOut) -> Peaks:
     told = [_told(name) for name in names]
     tfs = sorted({tf for tf, _ in told if tf})
     if len(tfs) > 1:
-        raise DataError(
-            f"{path}: peaks of {len(tfs)} TFs ({_some(tfs)}); give the peaks of one TF"
-        )
+        raise DataError(f"{path}: peaks of {len(tfs)} TFs ({_some(tfs)}); give the peaks of one TF")
     listed = sorted({one for _, biosamples in told for one in biosamples})
     if not listed:  # a BED9 of another origin, whose names mean nothing here
         return peaks

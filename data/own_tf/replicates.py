@@ -2,10 +2,10 @@
 
 Two peaks of different files agree where they overlap by at least half of the shorter one, as in
 ENCODE's naive overlap. A peak counts if peaks of enough files agree with it, its own file counted.
-Of peaks that agree, the one of the best rank in its own file stays, with its summit, and the others
-give way; ranks are what IDR compares, too, since scores of two files have no common scale. Where
-ranks are equal, or a file has no scores, the file that was named first goes first. Peaks of one file
-never give way to each other, so that several summits of one peak stay.
+Of peaks that agree, the one of the best rank in its own file stays, with its summit, and the
+others give way. IDR compares ranks, too, since scores of two files have no common scale. Where
+ranks are equal, or files have no scores, the file that was named first goes first. Peaks of one
+file never give way to each other, so that several summits of one peak stay.
 """
 
 from collections.abc import Sequence
@@ -64,9 +64,10 @@ def agreed_peaks(
     num_others = np.bincount(kinds // len(files), minlength=len(pooled.file))
     agreed = num_others + 1 >= num_agreeing
     if not agreed.any():
+        paths = ", ".join(str(peaks.rows.path) for peaks in files)
         raise DataError(
-            f"{', '.join(str(peaks.rows.path) for peaks in files)}: no peaks of {num_agreeing} files "
-            "overlap by half of the shorter one; give whole peaks, no summits, of one assembly"
+            f"{paths}: no peaks of {num_agreeing} files overlap by half of the shorter one; give "
+            "whole peaks, no summits, of one assembly"
         )
     both = agreed[one] & agreed[other]
     gives_way = _giving_way(pooled, agreed, one[both], other[both])
@@ -122,7 +123,7 @@ def _giving_way(
     one: NDArray[np.int64],
     other: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Whether a peak gives way to an agreeing one that stays, shape (M,); the best is seen first."""
+    """Whether a peak gives way to an agreeing one of a better rank that stays, shape (M,)."""
     order = np.argsort(one, kind="stable")
     others = other[order]
     bounds = np.searchsorted(one[order], np.arange(len(agreed) + 1))
