@@ -175,6 +175,8 @@ def _nesting(read: Any, inline: Mapping[str, tuple[str, ...]]) -> Any:
     def nesting_read(values: Any, kind: Any) -> Any:
         values = dict(values)
         for name, names in inline.items():
+            if name in values:
+                raise TypeError(f"has the unknown field {name}")
             values[name] = {part: values.pop(part) for part in names if part in values}
         return read(values, kind)
 
