@@ -33,13 +33,21 @@ class NewerRecordError(RecordError):
     """A newer bindgrid wrote the record."""
 
 
+class OlderRecordError(RecordError):
+    """An older bindgrid wrote the record, in a way that is no longer read."""
+
+
 def spelled(name: str) -> Mapping[str, str]:
     """Give the metadata of a field that has another name in JSON."""
     return {"spelled": name}
 
 
 def from_json(
-    text: str | bytes, kind: type[Record], newest: Mapping[str, int] = MappingProxyType({})
+    text: str | bytes,
+    kind: type[Record],
+    newest: Mapping[str, int] = MappingProxyType({}),
+    *,
+    oldest: int = 0,
 ) -> Record:
     """Read a record.
 
@@ -52,9 +60,13 @@ def from_json(
     newest
         The field that holds the version of the format, and the newest version that is known. By
         default the record has no version.
+    oldest
+        The oldest version that is read, where a record without one counts as 0. By default all are.
 
     Raises
     ------
+    OlderRecordError
+        Its version is older.
     NewerRecordError
         Its version is newer.
     RecordError
@@ -65,9 +77,11 @@ def from_json(
     except (ValueError, RecursionError) as error:
         raise RecordError(f"no JSON: {error}") from None
     for name, known in newest.items():
-        version = values.get(name) if isinstance(values, dict) else None
+        version = values.get(name, 0) if isinstance(values, dict) else None
+        words = name.replace("_", " ")
+        if isinstance(version, int) and version < oldest:
+            raise OlderRecordError(f"{words} {version}, this bindgrid reads from {oldest} on")
         if isinstance(version, int) and version > known:
-            words = name.replace("_", " ")
             raise NewerRecordError(
                 f"{words} {version}, this bindgrid reads up to {known}; update it"
             )
