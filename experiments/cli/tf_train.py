@@ -228,7 +228,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     if suggestion is not None:
         print_suggestion(suggestion)
     for remark in planned.remarks:
-        err.print(remark)
+        err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
     drive(plan, planned.remarks, workspace, run_plan)
