@@ -134,9 +134,7 @@ def _read_peaks(
     peaks = peaks.taken(fitted.rows)
     read = ReadPeaks(
         file=file,
-        peaks=replace(
-            peaks, rows=fitted.batch, start=fitted.start, end=fitted.end, summit=summit
-        ),
+        peaks=replace(peaks, rows=fitted.batch, start=fitted.start, end=fitted.end, summit=summit),
         summits=Intervals.of_one_pair(chroms, codes, summit, summit + np.int32(1), pair),
     )
     return read.taken(chosen_peaks(read.peaks, choice, left_out))
