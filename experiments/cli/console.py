@@ -31,8 +31,16 @@ LeftOutOption = Annotated[
     Path | None,
     typer.Option(
         "--left-out",
-        help="File to write the rows to that do not fit the genome: file, row and reason. By "
-        "default they are only counted.",
+        help="File to write the rows to that are left out, such as those that do not fit the "
+        "genome: file, row and reason. By default they are only counted.",
+    ),
+]
+
+ChromAliasOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="UCSC's chromAlias.txt: what the genome's chromosomes are called in the other files. "
+        "By default names that differ by chr alone, and M and MT, are taken for the same.",
     ),
 ]
 

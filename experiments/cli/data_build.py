@@ -9,6 +9,7 @@ import typer
 from data.left_out import LeftOut
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
     ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
@@ -41,6 +42,7 @@ class SourceOptions:
     experiments: Annotated[Path, typer.Option(help="Table: experiment, tf, biotype.")]
     samples: Annotated[Path, typer.Option(help="Table: source_id, dhs_sample, biotype.")]
     genome: Annotated[Path, typer.Option(help="Indexed FASTA, plain or BGZF.")]
+    chrom_alias: ChromAliasOption = None
     exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
