@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.packing import UNKNOWN, encode
+from data.sources.chromosomes import Chromosomes
 from data.text import UNPACK_ERRORS, damaged, is_bgzf, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
@@ -41,14 +42,22 @@ class _IndexEntry:
 class Genome:
     """Chromosome lengths and sequences of a FASTA file.
 
+    Parameters
+    ----------
+    path
+        The file.
+    alias
+        Table of what its chromosomes are called elsewhere, see `data.sources.chromosomes`. By
+        default there is none.
+
     Raises
     ------
     DataError
-        If the file is missing or empty, its index is missing and cannot be made, or the index is
-        another file's.
+        If the file is missing or empty, its index is missing and cannot be made, the index is
+        another file's, or the table cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, alias: Path | None = None) -> None:
         self.path = path
         open_binary(path).close()
         if is_gzip(path) and path.suffix not in {".gz", ".bgz"}:
@@ -78,6 +87,8 @@ class Genome:
         faidx.close()
         if not is_gzip(path):
             self._check_index()
+        self.chromosomes = Chromosomes(path, self._index, self.lengths_bp, alias)
+        """Its chromosomes, and what they are called in other files."""
 
     @cached_property
     def lengths_bp(self) -> dict[str, int]:

@@ -170,7 +170,7 @@ class _Collector:
         self._path = path
         self._names = names
         self._left_out = left_out
-        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out, exclude)
+        self._fitting = Fitting(path, genome.chromosomes, left_out, exclude)
         self._parse_name = parse_name
         self._ids: dict[str, int] = {}
         self._found: list[tuple[LookUp, str]] = []
@@ -195,14 +195,14 @@ class _Collector:
         if summit is not None:
             start = np.clip(summit[rows], start, end - 1)
             end = start + np.int32(1)
-        chrom_codes, chroms = batch.text(CHROM)
+        chrom_codes, chroms = fitted.batch.text(CHROM)
         chrom_of = np.array([self._chroms.get(chrom, -1) for chrom in chroms], dtype=np.int16)
         name = name_of.astype(np.int32)[name_codes[rows]]
         for index, num in enumerate(np.bincount(name_codes[rows], minlength=len(names)).tolist()):
             self._num_rows[name_of[index]] += num
         pair_of = np.array([found.pair for found, _ in self._found], dtype=np.int32)
         used = np.flatnonzero(pair_of[name] != NO_PAIR)
-        columns = (chrom_of[chrom_codes[rows]], start, end, name)
+        columns = (chrom_of[chrom_codes], start, end, name)
         self._batches.append([column[used] for column in columns])
 
     def intervals(self) -> Intervals:

@@ -17,6 +17,8 @@ samples      header `source_id dhs_sample biotype`: which biosample (the biotype
              and sites) a DHS source is; empty where it has no ChIP-seq
 biosamples   header `name biosample`: further names of biosamples, see `data.sources.biosamples`
 genome       FASTA with an index, see `data.sources.genome`
+chrom_alias  what the genome's chromosomes are called in the other files, see
+             `data.sources.chromosomes`; there may be none
 exclude      BED files of places to leave out, see `data.sources.blacklist`; there may be none
 ===========  ==================================================================================
 
@@ -64,6 +66,7 @@ class SourceFiles:
     genome: Path
     dhs_sources: Path | None = None
     biosamples: Path | None = None
+    chrom_alias: Path | None = None
     exclude: tuple[Path, ...] = ()
 
     def all(self) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from data.left_out import LeftOut
 from data.sources.name_rules import NameRules, Treated
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
     ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
@@ -86,6 +87,7 @@ class SourceOptions:
         ),
     ] = None
     genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
+    chrom_alias: ChromAliasOption = None
     exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":

@@ -186,7 +186,6 @@ FAULTS = {
     "source id twice": (("samples", 2, "0\tHepG2\tHepG2"), ["samples.tsv: row 3", "twice"]),
     "unknown source id": (("dhs", 2, "chr1\t1\t9\t1\t5\t1\t7,"), ["dhs.bed: row 3", "'7'"]),
     "no header": (("experiments", 0, "E0\tSPI1\tK562"), ["experiments.tsv: row 1", "experiment"]),
-    "chromosome style": (("dhs", 0, "1\t100\t300\t1\t5\t1\t0,"), ["dhs.bed", "genome.fa", "chr1"]),
 }
 
 
@@ -368,6 +367,16 @@ def test_an_index_that_fits_is_used_though_it_is_older(tmp_path, end):
     found = Genome(path).sequences(chrom, np.array([491, 580], dtype=np.int32), 20)
     for row, text in zip(found, (sequences["chr2"][491:], sequences["chr1"][580:]), strict=True):
         np.testing.assert_array_equal(row, encode(np.frombuffer(text.encode(), dtype=np.uint8)))
+
+
+def test_bases_beyond_the_ends_of_a_chromosome_are_unknown(tmp_path):
+    text = random_bases(1, 100)
+    path = fasta(tmp_path / "g.fa", {"chr1": text, "chr2": random_bases(2, 90)}, 60, "\n")
+    starts = np.array([-5, 95, 40, -300, 300], dtype=np.int32)
+    found = Genome(path).sequences(np.array(["chr1"] * 5, dtype=object), starts, 10)
+    expected = ("N" * 5 + text[:5], text[95:] + "N" * 5, text[40:50], "N" * 10, "N" * 10)
+    for row, bases in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(row, encode(np.frombuffer(bases.encode(), dtype=np.uint8)))
 
 
 def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
