@@ -68,8 +68,8 @@ def test_what_is_missing_or_cut_off_is_told_with_what_to_download(bindgrid, down
 def test_an_option_stands_before_what_the_folder_holds(bindgrid, simulated, downloads, tmp_path):
     one = next(path for path in downloads.iterdir() if path.suffix == ".0")
     (downloads / "copy").write_bytes(one.read_bytes())
-    arguments = ("data", "build", "--from", downloads, "--genome", simulated.genome)
-    arguments += ("--workspace", tmp_path / "w")
+    arguments = [*("data", "build", "--from", downloads, "--genome", simulated.genome)]
+    arguments += ["--workspace", tmp_path / "w"]
     code, _, err = bindgrid(*arguments)
     assert code == 2
     assert "choose one by --sites" in err
