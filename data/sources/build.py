@@ -25,8 +25,6 @@ from data.sources.genome import Genome
 from data.sources.intervals import read_peaks, read_sites
 from data.sources.tables import SourceFiles, read_dhs, read_profiled
 
-Progress = Callable[[str], None]
-
 
 def build_dataset(
     sources: SourceFiles,
@@ -35,7 +33,7 @@ def build_dataset(
     replace: bool = False,
     skip_unlisted: bool = False,
     left_out: LeftOut | None = None,
-    progress: Progress = lambda message: None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Dataset:
     """Build a dataset from the sources' own formats and write it to `path`.
 
@@ -48,8 +46,8 @@ def build_dataset(
         biosamples spelled otherwise than there; otherwise they are an error.
     left_out
         Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
-    progress
-        Told what is being done.
+    on_step
+        Called with each step before it begins, in a few words; by default nothing is called.
 
     Raises
     ------
@@ -62,7 +60,7 @@ def build_dataset(
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome)
         profiled = read_profiled(sources.experiments, sources.samples)
-        progress("reading DHSs and their sequences")
+        on_step("reading DHSs and their sequences")
         dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
         fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
@@ -75,12 +73,12 @@ def build_dataset(
             ("peaks", sources.peaks, read_peaks),
             ("sites", sources.sites, read_sites),
         ):
-            progress(f"joining {kind}")
+            on_step(f"joining {kind}")
             found = read(file, profiled, genome, left_out, skip_unlisted=skip_unlisted)
             hits.append(matched_hits(regions, found, profiled, accessible))
             dropped |= {f"{kind}: {reason}": count for reason, count in found.dropped.items()}
             del found
-        progress("writing the dataset")
+        on_step("writing the dataset")
         evidence = evidence_codes(hits[0], hits[1], profiled, accessible)
         return write_dataset(
             path,

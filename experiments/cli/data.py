@@ -11,75 +11,28 @@ from rich.table import Table
 from data import schema
 from data.dataset.store import Dataset, TFSummary
 from data.errors import DataError
-from data.left_out import LeftOut
 from data.output import Format, output_file, output_named
 from data.schema import Evidence
+from experiments.cli import data_build as cli_data_build
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
-    LeftOutOption,
     WorkspaceOption,
     checked_settings,
     out,
     steps,
 )
+from experiments.cli.data_build import ReplaceOption, print_dropped, print_made
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)
-
-Replace = Annotated[bool, typer.Option("--replace", help="Replace what is there already.")]
-
-
-@app.command()
-def build(
-    dhs: Annotated[Path, typer.Option(help="UCSC DHS clusters, BED.")],
-    peaks: Annotated[Path, typer.Option(help="ReMap peaks, BED9 with summits.")],
-    sites: Annotated[Path, typer.Option(help="UniBind sites, BED.")],
-    experiments: Annotated[Path, typer.Option(help="Table: experiment, tf, biotype.")],
-    samples: Annotated[Path, typer.Option(help="Table: source_id, dhs_sample, biotype.")],
-    genome: Annotated[Path, typer.Option(help="Indexed FASTA, plain or BGZF.")],
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    replace: Replace = False,
-    skip_unlisted: Annotated[
-        bool,
-        typer.Option(
-            "--skip-unlisted",
-            help="Leave out peaks and sites of TFs without an experiment, and of biosamples that "
-            "seem to be spelled otherwise than in the tables.",
-        ),
-    ] = False,
-    left_out: LeftOutOption = None,
-) -> None:
-    """Build a dataset from the sources' own formats.
-
-    Example: bindgrid data build --dhs dhs.bed.gz --peaks remap.bed.gz --sites unibind.bed.gz
-    --experiments experiments.tsv --samples samples.tsv --genome hg38.fa.gz
-    """
-    from data.sources.build import build_dataset
-    from data.sources.tables import SourceFiles
-
-    odd_rows = LeftOut()
-    sources = SourceFiles(
-        dhs=dhs, peaks=peaks, sites=sites, experiments=experiments, samples=samples, genome=genome
-    )
-    with steps("Building the dataset") as tell:
-        dataset = build_dataset(
-            sources,
-            Workspace(workspace).dataset,
-            replace=replace,
-            skip_unlisted=skip_unlisted,
-            left_out=odd_rows,
-            progress=tell,
-        )
-    if left_out is not None:
-        odd_rows.write(left_out)
-    _print_made(dataset)
+cli_data_build.register(app)
 
 
 @app.command("import")
 def import_release(
     directory: Annotated[Path, typer.Argument(help="Folder of the authors' released files.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    replace: Replace = False,
+    replace: ReplaceOption = False,
 ) -> None:
     """Import the matrices and sequences that the paper's authors released.
 
@@ -91,7 +44,7 @@ def import_release(
         dataset = import_authors(
             directory, Workspace(workspace).dataset, replace=replace, on_step=on_step
         )
-    _print_made(dataset)
+    print_made(dataset)
 
 
 @app.command()
@@ -104,7 +57,7 @@ def simulate(
         int, typer.Option(help="Seed; the same seed gives the same files, byte for byte.")
     ] = 0,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    replace: Replace = False,
+    replace: ReplaceOption = False,
 ) -> None:
     """Simulate source files: a small genome with real JASPAR motifs planted.
 
@@ -150,7 +103,7 @@ def show(
         out.print(
             f"{source.file}  {source.size:,} bytes  sha256 {source.sha256[:16]}…",
         )
-    _print_dropped(dataset)
+    print_dropped(dataset)
 
 
 @app.command()
@@ -197,16 +150,3 @@ def _counts_table(summaries: list[TFSummary] | tuple[TFSummary, ...]) -> Table:
         )
         table.add_row(summary.tf, *(f"{number:,}" for number in numbers))
     return table
-
-
-def _print_made(dataset: Dataset) -> None:
-    out.print(
-        f"{dataset.path}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs",
-    )
-    _print_dropped(dataset)
-
-
-def _print_dropped(dataset: Dataset) -> None:
-    for reason, count in dataset.manifest.dropped.items():
-        if count:
-            out.print(f"  {reason}: {count:,}")

@@ -8,7 +8,7 @@ from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out, ste
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
-app = typer.Typer(help="Look after MLflow's view of the runs.", no_args_is_help=True)
+app = typer.Typer(help="Keep MLflow's view of the runs up to date.", no_args_is_help=True)
 
 
 @app.callback()
@@ -20,13 +20,16 @@ def _keep_the_name() -> None:
 def sync(
     rebuild: Annotated[
         bool,
-        typer.Option("--rebuild", help="Delete this workspace's runs in MLflow and log all anew."),
+        typer.Option(
+            "--rebuild",
+            help="Delete this workspace's runs in MLflow first, and log all of them again.",
+        ),
     ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Log every finished run that MLflow does not have, after an outage, say.
+    """Log to MLflow every finished run that it lacks, such as after an outage.
 
-    Motifs, registered models and the matches of each run's filters in JASPAR too.
+    This includes motifs, registered models and the matches of each run's filters in JASPAR.
 
     Example: MLFLOW_TRACKING_URI=http://server:5000 bindgrid mlflow sync --workspace demo
     """
@@ -40,7 +43,7 @@ def sync(
     store.check()
     if not store.completed():
         raise RunError(f"{place.runs}: no finished runs; start with `bindgrid run`")
-    # a plan that runs logs its runs itself, and one of us two would log them twice
+    # a plan in progress logs its own runs, which would then be logged twice
     with sole_driver(place), steps("Logging to MLflow") as on_step:
         num_deleted = mlflow.forget(store) if rebuild else 0
         num_logged = mlflow.sync(store)

@@ -17,11 +17,14 @@ def register(app: typer.Typer) -> None:
 def report(
     filters: Annotated[
         bool,
-        typer.Option(help="Read the filters of multi-models too; a minute for each, once."),
+        typer.Option(
+            help="Also compare the filters of multi-models with JASPAR, which takes a minute for "
+            "each multi-model the first time."
+        ),
     ] = True,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Write report/index.html: figures, tables and what they say, from all finished runs.
+    """Write the report of all finished runs: figures, tables and what they show, as one page.
 
     Example: bindgrid report
     """

@@ -54,7 +54,7 @@ def run(
         bool, typer.Option("--dry-run", help="Print the plan and run nothing.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the plan as JSON; goes with --dry-run.")
+        bool, typer.Option("--json", help="Print the plan as JSON. Needs --dry-run.")
     ] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:

@@ -39,7 +39,7 @@ class SizeOptions:
         ScaleName,
         typer.Option(
             help="Numbers of regions, replicates and epochs: those of the paper, or those that "
-            "take a night on two cores. Options for single numbers go before it."
+            "take a night on two cores. Options that set one number override it."
         ),
     ] = ScaleName.PAPER
     sample: Annotated[
@@ -120,7 +120,7 @@ class RunOptions:
         typer.Option(
             "--motif/--no-motif",
             help="In transfer, downsampling and binding-modes, try transfer also with the TF's "
-            "motif as a term of the logits. Goes with --pretrain masked.",
+            "motif as a term of the logits. Needs --pretrain masked.",
         ),
     ] = False
     seed: Annotated[

@@ -20,14 +20,24 @@ def export_command(
     name: Annotated[
         str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
     ],
-    folder: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write. It must not exist yet.")],
     licence: Annotated[
-        str, typer.Option(help="Under which others may use the model, for its card.")
+        str,
+        typer.Option(help="Licence under which others may use the model. It stands on its card."),
     ] = "Not stated: ask the authors.",
-    arm: Annotated[ArmName, typer.Option(help="Which of a TF's networks.")] = ArmName.TRANSFER,
+    arm: Annotated[
+        ArmName,
+        typer.Option(
+            help="Which of the TF's models: the one by transfer, the one from scratch, or the "
+            "multi-model."
+        ),
+    ] = ArmName.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Export a model: weights, config, PWMs, calibration and a card; needs no store to be used.
+    """Export a model as a folder that works without this workspace.
+
+    The folder has the weights, their configuration, the filters as PWMs, the calibration and a
+    model card.
 
     Example: bindgrid export SPI1 spi1-model --licence CC-BY-4.0
     """
@@ -45,11 +55,12 @@ def export_command(
 def import_command(
     folder: Annotated[Path, typer.Argument(help="Folder that `bindgrid export` wrote.")],
     name: Annotated[
-        str | None, typer.Option(help="Name to predict by; the model's own if not given.")
+        str | None,
+        typer.Option(help="Name to use in `bindgrid predict`. By default the model's own name."),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Import a model that was exported, to predict with; it needs no dataset.
+    """Import a model that `bindgrid export` wrote, to predict with it. No dataset is needed.
 
     Example: bindgrid import-model spi1-model --name SPI1-shared
     """

@@ -34,9 +34,9 @@ class MultiModel:
     pretrain_tfs: Annotated[
         str,
         typer.Option(
-            help="TFs of the multi-model: a number, which takes those with most resolved regions; "
-            "names separated by commas; or `all`. By default 50, or with --pretrain masked all "
-            "that have --min-bound regions."
+            help="TFs of the multi-model: a number, for the TFs with the most resolved regions; "
+            "names, separated by commas; or `all`. By default 50, or with --pretrain masked every "
+            "TF with at least --min-bound bound regions."
         ),
     ] = ""
     pretrain: Annotated[
@@ -50,8 +50,8 @@ class MultiModel:
     min_bound: Annotated[
         int | None,
         typer.Option(
-            help="Fewest bound regions of a TF of the multi-model, unless it is named. By default "
-            "0, or 100 with --pretrain masked."
+            help="Fewest bound regions that a TF of the multi-model may have, unless the TF is "
+            "named. By default 0, or 100 with --pretrain masked."
         ),
     ] = None
     leave_out: Annotated[
@@ -65,7 +65,7 @@ class MultiModel:
         bool,
         typer.Option(
             "--leave-out-mode",
-            help="Leave out TFs that share a binding mode with those of --leave-out, too.",
+            help="Also leave out every TF that shares a binding mode with one of --leave-out.",
         ),
     ] = False
     hold_back: Annotated[
@@ -85,7 +85,7 @@ class MultiModel:
     def check_motif(self, motif: bool) -> None:
         """Raise `RunError` if the motif's term is asked for where no experiment has it."""
         if motif and not self.is_masked:
-            raise RunError("--motif goes with --pretrain masked")
+            raise RunError("--motif needs a masked multi-model; pass --pretrain masked too")
 
     def wanted(self) -> "WantedTFs":
         """Which TFs it has."""
@@ -192,8 +192,8 @@ class IndividualOptions:
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Most epochs of an individual model. By default 10 (the paper). Where an "
-            "experiment gives few regions more epochs, it still does."
+            help="Most epochs of an individual model. By default 10 (the paper). Models "
+            "of few regions may train for more, so that they take enough steps."
         ),
     ] = None
     lr: Annotated[

@@ -53,7 +53,7 @@ class SearchOptions:
         int, typer.Option(help="Settings to try in all, those of earlier searches included.")
     ] = 20
     folds: Annotated[
-        int, typer.Option(help="Folds of the regions, on each of which a setting is validated.")
+        int, typer.Option(help="Folds of the cross-validation that judges each setting.")
     ] = 5
     max_epochs: Annotated[
         int, typer.Option(help="Most epochs to try, where validation chooses the epoch.")
@@ -330,8 +330,8 @@ def _verdict(result: "TuningResult") -> str:
         where = "TFs that took no part"
     whose = "the paper's" if first == "paper's" else "that of the default"
     return (
-        f"The best setting's loss is {fmean(gains):.4f} below {whose} in the mean of "
-        f"{len(gains)} folds, and below it in {sum(gain > 0 for gain in gains)} of them. The best "
-        f"of {len(result.trials)} is flattered by the choice: what it is worth is told by the test "
+        f"The best setting's loss is lower than {whose} by {fmean(gains):.4f} on average over "
+        f"{len(gains)} folds, and lower in {sum(gain > 0 for gain in gains)} of them. The same "
+        f"folds chose it among {len(result.trials)}, so this is optimistic: judge it by the test "
         f"regions of {where}."
     )

@@ -26,9 +26,9 @@ from orchestrator.role import Arm
 from orchestrator.role_names import HELD_BACK_WORDS
 
 GOOD_MCC: Final = 0.5
-"""What a good model reaches."""
+"""MCC that a good model reaches."""
 WORSE: Final = 0.02
-"""MCC by which a TF is called worse."""
+"""Loss of MCC from which on a TF is called worse."""
 COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
@@ -46,9 +46,9 @@ class _Arm:
     arm: Arm
     name: str
     masked: bool
-    """Whether its multi-model is one of every resolved cell."""
+    """Whether its multi-model learnt from every resolved cell."""
     num_tfs: int
-    """TFs of its multi-model, most of any replicate."""
+    """TFs of its multi-model; the largest number of any replicate."""
 
     @property
     def words(self) -> str:
@@ -175,7 +175,7 @@ def _mean_over_tfs(values: Floats, boot: Bootstrap) -> tuple[float, Interval]:
 
 
 def _arms(rows: pd.DataFrame) -> list[_Arm]:
-    """Arms in the order shown; of masked multi-models the one of most TFs comes first."""
+    """Arms in the order shown; the masked multi-model of most TFs comes first."""
     arms = [
         _Arm(
             arm=own["kind"].iloc[0],
@@ -189,7 +189,7 @@ def _arms(rows: pd.DataFrame) -> list[_Arm]:
 
 
 def _comparisons(order: Sequence[_Arm]) -> list[tuple[_Arm, _Arm]]:
-    """Arms to compare: masked transfer with the paper's, and with the motif; with scratch else."""
+    """Pair the arms to compare: masked transfer with the paper's and with the motif, or scratch."""
     scratch = [one for one in order if one.arm == "scratch"]
     complete = [one for one in order if one.arm == "transfer" and not one.masked]
     masked = [one for one in order if one.arm == "transfer" and one.masked]
@@ -217,8 +217,8 @@ def _compare(
     numbers[f"{first} less {second}/num_tfs_worse"] = len(worse)
     return [
         f"With {low} to {high} bound regions, {first} minus {second}: {number(mean)} MCC, "
-        f"{confidence(ends)}, mean of {counted(len(by_tf), 'TF')}; worse by more than {WORSE} for "
-        f"{len(worse) or 'none'}{whom}."
+        f"{confidence(ends)}, averaged over {counted(len(by_tf), 'TF')}; worse by more than "
+        f"{WORSE} for {len(worse) or 'none'}{whom}."
     ], numbers
 
 
@@ -257,7 +257,7 @@ def _by_arm(reached: pd.DataFrame, order: Sequence[_Arm], num_tfs: int) -> list[
         each = [f"{row.tf} {row.regions:,.0f}" for row in each_row(own.sort_values("regions"))]
         said.append(
             f"MCC {GOOD_MCC} is reached {arm.words} for {len(own)} of "
-            f"{counted(num_tfs, 'TF')}; bound regions that it takes: {listed(each)}."
+            f"{counted(num_tfs, 'TF')}; bound regions needed: {listed(each)}."
         )
     return said
 

@@ -219,7 +219,7 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
     ("arguments", "words"),
     [
         (["--leave-out-mode"], ["--leave-out-mode: no TF is left out"]),
-        (["--motif"], ["--motif goes with --pretrain masked"]),
+        (["--motif"], ["--motif needs a masked multi-model; pass --pretrain masked too"]),
         (["--leave-out", "YY1"], ["no TF named 'YY1'"]),
         (["--leave-out", "ELF1,GABPA"], ["no TF is left to pre-train on without ELF1, GABPA"]),
         (["--hold-back", "0.95"], ["held_back is 0.95", "below 0.9"]),
@@ -253,6 +253,14 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         (["--replicates", "0"], ["replicates is 0"]),
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
         (["--test-chroms", "chr1"], ["--split chromosome"]),
+        (
+            ["--split", "chromosome", "--test-chroms", "chr1", "--val-chroms", "chr1"],
+            ["for validation and for testing"],
+        ),
+        (
+            ["--split", "chromosome", "--test-chroms", "chr1,chr2,chr3"],
+            ["chr1, chr2, chr3 leave no chromosome"],
+        ),
         (["--epochs", "-1"], ["max_epochs"]),
         (["--freeze", "conv,lstm"], ["network paper has no layer 'lstm'", "conv1, conv2, conv3"]),
         (["--network", "danq", "--freeze", "conv2"], ["network danq has no layer 'conv2'"]),

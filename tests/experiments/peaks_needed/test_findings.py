@@ -72,7 +72,7 @@ def test_masked_transfer_is_set_beside_the_papers(place: Workspace) -> None:
     assert finding.sentence.startswith(
         f"With 100 to 500 bound regions, transfer, {MASKED} minus transfer, {PAPER}: "
     )
-    assert "mean of 3 TFs; worse by more than 0.02 for 1 (C)." in finding.sentence
+    assert "averaged over 3 TFs; worse by more than 0.02 for 1 (C)." in finding.sentence
     mcc = finding.table.set_index(["tf", "arm", "size"])["mcc"]
     less = [
         np.mean(
