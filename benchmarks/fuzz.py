@@ -21,12 +21,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from benchmarks.fuzzing.good import make_kinds
+from benchmarks.fuzzing.good import Kind, make_kinds
 from benchmarks.fuzzing.judge import Verdict, judge, state
 from benchmarks.fuzzing.mutations import Mutation, mutation
 from benchmarks.fuzzing.server import Server
@@ -44,24 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         kinds = make_kinds(folder)
-        good = [
-            Mutation(
-                number=i, kind=kind, name="none", content=kind.inputs[kind.file], file=kind.file
-            )
-            for i, kind in enumerate(kinds)
-        ]
-        verdicts = list(_judged(good, folder, options.keep))
-        refused = [one for one in verdicts if one.ended.code or one.faults]
-        if refused:
-            raise SystemExit(f"good files do not pass:\n{_listed(refused)}")
+        if options.only is None and not options.first:
+            _check_good(kinds, folder)
         last = options.first + options.mutations
-        numbers = [options.only] if options.only is not None else range(options.first, last)
-        chosen = (mutation(options.seed, number, kinds) for number in numbers)
+        numbers = [options.only] if options.only is not None else list(range(options.first, last))
+        until = time.monotonic() + 60 * options.minutes
         verdicts = []
+        chosen = [partial(mutation, options.seed, number, kinds) for number in numbers]
         for verdict in _judged(chosen, folder, options.keep):
             verdicts.append(verdict)
             if verdict.faults or options.only is not None:
                 print(_listed([verdict]), flush=True)
+            if time.monotonic() > until:
+                break
+    numbers = [one.mutation.number for one in verdicts]
     print(f"{machine}, seed {options.seed}, mutations {numbers[0]} to {numbers[-1]}")
     rows = [_row("all", verdicts)]
     rows += _rows("", verdicts, lambda one: one.mutation.kind.name)
@@ -70,17 +68,30 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     return rows
 
 
+def _check_good(kinds: Sequence[Kind], folder: Path) -> None:
+    """Run every command on its good files."""
+    good = [partial(_unchanged, i, kind) for i, kind in enumerate(kinds)]
+    if refused := [one for one in _judged(good, folder, None) if one.ended.code or one.faults]:
+        raise SystemExit(f"good files do not pass:\n{_listed(refused)}")
+
+
+def _unchanged(number: int, kind: Kind) -> Mutation:
+    content = kind.inputs[kind.file]
+    return Mutation(number=number, kind=kind, name="none", content=content, file=kind.file)
+
+
 def _judged(
-    mutations: "Sequence[Mutation] | Iterator[Mutation]", folder: Path, keep: Path | None
+    made: Sequence[Callable[[], Mutation]], folder: Path, keep: Path | None
 ) -> Iterator[Verdict]:
-    """Run each mutation, two at a time, and judge it; in the order given."""
+    """Make each mutation, run it, two at a time, and judge it; in the order given."""
     servers: SimpleQueue[Server] = SimpleQueue()
     for _ in range(_SERVERS):
         servers.put(Server())
 
-    def run(one: Mutation) -> Verdict:
-        server = servers.get()
+    def run(make: Callable[[], Mutation]) -> Verdict:
+        one = make()
         place = folder / f"case-{one.number}"
+        server = servers.get()
         try:
             _lay_out(one, place, folder)
             before = state(place)
@@ -93,10 +104,12 @@ def _judged(
             shutil.rmtree(place, ignore_errors=True)
             servers.put(server)
 
-    with ThreadPoolExecutor(_SERVERS) as pool:
-        yield from pool.map(run, mutations)
-    for _ in range(_SERVERS):
-        servers.get().close()
+    try:
+        with ThreadPoolExecutor(_SERVERS) as pool:
+            yield from pool.map(run, made)
+    finally:
+        for _ in range(_SERVERS):
+            servers.get().close()
 
 
 def _lay_out(one: Mutation, place: Path, folder: Path) -> None:
@@ -150,6 +163,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="seed of all mutations (default: 0)")
     parser.add_argument("--mutations", type=int, default=2000, help="how many (default: 2000)")
     parser.add_argument("--first", type=int, default=0, help="number of the first (default: 0)")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     parser.add_argument("--only", type=int, help="this one alone, and what it says")
     parser.add_argument("--keep", type=Path, help="folder for the files of those that failed")
     parser.add_argument("--folder", type=Path, help="keep the good files here for the next time")

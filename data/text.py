@@ -26,13 +26,15 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 import pyarrow as pa
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from data.errors import DataError
 
 BLOCK_BYTES: Final = 4 << 20
 """Bytes of text read at a time."""
-UNPACK_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+UNPACK_ERRORS: Final = (
+    *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, igzip_lib.IsalError),
+)
 """What a damaged compressed file raises, beside OSError."""
 HEADERS: Final = ("#", "track ", "track\t", "browser ", "browser\t")
 """Beginnings of lines that hold no data."""

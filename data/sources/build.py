@@ -22,7 +22,7 @@ from data.sources.bed import BedBatch
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
-from data.sources.intervals import read_peaks, read_sites
+from data.sources.intervals import read_peaks, read_sites, tfs_of, tfs_without
 from data.sources.tables import SourceFiles, read_dhs, read_profiled
 
 
@@ -43,7 +43,8 @@ def build_dataset(
         Whether a dataset that is there already gives way.
     skip_unlisted
         Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
-        biosamples spelled otherwise than there; otherwise they are an error.
+        biosamples spelled otherwise than there, and go on where TFs have peaks and no sites, or
+        sites and no peaks; otherwise they are an error.
     left_out
         Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
     on_step
@@ -68,7 +69,7 @@ def build_dataset(
         regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
         dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
 
-        hits = []
+        hits, used = [], []
         for kind, file, read in (
             ("peaks", sources.peaks, read_peaks),
             ("sites", sources.sites, read_sites),
@@ -77,7 +78,13 @@ def build_dataset(
             found = read(file, profiled, genome, left_out, skip_unlisted=skip_unlisted)
             hits.append(matched_hits(regions, found, profiled, accessible))
             dropped |= {f"{kind}: {reason}": count for reason, count in found.dropped.items()}
+            used.append(tfs_of(found, profiled))
             del found
+        for kind, file, here, wanted in (
+            ("peaks", sources.peaks, used[0], used[1]),
+            ("sites", sources.sites, used[1], used[0]),
+        ):
+            dropped |= tfs_without(file, kind, here, wanted, skip_unlisted=skip_unlisted)
         on_step("writing the dataset")
         evidence = evidence_codes(hits[0], hits[1], profiled, accessible)
         return write_dataset(

@@ -5,6 +5,7 @@ chromosome of a BGZF file, so the bases come from one pass over the decompressed
 says where in it a region's lines lie.
 """
 
+import struct
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,12 @@ from data.packing import encode
 from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
+_INDEX_ERRORS = (
+    *UNPACK_ERRORS,
+    *(OSError, ValueError, IndexError, ImportError, RuntimeError, struct.error),
+    pyfaidx.FastaIndexingError,
+)
+"""What pyfaidx and its reader of BGZF raise where file or index are damaged."""
 _NEWLINE, _RETURN = b"\n\r"
 
 
@@ -60,8 +67,8 @@ class Genome:
                 # an index older than its FASTA may fit all the same; whether it does is looked at
                 warnings.simplefilter("ignore", RuntimeWarning)
                 faidx = pyfaidx.Faidx(str(path), rebuild=False)
-        except (OSError, ValueError, pyfaidx.FastaIndexingError, ImportError) as error:
-            reason = str(error).splitlines()[0]
+        except _INDEX_ERRORS as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise DataError(
                 f"{path}: no usable index ({reason}); run `samtools faidx {path.name}` "
                 "(on a BGZF or plain FASTA)"

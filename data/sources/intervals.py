@@ -4,7 +4,7 @@ A peak counts by its summit, one base wide; see `data.sources.tables` for the fo
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import MAX_ODD_SHARE, LeftOut
 from data.near_names import folded, near_names
 from data.schema import CHROM, END, START
 from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
@@ -292,6 +292,50 @@ class _Collector:
         self._pair_of_name.append(pair)
         self._names[name] = len(self._names)
         return self._names[name]
+
+
+def tfs_of(found: Intervals, profiled: Profiled) -> frozenset[str]:
+    """Name the TFs that some intervals are of."""
+    return frozenset(profiled.tfs[code] for code in profiled.pair_tf[np.unique(found.pair)])
+
+
+def tfs_without(
+    path: Path, kind: str, here: Set[str], wanted: Set[str], *, skip_unlisted: bool
+) -> dict[str, int]:
+    """Count the TFs that have peaks and no sites, or sites and no peaks: no region can be bound.
+
+    A TF that has neither was profiled and found nowhere.
+
+    Parameters
+    ----------
+    kind
+        What the file has, `peaks` or `sites`.
+    here
+        TFs that the file has.
+    wanted
+        TFs that the other file has.
+    skip_unlisted
+        Whether it is no error if there are many.
+
+    Returns
+    -------
+    dict
+        The number by a sentence for people; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        If they are more than `MAX_ODD_SHARE`: names are spelled otherwise, or rows are missing.
+    """
+    absent = sorted(wanted - here)
+    if len(absent) > MAX_ODD_SHARE * len(wanted) and not skip_unlisted:
+        raise DataError(
+            f"{path}: no {kind} of {_some(absent)}, so that no region would be bound; it has those "
+            f"of {_some(sorted(here))}: check that it is whole and how it spells names, or pass "
+            "--skip-unlisted to go on all the same"
+        )
+    told = f"{kind}: none of some TFs, of which no region is bound ({_some(absent)})"
+    return {told: len(absent)} if absent else {}
 
 
 def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray[np.int32]) -> int:

@@ -11,6 +11,7 @@ from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
     WorkspaceOption,
+    left_out_kept,
     out,
     steps,
 )
@@ -58,7 +59,8 @@ class BuildOptions:
         typer.Option(
             "--skip-unlisted",
             help="Leave out peaks and sites of TFs without an experiment, and of biosamples that "
-            "seem to be spelled otherwise than in the tables.",
+            "seem to be spelled otherwise than in the tables; go on with TFs that have peaks and "
+            "no sites, or sites and no peaks.",
         ),
     ] = False
     left_out: LeftOutOption = None
@@ -73,7 +75,7 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
     from data.sources.build import build_dataset
 
     odd_rows = LeftOut()
-    with steps("Building the dataset") as on_step:
+    with left_out_kept(odd_rows, options.left_out), steps("Building the dataset") as on_step:
         dataset = build_dataset(
             options.sources.files(),
             Workspace(workspace).dataset,

@@ -12,6 +12,7 @@ from experiments.cli.console import (
     LeftOutOption,
     WorkspaceOption,
     err,
+    left_out_kept,
     steps,
     tell_left_out,
 )
@@ -99,6 +100,7 @@ def predict(
     elif bed is not None:
         batches = bed_windows(bed, place, length, odd_rows)
     with (
+        left_out_kept(odd_rows, left_out),
         writing(output, None if place is None or fasta is not None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):

@@ -15,7 +15,7 @@ from data.schema import Evidence
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
-from data.sources.intervals import PEAKS_FORMAT
+from data.sources.intervals import PEAKS_FORMAT, tfs_without
 from tests.helpers.tiny import TinySources, random_bases
 
 PAPER = Path(__file__).parents[4] / "shared" / "data" / "paper"
@@ -295,6 +295,34 @@ def test_one_biosample_of_a_tf_spelled_otherwise_stops_the_build_and_another_one
         build(tiny, tmp_path, replace=True)
 
 
+def test_a_few_tfs_of_many_without_sites_are_told_and_stop_nothing(tmp_path):
+    # one of the paper's 162 has none
+    many, path = frozenset(f"TF{i}" for i in range(162)), tmp_path / "sites.bed"
+    told = tfs_without(path, "sites", many - {"TF7"}, many, skip_unlisted=False)
+    assert list(told.values()) == [1]
+    assert "(TF7)" in next(iter(told))
+    with pytest.raises(DataError, match="no sites of TF7, TF8, so that no region would be bound"):
+        tfs_without(path, "sites", many - {"TF7", "TF8"}, many, skip_unlisted=False)
+
+
+@pytest.mark.parametrize("kind", ["peaks", "sites"])
+def test_a_tf_that_one_of_peaks_and_sites_lacks_stops_the_build_unless_it_is_to_be_skipped(
+    tmp_path, kind
+):
+    tiny = TinySources()
+    tiny.peaks.append("chr1\t150\t250\tE3.MAX.K562\t9\t.\t200\t201\t0")
+    tiny.sites.append("chr1\t195\t205\tE3.K562.MAX\t0\t+")
+    assert evidence(build(tiny, tmp_path), "MAX") == [4, 1, 1, 0]
+    getattr(tiny, kind).pop()
+    reason = rf"{kind}.bed: no {kind} of MAX, .* those of SPI1: .*--skip-unlisted"
+    with pytest.raises(DataError, match=reason):
+        build(tiny, tmp_path, replace=True)
+    dataset = build(tiny, tmp_path, replace=True, skip_unlisted=True)
+    assert evidence(dataset, "MAX")[0] == (Evidence.SITE if kind == "peaks" else Evidence.PEAK)
+    told = f"{kind}: none of some TFs, of which no region is bound (MAX)"
+    assert dataset.manifest.dropped[told] == 1
+
+
 @pytest.mark.parametrize("model", ["", ".pwm", ".damo", ".damo.bed"])
 def test_unibinds_matrix_and_model_behind_a_name_are_passed_over(tmp_path, model):
     tiny = TinySources()
@@ -377,6 +405,21 @@ def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
         file.write(sources.genome.read_text())
     other = build_dataset(dataclasses.replace(sources, genome=packed), tmp_path / "bgzf")
     assert other.fingerprint(other.tfs) == plain.fingerprint(plain.tfs)
+
+
+@pytest.mark.parametrize("has_index", [False, True])
+def test_a_bgzf_genome_with_a_changed_byte_is_told_in_one_line(tmp_path, has_index):
+    path = tmp_path / "genome.fa.gz"
+    with bgzf.BgzfWriter(str(path)) as file:
+        file.write(">chr1\n" + "".join(f"{random_bases(i, 60)}\n" for i in range(200)))
+    if has_index:
+        Genome(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+    chrom, start = np.array(["chr1"], dtype=object), np.array([9000], dtype=np.int32)
+    with pytest.raises(DataError, match=r"genome\.fa\.gz: (truncated or damaged|no usable index)"):
+        Genome(path).sequences(chrom, start, 20)
 
 
 def test_rows_are_found_behind_headers_and_blank_lines(tmp_path):
