@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import benchmarks
+from benchmarks.fuzzing.good import make_kinds
+from benchmarks.fuzzing.mutations import mutation
 from data.dataset.store import Dataset
 from data.simulation.simulate import SimulationConfig, simulate
 from data.sources.build import build_dataset
@@ -84,6 +86,19 @@ def test_filters() -> None:
     found = names("filters", "--regions", 60, "--sample", 30, "--rounds", 1)
     assert found[-1] == "authors' way, both"
     assert len(found) == 6
+
+
+def test_fuzz(tmp_path: Path) -> None:
+    rows = rows_of("fuzz", "--seed", 1, "--mutations", 3, "--folder", tmp_path)
+    assert rows[0][:2] == ("all", "3")
+    assert rows[0][4] == "0"
+    kinds = make_kinds(tmp_path)
+    assert len({kind.name for kind in kinds}) == len(kinds) > 30
+    # a number says what is done, in this process and in any other
+    one, same, other = (mutation(seed, 11, kinds) for seed in (1, 1, 2))
+    assert one == same
+    assert one.kind is other.kind
+    assert (one.name, one.content) != (other.name, other.content)
 
 
 def test_groups() -> None:
