@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -100,6 +100,12 @@ class BedBatch:
             return self
         return BedBatch(self.path, self.line[indices], self.rows.take(pa.array(indices)))
 
+    def with_names(self, name: str, values: Sequence[str]) -> "BedBatch":
+        """Give the same rows with other values in place of the distinct ones of a text column."""
+        place = self.rows.schema.get_field_index(name)
+        changed = pa.DictionaryArray.from_arrays(self.rows.column(place).indices, list(values))
+        return BedBatch(self.path, self.line, self.rows.set_column(place, name, changed))
+
     def error(self, index: int, reason: str, remedy: str) -> DataError:
         """Make the error for a row of this batch, by its index here."""
         return DataError(f"{self.path}: row {self.line[index]}: {reason}; {remedy}")
@@ -160,8 +166,11 @@ def fields_of(line: str) -> list[str]:
 
 
 def has_names(fields: Sequence[str]) -> bool:
-    """Whether the fields of a line are names of columns, by those of start and end."""
-    return len(fields) > 2 and bool(_START_WORD.match(fields[1]) and _END_WORD.match(fields[2]))
+    """Whether the fields of a line are names of columns, by those of start and end.
+
+    They stand second and third, or, after a peak's name, third and fourth.
+    """
+    return any(_START_WORD.match(a) and _END_WORD.match(b) for a, b in pairwise(fields[1:4]))
 
 
 def read_bed(path: Path, file_format: BedFormat) -> BedBatch:

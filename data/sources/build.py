@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from data.dataset.store import (
     write_dataset,
 )
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import EXCLUDED, LeftOut
 from data.sources.bed import BedBatch
+from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
@@ -59,19 +61,21 @@ def build_dataset(
     left_out = LeftOut() if left_out is None else left_out
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
-        genome = Genome(sources.genome)
+        genome = Genome(sources.genome, sources.chrom_alias)
+        exclude = Blacklist(sources.exclude, genome.chromosomes, left_out)
         profiled = read_profiled(sources.experiments, sources.samples)
         on_step("reading DHSs and their sequences")
         dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
-        fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
+        fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
-        regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
+        fitted = without_excluded(fitted, exclude, left_out)
+        regions, accessible, dropped = make_regions(fitted, accessible, genome)
         dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
 
         hits, used = [], []
         for kind, file, read in (
-            ("peaks", sources.peaks, read_peaks),
+            ("peaks", sources.peaks, partial(read_peaks, exclude=exclude)),
             ("sites", sources.sites, read_sites),
         ):
             on_step(f"joining {kind}")
@@ -98,19 +102,49 @@ def build_dataset(
         )
 
 
+def without_excluded(fitted: Fitted, exclude: Blacklist, left_out: LeftOut) -> Fitted:
+    """Leave out DHSs whose regions, the 200 bp around their middles, overlap places to leave out.
+
+    Raises
+    ------
+    DataError
+        If none is left.
+    """
+    dhs = fitted.batch
+    codes, chroms = dhs.text(schema.CHROM)
+    start = _region_start(dhs)
+    excluded = exclude.overlaps(codes, chroms, start, start + np.int32(schema.REGION_WIDTH_BP))
+    left_out.add(dhs.path, dhs.line[excluded], EXCLUDED)
+    if excluded.all():
+        raise DataError(
+            f"{dhs.path}: every region overlaps what --exclude names; check that it is of the same "
+            "assembly"
+        )
+    kept = np.flatnonzero(~excluded)
+    return Fitted(
+        batch=dhs.taken(kept),
+        rows=fitted.rows[kept],
+        start=fitted.start[kept],
+        end=fitted.end[kept],
+    )
+
+
+def _region_start(dhs: BedBatch) -> NDArray[np.int32]:
+    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
+    return (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+
+
 def make_regions(
-    dhs: BedBatch, fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
+    fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
 ) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
     """Turn DHSs into the region table: their centres +/- 100 bp, sorted, each once.
 
     Parameters
     ----------
-    dhs
-        The DHSs as the file has them.
     fitted
-        Those that fit the genome.
+        The DHSs that fit the genome.
     accessible
-        Shape (DHSs, S).
+        Of the DHSs as the file has them, shape (DHSs, S).
 
     Returns
     -------
@@ -122,12 +156,11 @@ def make_regions(
     DataError
         If every region holds an N.
     """
-    codes, chroms = dhs.text(schema.CHROM)
-    codes, accessible = codes[fitted.rows], accessible[fitted.rows]
+    codes, chroms = fitted.batch.text(schema.CHROM)
+    accessible = accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = ((dhs.integers(schema.START) + dhs.integers(schema.END)) // 2)[fitted.rows]
-    start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+    start = _region_start(fitted.batch)
     lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
 

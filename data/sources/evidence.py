@@ -59,6 +59,16 @@ def overlapping(
     return found
 
 
+def overlapping_pairs(
+    start: NDArray[np.integer], end: NDArray[np.integer]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Pair up intervals of one chromosome that overlap: indices of both, each pair in both orders.
+
+    Every interval is paired with itself, too.
+    """
+    return _joined(_ranges(start, end, _QUERY), _ranges(start, end, _REGION))
+
+
 def matched_hits(
     regions: RegionTable, intervals: Intervals, profiled: Profiled, accessible: NDArray[np.bool_]
 ) -> NDArray[np.int64]:

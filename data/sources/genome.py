@@ -17,7 +17,8 @@ import pyfaidx
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.packing import encode
+from data.packing import UNKNOWN, encode
+from data.sources.chromosomes import Chromosomes
 from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
@@ -48,14 +49,22 @@ class _IndexEntry:
 class Genome:
     """Chromosome lengths and sequences of a FASTA file.
 
+    Parameters
+    ----------
+    path
+        The file.
+    alias
+        Table of what its chromosomes are called elsewhere, see `data.sources.chromosomes`. By
+        default there is none.
+
     Raises
     ------
     DataError
-        If the file is missing or empty, its index is missing and cannot be made, or the index is
-        another file's.
+        If the file is missing or empty, its index is missing and cannot be made, the index is
+        another file's, or the table cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, alias: Path | None = None) -> None:
         self.path = path
         open_binary(path).close()
         if is_gzip(path) and path.suffix not in {".gz", ".bgz"}:
@@ -80,6 +89,8 @@ class Genome:
         faidx.close()
         if not is_gzip(path):
             self._check_index()
+        self.chromosomes = Chromosomes(path, self._index, self.lengths_bp, alias)
+        """Its chromosomes, and what they are called in other files."""
 
     @cached_property
     def lengths_bp(self) -> dict[str, int]:
@@ -90,6 +101,8 @@ class Genome:
         self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
     ) -> NDArray[np.uint8]:
         """Base codes of intervals of one width, shape (N, width_bp), in the order given.
+
+        Bases beyond the ends of a chromosome are unknown.
 
         Raises
         ------
@@ -116,8 +129,16 @@ class Genome:
                     chunk = rows[first : first + _GATHER_ROWS]
                     base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
                     padding = entry.bytes_per_line - entry.bases_per_line
+                    low, high = int(base[:, 0].min()), int(base[:, -1].max())
+                    outside = None
+                    if low < 0 or high >= entry.length_bp:
+                        outside = (base < 0) | (base >= entry.length_bp)
+                        base = np.clip(base, 0, entry.length_bp - 1)
                     base += padding * (base // entry.bases_per_line) + 1
-                    codes[chunk] = encode(raw[base])
+                    found = encode(raw[base])
+                    if outside is not None:
+                        found[outside] = UNKNOWN
+                    codes[chunk] = found
         return codes
 
     def _check_index(self) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_b
 from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
 from data.sources.tables import Profiled
+
+if TYPE_CHECKING:
+    from data.sources.blacklist import Blacklist
 
 NAME: Final = "name"
 SUMMIT: Final = "summit"
@@ -79,6 +82,16 @@ class Intervals:
             dropped={},
         )
 
+    def taken(self, indices: NDArray[np.int64]) -> "Intervals":
+        """Give some of the intervals."""
+        return replace(
+            self,
+            chrom=self.chrom[indices],
+            start=self.start[indices],
+            end=self.end[indices],
+            pair=self.pair[indices],
+        )
+
     def of_pair(self, pair: int) -> "Intervals":
         """Give the same intervals as those of one pair."""
         return replace(self, pair=np.full(len(self.start), pair, dtype=np.int32))
@@ -91,6 +104,7 @@ def read_peaks(
     left_out: LeftOut,
     *,
     skip_unlisted: bool,
+    exclude: "Blacklist | None" = None,
 ) -> Intervals:
     """Read ReMap peaks as their summits, one base wide; the middle of a peak without one.
 
@@ -101,6 +115,8 @@ def read_peaks(
     skip_unlisted
         Whether rows of TFs without an experiment, and of biosamples that seem to be spelled
         otherwise than in the tables, are left out and counted, not an error.
+    exclude
+        Places to leave out: peaks that overlap them are left out. By default there are none.
 
     Raises
     ------
@@ -110,7 +126,7 @@ def read_peaks(
         biosample differs from a listed one by its spelling alone, no row is left, or the file is of
         another assembly.
     """
-    collected = _Collector(path, profiled, genome, remap_name, left_out)
+    collected = _Collector(path, profiled, genome, remap_name, left_out, exclude)
     collected.skip_unlisted = skip_unlisted
     num_without = 0
     for batch in iterate_bed(path, PEAKS_FORMAT):
@@ -155,11 +171,12 @@ class _Collector:
         genome: Genome,
         parse_name: Callable[[str], tuple[str, str]],
         left_out: LeftOut,
+        exclude: "Blacklist | None" = None,
     ) -> None:
         self.skip_unlisted = False
         self._path = path
         self._left_out = left_out
-        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
+        self._fitting = Fitting(path, genome.chromosomes, left_out, exclude)
         self._parse_name = parse_name
         self._pairs = profiled.pair_index()
         self._listed: dict[str, list[str]] = {tf: [] for tf in profiled.tfs}
@@ -185,12 +202,12 @@ class _Collector:
         if summit is not None:
             start = np.clip(summit[rows], start, end - 1)
             end = start + np.int32(1)
-        chrom_codes, chroms = batch.text(CHROM)
+        chrom_codes, chroms = fitted.batch.text(CHROM)
         chrom_of = np.array([self._chroms.get(chrom, -1) for chrom in chroms], dtype=np.int16)
         name_codes, names = batch.text(NAME)
         name_of = np.array([self._name_id(name, batch, i) for i, name in enumerate(names)])
         name = name_of.astype(np.int32)[name_codes[rows]]
-        self._batches.append([chrom_of[chrom_codes[rows]], start, end, name])
+        self._batches.append([chrom_of[chrom_codes], start, end, name])
 
     def intervals(self, counts: Mapping[str, int]) -> Intervals:
         """Give everything that was added; the collector is empty afterwards.

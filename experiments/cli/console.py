@@ -35,8 +35,24 @@ LeftOutOption = Annotated[
     Path | None,
     typer.Option(
         "--left-out",
-        help="File to write the rows to that do not fit the genome: file, row and reason. By "
-        "default they are only counted.",
+        help="File to write the rows to that are left out, such as those that do not fit the "
+        "genome: file, row and reason. By default they are only counted.",
+    ),
+]
+
+ChromAliasOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="UCSC's chromAlias.txt: what the genome's chromosomes are called in the other files. "
+        "By default names that differ by chr alone, and M and MT, are taken for the same.",
+    ),
+]
+
+ExcludeOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="BED file of places to leave out, such as ENCODE's blacklist: what overlaps one is "
+        "left out and counted. Repeat it for further files. By default nothing is left out.",
     ),
 ]
 

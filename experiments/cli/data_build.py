@@ -9,8 +9,11 @@ import typer
 from data.left_out import LeftOut
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
+    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
+    err,
     left_out_kept,
     out,
     steps,
@@ -40,12 +43,15 @@ class SourceOptions:
     experiments: Annotated[Path, typer.Option(help="Table: experiment, tf, biotype.")]
     samples: Annotated[Path, typer.Option(help="Table: source_id, dhs_sample, biotype.")]
     genome: Annotated[Path, typer.Option(help="Indexed FASTA, plain or BGZF.")]
+    chrom_alias: ChromAliasOption = None
+    exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
         """Give the files that the options name."""
         from data.sources.tables import SourceFiles
 
-        return SourceFiles(**{one.name: getattr(self, one.name) for one in fields(self)})
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return SourceFiles(**(given | {"exclude": tuple(self.exclude or ())}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,8 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
             left_out=odd_rows,
             on_step=on_step,
         )
+    for remark in odd_rows.remarks():
+        err.print(remark)
     if options.left_out is not None:
         odd_rows.write(options.left_out)
     print_made(dataset)
