@@ -8,8 +8,8 @@ says where in it a region's lines lie.
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pyfaidx
@@ -21,6 +21,7 @@ from data.sources.chromosomes import Chromosomes
 from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
+_READ_BYTES = 1 << 20
 _NEWLINE, _RETURN = b"\n\r"
 
 
@@ -113,7 +114,7 @@ class Genome:
                 _skip(self.path, file, entry.offset - 1 - position)
                 # and to the first byte behind the last line's end, which begins the next header
                 num_bytes = 1 + entry.num_bytes + 3
-                raw = np.frombuffer(_read(self.path, file, num_bytes), dtype=np.uint8)
+                raw = _read_into(self.path, file, num_bytes)
                 position = entry.offset - 1 + len(raw)
                 if not _fits(raw, entry):
                     raise self._stale(name)
@@ -132,6 +133,7 @@ class Genome:
                     if outside is not None:
                         found[outside] = UNKNOWN
                     codes[chunk] = found
+                del raw  # or two chromosomes are in memory while the next one is read
         return codes
 
     def _check_index(self) -> None:
@@ -175,13 +177,19 @@ def _fits(raw: NDArray[np.uint8], entry: _IndexEntry) -> bool:
     return bool(is_base.all() and is_end.all()) and behind[:1] in (b"", b">")
 
 
-def _skip(path: Path, file: IO[bytes], num_bytes: int) -> None:
+def _skip(path: Path, file: BufferedReader, num_bytes: int) -> None:
     while num_bytes > 0:
-        num_bytes -= len(_read(path, file, min(num_bytes, 1 << 24))) or num_bytes
+        num_bytes -= len(_read_into(path, file, min(num_bytes, 1 << 24))) or num_bytes
 
 
-def _read(path: Path, file: IO[bytes], num_bytes: int) -> bytes:
+def _read_into(path: Path, file: BufferedReader, num_bytes: int) -> NDArray[np.uint8]:
+    """Read as many bytes as there are, at most `num_bytes`, without a second copy of them."""
+    raw = np.empty(num_bytes, dtype=np.uint8)
+    view, num_read = raw.data, 0
     try:
-        return file.read(num_bytes)
+        # little by little, since what unpacks holds a copy of what it is asked for
+        while num := file.readinto(view[num_read : num_read + _READ_BYTES]):
+            num_read += num
+        return raw[:num_read]
     except (*UNPACK_ERRORS, OSError) as error:
         raise damaged(path, error) from None
