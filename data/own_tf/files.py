@@ -83,14 +83,11 @@ def read_files(
     read: dict[Path, Intervals] = {}
     for path in (path for file in files for path in (file.sites, file.accessible)):
         if path is not None and path not in read:
-            rows = read_bed(path, BED3)
-            start, end = rows.integers(START), rows.integers(END)
-            fitted, codes = _placed(rows, start, end, chroms, genome, left_out)
-            read[path] = Intervals.of_one_pair(chroms, codes, fitted.start, fitted.end)
+            read[path] = read_places(path, chroms, genome, left_out)
     return ReadFiles(
         biosamples=biosamples,
         peaks=tuple(
-            _read_peaks(file, biosamples.index(file.biosample), chroms, genome, left_out)
+            read_peaks_of(file, biosamples.index(file.biosample), chroms, genome, left_out)
             for file in files
         ),
         sites={file.sites: read[file.sites] for file in files if file.sites is not None},
@@ -101,11 +98,22 @@ def read_files(
     )
 
 
-def _read_peaks(
+def read_places(
+    path: Path, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut
+) -> Intervals:
+    """Read the intervals of a BED file; parameters and errors as for :func:`read_files`."""
+    rows = read_bed(path, BED3)
+    start, end = rows.integers(START), rows.integers(END)
+    fitted, codes = placed(rows, start, end, chroms, genome, left_out)
+    return Intervals.of_one_pair(chroms, codes, fitted.start, fitted.end)
+
+
+def read_peaks_of(
     file: PeakFile, pair: int, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut
 ) -> ReadPeaks:
+    """Read a file of peaks, as those of a pair; other parameters as for :func:`read_files`."""
     peaks = read_own_peaks(file.peaks)
-    fitted, codes = _placed(peaks.rows, peaks.start, peaks.end, chroms, genome, left_out)
+    fitted, codes = placed(peaks.rows, peaks.start, peaks.end, chroms, genome, left_out)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)
     return ReadPeaks(
         file=file,
@@ -120,7 +128,7 @@ def _read_peaks(
     )
 
 
-def _placed(
+def placed(
     rows: BedBatch,
     start: NDArray[np.int32],
     end: NDArray[np.int32],
@@ -128,7 +136,13 @@ def _placed(
     genome: Genome | None,
     left_out: LeftOut,
 ) -> tuple[Fitted, NDArray[np.int16]]:
-    """Fit intervals to the genome; the code of each one's chromosome among those of the regions."""
+    """Fit intervals to the genome; the code of each one's chromosome among those of the regions.
+
+    Raises
+    ------
+    DataError
+        If none lies on a chromosome that has regions, or the file is of another assembly.
+    """
     lengths, name = (None, rows.path) if genome is None else (genome.lengths_bp, genome.path)
     fitting = Fitting(rows.path, lengths, name, left_out)
     fitted = fitting.fit(rows, start, end)
