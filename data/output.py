@@ -94,6 +94,19 @@ def output_named(path: Path | None, formats: Collection[Format]) -> Output:
     return Output(path, found, compressed)
 
 
+def check_not_input(output: Output, *inputs: Path | None) -> None:
+    """Check that no input would be replaced by the output.
+
+    Raises
+    ------
+    DataError
+        If the output is one of the files that are read.
+    """
+    there = [path for path in inputs if path is not None and path.is_file()]
+    if output.path.is_file() and any(output.path.samefile(path) for path in there):
+        raise DataError(f"{output.path}: is read, and would be replaced; name another file")
+
+
 @contextmanager
 def output_file(path: Path) -> Iterator[Path]:
     """Give a file to write to, whose content gets to `path` when the block ends well.

@@ -17,7 +17,7 @@ import pyfaidx
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.packing import encode
+from data.packing import UNKNOWN, encode
 from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
@@ -68,7 +68,7 @@ class Chromosome:
     def sequences(
         self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
     ) -> NDArray[np.uint8]:
-        """Base codes of intervals of one width; `chrom` is this chromosome throughout."""
+        """Base codes of intervals within it, all of one width; `chrom` is this one throughout."""
         del chrom
         return self.codes[start[:, None] + np.arange(width_bp, dtype=np.int32)]
 
@@ -119,6 +119,8 @@ class Genome:
     ) -> NDArray[np.uint8]:
         """Base codes of intervals of one width, shape (N, width_bp), in the order given.
 
+        Bases beyond the ends of a chromosome are unknown.
+
         Raises
         ------
         DataError
@@ -131,8 +133,16 @@ class Genome:
                 chunk = rows[first : first + _GATHER_ROWS]
                 base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
                 padding = entry.bytes_per_line - entry.bases_per_line
+                low, high = int(base[:, 0].min()), int(base[:, -1].max())
+                outside = None
+                if low < 0 or high >= entry.length_bp:
+                    outside = (base < 0) | (base >= entry.length_bp)
+                    base = np.clip(base, 0, entry.length_bp - 1)
                 base += padding * (base // entry.bases_per_line) + 1
-                codes[chunk] = encode(raw[base])
+                found = encode(raw[base])
+                if outside is not None:
+                    found[outside] = UNKNOWN
+                codes[chunk] = found
         return codes
 
     def chromosomes(self, names: Collection[str]) -> Iterator["Chromosome"]:

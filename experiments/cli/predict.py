@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from data.output import Format, Output, output_named
+from data.output import Format, Output, check_not_input, output_named
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -80,6 +80,7 @@ def predict(
 
     odd_rows = LeftOut()
     output = output_named(file, PREDICTION_FORMATS)
+    check_not_input(output, bed, fasta)
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     _check_inputs(bed, genome, fasta, stride, tiles=tiles)
     with steps("Opening"):
@@ -115,42 +116,81 @@ def variants(
         Path | None,
         typer.Option(
             "--out",
-            help="File to write, in the format that its ending says: .tsv, .csv (each compressed "
-            "if .gz follows) or .parquet. Without it, or by -, .tsv goes to standard output.",
+            help="File to write, in the format that its ending says: .tsv, .csv, .vcf (each "
+            "compressed if .gz follows) or .parquet. A .vcf is the VCF file with INFO fields "
+            "added. Without it, or by -, .tsv goes to standard output.",
         ),
     ] = None,
     motif: Annotated[
         str | None,
         typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
     ] = None,
+    swap_reference: Annotated[
+        bool,
+        typer.Option(
+            "--swap-reference",
+            help="Predict also variants whose alleles are swapped: the genome has ALT, not REF. "
+            "Their effect is, as always, that of ALT against REF. By default they have no "
+            "prediction.",
+        ),
+    ] = False,
+    pass_only: Annotated[
+        bool,
+        typer.Option(
+            "--pass-only",
+            help="Predict only rows whose FILTER is PASS or missing. The others stay in the "
+            "output without a prediction. By default all are predicted.",
+        ),
+    ] = False,
     left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict what variants change: reference against alternative, and the motif touched.
 
+    Alleles are trimmed and left-aligned first, so that all spellings of a variant have one effect.
+    Variants that cannot be predicted stay in the output, with the reason.
+
     Example: bindgrid variants SPI1 --vcf variants.vcf.gz --genome hg38.fa --out effects.tsv
     """
     from data.queries.variants import VcfReader
     from data.sources.genome import Genome
+    from orchestrator.prediction.annotated_vcf import annotating
     from orchestrator.prediction.predict import predict_variants
-    from orchestrator.prediction.writers import TABLE_FORMATS, writing
+    from orchestrator.prediction.writers import VARIANT_FORMATS, writing
 
-    output = output_named(file, TABLE_FORMATS)
+    output = output_named(file, VARIANT_FORMATS)
+    check_not_input(output, vcf)
     with steps("Opening") as on_step:
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
         found = _motif(predictor, motif)
-        reader = VcfReader(vcf, Genome(genome), members[0].length_bp)
+        reader = VcfReader(
+            vcf,
+            Genome(genome),
+            members[0].length_bp,
+            swap_reference=swap_reference,
+            pass_only=pass_only,
+        )
         on_step("comparing reference alleles with the genome")
-        num_differ = reader.check_references()
+        num_swapped = reader.check_references()
     with (
-        writing(output, None) as writer,
+        annotating(output, vcf, predictor.name, has_motif=found is not None)
+        if output.format is Format.VCF
+        else writing(output, None) as writer,
         _progress("variants") as advance,
     ):
         counts = predict_variants(members, reader.batches(), writer, found, advance)
-    reason = f"hold an unknown base or another reference allele ({num_differ:,} of these)"
-    _tell(predictor, counts, "variants", reason, output)
+    _tell(predictor, counts, "variants", "stay in the output with the reason", output)
+    if num_swapped:
+        err.print(
+            f"{num_swapped:,} variants with swapped alleles (the genome has ALT, not REF): "
+            + (
+                "their effect is still that of ALT against REF"
+                if swap_reference
+                else "--swap-reference predicts them"
+            )
+        )
     tell_left_out(reader.left_out, left_out)
 
 
