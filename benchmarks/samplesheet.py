@@ -101,7 +101,7 @@ def expected(sources: Path, genome: Path, scratch: Path) -> tuple[pd.DataFrame, 
         found = evidence(Dataset.open(scratch / "plain" / "dataset"))
     else:
         found = pq.read_table(path).to_pandas()
-    return found, [name for name in found if name not in ("chrom", "start", "end")]
+    return found, [str(name) for name in found if name not in ("chrom", "start", "end")]
 
 
 def evidence(dataset: Dataset) -> pd.DataFrame:
