@@ -20,6 +20,7 @@ MAX_ODD_SHARE: Final = 0.01
 MIN_ODD: Final = 10
 """Fewest such rows that say so: 1 of 30 says nothing."""
 
+EXCLUDED: Final = "overlapping a region of --exclude"
 CLIPPED: Final = "clipped at the end of their chromosome"
 
 
@@ -36,6 +37,8 @@ class LeftOut:
         """Rows left out, by file and reason."""
         self.clipped: Counter[Path] = Counter()
         """Intervals cut off at an end of their chromosome, by file; they are used."""
+        self.without_overlap: set[Path] = set()
+        """Files of places to leave out that no interval of the input has overlapped so far."""
         self._rows: list[tuple[Path, NDArray[np.int32], str]] = []
 
     def add(self, path: Path, lines: NDArray[np.int32] | int, reason: str) -> None:
@@ -68,7 +71,15 @@ class LeftOut:
         """Say what was left out or clipped: a line for each file and reason."""
         told = [f"{path}: left out {num:,}: {why}" for (path, why), num in self.counts.items()]
         told += [f"{path}: {num:,} {CLIPPED}" for path, num in self.clipped.items()]
-        return told
+        return told + self.remarks()
+
+    def remarks(self) -> list[str]:
+        """Say what the user should know beside the rows: a line each."""
+        return [
+            f"{path}: nothing that was read overlaps it, so it leaves nothing out; check that it "
+            "is of the same assembly"
+            for path in sorted(self.without_overlap)
+        ]
 
     def write(self, path: Path) -> None:
         """Write the rows as a table: file, row, reason.

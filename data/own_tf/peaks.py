@@ -20,7 +20,7 @@ become 0-based and half-open; a summit is one base.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +84,16 @@ class Peaks:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def taken(self, rows: NDArray[np.int64]) -> "Peaks":
+        """Give some of the peaks."""
+        return replace(
+            self,
+            rows=self.rows.taken(rows),
+            start=self.start[rows],
+            end=self.end[rows],
+            summit=self.summit[rows],
+        )
 
     @property
     def chrom_names(self) -> NDArray[np.object_]:

@@ -23,7 +23,7 @@ from data.dataset.store import (
     write_dataset,
 )
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import EXCLUDED, LeftOut
 from data.motifs.blocks import Tell, ignore
 from data.motifs.database import DEFAULT, Jaspar
 from data.motifs.motif import Motif
@@ -32,9 +32,10 @@ from data.own_tf.record import motif_record
 from data.samplesheet.encode import is_metadata, read_metadata
 from data.samplesheet.faults import Faults
 from data.samplesheet.predict import predicted_sites
-from data.samplesheet.read import ReadSheet, read_sheet_files
+from data.samplesheet.read import Reading, ReadSheet, read_sheet_files
 from data.samplesheet.regions import accessibility, regions_of
 from data.samplesheet.sheet import Sheet, SheetRow, biosamples_of, read_rows, read_table
+from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits, overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -51,6 +52,8 @@ class SheetFiles:
     """Indexed FASTA of any assembly."""
     regions: Path | None = None
     """Peaks or BED whose summits or middles are the regions; None takes the accessible peaks'."""
+    exclude: tuple[Path, ...] = ()
+    """BED files of places to leave out, see `data.sources.blacklist`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +127,9 @@ def build_from_sheet(
     refuse_existing(path, replace=replace)
     left_out = LeftOut() if left_out is None else left_out
     genome = Genome(files.genome)
-    checked = _checked(files, genome, sites, left_out, on_step)
+    exclude = Blacklist(files.exclude, genome, left_out)
+    reading = Reading(genome=genome, exclude=exclude, left_out=left_out, faults=Faults(files.sheet))
+    checked = _checked(files, sites, reading, on_step)
     sheet, read, profiled = checked.sheet, checked.read, checked.profiled
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(_checksums, files, sheet)
@@ -134,6 +139,7 @@ def build_from_sheet(
             read.chroms,
             list(read.opened.values()) if given is None else [given],
             genome,
+            exclude,
             merge=given is None,
         )
         index = {name: code for code, name in enumerate(profiled.biosamples)}
@@ -153,6 +159,7 @@ def build_from_sheet(
             sources=list(sources.values()),
             dropped={
                 "regions: past the end of their chromosome": made.num_past_end,
+                f"regions: {EXCLUDED}": made.num_excluded,
                 "regions: summits of one place or in another's region": made.num_merged,
                 DROPPED_WITH_N: made.regions.num_with_n,
                 **_dropped(files, sheet, left_out),
@@ -162,17 +169,15 @@ def build_from_sheet(
         )
 
 
-def _checked(
-    files: SheetFiles, genome: Genome, sites: SheetSites, left_out: LeftOut, on_step: Tell
-) -> _Checked:
+def _checked(files: SheetFiles, sites: SheetSites, reading: Reading, on_step: Tell) -> _Checked:
     """Read the sheet and all its files, and stop with everything that is wrong."""
-    faults = Faults(files.sheet)
-    sheet = _sheet(files.sheet, genome, faults, left_out)
+    faults, left_out = reading.faults, reading.left_out
+    sheet = _sheet(files.sheet, reading.genome, faults, left_out)
     sheet, motifs = _with_motifs(sheet, sites, faults, left_out)
     profiled = _profiled(sheet)
     on_step(f"reading {len(sheet.rows):,} files of peaks")
     pairs = list(profiled.pair_index())
-    read = read_sheet_files(sheet, pairs, files.regions, genome, left_out, faults)
+    read = read_sheet_files(sheet, pairs, files.regions, reading)
     faults.check()
     return _Checked(sheet=sheet, motifs=motifs, profiled=profiled, read=read)
 
@@ -292,7 +297,7 @@ def _hits(
 
 
 def _checksums(files: SheetFiles, sheet: Sheet) -> dict[Path, SourceFile]:
-    paths = [files.sheet, files.genome, *([files.regions] if files.regions else [])]
+    paths = [files.sheet, files.genome, *([files.regions] if files.regions else []), *files.exclude]
     paths += [one.path for one in sheet.opened] + [one.peaks for one in sheet.rows]
     paths += [one.sites for one in sheet.rows if one.sites is not None]
     return {path: source_record(path) for path in dict.fromkeys(paths)}

@@ -1,15 +1,12 @@
 """Sites of many TFs predicted in one pass over the genome, a chromosome at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data.motifs.blocks import Tell
 from data.motifs.motif import Motif
 from data.own_tf.files import ReadPeaks
-from data.own_tf.peaks import Peaks
 from data.own_tf.predicted_sites import SiteRule, predict_sites
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -53,7 +50,7 @@ def predicted_sites(
         on_step(f"predicting sites on {one.name}")
         for row, (read, motif) in files.items():
             here = np.flatnonzero(read.summits.chrom == code)
-            peaks = _taken(read.peaks, here)
+            peaks = read.peaks.taken(here)
             found = predict_sites(peaks, np.arange(len(here)), one, motif, rule)
             num = len(found.start)
             parts[row].append(
@@ -66,14 +63,3 @@ def predicted_sites(
                 )
             )
     return {row: Intervals.joined(chroms, own) for row, own in parts.items()}
-
-
-def _taken(peaks: Peaks, rows: NDArray[np.int64]) -> Peaks:
-    """Give some of the peaks of a file."""
-    return replace(
-        peaks,
-        rows=peaks.rows.taken(rows),
-        start=peaks.start[rows],
-        end=peaks.end[rows],
-        summit=peaks.summit[rows],
-    )

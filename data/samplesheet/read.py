@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from data.dataset.region_table import chrom_sort_key
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import EXCLUDED, LeftOut
 from data.own_tf.files import PeakFile, ReadPeaks, placed, read_peaks_of, read_places
 from data.own_tf.peaks import Peaks, read_own_peaks
 from data.samplesheet.faults import Faults
 from data.samplesheet.sheet import Sheet, SheetRow
 from data.schema import CHROM
+from data.sources.blacklist import Blacklist
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 
@@ -50,13 +51,19 @@ class ReadSheet:
     """Regions that were given; None where accessible peaks make them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What files are read against, and where what is odd in them is noted."""
+
+    genome: Genome
+    exclude: Blacklist
+    """Places to leave out: peaks that overlap them are left out."""
+    left_out: LeftOut
+    faults: Faults
+
+
 def read_sheet_files(
-    sheet: Sheet,
-    pairs: Sequence[tuple[str, str]],
-    regions: Path | None,
-    genome: Genome,
-    left_out: LeftOut,
-    faults: Faults,
+    sheet: Sheet, pairs: Sequence[tuple[str, str]], regions: Path | None, reading: Reading
 ) -> ReadSheet:
     """Read all files of a sheet; what cannot be used is noted at its first row.
 
@@ -72,6 +79,7 @@ def read_sheet_files(
     DataError
         If the file of regions cannot be used, or no accessible peak lies on the genome.
     """
+    genome, left_out, faults = reading.genome, reading.left_out, reading.faults
     raw: dict[Path, Peaks] = {}
     row_of = {one.path: one.row for one in reversed(sheet.opened)}
     for path, row in sorted(row_of.items(), key=lambda item: item[1]):
@@ -87,8 +95,8 @@ def read_sheet_files(
             opened[path] = fitted
     return ReadSheet(
         chroms=chroms,
-        peaks=_read_peaks(sheet.rows, pairs, chroms, genome, left_out, faults),
-        sites=_read_sites(sheet.rows, chroms, genome, left_out, faults),
+        peaks=_read_peaks(sheet.rows, pairs, chroms, reading),
+        sites=_read_sites(sheet.rows, chroms, reading),
         opened=opened,
         regions=None if given is None else _fitted(given, chroms, genome, left_out),
     )
@@ -118,9 +126,7 @@ def _read_peaks(
     rows: Sequence[SheetRow],
     pairs: Sequence[tuple[str, str]],
     chroms: Sequence[str],
-    genome: Genome,
-    left_out: LeftOut,
-    faults: Faults,
+    reading: Reading,
 ) -> dict[int, ReadPeaks]:
     pair_of = {pair: index for index, pair in enumerate(pairs)}
     read: dict[int, ReadPeaks] = {}
@@ -130,18 +136,42 @@ def _read_peaks(
         file = PeakFile(peaks=one.peaks, biosample=one.biosample, sites=one.sites)
         try:
             pair = pair_of[one.tf, one.biosample]
-            read[one.row] = read_peaks_of(file, pair, chroms, genome, left_out)
+            peaks = read_peaks_of(file, pair, chroms, reading.genome, reading.left_out)
+            read[one.row] = _without_excluded(peaks, reading)
         except DataError as error:
-            faults.add(one.row, str(error))
+            reading.faults.add(one.row, str(error))
     return read
 
 
+def _without_excluded(read: ReadPeaks, reading: Reading) -> ReadPeaks:
+    """Leave out peaks that overlap places to leave out."""
+    peaks, summits = read.peaks, read.summits
+    codes, chroms = peaks.rows.text(CHROM)
+    excluded = reading.exclude.overlaps(codes, chroms, peaks.start, peaks.end)
+    if not excluded.any():
+        return read
+    reading.left_out.add(read.file.peaks, peaks.rows.line[excluded], EXCLUDED)
+    if excluded.all():
+        raise DataError(
+            f"{read.file.peaks}: every peak overlaps what --exclude names; check that it is of the "
+            "same assembly"
+        )
+    kept = np.flatnonzero(~excluded)
+    return ReadPeaks(
+        file=read.file,
+        peaks=peaks.taken(kept),
+        summits=Intervals.of_one_pair(
+            summits.chroms,
+            summits.chrom[kept],
+            summits.start[kept],
+            summits.end[kept],
+            int(summits.pair[0]),
+        ),
+    )
+
+
 def _read_sites(
-    rows: Sequence[SheetRow],
-    chroms: Sequence[str],
-    genome: Genome,
-    left_out: LeftOut,
-    faults: Faults,
+    rows: Sequence[SheetRow], chroms: Sequence[str], reading: Reading
 ) -> dict[Path, Intervals]:
     read: dict[Path, Intervals] = {}
     bad: set[Path] = set()
@@ -149,8 +179,8 @@ def _read_sites(
         if one.sites is None or one.sites in read or one.sites in bad:
             continue
         try:
-            read[one.sites] = read_places(one.sites, chroms, genome, left_out)
+            read[one.sites] = read_places(one.sites, chroms, reading.genome, reading.left_out)
         except DataError as error:
             bad.add(one.sites)
-            faults.add(one.row, str(error))
+            reading.faults.add(one.row, str(error))
     return read

@@ -21,6 +21,7 @@ from data.dataset.region_table import RegionTable
 from data.errors import DataError
 from data.samplesheet.read import ReadOpened
 from data.schema import REGION_WIDTH_BP
+from data.sources.blacklist import Blacklist
 from data.sources.evidence import overlap_pairs, overlaps
 from data.sources.genome import Genome
 
@@ -34,12 +35,19 @@ class MadeRegions:
     regions: RegionTable
     num_past_end: int
     """Summits nearer to an end of their chromosome than half a region."""
+    num_excluded: int
+    """Summits whose regions overlap places to leave out."""
     num_merged: int
     """Summits that made no region of their own, since another is there."""
 
 
 def regions_of(
-    chroms: Sequence[str], files: Sequence[ReadOpened], genome: Genome, *, merge: bool
+    chroms: Sequence[str],
+    files: Sequence[ReadOpened],
+    genome: Genome,
+    exclude: Blacklist,
+    *,
+    merge: bool,
 ) -> MadeRegions:
     """Make regions of the summits of some files.
 
@@ -47,6 +55,8 @@ def regions_of(
     ----------
     chroms
         Chromosomes by which the files are coded, in natural order.
+    exclude
+        Places to leave out: no region overlaps one.
     merge
         Whether summits whose regions would overlap become one; False makes a region of each
         place, for regions that were given.
@@ -60,25 +70,35 @@ def regions_of(
     middles = np.concatenate([one.summit for one in files])
     names: list[str] = []
     starts: list[NDArray[np.int64]] = []
-    num_past_end = 0
+    num_past_end = num_excluded = 0
     for code, name in enumerate(chroms):
         middle = middles[codes == code].astype(np.int64)
         inside = (middle >= _HALF_BP) & (middle + _HALF_BP <= genome.lengths_bp[name])
         num_past_end += int((~inside).sum())
-        place, num = np.unique(middle[inside], return_counts=True)
+        middle = middle[inside]
+        here = np.zeros(len(middle), dtype=np.int32)
+        excluded = exclude.overlaps(here, [name], middle - _HALF_BP, middle + _HALF_BP)
+        num_excluded += int(excluded.sum())
+        place, num = np.unique(middle[~excluded], return_counts=True)
         kept = place[_apart(place, _support(place, num))] if merge else place
         names += [name] * len(kept)
         starts.append(kept - _HALF_BP)
     start = np.concatenate(starts).astype(np.int32)
     if not len(start):
-        raise DataError(f"{genome.path}: no region lies within its chromosomes")
+        raise DataError(
+            f"{genome.path}: no region lies within its chromosomes and out of --exclude"
+        )
     chrom = np.array(names, dtype=object)
     bases = genome.sequences(chrom, start, REGION_WIDTH_BP)
     regions = RegionTable.from_bases(chrom, start, bases)
     if regions.num_with_n == len(regions):
         raise DataError(f"{genome.path}: every region holds an N; give the genome unmasked")
-    num_merged = len(middles) - num_past_end - len(regions)
-    return MadeRegions(regions=regions, num_past_end=num_past_end, num_merged=num_merged)
+    return MadeRegions(
+        regions=regions,
+        num_past_end=num_past_end,
+        num_excluded=num_excluded,
+        num_merged=len(middles) - num_past_end - num_excluded - len(regions),
+    )
 
 
 def accessibility(

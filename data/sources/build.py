@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from data.dataset.store import (
     write_dataset,
 )
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import EXCLUDED, LeftOut
 from data.sources.bed import BedBatch
+from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
@@ -59,18 +61,20 @@ def build_dataset(
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome)
+        exclude = Blacklist(sources.exclude, genome, left_out)
         profiled = read_profiled(sources.experiments, sources.samples)
         on_step("reading DHSs and their sequences")
         dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
         fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
+        fitted = without_excluded(dhs, fitted, exclude, left_out)
         regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
         dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
 
         hits = []
         for kind, file, read in (
-            ("peaks", sources.peaks, read_peaks),
+            ("peaks", sources.peaks, partial(read_peaks, exclude=exclude)),
             ("sites", sources.sites, read_sites),
         ):
             on_step(f"joining {kind}")
@@ -89,6 +93,35 @@ def build_dataset(
             dropped=dropped,
             replace=replace,
         )
+
+
+def without_excluded(
+    dhs: BedBatch, fitted: Fitted, exclude: Blacklist, left_out: LeftOut
+) -> Fitted:
+    """Leave out DHSs whose regions, the 200 bp around their middles, overlap places to leave out.
+
+    Raises
+    ------
+    DataError
+        If none is left.
+    """
+    codes, chroms = dhs.text(schema.CHROM)
+    start = _region_start(dhs)[fitted.rows]
+    end = start + np.int32(schema.REGION_WIDTH_BP)
+    excluded = exclude.overlaps(codes[fitted.rows], chroms, start, end)
+    left_out.add(dhs.path, dhs.line[fitted.rows[excluded]], EXCLUDED)
+    if excluded.all():
+        raise DataError(
+            f"{dhs.path}: every region overlaps what --exclude names; check that it is of the same "
+            "assembly"
+        )
+    kept = ~excluded
+    return Fitted(rows=fitted.rows[kept], start=fitted.start[kept], end=fitted.end[kept])
+
+
+def _region_start(dhs: BedBatch) -> NDArray[np.int32]:
+    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
+    return (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
 
 
 def make_regions(
@@ -119,8 +152,7 @@ def make_regions(
     codes, accessible = codes[fitted.rows], accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = ((dhs.integers(schema.START) + dhs.integers(schema.END)) // 2)[fitted.rows]
-    start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+    start = _region_start(dhs)[fitted.rows]
     lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
 

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.left_out import LeftOut, is_other_assembly
+from data.left_out import EXCLUDED, LeftOut, is_other_assembly
 from data.schema import CHROM
 from data.sources.bed import BedBatch
+
+if TYPE_CHECKING:
+    from data.sources.blacklist import Blacklist
 
 MAX_OVERHANG_BP: Final = 500
 """Bases by which an interval may hang over an end of its chromosome and still be used: peak
@@ -47,16 +50,24 @@ class Fitting:
         What the genome is called in messages.
     left_out
         Where rows that do not fit are noted.
+    exclude
+        Places to leave out: an interval that overlaps one does not fit. By default there is none.
     """
 
     def __init__(
-        self, path: Path, lengths_bp: Mapping[str, int] | None, genome: Path, left_out: LeftOut
+        self,
+        path: Path,
+        lengths_bp: Mapping[str, int] | None,
+        genome: Path,
+        left_out: LeftOut,
+        exclude: "Blacklist | None" = None,
     ) -> None:
         self._path = path
         self._lengths = lengths_bp
         self._genome = genome
         self._left_out = left_out
-        self._num = 0
+        self._exclude = exclude
+        self._num_kept = 0
         self._num_known = 0
         self._num_odd = 0
         self._first = ""
@@ -75,9 +86,12 @@ class Fitting:
         limit = limits[codes]
         known = limit >= 0
         within = (start >= 0) & (end <= limit)
-        self._num += len(batch)
         self._num_known += int(known.sum())
-        if known.all() and within.all():
+        excluded = np.zeros(len(batch), dtype=bool)
+        if self._exclude is not None:
+            excluded = self._exclude.overlaps(codes, chroms, start, end)
+        if known.all() and within.all() and not excluded.any():
+            self._num_kept += len(batch)
             return Fitted(rows=np.arange(len(batch)), start=start, end=end)
         odd = known & ~within
         near = odd & (start >= -MAX_OVERHANG_BP) & (end <= limit + MAX_OVERHANG_BP)
@@ -89,7 +103,10 @@ class Fitting:
                 f"row {batch.line[row]}: {chroms[codes[row]]} ends at {limit[row]}, the interval "
                 f"is {start[row]}-{end[row]}"
             )
-        kept = np.flatnonzero(known & (within | near))
+        fits = known & (within | near)
+        self._left_out.add(self._path, batch.line[fits & excluded], EXCLUDED)
+        kept = np.flatnonzero(fits & ~excluded)
+        self._num_kept += len(kept)
         return Fitted(
             rows=kept,
             start=np.maximum(start[kept], 0),
@@ -115,6 +132,11 @@ class Fitting:
                 f"{self._path}: {self._num_odd:,} of {self._num_known:,} intervals reach beyond "
                 f"their chromosome in {self._genome}, first {self._first}; give files of the same "
                 "assembly"
+            )
+        if not self._num_kept:
+            raise DataError(
+                f"{self._path}: nothing is left of it ({self._left_out.why(self._path)}); check "
+                "that what --exclude names is of the same assembly"
             )
 
     def _limit(self, chrom: str) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_b
 from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
 from data.sources.tables import Profiled
+
+if TYPE_CHECKING:
+    from data.sources.blacklist import Blacklist
 
 NAME: Final = "name"
 SUMMIT: Final = "summit"
@@ -103,6 +106,7 @@ def read_peaks(
     left_out: LeftOut,
     *,
     skip_unlisted: bool,
+    exclude: "Blacklist | None" = None,
 ) -> Intervals:
     """Read ReMap peaks as their summits, one base wide; the middle of a peak without one.
 
@@ -113,6 +117,8 @@ def read_peaks(
     skip_unlisted
         Whether rows of TFs without an experiment, and of biosamples that seem to be spelled
         otherwise than in the tables, are left out and counted, not an error.
+    exclude
+        Places to leave out: peaks that overlap them are left out. By default there are none.
 
     Raises
     ------
@@ -122,7 +128,7 @@ def read_peaks(
         biosample differs from a listed one by its spelling alone, no row is left, or the file is of
         another assembly.
     """
-    collected = _Collector(path, profiled, genome, remap_name, left_out)
+    collected = _Collector(path, profiled, genome, remap_name, left_out, exclude)
     collected.skip_unlisted = skip_unlisted
     num_without = 0
     for batch in iterate_bed(path, PEAKS_FORMAT):
@@ -167,11 +173,12 @@ class _Collector:
         genome: Genome,
         parse_name: Callable[[str], tuple[str, str]],
         left_out: LeftOut,
+        exclude: "Blacklist | None" = None,
     ) -> None:
         self.skip_unlisted = False
         self._path = path
         self._left_out = left_out
-        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
+        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out, exclude)
         self._parse_name = parse_name
         self._pairs = profiled.pair_index()
         self._listed: dict[str, list[str]] = {tf: [] for tf in profiled.tfs}

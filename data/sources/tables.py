@@ -14,6 +14,7 @@ experiments  header `experiment tf biotype`: the ChIP-seq experiments; a TF and 
 samples      header `source_id dhs_sample biotype`: which biosample (the biotype name of peaks
              and sites) a DHS source is; empty where it has no ChIP-seq
 genome       FASTA with an index, see `data.sources.genome`
+exclude      BED files of places to leave out, see `data.sources.blacklist`; there may be none
 ===========  ==================================================================================
 """
 
@@ -43,7 +44,7 @@ DHS_FORMAT: Final = BedFormat(
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFiles:
-    """The six source files; formats in the module's docstring."""
+    """The source files; formats in the module's docstring."""
 
     dhs: Path
     peaks: Path
@@ -51,10 +52,12 @@ class SourceFiles:
     experiments: Path
     samples: Path
     genome: Path
+    exclude: tuple[Path, ...] = ()
 
     def all(self) -> tuple[Path, ...]:
         """Every path, in the order of the fields."""
-        return tuple(getattr(self, field.name) for field in fields(self))
+        given = [getattr(self, field.name) for field in fields(self) if field.name != "exclude"]
+        return (*given, *self.exclude)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,14 @@ LeftOutOption = Annotated[
     ),
 ]
 
+ExcludeOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="BED file of places to leave out, such as ENCODE's blacklist: what overlaps one is "
+        "left out and counted. Repeat it for further files. By default nothing is left out.",
+    ),
+]
+
 _FILE_WIDTH = 120  # of tables that go to a file or a pipe, which have no width of their own
 
 # names of files and TFs are printed as they are: brackets are no markup, numbers no colours

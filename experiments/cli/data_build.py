@@ -9,8 +9,10 @@ import typer
 from data.left_out import LeftOut
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
+    err,
     out,
     steps,
 )
@@ -43,6 +45,7 @@ class SourceOptions:
         None
     )
     genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
+    exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
         """Give the files that the options name.
@@ -55,10 +58,12 @@ class SourceOptions:
         from data.sources.tables import SourceFiles
 
         named = {one.name: getattr(self, one.name) for one in fields(self)}
-        lacking = [f"--{name}" for name, path in named.items() if path is None]
+        lacking = [
+            f"--{name}" for name, path in named.items() if path is None and name != "exclude"
+        ]
         if lacking:
             raise RunError(f"{', '.join(lacking)} missing; or name a --samplesheet")
-        return SourceFiles(**named)
+        return SourceFiles(**(named | {"exclude": tuple(self.exclude or ())}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +97,10 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
     if options.sheet.samplesheet is None:
         dataset = _build_sources(options, path, odd_rows)
     else:
-        dataset = build_sheet(
-            options.sheet, options.sources.genome, path, odd_rows, replace=options.replace
-        )
+        files = options.sheet.files(options.sources.genome, options.sources.exclude)
+        dataset = build_sheet(options.sheet, files, path, odd_rows, replace=options.replace)
+    for remark in odd_rows.remarks():
+        err.print(remark)
     if options.left_out is not None:
         odd_rows.write(options.left_out)
     print_made(dataset)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.cli.console import checked_settings, err, steps, tell_left_out
+from experiments.cli.console import checked_settings, err, steps
 from experiments.cli.jaspar_options import JasparOptions
 from orchestrator.errors import RunError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data.left_out import LeftOut
     from data.samplesheet.build import SheetFiles, SheetSites
 
-_SHARED = ("genome",)
+_SHARED = ("genome", "exclude")
 """Options of the publishers' files that a sheet takes too."""
 _FEW_ACCESSIBLE = 0.05
 """Share of summits in accessible regions below which something is likely wrong."""
@@ -57,7 +57,7 @@ class SheetOptions:
     ] = 1e-3
     jaspar: JasparOptions
 
-    def files(self, genome: Path | None) -> "SheetFiles":
+    def files(self, genome: Path | None, exclude: list[Path] | None) -> "SheetFiles":
         """Give the files of the sheet's dataset.
 
         Raises
@@ -69,7 +69,12 @@ class SheetOptions:
 
         if self.samplesheet is None or genome is None:
             raise RunError("--samplesheet needs the genome that its files are of: --genome")
-        return SheetFiles(sheet=self.samplesheet, genome=genome, regions=self.regions)
+        return SheetFiles(
+            sheet=self.samplesheet,
+            genome=genome,
+            regions=self.regions,
+            exclude=tuple(exclude or ()),
+        )
 
     def sites(self) -> "SheetSites":
         """Say how sites are found.
@@ -114,7 +119,7 @@ class SheetOptions:
 
 def build_sheet(
     options: SheetOptions,
-    genome: Path | None,
+    files: "SheetFiles",
     path: Path,
     odd_rows: "LeftOut",
     *,
@@ -133,7 +138,7 @@ def build_sheet(
     try:
         with steps("Building the dataset") as on_step:
             dataset = build_from_sheet(
-                options.files(genome),
+                files,
                 path,
                 sites=options.sites(),
                 replace=replace,
@@ -144,7 +149,6 @@ def build_sheet(
         for fault in error.faults:
             err.print(fault)
         raise RunError(str(error).partition("\n")[0]) from None
-    tell_left_out(odd_rows, None)
     _tell_few(dataset)
     return dataset
 

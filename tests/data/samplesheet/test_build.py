@@ -62,7 +62,12 @@ class Collection:
         }
 
     def build(
-        self, sites: SheetSites = GIVEN, *, regions: str | None = "regions.bed", **options
+        self,
+        sites: SheetSites = GIVEN,
+        *,
+        regions: str | None = "regions.bed",
+        exclude=(),
+        **options,
     ) -> Dataset:
         for name, text in self.files.items():
             (self.folder / name).write_text(text)
@@ -71,6 +76,7 @@ class Collection:
             sheet=self.folder / "sheet.csv",
             genome=self.genome,
             regions=None if regions is None else self.folder / regions,
+            exclude=tuple(self.folder / name for name in exclude),
         )
         return build_from_sheet(files, self.folder / "dataset", sites=sites, **options)
 
@@ -294,6 +300,21 @@ def test_rows_that_do_not_fit_are_counted_by_kind_of_file(collection):
         "accessible peaks: on chromosomes that the genome lacks": 1,
     }
     assert len(left_out.lines()) == 2
+
+
+def test_regions_and_peaks_in_places_to_leave_out_are_left_out_and_counted(collection):
+    collection.files["spi1.narrowPeak"] += "chr1\t1040\t1090\t.\t0\t.\t1\t-1\t-1\t20\n"
+    collection.files["black.bed"] = "chr1\t295\t310\n"
+    dataset = collection.build(exclude=["black.bed"])
+    assert dataset.num_regions == 3
+    # the first peak of SPI1 overlaps nothing of it and has no region any more
+    assert evidence(dataset, "SPI1") == [2, 1, 2]
+    assert dataset.manifest.dropped["regions: overlapping a region of --exclude"] == 1
+    other = Collection(collection.folder / "other")
+    other.files["black.bed"] = "chr1\t140\t151\nchr2\t510\t511\n"
+    with pytest.raises(DataError, match="every peak overlaps what --exclude names"):
+        other.rows = other.rows[:1]
+        other.build(exclude=["black.bed"])
 
 
 def test_summits_nowhere_accessible_stop_the_build(collection):

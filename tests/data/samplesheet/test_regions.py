@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.left_out import LeftOut
 from data.samplesheet.read import ReadOpened
 from data.samplesheet.regions import accessibility, regions_of
+from data.sources.blacklist import Blacklist
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 from tests.helpers.tiny import TinySources
@@ -29,8 +31,13 @@ def opened(summits: list[int], half_bp: int = 75, code: int = 0) -> ReadOpened:
     )
 
 
+def nothing(genome: Genome) -> Blacklist:
+    """Leave nothing out."""
+    return Blacklist((), genome, LeftOut())
+
+
 def middles(genome: Genome, *files: ReadOpened, merge: bool = True) -> list[int]:
-    made = regions_of(CHROMS, files, genome, merge=merge)
+    made = regions_of(CHROMS, files, genome, nothing(genome), merge=merge)
     return (made.regions.start + 100).tolist()
 
 
@@ -56,13 +63,17 @@ def test_regions_that_were_given_stay_as_they_are_each_once(genome):
 
 
 def test_regions_stand_in_natural_order_of_chromosomes(genome):
-    made = regions_of(CHROMS, [opened([500], code=1), opened([900])], genome, merge=True)
+    made = regions_of(
+        CHROMS, [opened([500], code=1), opened([900])], genome, nothing(genome), merge=True
+    )
     assert made.regions.chrom_names.tolist() == ["chr1", "chr2"]
     assert made.regions.start.tolist() == [800, 400]
 
 
 def test_a_peak_opens_the_nearest_region_and_those_that_lie_wholly_in_it(genome):
-    regions = regions_of(CHROMS, [opened([500, 650, 1000])], genome, merge=False).regions
+    regions = regions_of(
+        CHROMS, [opened([500, 650, 1000])], genome, nothing(genome), merge=False
+    ).regions
     for peak, expected in (
         (opened([540]), [True, False, False]),
         (opened([600], 100), [False, True, False]),

@@ -49,6 +49,24 @@ def test_build_show_export(bindgrid, tmp_path):
     assert table["SPI1"].to_pylist() == [4, 1, 1, 2]
 
 
+def test_a_build_without_the_regions_of_a_blacklist_and_one_that_nothing_overlaps(
+    bindgrid, tmp_path
+):
+    sources = TinySources().write(tmp_path / "sources")
+    blacklist, other = tmp_path / "blacklist.bed", tmp_path / "other.bed"
+    blacklist.write_text("chr1\t1000\t1010\n")
+    other.write_text("chr1\t2000\t2010\n")
+    sources = replace(sources, exclude=(blacklist, other))
+    arguments = [*build_arguments(sources), "--left-out", tmp_path / "odd.tsv"]
+    code, out, err = bindgrid("data", "build", *arguments, "-w", tmp_path / "w")
+    assert code == 0
+    assert "3 regions, 2 TFs" in out
+    assert "DHSs: overlapping a region of --exclude: 1" in out
+    assert f"{other}: nothing that was read overlaps it" in err
+    assert f"{blacklist}: nothing" not in err
+    assert "dhs.bed\t2\toverlapping a region of --exclude" in (tmp_path / "odd.tsv").read_text()
+
+
 def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp_path):
     tiny = TinySources()
     tiny.peaks[1] = "chr2\t650\t550\tE2.SPI1.HepG2\t9\t.\t600\t601\t0"
