@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.own_tf.chosen import chosen_peaks
 from data.own_tf.peaks import Peaks, read_own_peaks
+from data.own_tf.remap import of_biosample
+from data.own_tf.replicates import agreed_peaks
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, BedBatch, read_bed
 from data.sources.fitting import Fitted, Fitting
@@ -35,9 +39,13 @@ class ReadPeaks:
 
     file: PeakFile
     peaks: Peaks
-    """Those that fit the genome."""
+    """Those that fit the genome and count."""
     summits: Intervals
     """Their summits, one base wide; their chromosomes are coded as those of the regions."""
+
+    def taken(self, indices: NDArray[np.int64]) -> "ReadPeaks":
+        """Give some of the peaks."""
+        return replace(self, peaks=self.peaks.taken(indices), summits=self.summits.taken(indices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,7 @@ def read_files(
     chroms: Sequence[str],
     genome: Genome | None,
     left_out: LeftOut | None = None,
+    choice: PeakChoice | None = None,
 ) -> ReadFiles:
     """Read the files of a TF.
 
@@ -71,25 +80,33 @@ def read_files(
     genome
         What intervals must fit, see `data.sources.fitting`; None checks no ends.
     left_out
-        Where rows that do not fit are noted.
+        Where rows that do not fit, and peaks that do not count, are noted.
+    choice
+        Which peaks count: a least score comes first, then the best of each file, then what
+        replicates agree on. By default all peaks count.
 
     Raises
     ------
     DataError
-        If a file cannot be used, or none of its rows lies on a chromosome that has regions.
+        If a file cannot be used, none of its rows lies on a chromosome that has regions, or no peak
+        counts.
     """
     left_out = LeftOut() if left_out is None else left_out
+    choice = choice or PeakChoice()
     biosamples = tuple(dict.fromkeys(file.biosample for file in files))
     read: dict[Path, Intervals] = {}
     for path in (path for file in files for path in (file.sites, file.accessible)):
         if path is not None and path not in read:
             read[path] = read_places(path, chroms, genome, left_out)
+    peaks = [
+        read_peaks_of(file, biosamples.index(file.biosample), chroms, genome, left_out, choice)
+        for file in files
+    ]
+    if choice.replicates:
+        peaks = _agreed(peaks, choice, left_out)
     return ReadFiles(
         biosamples=biosamples,
-        peaks=tuple(
-            read_peaks_of(file, biosamples.index(file.biosample), chroms, genome, left_out)
-            for file in files
-        ),
+        peaks=tuple(peaks),
         sites={file.sites: read[file.sites] for file in files if file.sites is not None},
         accessible={
             file.accessible: read[file.accessible] for file in files if file.accessible is not None
@@ -109,23 +126,45 @@ def read_places(
 
 
 def read_peaks_of(
-    file: PeakFile, pair: int, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut
+    file: PeakFile,
+    pair: int,
+    chroms: Sequence[str],
+    genome: Genome | None,
+    left_out: LeftOut,
+    choice: PeakChoice,
 ) -> ReadPeaks:
     """Read a file of peaks, as those of a pair; other parameters as for :func:`read_files`."""
-    peaks = read_own_peaks(file.peaks)
+    peaks = read_own_peaks(file.peaks, choice.score)
+    peaks = of_biosample(peaks, file.biosample, left_out)
     fitted, codes = placed(peaks.rows, peaks.start, peaks.end, chroms, genome, left_out)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)
-    return ReadPeaks(
+    peaks = peaks.taken(fitted.rows)
+    read = ReadPeaks(
         file=file,
-        peaks=replace(
-            peaks,
-            rows=peaks.rows.taken(fitted.rows),
-            start=fitted.start,
-            end=fitted.end,
-            summit=summit,
-        ),
+        peaks=replace(peaks, start=fitted.start, end=fitted.end, summit=summit),
         summits=Intervals.of_one_pair(chroms, codes, summit, summit + np.int32(1), pair),
     )
+    return read.taken(chosen_peaks(read.peaks, choice, left_out))
+
+
+def _agreed(read: Sequence[ReadPeaks], choice: PeakChoice, left_out: LeftOut) -> list[ReadPeaks]:
+    """Take the replicates of each biosample together."""
+    taken = list(read)
+    for biosample in dict.fromkeys(one.file.biosample for one in read):
+        own = [i for i, one in enumerate(read) if one.file.biosample == biosample]
+        paths = [read[i].file.peaks for i in own]
+        if len(own) != (choice.num_files or max(len(own), 2)):
+            wanted = choice.num_files or "two or more"
+            raise DataError(
+                f"{biosample} has {len(own)} files of peaks, --replicates {choice.replicates} is "
+                f"for {wanted}; give each by --peaks"
+            )
+        if len(set(paths)) < len(paths):
+            raise DataError(f"{paths[0]}: is given twice as a replicate of {biosample}")
+        stay = agreed_peaks([read[i].peaks for i in own], choice.num_agreeing, left_out)
+        for i, indices in zip(own, stay, strict=True):
+            taken[i] = read[i].taken(indices)
+    return taken
 
 
 def placed(

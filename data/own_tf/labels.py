@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.dataset.added import AddedFile, AddedTF
+from data.dataset.added import AddedFile, AddedTF, PeakChoice
 from data.dataset.region_table import RegionTable
 from data.dataset.store import Dataset, source_record
 from data.errors import DataError
@@ -51,6 +51,8 @@ class OwnTF:
     motif: Motif | None = None
     """Predicts sites where a file has none, and is a term of the TF's model; None for neither."""
     rule: SiteRule = field(default_factory=SiteRule)
+    choice: PeakChoice = field(default_factory=PeakChoice)
+    """Which of the peaks in the files count; all by default."""
 
     def __post_init__(self) -> None:
         if not TF_NAME.fullmatch(self.name):
@@ -78,6 +80,8 @@ class PeakCounts:
     """Peaks whose summit lies in a region accessible in the biosample."""
     num_sites: int
     """Sites given or predicted; 0 where regions are bound by peaks alone."""
+    remark: str
+    """What the user should know of the file; empty where there is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +131,8 @@ def label_own_tf(
             f"{dataset.path}: the genome that it was built from is gone; give it by --genome"
         )
     regions = dataset.regions() if regions is None else regions
-    read = read_files(tf.files, regions.chroms, genome) if read is None else read
+    if read is None:
+        read = read_files(tf.files, regions.chroms, genome, choice=tf.choice)
     accessible = np.stack(
         [_accessible(dataset, regions, read, biosample) for biosample in read.biosamples], axis=1
     )
@@ -225,6 +230,7 @@ def _counts(
         num_in_regions=int(inside.sum()),
         num_in_accessible=int(matched.sum()),
         num_sites=0 if sites is None else len(sites.start),
+        remark=one.peaks.remark,
     )
 
 
@@ -264,6 +270,7 @@ def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> AddedTF:
         files=files,
         sites=site_source(tf),
         motif=None if tf.motif is None else motif_record(tf.motif, tf.rule),
+        choice=tf.choice,
     )
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,9 @@ from data.sources.evidence import evidence_codes, matched_hits, overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
+
+WITHOUT_SUMMIT: Final = "peaks: without a summit, taken at their middle"
+"""The reason under which a manifest counts such peaks of a format that has summits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +165,7 @@ def build_from_sheet(
                 "regions: past the end of their chromosome": made.num_past_end,
                 f"regions: {EXCLUDED}": made.num_excluded,
                 "regions: summits of one place or in another's region": made.num_merged,
+                WITHOUT_SUMMIT: sum(one.peaks.num_without_summit for one in read.peaks.values()),
                 DROPPED_WITH_N: made.regions.num_with_n,
                 **_dropped(files, sheet, left_out),
             },
@@ -179,6 +184,9 @@ def _checked(files: SheetFiles, sites: SheetSites, reading: Reading, on_step: Te
     pairs = list(profiled.pair_index())
     read = read_sheet_files(sheet, pairs, files.regions, reading)
     faults.check()
+    for row, one in read.peaks.items():
+        if one.peaks.remark:
+            on_step(f"row {row}: {one.file.peaks}: {one.peaks.remark}")
     return _Checked(sheet=sheet, motifs=motifs, profiled=profiled, read=read)
 
 

@@ -12,10 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import PeakChoice
 from data.dataset.region_table import chrom_sort_key
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
 from data.own_tf.files import PeakFile, ReadPeaks, placed, read_peaks_of, read_places
+from data.own_tf.peak_formats import REMAP
 from data.own_tf.peaks import Peaks, read_own_peaks
 from data.samplesheet.faults import Faults
 from data.samplesheet.sheet import Sheet, SheetRow
@@ -130,14 +132,21 @@ def _read_peaks(
 ) -> dict[int, ReadPeaks]:
     pair_of = {pair: index for index, pair in enumerate(pairs)}
     read: dict[int, ReadPeaks] = {}
+    first: dict[Path, SheetRow] = {}
     for one in rows:
-        if not one.peaks.name:
-            continue  # noted already: the cell is empty
         file = PeakFile(peaks=one.peaks, biosample=one.biosample, sites=one.sites)
         try:
             pair = pair_of[one.tf, one.biosample]
-            peaks = read_peaks_of(file, pair, chroms, reading.genome, reading.left_out)
+            peaks = read_peaks_of(
+                file, pair, chroms, reading.genome, reading.left_out, PeakChoice()
+            )
             read[one.row] = _without_excluded(peaks, reading)
+            before = first.setdefault(one.peaks, one)
+            if before.biosample != one.biosample and peaks.peaks.format != REMAP:
+                raise DataError(
+                    f"{one.peaks}: the peaks of row {before.row} too, there of {before.tf} in "
+                    f"{before.biosample}; name each file once"
+                )
         except DataError as error:
             reading.faults.add(one.row, str(error))
     return read
@@ -145,7 +154,7 @@ def _read_peaks(
 
 def _without_excluded(read: ReadPeaks, reading: Reading) -> ReadPeaks:
     """Leave out peaks that overlap places to leave out."""
-    peaks, summits = read.peaks, read.summits
+    peaks = read.peaks
     codes, chroms = peaks.rows.text(CHROM)
     excluded = reading.exclude.overlaps(codes, chroms, peaks.start, peaks.end)
     if not excluded.any():
@@ -156,18 +165,7 @@ def _without_excluded(read: ReadPeaks, reading: Reading) -> ReadPeaks:
             f"{read.file.peaks}: every peak overlaps what --exclude names; check that it is of the "
             "same assembly"
         )
-    kept = np.flatnonzero(~excluded)
-    return ReadPeaks(
-        file=read.file,
-        peaks=peaks.taken(kept),
-        summits=Intervals.of_one_pair(
-            summits.chroms,
-            summits.chrom[kept],
-            summits.start[kept],
-            summits.end[kept],
-            int(summits.pair[0]),
-        ),
-    )
+    return read.taken(np.flatnonzero(~excluded))
 
 
 def _read_sites(

@@ -144,6 +144,7 @@ def read_rows(table: SheetTable, faults: Faults) -> Sheet:
             )
         if not cell["peaks"]:
             faults.add(line, "no peaks; name a file")
+            continue
         sites = cell.get("sites")
         rows.append(
             SheetRow(
@@ -193,12 +194,17 @@ def _check_names(sheet: Sheet, faults: Faults) -> None:
 
 
 def _check_repeats(sheet: Sheet, faults: Faults) -> None:
-    """Note files of peaks that stand twice, and replicates that do."""
+    """Note files of peaks that stand twice, and replicates that do.
+
+    A file of ReMap's may hold the peaks of a TF in several biosamples, so that another biosample is
+    looked at when the file is read.
+    """
     by_file: dict[Path, SheetRow] = {}
     by_replicate: dict[tuple[str, str, str], SheetRow] = {}
     for one in sheet.rows:
         before = by_file.setdefault(one.peaks, one)
-        if before is not one and one.peaks.name:
+        is_other_tf = before.tf != one.tf
+        if before is not one and (is_other_tf or before.biosample == one.biosample):
             faults.add(
                 one.row,
                 f"{one.peaks}: the peaks of row {before.row} too, there of {before.tf} in "

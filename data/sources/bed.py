@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -160,8 +160,11 @@ def fields_of(line: str) -> list[str]:
 
 
 def has_names(fields: Sequence[str]) -> bool:
-    """Whether the fields of a line are names of columns, by those of start and end."""
-    return len(fields) > 2 and bool(_START_WORD.match(fields[1]) and _END_WORD.match(fields[2]))
+    """Whether the fields of a line are names of columns, by those of start and end.
+
+    They stand second and third, or, after a peak's name, third and fourth.
+    """
+    return any(_START_WORD.match(a) and _END_WORD.match(b) for a, b in pairwise(fields[1:4]))
 
 
 def read_bed(path: Path, file_format: BedFormat) -> BedBatch:

@@ -94,6 +94,16 @@ class Intervals:
             dropped={},
         )
 
+    def taken(self, indices: NDArray[np.int64]) -> "Intervals":
+        """Give some of the intervals."""
+        return replace(
+            self,
+            chrom=self.chrom[indices],
+            start=self.start[indices],
+            end=self.end[indices],
+            pair=self.pair[indices],
+        )
+
     def of_pair(self, pair: int) -> "Intervals":
         """Give the same intervals as those of one pair."""
         return replace(self, pair=np.full(len(self.start), pair, dtype=np.int32))

@@ -31,8 +31,8 @@ LeftOutOption = Annotated[
     Path | None,
     typer.Option(
         "--left-out",
-        help="File to write the rows to that do not fit the genome: file, row and reason. By "
-        "default they are only counted.",
+        help="File to write the rows to that are left out, such as those that do not fit the "
+        "genome: file, row and reason. By default they are only counted.",
     ),
 ]
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from orchestrator.backends.interface import RunPlan
-    from orchestrator.plan import Plan, RunOutcome
+    from orchestrator.plan import Plan, Remark, RunOutcome
 
 
 def drive(
     plan: "Plan",
-    remarks: Sequence[str],
+    remarks: "Sequence[Remark]",
     workspace: Workspace,
     run_plan: "RunPlan",
     *,

@@ -22,12 +22,13 @@ from experiments.cli.console import (
 )
 from experiments.cli.jaspar_options import JasparOptions
 from experiments.cli.options import spread
+from experiments.cli.peak_options import PeakOptions
 from experiments.cli.tf_train import TrainOptions, train_and_judge
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from data.dataset.added import AddedTF
+    from data.dataset.added import AddedTF, PeakChoice
     from data.dataset.region_table import RegionTable
     from data.own_tf.files import PeakFile, ReadFiles
     from data.own_tf.labels import Labels, OwnTF
@@ -51,14 +52,15 @@ class FileOptions:
     peaks: Annotated[
         list[Path],
         typer.Option(
-            help="File of peaks in one biosample: BED, narrowPeak, MACS or ReMap. Repeat it for "
-            "further files."
+            help="File of peaks in one biosample: BED, narrowPeak, MACS, HOMER, SEACR or ReMap. "
+            "Repeat it for further files."
         ),
     ]
     biosample: Annotated[
         list[str],
         typer.Option(help="Biosample of each --peaks, as the dataset names it; repeat it."),
     ]
+    counted: PeakOptions
     sites: Annotated[
         list[Path] | None,
         typer.Option(
@@ -110,17 +112,19 @@ class FileOptions:
     ] = None
     left_out: LeftOutOption = None
 
-    def paired(self, dataset: Dataset) -> "tuple[PeakFile, ...]":
-        """Pair the options that are repeated.
+    def paired(self, dataset: Dataset, choice: "PeakChoice") -> "tuple[PeakFile, ...]":
+        """Pair the options that are repeated; one biosample is enough for replicates.
 
         Raises
         ------
         RunError
             There are not as many of one as of another.
         """
-        return _files(dataset, self.peaks, self.biosample, self.sites, self.accessible)
+        is_shared = choice.replicates and len(self.biosample) == 1
+        biosamples = self.biosample * (len(self.peaks) if is_shared else 1)
+        return _files(dataset, self.peaks, biosamples, self.sites, self.accessible)
 
-    def own_tf(self, name: str, files: "tuple[PeakFile, ...]") -> "OwnTF":
+    def own_tf(self, name: str, files: "tuple[PeakFile, ...]", choice: "PeakChoice") -> "OwnTF":
         """Decide where the sites of the TF come from.
 
         Raises
@@ -137,7 +141,8 @@ class FileOptions:
         is_wanted = self.motif is not None or not (given or self.no_sites)
         found = find_motif(name, self.motif, err.print, self.jaspar.part()) if is_wanted else None
         with checked_settings():
-            return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=self.site_p))
+            rule = SiteRule(p_value=self.site_p)
+            return OwnTF(name=name, files=files, motif=found, rule=rule, choice=choice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,15 +193,16 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
 
     dataset, own = Dataset.open(workspace.dataset), options.files
     check_name(dataset, name, replace=options.replace)
-    files = own.paired(dataset)
+    choice = own.counted.choice(options.training.peak_replicates)
+    files = own.paired(dataset, choice)
     odd_rows = LeftOut()
-    tf = own.own_tf(name, files)
+    tf = own.own_tf(name, files, choice)
     with steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path)
         regions = dataset.regions()
-        read = read_files(files, regions.chroms, opened, odd_rows)
+        read = read_files(files, regions.chroms, opened, odd_rows, choice)
         more = _more_regions(regions, read, opened) if own.extend_regions else None
         extended = regions if more is None else regions.extended(more)
         labels = label_own_tf(dataset, tf, opened, extended, read)
@@ -330,6 +336,8 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
         f"{how}",
     )
     for count in labels.counts:
+        if count.remark:
+            err.print(f"{count.file}: {count.remark}")
         if count.num_without_summit:
             err.print(
                 f"{count.file}: {count.num_without_summit:,} of {count.num_peaks:,} peaks lack a "
@@ -347,11 +355,14 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
 
 
 def _check_number(labels: "Labels", *, force: bool) -> None:
+    from data.dataset.added import PeakChoice
     from data.own_tf.labels import MIN_BOUND
 
     num_bound = labels.num(Evidence.BOUND)
     if num_bound < MIN_BOUND and not force:
+        chosen = labels.added.choice != PeakChoice()
+        more = "let more of the peaks count" if chosen else "give more peaks"
         raise RunError(
             f"{labels.name} has {num_bound} bound regions, {MIN_BOUND} are needed to learn from; "
-            "give more peaks, or pass --force"
+            f"{more}, or pass --force"
         )

@@ -18,7 +18,7 @@ from data.relations.groups import GroupKind
 from experiments.cli.main import app
 from experiments.report import make_report
 from orchestrator.errors import RunError
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, Remark
 from orchestrator.report import files as report_files
 from orchestrator.report.files import write_report
 from orchestrator.report.sections import Report
@@ -260,14 +260,18 @@ def test_what_failed_and_what_is_still_to_come_is_told(place):
 def test_what_planning_left_out_is_told_until_it_is_planned_anew(place):
     store = RunStore(place)
     Study(place).add_pair("A", 0.6, 0.8)
-    store.record_remarks(["transfer"], ["transfer: left out B: B has 5 regions"])
-    store.record_remarks(["downsampling"], ["downsampling: left out C: C has 6 regions"])
+    store.record_remarks(
+        ["transfer"], [Remark(experiment="transfer", text="left out B: B has 5 regions")]
+    )
+    store.record_remarks(
+        ["downsampling"], [Remark(experiment="downsampling", text="left out C: C has 6 regions")]
+    )
     [section] = make_report(place).sections
     assert section.remarks == ("left out B: B has 5 regions",)
     assert "left out B: B has 5 regions" in write_report(make_report(place), place).read_text()
     store.record_remarks(["transfer"], [])
     assert make_report(place).sections[0].remarks == ()
-    assert store.remarks()["downsampling"] == ["left out C: C has 6 regions"]
+    assert store.remarks()["downsampling"] == ("left out C: C has 6 regions",)
 
 
 def test_settings_that_differ_are_told_with_their_counts(place):

@@ -176,6 +176,23 @@ def test_files_of_a_tf_and_biosample_are_taken_together(collection):
     assert evidence(dataset, "SPI1") == [4, 4, 4, 0]
 
 
+def test_a_file_of_remaps_may_stand_once_for_each_of_its_biosamples_and_no_other_file(collection):
+    collection.files["remap.bed"] = (
+        "chr1\t150\t250\tE1.SPI1.K-562\t9\t.\t200\t201\t0,0,0\n"
+        "chr2\t550\t650\tE2.SPI1.HepG2\t9\t.\t600\t601\t0,0,0\n"
+    )
+    collection.rows = [
+        "SPI1,K562,remap.bed,spi1_sites.bed,k562.bed",
+        "SPI1,HepG2,remap.bed,spi1_sites.bed,hepg2.bed",
+    ]
+    assert evidence(collection.build(), "SPI1") == [4, 1, 1, 2]
+    other = Collection(collection.folder / "other")
+    other.rows = [row.replace("spi1_hepg2", "spi1") for row in other.rows]
+    assert other.faults() == [
+        "row 3: spi1.narrowPeak: the peaks of row 2 too, there of SPI1 in K562; name each file once"
+    ]
+
+
 def test_peaks_alone_bind_only_where_asked_and_verdicts_know_it(collection):
     collection.header = "tf\tbiosample\tpeaks\taccessible"
     collection.rows = ["SPI1\tK562\tspi1.narrowPeak\tk562.bed"]
@@ -212,6 +229,7 @@ def test_every_fault_is_told_at_once_with_its_row(collection):
         "MAX,,other.bed,,",
         "MAX,GM12878,third.bed,gone.bed,",
         "one,too,many,cells,in,a,row",
+        "MAX,K562,,,",
     ]
     collection.files |= {
         "broken.bed": "chr1\t5\t9\nchr1\t9\t5\n",
@@ -233,6 +251,7 @@ def test_every_fault_is_told_at_once_with_its_row(collection):
         "row 8: no TF; fill it in",
         "row 9: no biosample; fill it in",
         "row 11: 7 columns where the header has 5",
+        "row 12: no peaks; name a file",
     ]
     assert [one for one in expected if one not in found] == []
     for words in (
