@@ -39,6 +39,8 @@ class LeftOut:
         """Intervals cut off at an end of their chromosome, by file; they are used."""
         self.without_overlap: set[Path] = set()
         """Files of places to leave out that no interval of the input has overlapped so far."""
+        self.renamed: dict[Path, dict[str, str]] = {}
+        """The genome's name of each chromosome that a file names otherwise, by file."""
         self._rows: list[tuple[Path, NDArray[np.int32], str]] = []
 
     def add(self, path: Path, lines: NDArray[np.int32] | int, reason: str) -> None:
@@ -75,7 +77,15 @@ class LeftOut:
 
     def remarks(self) -> list[str]:
         """Say what the user should know beside the rows: a line each."""
-        return [
+        told = []
+        for path, names in self.renamed.items():
+            name, own = next(iter(names.items()))
+            more = f" (names: {len(names):,})" if len(names) > 1 else ""
+            told.append(
+                f"{path}: chromosome {name!r} is taken for {own!r} of the genome{more}; both must "
+                "be of the same assembly"
+            )
+        return told + [
             f"{path}: nothing that was read overlaps it, so it leaves nothing out; check that it "
             "is of the same assembly"
             for path in sorted(self.without_overlap)

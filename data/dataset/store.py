@@ -19,8 +19,6 @@ earlier version: the regions after it are unresolved, or not accessible.
 """
 
 import hashlib
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
@@ -35,7 +33,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data import schema
-from data.atomic import whole_file
+from data.atomic import whole_file, whole_folder
 from data.dataset.added import AddedTF, SourceFile
 from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.errors import DataError
@@ -279,33 +277,24 @@ def write_dataset(
         If a dataset is there and `replace` is false, or the disk is full.
     """
     refuse_existing(path, replace=replace)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    partial = _partial_path(path)
     try:
-        (partial / "evidence").mkdir(parents=True)
-        write_regions(partial / "regions.parquet", regions)
-        for tf, codes in evidence.items():
-            write_evidence(evidence_path(partial, tf), codes, built_from=built_from.get(tf))
-        if accessibility is not None:
-            pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
-        manifest = Manifest(
-            schema_version=schema.SCHEMA_VERSION,
-            num_regions=len(regions),
-            regions_fingerprint=regions.fingerprint,
-            sources=tuple(sources),
-            dropped=dict(dropped),
-        )
-        (partial / "manifest.json").write_text(to_json(manifest))
-        retired = _partial_path(path, kind="retired")
-        if path.exists():
-            path.rename(retired)
-        partial.rename(path)
-        shutil.rmtree(retired, ignore_errors=True)
+        with whole_folder(path, replace=True) as partial:
+            (partial / "evidence").mkdir()
+            write_regions(partial / "regions.parquet", regions)
+            for tf, codes in evidence.items():
+                write_evidence(evidence_path(partial, tf), codes, built_from=built_from.get(tf))
+            if accessibility is not None:
+                pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
+            manifest = Manifest(
+                schema_version=schema.SCHEMA_VERSION,
+                num_regions=len(regions),
+                regions_fingerprint=regions.fingerprint,
+                sources=tuple(sources),
+                dropped=dict(dropped),
+            )
+            (partial / "manifest.json").write_text(to_json(manifest))
     except OSError as error:
         raise DataError(f"{path}: cannot write ({error.strerror}); free space or rights") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Dataset.open(path)
 
 
@@ -407,25 +396,3 @@ def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:
     near = near_names(name, known)
     hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
     return f"{where}: no {kind} named {name!r}; {hint}"
-
-
-def _partial_path(path: Path, kind: str = "partial") -> Path:
-    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for leftover in path.parent.glob(f".{path.name}.*-*"):
-        owner = leftover.name.rpartition("-")[2]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -16,6 +16,7 @@ from data.own_tf.remap import of_biosample
 from data.own_tf.replicates import agreed_peaks
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, BedBatch, read_bed
+from data.sources.chromosomes import Chromosomes
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -141,7 +142,7 @@ def read_peaks_of(
     peaks = peaks.taken(fitted.rows)
     read = ReadPeaks(
         file=file,
-        peaks=replace(peaks, start=fitted.start, end=fitted.end, summit=summit),
+        peaks=replace(peaks, rows=fitted.batch, start=fitted.start, end=fitted.end, summit=summit),
         summits=Intervals.of_one_pair(chroms, codes, summit, summit + np.int32(1), pair),
     )
     return read.taken(chosen_peaks(read.peaks, choice, left_out))
@@ -182,10 +183,10 @@ def placed(
     DataError
         If none lies on a chromosome that has regions, or the file is of another assembly.
     """
-    lengths, name = (None, rows.path) if genome is None else (genome.lengths_bp, genome.path)
-    fitting = Fitting(rows.path, lengths, name, left_out)
+    own = Chromosomes(rows.path, chroms, None) if genome is None else genome.chromosomes
+    fitting = Fitting(rows.path, own, left_out)
     fitted = fitting.fit(rows, start, end)
-    codes, names = rows.text(CHROM)
+    codes, names = fitted.batch.text(CHROM)
     known = {chrom: code for code, chrom in enumerate(chroms)}
     found = np.array([known.get(name, -1) for name in names], dtype=np.int16)
     if (found < 0).all():
@@ -194,4 +195,4 @@ def placed(
             f"{names[0]!r}, the dataset like {chroms[0]!r}: rename them, or give another assembly"
         )
     fitting.check()
-    return fitted, found[codes][fitted.rows]
+    return fitted, found[codes]

@@ -29,7 +29,7 @@ from data.left_out import LeftOut, is_other_assembly
 from data.packing import UNKNOWN, encode
 from data.queries.alleles import Change, shifted_left, trimmed
 from data.queries.vcf import MISSING, VcfRow, vcf_rows
-from data.sources.fitting import BEYOND, LACKING, NEAR_END, other_spelling
+from data.sources.fitting import BEYOND, LACKING, NEAR_END
 from data.sources.genome import Genome
 
 MAX_LENGTH_BP: Final = 50
@@ -95,8 +95,10 @@ class VariantBatch:
 class _Draft:
     """A variant while its sequences are made."""
 
-    def __init__(self, variant: Variant, reason: str, change: Change) -> None:
+    def __init__(self, variant: Variant, chrom: str, reason: str, change: Change) -> None:
         self.variant = variant
+        self.chrom = chrom
+        """The genome's name of its chromosome."""
         self.reason = reason
         self.change = change
         """From the genome's allele to the other one."""
@@ -129,7 +131,7 @@ class VcfReader:
     Raises
     ------
     DataError
-        While reading: if a row is no VCF row, or the two files name chromosomes differently.
+        While reading: if a row is no VCF row.
     """
 
     def __init__(
@@ -197,21 +199,12 @@ class VcfReader:
         self.left_out.forget(self._path)
         drafts: list[_Draft] = []
         for row in vcf_rows(self._path):
-            self._check_spelling(row)
             drafts += [self._draft(row, alternative) for alternative in row.alternatives]
             if len(drafts) >= _BATCH:
                 yield self._finished(drafts)
                 drafts = []
         if drafts:
             yield self._finished(drafts)
-
-    def _check_spelling(self, row: VcfRow) -> None:
-        other = other_spelling(row.chrom)
-        if row.chrom not in self._genome.lengths_bp and other in self._genome.lengths_bp:
-            raise DataError(
-                f"{self._path}: row {row.row}: {self._genome.path} has no {row.chrom!r}; it names "
-                f"them like {other!r}: rename them in one of the two"
-            )
 
     def _draft(self, row: VcfRow, alternative: str) -> _Draft:
         """Take one allele of a row, in its shortest spelling, and tell what needs no genome."""
@@ -225,10 +218,11 @@ class VcfReader:
             row=row.row,
         )
         change = trimmed(row.position, row.reference.upper(), alternative.upper())
-        reason = self._why_not(variant, change)
-        return _Draft(variant, reason, change)
+        chrom = self._genome.chromosomes.named(row.chrom, self._path, self.left_out)
+        reason = self._why_not(variant, chrom, change)
+        return _Draft(variant, chrom, reason, change)
 
-    def _why_not(self, variant: Variant, change: Change) -> str:
+    def _why_not(self, variant: Variant, chrom: str, change: Change) -> str:
         """Why a variant cannot be predicted, as far as this is plain without the genome's bases."""
         if self._pass_only and variant.filter not in ("PASS", MISSING, ""):
             return NOT_PASSED
@@ -239,7 +233,7 @@ class VcfReader:
             return NO_CHANGE
         if max(len(change.reference), len(change.alternative)) > MAX_LENGTH_BP:
             return TOO_LONG
-        limit_bp = self._genome.lengths_bp.get(variant.chrom)
+        limit_bp = self._genome.lengths_bp.get(chrom)
         if limit_bp is None:
             return LACKING
         is_within = 0 <= variant.position <= limit_bp - len(variant.reference)
@@ -252,7 +246,7 @@ class VcfReader:
         while pending:
             before_bp = self._length_bp // 2 + context_bp
             width_bp = context_bp + self._length_bp + 2 * MAX_LENGTH_BP
-            chrom = np.array([draft.variant.chrom for draft in pending], dtype=object)
+            chrom = np.array([draft.chrom for draft in pending], dtype=object)
             start = np.array([draft.change.position for draft in pending], np.int32) - before_bp
             bases = self._genome.sequences(chrom, start, width_bp)
             pending = [
@@ -316,7 +310,7 @@ class VcfReader:
         shared = int(change.is_indel)
         middle = change.position - shared + (len(change.reference) + shared) // 2
         start = middle - length_bp // 2
-        limit_bp = self._genome.lengths_bp[draft.variant.chrom]
+        limit_bp = self._genome.lengths_bp[draft.chrom]
         if start < 0 or start + length_bp + MAX_LENGTH_BP > limit_bp:
             draft.reason = NEAR_END
             return

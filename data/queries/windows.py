@@ -74,12 +74,12 @@ def bed_windows(
     """
     left_out = LeftOut() if left_out is None else left_out
     has_name = len(read_head(path).rows[0]) > 3
-    fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
+    fitting = Fitting(path, genome.chromosomes, left_out)
     num = 0
     for batch in iterate_bed(path, _BED4 if has_name else BED3):
         start, end = batch.integers(START), batch.integers(END)
         fitted = fitting.fit(batch, start, end)
-        chrom = batch.names(CHROM)[fitted.rows]
+        chrom = fitted.batch.names(CHROM)
         first_base = (start + (end - start) // 2 - np.int32(length_bp // 2))[fitted.rows]
         limit = np.array([genome.lengths_bp[name] for name in chrom], dtype=np.int64)
         whole = (first_base >= 0) & (first_base + length_bp <= limit)
@@ -89,7 +89,7 @@ def bed_windows(
             yield Windows(
                 name=_names(batch, has_name)[fitted.rows[whole]],
                 codes=genome.sequences(chrom[whole], first_base[whole], length_bp),
-                chrom=chrom[whole],
+                chrom=batch.names(CHROM)[fitted.rows[whole]],
                 start=fitted.start[whole],
                 end=fitted.end[whole],
             )
@@ -210,10 +210,10 @@ def _names(batch: BedBatch, has_name: bool) -> NDArray[np.object_]:
 
 def _united(batch: BedBatch, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
     """Rows of a BED file by chromosome in the genome's order, sorted, overlapping ones as one."""
-    fitting = Fitting(batch.path, genome.lengths_bp, genome.path, left_out)
+    fitting = Fitting(batch.path, genome.chromosomes, left_out)
     fitted = fitting.fit(batch, batch.integers(START), batch.integers(END))
     fitting.check()
-    chrom, start, end = batch.names(CHROM)[fitted.rows], fitted.start, fitted.end
+    chrom, start, end = fitted.batch.names(CHROM), fitted.start, fitted.end
     spans: dict[str, list[tuple[int, int]]] = {}
     for name in genome.lengths_bp:
         rows = np.flatnonzero(chrom == name)

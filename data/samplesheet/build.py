@@ -54,6 +54,8 @@ class SheetFiles:
     """See `data.samplesheet.sheet`."""
     genome: Path
     """Indexed FASTA of any assembly."""
+    chrom_alias: Path | None = None
+    """What its chromosomes are called in the files, see `data.sources.chromosomes`."""
     regions: Path | None = None
     """Peaks or BED whose summits or middles are the regions; None takes the accessible peaks'."""
     exclude: tuple[Path, ...] = ()
@@ -130,8 +132,8 @@ def build_from_sheet(
     """
     refuse_existing(path, replace=replace)
     left_out = LeftOut() if left_out is None else left_out
-    genome = Genome(files.genome)
-    exclude = Blacklist(files.exclude, genome, left_out)
+    genome = Genome(files.genome, files.chrom_alias)
+    exclude = Blacklist(files.exclude, genome.chromosomes, left_out)
     reading = Reading(genome=genome, exclude=exclude, left_out=left_out, faults=Faults(files.sheet))
     checked = _checked(files, sites, reading, on_step)
     sheet, read, profiled = checked.sheet, checked.read, checked.profiled
@@ -305,7 +307,8 @@ def _hits(
 
 
 def _checksums(files: SheetFiles, sheet: Sheet) -> dict[Path, SourceFile]:
-    paths = [files.sheet, files.genome, *([files.regions] if files.regions else []), *files.exclude]
+    given = (files.sheet, files.genome, files.chrom_alias, files.regions, *files.exclude)
+    paths = [path for path in given if path is not None]
     paths += [one.path for one in sheet.opened] + [one.peaks for one in sheet.rows]
     paths += [one.sites for one in sheet.rows if one.sites is not None]
     return {path: source_record(path) for path in dict.fromkeys(paths)}

@@ -45,7 +45,7 @@ def predicted_sites(
         for code in np.unique(read.summits.chrom).tolist()
         if code >= 0
     }
-    for one in genome.chromosomes(with_peaks):
+    for one in genome.read_chromosomes(with_peaks):
         code = code_of[one.name]
         on_step(f"predicting sites on {one.name}")
         for row, (read, motif) in files.items():

@@ -89,7 +89,7 @@ def read_sheet_files(
         if found is not None:
             raw[path] = found
     given = None if regions is None else read_own_peaks(regions)
-    chroms = _chroms([given] if given else list(raw.values()), genome)
+    chroms = _chroms([given] if given else list(raw.values()), genome, left_out)
     opened: dict[Path, ReadOpened] = {}
     for path, peaks in raw.items():
         fitted = faults.attempt(row_of[path], partial(_fitted, peaks, chroms, genome, left_out))
@@ -104,9 +104,13 @@ def read_sheet_files(
     )
 
 
-def _chroms(files: Sequence[Peaks], genome: Genome) -> tuple[str, ...]:
+def _chroms(files: Sequence[Peaks], genome: Genome, left_out: LeftOut) -> tuple[str, ...]:
     """Chromosomes of some files that the genome has; all of the genome's where there are none."""
-    named = {name for one in files for name in one.rows.text(CHROM)[1]}
+    named = {
+        genome.chromosomes.named(name, one.rows.path, left_out)
+        for one in files
+        for name in one.rows.text(CHROM)[1]
+    }
     chroms = sorted(named & set(genome.lengths_bp), key=chrom_sort_key)
     if len(chroms) > _MAX_CHROMS:
         raise DataError(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from data.left_out import LeftOut
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, read_bed
+from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlapping
 from data.sources.fitting import Fitting
-from data.sources.genome import Genome
 
 _CHROM_STEP: Final = 1 << 33
 """Distance of chromosomes when all are laid out on one line."""
@@ -25,8 +25,8 @@ class Blacklist:
     ----------
     paths
         The files; none at all leaves nothing out.
-    genome
-        What their intervals must fit, see `data.sources.fitting`; None checks no ends.
+    chromosomes
+        What their intervals must fit, see `data.sources.fitting`.
     left_out
         Where their rows that do not fit are noted, and files that nothing overlaps.
 
@@ -36,19 +36,18 @@ class Blacklist:
         If a file cannot be read, or is of another assembly.
     """
 
-    def __init__(self, paths: Sequence[Path], genome: Genome | None, left_out: LeftOut) -> None:
+    def __init__(self, paths: Sequence[Path], chromosomes: Chromosomes, left_out: LeftOut) -> None:
         self._left_out = left_out
         self._codes: dict[str, int] = {}
         self._intervals: dict[Path, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         for path in paths:
             rows = read_bed(path, BED3)
-            lengths_bp, name = (None, path) if genome is None else (genome.lengths_bp, genome.path)
-            fitting = Fitting(path, lengths_bp, name, left_out)
+            fitting = Fitting(path, chromosomes, left_out)
             fitted = fitting.fit(rows, rows.integers(START), rows.integers(END))
             fitting.check()
-            codes, chroms = rows.text(CHROM)
+            codes, chroms = fitted.batch.text(CHROM)
             line = np.array([self._codes.setdefault(chrom, len(self._codes)) for chrom in chroms])
-            offset = line[codes[fitted.rows]] * _CHROM_STEP
+            offset = line[codes] * _CHROM_STEP
             self._intervals[path] = (fitted.start + offset, fitted.end + offset)
             left_out.without_overlap.add(path)
 

@@ -60,16 +60,16 @@ def build_dataset(
     left_out = LeftOut() if left_out is None else left_out
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
-        genome = Genome(sources.genome)
-        exclude = Blacklist(sources.exclude, genome, left_out)
+        genome = Genome(sources.genome, sources.chrom_alias)
+        exclude = Blacklist(sources.exclude, genome.chromosomes, left_out)
         profiled = read_profiled(sources.experiments, sources.samples)
         on_step("reading DHSs and their sequences")
         dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
-        fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
+        fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
-        fitted = without_excluded(dhs, fitted, exclude, left_out)
-        regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
+        fitted = without_excluded(fitted, exclude, left_out)
+        regions, accessible, dropped = make_regions(fitted, accessible, genome)
         dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
 
         hits = []
@@ -95,9 +95,7 @@ def build_dataset(
         )
 
 
-def without_excluded(
-    dhs: BedBatch, fitted: Fitted, exclude: Blacklist, left_out: LeftOut
-) -> Fitted:
+def without_excluded(fitted: Fitted, exclude: Blacklist, left_out: LeftOut) -> Fitted:
     """Leave out DHSs whose regions, the 200 bp around their middles, overlap places to leave out.
 
     Raises
@@ -105,18 +103,23 @@ def without_excluded(
     DataError
         If none is left.
     """
+    dhs = fitted.batch
     codes, chroms = dhs.text(schema.CHROM)
-    start = _region_start(dhs)[fitted.rows]
-    end = start + np.int32(schema.REGION_WIDTH_BP)
-    excluded = exclude.overlaps(codes[fitted.rows], chroms, start, end)
-    left_out.add(dhs.path, dhs.line[fitted.rows[excluded]], EXCLUDED)
+    start = _region_start(dhs)
+    excluded = exclude.overlaps(codes, chroms, start, start + np.int32(schema.REGION_WIDTH_BP))
+    left_out.add(dhs.path, dhs.line[excluded], EXCLUDED)
     if excluded.all():
         raise DataError(
             f"{dhs.path}: every region overlaps what --exclude names; check that it is of the same "
             "assembly"
         )
-    kept = ~excluded
-    return Fitted(rows=fitted.rows[kept], start=fitted.start[kept], end=fitted.end[kept])
+    kept = np.flatnonzero(~excluded)
+    return Fitted(
+        batch=dhs.taken(kept),
+        rows=fitted.rows[kept],
+        start=fitted.start[kept],
+        end=fitted.end[kept],
+    )
 
 
 def _region_start(dhs: BedBatch) -> NDArray[np.int32]:
@@ -125,18 +128,16 @@ def _region_start(dhs: BedBatch) -> NDArray[np.int32]:
 
 
 def make_regions(
-    dhs: BedBatch, fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
+    fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
 ) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
     """Turn DHSs into the region table: their centres +/- 100 bp, sorted, each once.
 
     Parameters
     ----------
-    dhs
-        The DHSs as the file has them.
     fitted
-        Those that fit the genome.
+        The DHSs that fit the genome.
     accessible
-        Shape (DHSs, S).
+        Of the DHSs as the file has them, shape (DHSs, S).
 
     Returns
     -------
@@ -148,11 +149,11 @@ def make_regions(
     DataError
         If every region holds an N.
     """
-    codes, chroms = dhs.text(schema.CHROM)
-    codes, accessible = codes[fitted.rows], accessible[fitted.rows]
+    codes, chroms = fitted.batch.text(schema.CHROM)
+    accessible = accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    start = _region_start(dhs)[fitted.rows]
+    start = _region_start(fitted.batch)
     lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
 

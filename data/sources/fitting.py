@@ -1,6 +1,5 @@
 """Intervals made to fit the genome: what lies elsewhere is left out, what hangs over is clipped."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut, is_other_assembly
 from data.schema import CHROM
 from data.sources.bed import BedBatch
+from data.sources.chromosomes import Chromosomes
 
 if TYPE_CHECKING:
     from data.sources.blacklist import Blacklist
@@ -29,6 +29,9 @@ _NO_END: Final = np.iinfo(np.int32).max
 class Fitted:
     """The rows of a batch that fit; K of them."""
 
+    batch: BedBatch
+    """These rows, with their chromosomes named as the genome names them."""
+
     rows: NDArray[np.int64]
     """Indices of these rows in the batch, rising, shape (K,)."""
     start: NDArray[np.int32]
@@ -44,10 +47,8 @@ class Fitting:
     ----------
     path
         The file, for messages.
-    lengths_bp
-        Length of every chromosome by name; None, where no genome is at hand, checks starts alone.
-    genome
-        What the genome is called in messages.
+    chromosomes
+        Those of the genome. Where their lengths are not known, starts alone are checked.
     left_out
         Where rows that do not fit are noted.
     exclude
@@ -57,14 +58,12 @@ class Fitting:
     def __init__(
         self,
         path: Path,
-        lengths_bp: Mapping[str, int] | None,
-        genome: Path,
+        chromosomes: Chromosomes,
         left_out: LeftOut,
         exclude: "Blacklist | None" = None,
     ) -> None:
         self._path = path
-        self._lengths = lengths_bp
-        self._genome = genome
+        self._chromosomes = chromosomes
         self._left_out = left_out
         self._exclude = exclude
         self._num_kept = 0
@@ -74,14 +73,12 @@ class Fitting:
         self._a_chrom = ""
 
     def fit(self, batch: BedBatch, start: NDArray[np.int32], end: NDArray[np.int32]) -> Fitted:
-        """Choose the intervals that fit, and clip those that hang over an end by some bases.
-
-        Raises
-        ------
-        DataError
-            If the two files name chromosomes differently (`1` and `chr1`).
-        """
-        codes, chroms = batch.text(CHROM)
+        """Choose the intervals that fit, and clip those that hang over an end by some bases."""
+        codes, found = batch.text(CHROM)
+        names = self._chromosomes
+        chroms = [names.named(chrom, self._path, self._left_out) for chrom in found]
+        if chroms != found:
+            batch = batch.with_names(CHROM, chroms)
         limits = np.array([self._limit(chrom) for chrom in chroms], dtype=np.int64)
         limit = limits[codes]
         known = limit >= 0
@@ -92,7 +89,7 @@ class Fitting:
             excluded = self._exclude.overlaps(codes, chroms, start, end)
         if known.all() and within.all() and not excluded.any():
             self._num_kept += len(batch)
-            return Fitted(rows=np.arange(len(batch)), start=start, end=end)
+            return Fitted(batch=batch, rows=np.arange(len(batch)), start=start, end=end)
         odd = known & ~within
         near = odd & (start >= -MAX_OVERHANG_BP) & (end <= limit + MAX_OVERHANG_BP)
         near &= (start < limit) & (end > 0)
@@ -108,6 +105,7 @@ class Fitting:
         kept = np.flatnonzero(fits & ~excluded)
         self._num_kept += len(kept)
         return Fitted(
+            batch=batch.taken(kept),
             rows=kept,
             start=np.maximum(start[kept], 0),
             end=np.minimum(end[kept], limit[kept]).astype(np.int32),
@@ -123,15 +121,16 @@ class Fitting:
         """
         if not self._num_known:
             raise DataError(
-                f"{self._path} and {self._genome} have no chromosome in common (one has "
-                f"{self._a_chrom!r}); give files of the same assembly"
+                f"{self._path} and {self._chromosomes.path} have no chromosome in common (one has "
+                f"{self._a_chrom!r}); give files of the same assembly, or its names by "
+                "--chrom-alias"
             )
         nothing_left = self._left_out.of(self._path).get(BEYOND, 0) >= self._num_known
         if nothing_left or is_other_assembly(self._num_odd, self._num_known):
             raise DataError(
                 f"{self._path}: {self._num_odd:,} of {self._num_known:,} intervals reach beyond "
-                f"their chromosome in {self._genome}, first {self._first}; give files of the same "
-                "assembly"
+                f"their chromosome in {self._chromosomes.path}, first {self._first}; give files of "
+                "the same assembly"
             )
         if not self._num_kept:
             raise DataError(
@@ -141,18 +140,12 @@ class Fitting:
 
     def _limit(self, chrom: str) -> int:
         """Length of a chromosome; -1 where the genome lacks it."""
-        if self._lengths is None:
+        lengths_bp = self._chromosomes.lengths_bp
+        if lengths_bp is None:
             return _NO_END
-        if chrom in self._lengths:
-            return self._lengths[chrom]
-        self._a_chrom = self._a_chrom or chrom
-        other = other_spelling(chrom)
-        if other in self._lengths:
-            raise DataError(
-                f"{self._path} names chromosomes like {chrom!r}, {self._genome} like {other!r}; "
-                "rename them in one of the two files"
-            )
-        return -1
+        if chrom not in lengths_bp:
+            self._a_chrom = self._a_chrom or chrom
+        return lengths_bp.get(chrom, -1)
 
     def _note(
         self,
@@ -166,8 +159,3 @@ class Fitting:
         self._left_out.add(self._path, batch.line[odd & ~near], BEYOND)
         if near.any():
             self._left_out.clipped[self._path] += int(near.sum())
-
-
-def other_spelling(chrom: str) -> str:
-    """Spell a chromosome as the other of the two customs does: `chr1` for `1`, and `1` for it."""
-    return chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"

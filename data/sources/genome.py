@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.packing import UNKNOWN, encode
+from data.sources.chromosomes import Chromosomes
 from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
@@ -76,14 +77,22 @@ class Chromosome:
 class Genome:
     """Chromosome lengths and sequences of a FASTA file.
 
+    Parameters
+    ----------
+    path
+        The file.
+    alias
+        Table of what its chromosomes are called elsewhere, see `data.sources.chromosomes`. By
+        default there is none.
+
     Raises
     ------
     DataError
-        If the file is missing or empty, its index is missing and cannot be made, or the index is
-        another file's.
+        If the file is missing or empty, its index is missing and cannot be made, the index is
+        another file's, or the table cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, alias: Path | None = None) -> None:
         self.path = path
         open_binary(path).close()
         if is_gzip(path) and path.suffix not in {".gz", ".bgz"}:
@@ -108,6 +117,8 @@ class Genome:
         faidx.close()
         if not is_gzip(path):
             self._check_index()
+        self.chromosomes = Chromosomes(path, self._index, self.lengths_bp, alias)
+        """Its chromosomes, and what they are called in other files."""
 
     @cached_property
     def lengths_bp(self) -> dict[str, int]:
@@ -127,7 +138,7 @@ class Genome:
             If the file is damaged or its index belongs to another file.
         """
         codes = np.empty((len(start), width_bp), dtype=np.uint8)
-        for name, entry, raw in self._chromosomes(set(chrom)):
+        for name, entry, raw in self._bytes_of(set(chrom)):
             rows = np.flatnonzero(chrom == name)
             for first in range(0, len(rows), _GATHER_ROWS):
                 chunk = rows[first : first + _GATHER_ROWS]
@@ -145,7 +156,7 @@ class Genome:
                 codes[chunk] = found
         return codes
 
-    def chromosomes(self, names: Collection[str]) -> Iterator["Chromosome"]:
+    def read_chromosomes(self, names: Collection[str]) -> Iterator["Chromosome"]:
         """Yield the bases of some chromosomes, in the order of the file, in one pass.
 
         Raises
@@ -153,11 +164,11 @@ class Genome:
         DataError
             If the file is damaged or its index belongs to another file.
         """
-        for name, entry, raw in self._chromosomes(names):
+        for name, entry, raw in self._bytes_of(names):
             text = raw[1 : entry.num_bytes + 1]
             yield Chromosome(name, encode(text[(text != _NEWLINE) & (text != _RETURN)]))
 
-    def _chromosomes(
+    def _bytes_of(
         self, names: Collection[str]
     ) -> Iterator[tuple[str, _IndexEntry, NDArray[np.uint8]]]:
         """Yield name, index entry and bytes of chromosomes, from one byte before the bases on."""

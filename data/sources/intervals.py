@@ -188,7 +188,7 @@ class _Collector:
         self.skip_unlisted = False
         self._path = path
         self._left_out = left_out
-        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out, exclude)
+        self._fitting = Fitting(path, genome.chromosomes, left_out, exclude)
         self._parse_name = parse_name
         self._pairs = profiled.pair_index()
         self._listed: dict[str, list[str]] = {tf: [] for tf in profiled.tfs}
@@ -214,12 +214,12 @@ class _Collector:
         if summit is not None:
             start = np.clip(summit[rows], start, end - 1)
             end = start + np.int32(1)
-        chrom_codes, chroms = batch.text(CHROM)
+        chrom_codes, chroms = fitted.batch.text(CHROM)
         chrom_of = np.array([self._chroms.get(chrom, -1) for chrom in chroms], dtype=np.int16)
         name_codes, names = batch.text(NAME)
         name_of = np.array([self._name_id(name, batch, i) for i, name in enumerate(names)])
         name = name_of.astype(np.int32)[name_codes[rows]]
-        self._batches.append([chrom_of[chrom_codes[rows]], start, end, name])
+        self._batches.append([chrom_of[chrom_codes], start, end, name])
 
     def intervals(self, counts: Mapping[str, int]) -> Intervals:
         """Give everything that was added; the collector is empty afterwards.

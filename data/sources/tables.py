@@ -14,6 +14,8 @@ experiments  header `experiment tf biotype`: the ChIP-seq experiments; a TF and 
 samples      header `source_id dhs_sample biotype`: which biosample (the biotype name of peaks
              and sites) a DHS source is; empty where it has no ChIP-seq
 genome       FASTA with an index, see `data.sources.genome`
+chrom_alias  what the genome's chromosomes are called in the other files, see
+             `data.sources.chromosomes`; there may be none
 exclude      BED files of places to leave out, see `data.sources.blacklist`; there may be none
 ===========  ==================================================================================
 """
@@ -52,12 +54,13 @@ class SourceFiles:
     experiments: Path
     samples: Path
     genome: Path
+    chrom_alias: Path | None = None
     exclude: tuple[Path, ...] = ()
 
     def all(self) -> tuple[Path, ...]:
         """Every path, in the order of the fields."""
         given = [getattr(self, field.name) for field in fields(self) if field.name != "exclude"]
-        return (*given, *self.exclude)
+        return (*(path for path in given if path is not None), *self.exclude)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,14 @@ LeftOutOption = Annotated[
     ),
 ]
 
+ChromAliasOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="UCSC's chromAlias.txt: what the genome's chromosomes are called in the other files. "
+        "By default names that differ by chr alone, and M and MT, are taken for the same.",
+    ),
+]
+
 ExcludeOption = Annotated[
     list[Path] | None,
     typer.Option(

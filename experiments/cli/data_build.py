@@ -9,6 +9,7 @@ import typer
 from data.left_out import LeftOut
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
     ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from data.dataset.store import Dataset
     from data.sources.tables import SourceFiles
 
+_OPTIONAL = ("chrom_alias", "exclude")
+"""Sources that a build can do without, by the options that name them."""
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what is there already.")]
 
 
@@ -45,6 +48,7 @@ class SourceOptions:
         None
     )
     genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
+    chrom_alias: ChromAliasOption = None
     exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
@@ -59,7 +63,7 @@ class SourceOptions:
 
         named = {one.name: getattr(self, one.name) for one in fields(self)}
         lacking = [
-            f"--{name}" for name, path in named.items() if path is None and name != "exclude"
+            f"--{name}" for name, path in named.items() if path is None and name not in _OPTIONAL
         ]
         if lacking:
             raise RunError(f"{', '.join(lacking)} missing; or name a --samplesheet")
@@ -97,7 +101,7 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
     if options.sheet.samplesheet is None:
         dataset = _build_sources(options, path, odd_rows)
     else:
-        files = options.sheet.files(options.sources.genome, options.sources.exclude)
+        files = options.sheet.files(options.sources)
         dataset = build_sheet(options.sheet, files, path, odd_rows, replace=options.replace)
     for remark in odd_rows.remarks():
         err.print(remark)

@@ -9,6 +9,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from data.output import Format, Output, check_not_input, output_named
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
     LeftOutOption,
     WorkspaceOption,
     err,
@@ -61,6 +62,7 @@ def predict(
         int | None,
         typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
     ] = None,
+    chrom_alias: ChromAliasOption = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -86,7 +88,7 @@ def predict(
     with steps("Opening"):
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
-        place = None if genome is None else Genome(genome)
+        place = None if genome is None else Genome(genome, chrom_alias)
     length = members[0].length_bp
     batches: Iterator[Windows]
     if fasta is not None:
@@ -134,6 +136,7 @@ def variants(
             "prediction.",
         ),
     ] = False,
+    chrom_alias: ChromAliasOption = None,
     pass_only: Annotated[
         bool,
         typer.Option(
@@ -167,7 +170,7 @@ def variants(
         found = _motif(predictor, motif)
         reader = VcfReader(
             vcf,
-            Genome(genome),
+            Genome(genome, chrom_alias),
             members[0].length_bp,
             swap_reference=swap_reference,
             pass_only=pass_only,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data.left_out import LeftOut
     from data.samplesheet.build import SheetFiles, SheetSites
 
-_SHARED = ("genome", "exclude")
+_SHARED = ("genome", "chrom_alias", "exclude")
 """Options of the publishers' files that a sheet takes too."""
 _FEW_ACCESSIBLE = 0.05
 """Share of summits in accessible regions below which something is likely wrong."""
@@ -57,8 +57,13 @@ class SheetOptions:
     ] = 1e-3
     jaspar: JasparOptions
 
-    def files(self, genome: Path | None, exclude: list[Path] | None) -> "SheetFiles":
+    def files(self, sources: Any) -> "SheetFiles":
         """Give the files of the sheet's dataset.
+
+        Parameters
+        ----------
+        sources
+            The genome and what goes with it, among the sources as typed.
 
         Raises
         ------
@@ -67,13 +72,14 @@ class SheetOptions:
         """
         from data.samplesheet.build import SheetFiles
 
-        if self.samplesheet is None or genome is None:
+        if self.samplesheet is None or sources.genome is None:
             raise RunError("--samplesheet needs the genome that its files are of: --genome")
         return SheetFiles(
             sheet=self.samplesheet,
-            genome=genome,
+            genome=sources.genome,
+            chrom_alias=sources.chrom_alias,
             regions=self.regions,
-            exclude=tuple(exclude or ()),
+            exclude=tuple(sources.exclude or ()),
         )
 
     def sites(self) -> "SheetSites":

@@ -12,6 +12,7 @@ from data.left_out import LeftOut
 from data.schema import Evidence
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
     LeftOutOption,
     WorkspaceOption,
     checked_settings,
@@ -110,6 +111,7 @@ class FileOptions:
             help="Indexed FASTA of the genome. By default the one that the dataset was built from."
         ),
     ] = None
+    chrom_alias: ChromAliasOption = None
     left_out: LeftOutOption = None
 
     def paired(self, dataset: Dataset, choice: "PeakChoice") -> "tuple[PeakFile, ...]":
@@ -200,7 +202,7 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
     with steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
-        opened = _opened(genome_path)
+        opened = _opened(genome_path, own.chrom_alias)
         regions = dataset.regions()
         read = read_files(files, regions.chroms, opened, odd_rows, choice)
         more = _more_regions(regions, read, opened) if own.extend_regions else None
@@ -307,10 +309,12 @@ def _more_regions(
     return new_regions(regions, read, genome)
 
 
-def _opened(path: Path | None) -> "Genome | None":
+def _opened(path: Path | None, alias: Path | None) -> "Genome | None":
     from data.sources.genome import Genome
 
-    return None if path is None else Genome(path)
+    if path is None and alias is not None:
+        raise RunError("--chrom-alias is read against the genome, which is gone; give --genome")
+    return None if path is None else Genome(path, alias)
 
 
 def _print_labels(labels: "Labels", tf: "OwnTF") -> None:

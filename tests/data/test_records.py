@@ -11,6 +11,7 @@ from data.records import (
     IF_SET,
     INLINE,
     NewerRecordError,
+    OlderRecordError,
     RecordError,
     from_json,
     spelled,
@@ -109,6 +110,13 @@ def test_a_newer_version_is_told_before_its_fields() -> None:
     with pytest.raises(NewerRecordError, match="count 3, this bindgrid reads up to 2"):
         from_json('{"count": 3, "new": 1}', Whole, {"count": 2})
     assert from_json(changed(), Whole, {"count": 2}).count == 1
+
+
+@pytest.mark.parametrize("text", ['{"old": 1}', '{"count": 0}', changed(count=1)])
+def test_an_older_version_is_told_before_its_fields(text: str) -> None:
+    with pytest.raises(OlderRecordError, match="this bindgrid reads from 2 on"):
+        from_json(text, Whole, {"count": 3}, oldest=2)
+    assert from_json(changed(count=2), Whole, {"count": 3}, oldest=2).count == 2
 
 
 def test_the_fields_of_an_inline_record_stand_beside_those_of_its_holder() -> None:

@@ -4,6 +4,7 @@ import html
 import os
 import re
 import socket
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -409,20 +410,27 @@ def test_a_report_gives_way_only_to_a_complete_one(place, monkeypatch):
     assert [entry.name for entry in place.root.iterdir() if entry.name.startswith(".rep")] == []
 
 
-def test_what_a_killed_report_left_is_cleared_away_or_put_back(place):
+def test_what_a_killed_report_left_is_cleared_away_or_put_back(place, monkeypatch):
     add_transfer(place, replicates=1)
     report = make_report(place)
     page = write_report(report, place)
     page.write_text("the old one")
-    place.report.rename(place.root / ".report.x.retired")
-    old, young = place.root / ".report.old", place.root / ".report.young"
-    for leftover in (old, young):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    place.report.rename(place.root / f".report.{dead.pid}.retired")
+    killed, running = (place.root / f".report.{pid}" for pid in (dead.pid, os.getppid()))
+    for leftover in (killed, running):
         leftover.mkdir()
-    os.utime(old, (0, 0))
-    report_files._sweep(place.report)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report_files, "save", full_disk)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_report(report, place)
     assert page.read_text() == "the old one"
-    assert not old.exists()
-    assert young.exists()
+    assert not killed.exists()
+    assert running.exists()
 
 
 def summary_runs(place: Workspace, experiment: str) -> list[Any]:

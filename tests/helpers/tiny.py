@@ -84,8 +84,9 @@ class TinySources:
 
 def build_arguments(sources: SourceFiles) -> list[str]:
     """Options of `bindgrid data build`."""
-    given = [f.name for f in fields(sources) if f.name != "exclude"]
-    pairs = [(f"--{name}", str(getattr(sources, name))) for name in given]
+    given = {f.name: getattr(sources, f.name) for f in fields(sources) if f.name != "exclude"}
+    names = {name.replace("_", "-"): path for name, path in given.items() if path is not None}
+    pairs = [(f"--{name}", str(path)) for name, path in names.items()]
     pairs += [("--exclude", str(path)) for path in sources.exclude]
     return [word for pair in pairs for word in pair]
 

@@ -182,7 +182,6 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
 @pytest.mark.parametrize(
     ("line", "biosample", "words"),
     [
-        ("1\t150\t250", "K562", ["names chromosomes like '1'"]),
         ("chrUn\t150\t250", "K562", ["no row on a chromosome that has regions", "'chrUn'"]),
         ("chr1\t2990\t3010", "K562", ["none of 1 summits", "0 lie in a region at all"]),
         ("chr1\t4990\t5010", "K562", ["row 1", "chr1 ends at 3000", "same assembly"]),
@@ -197,6 +196,18 @@ def test_peaks_that_cannot_be_used_are_told(built, tmp_path, line, biosample, wo
     with pytest.raises(DataError) as caught:
         labelled(built, OwnTF(name="MINE", files=(file,)))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_peaks_that_name_chromosomes_without_chr_label_the_same_regions(built, tmp_path):
+    codes = []
+    for name in ("chr1", "1"):
+        site = write(tmp_path / f"site{name}.bed", f"{name}\t195\t205")
+        peaks = write(tmp_path / f"p{name}.bed", f"{name}\t150\t250")
+        file = PeakFile(peaks=peaks, biosample="K562", sites=site)
+        codes.append(labelled(built, OwnTF(name="MINE", files=(file,))))
+    assert codes[0] == codes[1] == [4, 1, 1, 0]
+    # also where the genome is gone, and the dataset alone has names
+    assert label_own_tf(built, OwnTF(name="MINE", files=(file,)), None).codes.tolist() == codes[0]
 
 
 def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(built, tmp_path):

@@ -234,7 +234,7 @@ def test_every_fault_is_told_at_once_with_its_row(collection):
     collection.files |= {
         "broken.bed": "chr1\t5\t9\nchr1\t9\t5\n",
         "extra.bed": "chr1\t1\t9\n",
-        "other.bed": "1\t5\t9\n",
+        "other.bed": "scaffold9\t5\t9\n",
         "third.bed": "chr1\t5000\t5100\n",
     }
     found = collection.faults()
@@ -258,7 +258,7 @@ def test_every_fault_is_told_at_once_with_its_row(collection):
         "row 5: JASPAR2020 CORE vertebrates has no motif of 'spi-1'",
         "row 6: no accessible peaks of k562",
         "row 7: JASPAR2020 CORE vertebrates has no motif of 'NOSUCHTF'",
-        "row 9: other.bed names chromosomes like '1'",
+        "row 9: other.bed: no row on a chromosome that has regions; it names them like 'scaffold9'",
         "row 10: no accessible peaks of GM12878",
         "row 10: third.bed: 1 of 1 intervals reach beyond their chromosome",
         "row 10: gone.bed: cannot be opened",
@@ -334,6 +334,14 @@ def test_regions_and_peaks_in_places_to_leave_out_are_left_out_and_counted(colle
     with pytest.raises(DataError, match="every peak overlaps what --exclude names"):
         other.rows = other.rows[:1]
         other.build(exclude=["black.bed"])
+
+
+def test_other_names_of_chromosomes_are_taken_for_the_genomes(collection):
+    plain = collection.build()
+    other = Collection(collection.folder / "other")
+    other.files = {name: text.replace("chr", "") for name, text in other.files.items()}
+    again = other.build()
+    assert again.fingerprint(again.tfs) == plain.fingerprint(plain.tfs)
 
 
 def test_summits_nowhere_accessible_stop_the_build(collection):

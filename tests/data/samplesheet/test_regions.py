@@ -33,7 +33,7 @@ def opened(summits: list[int], half_bp: int = 75, code: int = 0) -> ReadOpened:
 
 def nothing(genome: Genome) -> Blacklist:
     """Leave nothing out."""
-    return Blacklist((), genome, LeftOut())
+    return Blacklist((), genome.chromosomes, LeftOut())
 
 
 def middles(genome: Genome, *files: ReadOpened, merge: bool = True) -> list[int]:

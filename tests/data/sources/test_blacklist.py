@@ -9,7 +9,10 @@ from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
 from data.sources.blacklist import Blacklist
 from data.sources.build import build_dataset
+from data.sources.chromosomes import Chromosomes
 from tests.helpers.tiny import TinySources
+
+GENOME = Chromosomes(Path("genome.fa"), ["chr1", "chr2"], None)
 
 
 def bed(path: Path, *rows: str) -> Path:
@@ -29,7 +32,7 @@ def build(folder: Path, exclude: Path, tiny: TinySources | None = None, **option
 )
 def test_one_shared_base_leaves_an_interval_out(tmp_path, start, end, overlaps):
     left_out = LeftOut()
-    blacklist = Blacklist([bed(tmp_path / "b.bed", f"chr2 {start} {end}")], None, left_out)
+    blacklist = Blacklist([bed(tmp_path / "b.bed", f"chr2 {start} {end}")], GENOME, left_out)
     codes, chroms = np.array([0, 1], dtype=np.int32), ["chr2", "chr1"]
     place = np.array([100, 100], dtype=np.int32)
     # the same place on another chromosome is another place
@@ -39,7 +42,7 @@ def test_one_shared_base_leaves_an_interval_out(tmp_path, start, end, overlaps):
 
 def test_what_any_of_several_files_has_is_left_out(tmp_path):
     files = [bed(tmp_path / "a.bed", "chr1 5 9"), bed(tmp_path / "b.bed", "chr1 50 90")]
-    blacklist = Blacklist(files, None, LeftOut())
+    blacklist = Blacklist(files, GENOME, LeftOut())
     place = np.array([0, 20, 60], dtype=np.int32)
     found = blacklist.overlaps(np.zeros(3, dtype=np.int32), ["chr1"], place, place + 10)
     assert found.tolist() == [True, False, True]

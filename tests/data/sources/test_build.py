@@ -186,7 +186,6 @@ FAULTS = {
     "source id twice": (("samples", 2, "0\tHepG2\tHepG2"), ["samples.tsv: row 3", "twice"]),
     "unknown source id": (("dhs", 2, "chr1\t1\t9\t1\t5\t1\t7,"), ["dhs.bed: row 3", "'7'"]),
     "no header": (("experiments", 0, "E0\tSPI1\tK562"), ["experiments.tsv: row 1", "experiment"]),
-    "chromosome style": (("dhs", 0, "1\t100\t300\t1\t5\t1\t0,"), ["dhs.bed", "genome.fa", "chr1"]),
 }
 
 

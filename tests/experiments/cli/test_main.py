@@ -67,6 +67,26 @@ def test_a_build_without_the_regions_of_a_blacklist_and_one_that_nothing_overlap
     assert "dhs.bed\t2\toverlapping a region of --exclude" in (tmp_path / "odd.tsv").read_text()
 
 
+def test_a_build_by_a_table_of_aliases_says_what_was_taken_for_what(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.dhs = [row.replace("chr", "NC_") for row in tiny.dhs]
+    alias = tmp_path / "chromAlias.txt"
+    alias.write_text("# ucsc\trefseq\nchr1\tNC_1\nchr2\tNC_2\n")
+    sources = replace(tiny.write(tmp_path / "sources"), chrom_alias=alias)
+    code, out, err = bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "w")
+    assert code == 0
+    assert "4 regions, 2 TFs" in out
+    told = [line for line in err.splitlines() if "is taken for" in line]
+    assert told == [
+        f"{sources.dhs}: chromosome 'NC_1' is taken for 'chr1' of the genome (names: 2); "
+        "both must be of the same assembly"
+    ]
+    sources = replace(sources, chrom_alias=None)
+    code, out, err = bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "x")
+    assert code == 2
+    assert "--chrom-alias" in err.splitlines()[-1]
+
+
 def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp_path):
     tiny = TinySources()
     tiny.peaks[1] = "chr2\t650\t550\tE2.SPI1.HepG2\t9\t.\t600\t601\t0"

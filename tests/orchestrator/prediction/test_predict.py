@@ -115,7 +115,6 @@ def test_bed_windows_are_centred(genome, tmp_path):
         ("chr1\t2950\t2990", ["no region that can be predicted", "nearer to an end", ": 1)"]),
         ("chr1\t2950\t3990", ["row 1", "chr1 ends at 3000", "same assembly"]),
         ("chr3\t500\t700", ["no chromosome in common", "'chr3'", "same assembly"]),
-        ("1\t500\t700", ["names chromosomes like '1'"]),
     ],
 )
 def test_a_file_of_which_no_region_is_left_is_refused(genome, tmp_path, line, words):
@@ -124,6 +123,29 @@ def test_a_file_of_which_no_region_is_left_is_refused(genome, tmp_path, line, wo
     with pytest.raises(DataError) as caught:
         list(bed_windows(path, genome, LENGTH))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_regions_and_variants_with_other_names_of_chromosomes_are_read_and_keep_them(
+    genome, tmp_path
+):
+    path, left_out = tmp_path / "r.bed", LeftOut()
+    path.write_text("1\t400\t611\n")
+    (found,) = bed_windows(path, genome, LENGTH, left_out)
+    np.testing.assert_array_equal(found.codes[0], codes_of(bases(genome, "chr1")[405:605]))
+    assert found.chrom is not None
+    assert found.chrom.tolist() == ["1"]
+    assert left_out.renamed == {path: {"1": "chr1"}}
+    base = bases(genome, "chr1")[999]
+    reader = VcfReader(
+        vcf(tmp_path / "v.vcf", f"1\t1000\t.\t{base}\t{'C' if base == 'A' else 'A'}\n"),
+        genome,
+        LENGTH,
+        left_out,
+    )
+    (batch,) = reader.batches()
+    assert batch.usable.tolist() == [True]
+    assert batch.variants[0].chrom == "1"
+    assert left_out.renamed[tmp_path / "v.vcf"] == {"1": "chr1"}
 
 
 def test_regions_that_do_not_fit_are_left_out_and_listed(genome, tmp_path):
@@ -224,7 +246,7 @@ def test_alleles_are_put_into_the_genome(genome, tmp_path):
     [
         (["chr1\t5\t.\tA\n"], ["row 3", "no VCF row"]),
         (["chrX\t5\t.\tA\tC\n"], ["no variant that can be predicted", "that the genome lacks: 1"]),
-        (["1\t5\t.\tA\tC\n"], ["row 3", "names them like 'chr1'"]),
+        (["7\t5\t.\tA\tC\n"], ["no variant that can be predicted", "that the genome lacks: 1"]),
         (["chr1\t4000\t.\tA\tC\n"], ["no variant that can be predicted", "beyond the end"]),
         (["chr1\t1000\t.\tA\t<DUP>\n"], ["no variant that can be predicted"]),
         (
