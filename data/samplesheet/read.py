@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from data.dataset.added import PeakChoice
 from data.dataset.region_table import chrom_sort_key
 from data.errors import DataError
-from data.left_out import EXCLUDED, LeftOut
-from data.own_tf.files import PeakFile, ReadPeaks, placed, read_peaks_of, read_places
+from data.left_out import LeftOut
+from data.own_tf.files import PeakFile, Places, ReadPeaks, read_intervals, read_peaks_of
 from data.own_tf.peak_formats import REMAP
 from data.own_tf.peaks import Peaks, read_own_peaks
 from data.samplesheet.faults import Faults
@@ -90,17 +90,18 @@ def read_sheet_files(
             raw[path] = found
     given = None if regions is None else read_own_peaks(regions)
     chroms = _chroms([given] if given else list(raw.values()), genome, left_out)
+    places = Places(chroms, genome, left_out)
     opened: dict[Path, ReadOpened] = {}
     for path, peaks in raw.items():
-        fitted = faults.attempt(row_of[path], partial(_fitted, peaks, chroms, genome, left_out))
+        fitted = faults.attempt(row_of[path], partial(_fitted, peaks, places))
         if fitted is not None:
             opened[path] = fitted
     return ReadSheet(
         chroms=chroms,
-        peaks=_read_peaks(sheet.rows, pairs, chroms, reading),
-        sites=_read_sites(sheet.rows, chroms, reading),
+        peaks=_read_peaks(sheet.rows, pairs, places, reading),
+        sites=_read_sites(sheet.rows, places, reading),
         opened=opened,
-        regions=None if given is None else _fitted(given, chroms, genome, left_out),
+        regions=None if given is None else _fitted(given, places),
     )
 
 
@@ -120,10 +121,10 @@ def _chroms(files: Sequence[Peaks], genome: Genome, left_out: LeftOut) -> tuple[
     return tuple(chroms) or tuple(genome.lengths_bp)[:_MAX_CHROMS]
 
 
-def _fitted(peaks: Peaks, chroms: Sequence[str], genome: Genome, left_out: LeftOut) -> ReadOpened:
-    fitted, codes = placed(peaks.rows, peaks.start, peaks.end, chroms, genome, left_out)
+def _fitted(peaks: Peaks, places: Places) -> ReadOpened:
+    fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end)
     return ReadOpened(
-        places=Intervals.of_one_pair(chroms, codes, fitted.start, fitted.end),
+        places=Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end),
         summit=np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1),
     )
 
@@ -131,7 +132,7 @@ def _fitted(peaks: Peaks, chroms: Sequence[str], genome: Genome, left_out: LeftO
 def _read_peaks(
     rows: Sequence[SheetRow],
     pairs: Sequence[tuple[str, str]],
-    chroms: Sequence[str],
+    places: Places,
     reading: Reading,
 ) -> dict[int, ReadPeaks]:
     pair_of = {pair: index for index, pair in enumerate(pairs)}
@@ -141,10 +142,8 @@ def _read_peaks(
         file = PeakFile(peaks=one.peaks, biosample=one.biosample, sites=one.sites)
         try:
             pair = pair_of[one.tf, one.biosample]
-            peaks = read_peaks_of(
-                file, pair, chroms, reading.genome, reading.left_out, PeakChoice()
-            )
-            read[one.row] = _without_excluded(peaks, reading)
+            peaks = read_peaks_of(file, pair, places, reading.exclude, PeakChoice())
+            read[one.row] = peaks
             before = first.setdefault(one.peaks, one)
             if before.biosample != one.biosample and peaks.peaks.format != REMAP:
                 raise DataError(
@@ -156,24 +155,8 @@ def _read_peaks(
     return read
 
 
-def _without_excluded(read: ReadPeaks, reading: Reading) -> ReadPeaks:
-    """Leave out peaks that overlap places to leave out."""
-    peaks = read.peaks
-    codes, chroms = peaks.rows.text(CHROM)
-    excluded = reading.exclude.overlaps(codes, chroms, peaks.start, peaks.end)
-    if not excluded.any():
-        return read
-    reading.left_out.add(read.file.peaks, peaks.rows.line[excluded], EXCLUDED)
-    if excluded.all():
-        raise DataError(
-            f"{read.file.peaks}: every peak overlaps what --exclude names; check that it is of the "
-            "same assembly"
-        )
-    return read.taken(np.flatnonzero(~excluded))
-
-
 def _read_sites(
-    rows: Sequence[SheetRow], chroms: Sequence[str], reading: Reading
+    rows: Sequence[SheetRow], places: Places, reading: Reading
 ) -> dict[Path, Intervals]:
     read: dict[Path, Intervals] = {}
     bad: set[Path] = set()
@@ -181,7 +164,7 @@ def _read_sites(
         if one.sites is None or one.sites in read or one.sites in bad:
             continue
         try:
-            read[one.sites] = read_places(one.sites, chroms, reading.genome, reading.left_out)
+            read[one.sites] = read_intervals(one.sites, places)
         except DataError as error:
             bad.add(one.sites)
             reading.faults.add(one.row, str(error))

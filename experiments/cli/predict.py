@@ -177,8 +177,9 @@ def variants(
         )
         on_step("comparing reference alleles with the genome")
         num_swapped = reader.check_references()
+    label = name if arm is ArmName.TRANSFER else f"{name}_{arm}"
     with (
-        annotating(output, vcf, predictor.name, has_motif=found is not None)
+        annotating(output, vcf, label, predictor.source, has_motif=found is not None)
         if output.format is Format.VCF
         else writing(output, None) as writer,
         _progress("variants") as advance,

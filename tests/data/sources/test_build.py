@@ -369,6 +369,16 @@ def test_an_index_that_fits_is_used_though_it_is_older(tmp_path, end):
         np.testing.assert_array_equal(row, encode(np.frombuffer(text.encode(), dtype=np.uint8)))
 
 
+def test_bases_beyond_the_ends_of_a_chromosome_are_unknown(tmp_path):
+    text = random_bases(1, 100)
+    path = fasta(tmp_path / "g.fa", {"chr1": text, "chr2": random_bases(2, 90)}, 60, "\n")
+    starts = np.array([-5, 95, 40, -300, 300], dtype=np.int32)
+    found = Genome(path).sequences(np.array(["chr1"] * 5, dtype=object), starts, 10)
+    expected = ("N" * 5 + text[:5], text[95:] + "N" * 5, text[40:50], "N" * 10, "N" * 10)
+    for row, bases in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(row, encode(np.frombuffer(bases.encode(), dtype=np.uint8)))
+
+
 def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
     sources = TinySources().write(tmp_path / "sources")
     plain = build_dataset(sources, tmp_path / "plain")
