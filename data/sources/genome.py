@@ -6,10 +6,12 @@ says where in it a region's lines lie.
 """
 
 import warnings
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyfaidx
@@ -38,6 +40,40 @@ class _IndexEntry:
         num_lines, rest = divmod(self.length_bp, self.bases_per_line)
         padding = self.bytes_per_line - self.bases_per_line
         return num_lines * self.bytes_per_line + rest - (0 if rest or not num_lines else padding)
+
+
+class Bases(Protocol):
+    """What bases can be read of: a genome, or one chromosome of it."""
+
+    @property
+    def lengths_bp(self) -> Mapping[str, int]:
+        """Length of every chromosome, by name."""
+
+    def sequences(
+        self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
+    ) -> NDArray[np.uint8]:
+        """Base codes of intervals of one width, shape (N, width_bp), in the order given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chromosome:
+    """The bases of one chromosome, held in memory."""
+
+    name: str
+    codes: NDArray[np.uint8]
+    """Shape (L,)."""
+
+    @property
+    def lengths_bp(self) -> dict[str, int]:
+        """Its length, by its name."""
+        return {self.name: len(self.codes)}
+
+    def sequences(
+        self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
+    ) -> NDArray[np.uint8]:
+        """Base codes of intervals within it, all of one width; `chrom` is this one throughout."""
+        del chrom
+        return self.codes[start[:, None] + np.arange(width_bp, dtype=np.int32)]
 
 
 class Genome:
@@ -104,11 +140,45 @@ class Genome:
             If the file is damaged or its index belongs to another file.
         """
         codes = np.empty((len(start), width_bp), dtype=np.uint8)
-        wanted = set(chrom)
+        for name, entry, raw in self._bytes_of(set(chrom)):
+            rows = np.flatnonzero(chrom == name)
+            for first in range(0, len(rows), _GATHER_ROWS):
+                chunk = rows[first : first + _GATHER_ROWS]
+                base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
+                padding = entry.bytes_per_line - entry.bases_per_line
+                low, high = int(base[:, 0].min()), int(base[:, -1].max())
+                outside = None
+                if low < 0 or high >= entry.length_bp:
+                    outside = (base < 0) | (base >= entry.length_bp)
+                    base = np.clip(base, 0, entry.length_bp - 1)
+                base += padding * (base // entry.bases_per_line) + 1
+                found = encode(raw[base])
+                if outside is not None:
+                    found[outside] = UNKNOWN
+                codes[chunk] = found
+            del raw  # before the next one is read
+        return codes
+
+    def read_chromosomes(self, names: Collection[str]) -> Iterator["Chromosome"]:
+        """Yield the bases of some chromosomes, in the order of the file, in one pass.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or its index belongs to another file.
+        """
+        for name, entry, raw in self._bytes_of(names):
+            text = raw[1 : entry.num_bytes + 1]
+            yield Chromosome(name, encode(text[(text != _NEWLINE) & (text != _RETURN)]))
+
+    def _bytes_of(
+        self, names: Collection[str]
+    ) -> Iterator[tuple[str, _IndexEntry, NDArray[np.uint8]]]:
+        """Yield name, index entry and bytes of chromosomes, from one byte before the bases on."""
         with open_binary(self.path) as file:
             position = 0
             for name, entry in sorted(self._index.items(), key=lambda item: item[1].offset):
-                if name not in wanted:
+                if name not in names:
                     continue
                 # from one byte before the first base, which must be the end of a header line
                 _skip(self.path, file, entry.offset - 1 - position)
@@ -118,23 +188,8 @@ class Genome:
                 position = entry.offset - 1 + len(raw)
                 if not _fits(raw, entry):
                     raise self._stale(name)
-                rows = np.flatnonzero(chrom == name)
-                for first in range(0, len(rows), _GATHER_ROWS):
-                    chunk = rows[first : first + _GATHER_ROWS]
-                    base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
-                    padding = entry.bytes_per_line - entry.bases_per_line
-                    low, high = int(base[:, 0].min()), int(base[:, -1].max())
-                    outside = None
-                    if low < 0 or high >= entry.length_bp:
-                        outside = (base < 0) | (base >= entry.length_bp)
-                        base = np.clip(base, 0, entry.length_bp - 1)
-                    base += padding * (base // entry.bases_per_line) + 1
-                    found = encode(raw[base])
-                    if outside is not None:
-                        found[outside] = UNKNOWN
-                    codes[chunk] = found
+                yield name, entry, raw
                 del raw  # or two chromosomes are in memory while the next one is read
-        return codes
 
     def _check_index(self) -> None:
         """Look at every header and at some line ends of a plain file, where the index has them."""
