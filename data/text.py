@@ -23,7 +23,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final, cast
 
 import pyarrow as pa
 from isal import igzip, igzip_lib
@@ -32,9 +32,8 @@ from data.errors import DataError
 
 BLOCK_BYTES: Final = 4 << 20
 """Bytes of text read at a time."""
-UNPACK_ERRORS: Final = (
-    *(EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, igzip_lib.IsalError),
-)
+_ISAL_ERROR: Final[type[Exception]] = igzip_lib.IsalError
+UNPACK_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, _ISAL_ERROR)
 """What a damaged compressed file raises, beside OSError."""
 HEADERS: Final = ("#", "track ", "track\t", "browser ", "browser\t")
 """Beginnings of lines that hold no data."""
@@ -104,7 +103,7 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
-def open_binary(path: Path) -> IO[bytes]:
+def open_binary(path: Path) -> io.BufferedReader:
     """Open a file, unpacked, to read its bytes.
 
     Raises

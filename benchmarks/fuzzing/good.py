@@ -188,8 +188,10 @@ def _own_tf_kinds(texts: Mapping[str, bytes]) -> list[Kind]:
     sites = "".join("\t".join(row[:3]) + "\n" for row in rows if row[3].endswith(f".{TF}"))
     dhs = [line.split("\t") for line in texts["dhs.bed"].decode().splitlines()]
     accessible = "".join("\t".join(row[:3]) + "\n" for row in dhs[::2])
-    words = ("tf", "add", "LAB", "--label-only", "--workspace", "ws", *_LEFT)
-    words += ("--genome", "in/genome.fa", "--sites", "in/sites.bed", "--force")
+    words = (
+        *("tf", "add", "LAB", "--label-only", "--workspace", "ws", *_LEFT),
+        *("--genome", "in/genome.fa", "--sites", "in/sites.bed", "--force"),
+    )
     genome = {name: texts[name] for name in ("genome.fa", "genome.fa.fai")}
     other_words = (
         *(*words, "--peaks", "in/peaks.bed", "--biosample", "another"),
@@ -238,8 +240,10 @@ def _motif_kinds(texts: Mapping[str, bytes]) -> list[Kind]:
     )
     inputs = {name: texts[name] for name in ("genome.fa", "genome.fa.fai")}
     inputs["peaks.bed"] = bed.encode()
-    words = ("tf", "add", "LAB", "--label-only", "--workspace", "ws", "--genome", "in/genome.fa")
-    words += ("--peaks", "in/peaks.bed", "--biosample", _BIOSAMPLE, "--force")
+    words = (
+        *("tf", "add", "LAB", "--label-only", "--workspace", "ws", "--genome", "in/genome.fa"),
+        *("--peaks", "in/peaks.bed", "--biosample", _BIOSAMPLE, "--force"),
+    )
     return [
         Kind(
             name=f"motif, {title}",

@@ -350,7 +350,7 @@ def _other_key(item: Any, key: Any, rng: np.random.Generator) -> None:
 def _array(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Mutator:
     def changed(content: bytes, rng: np.random.Generator) -> bytes:
         try:
-            values = next(iter(np.load(io.BytesIO(content)).values()))
+            values: np.ndarray = next(iter(np.load(io.BytesIO(content)).values()))
             return npz(npy(change(values, rng)))
         except Exception:  # it was spoilt before
             return content
@@ -372,7 +372,7 @@ def _other_type(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _other_shape(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     shapes = (values.T, values[:, 1:], values[:1], values.ravel(), values[None], values[:, :2])
-    return (*shapes, values[:0], np.asfortranarray(values), np.float64(1))[int(rng.integers(9))]
+    return (*shapes, values[:0], np.asfortranarray(values), np.array(1.0))[int(rng.integers(9))]
 
 
 def _header(content: bytes, rng: np.random.Generator) -> bytes:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut, is_other_assembly
-from data.packing import UNKNOWN, encode
+from data.packing import encode
 from data.queries.alleles import Change, shifted_left, trimmed
 from data.queries.vcf import MISSING, VcfRow, vcf_rows
 from data.sources.fitting import BEYOND, LACKING, NEAR_END
@@ -105,7 +105,7 @@ class _Draft:
         self.matches: bool | None = None
         self.swapped = False
         self.place = 0
-        self.sequences: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self.sequences: tuple[str, str] | None = None
         """The genome's sequence and the changed one."""
 
 
@@ -248,26 +248,26 @@ class VcfReader:
             width_bp = context_bp + self._length_bp + 2 * MAX_LENGTH_BP
             chrom = np.array([draft.chrom for draft in pending], dtype=object)
             start = np.array([draft.change.position for draft in pending], np.int32) - before_bp
-            bases = self._genome.sequences(chrom, start, width_bp)
+            bases = _LETTERS[self._genome.sequences(chrom, start, width_bp)]
             pending = [
                 draft
-                for draft, own_bases, first in zip(pending, bases, start.tolist(), strict=True)
-                if not self._settle(draft, own_bases, first, context_bp)
+                for draft, around, first in zip(pending, bases, start.tolist(), strict=True)
+                if not self._settle(draft, around.tobytes().decode(), first, context_bp)
             ]
             # in a long repeat
             context_bp *= 2
         self._note(drafts)
         return self._batch(drafts)
 
-    def _settle(self, draft: _Draft, bases: NDArray[np.uint8], first: int, context_bp: int) -> bool:
+    def _settle(self, draft: _Draft, around: str, first: int, context_bp: int) -> bool:
         """Compare a variant with the genome around it, move it to the left, make its sequences.
 
         Parameters
         ----------
         draft
             The variant.
-        bases
-            Codes of the genome around it.
+        around
+            The genome around it, N where a base is unknown.
         first
             Position of the first of them; may be negative.
         context_bp
@@ -279,32 +279,31 @@ class VcfReader:
             False if it has moved so far that the bases before these are needed.
         """
         if draft.matches is None:
-            self._compare(draft, bases, first)
+            self._compare(draft, around, first)
         change = draft.change
         if draft.reason:
             return True
         if change.is_indel:
             at = change.position - first
-            before = _LETTERS[bases[at - context_bp : at]].tobytes().decode()
-            draft.change = shifted_left(change, before)
+            draft.change = shifted_left(change, around[at - context_bp : at])
             if draft.change.position == change.position - context_bp:
                 return False
-        self._make_sequences(draft, bases, first)
+        self._make_sequences(draft, around, first)
         return True
 
-    def _compare(self, draft: _Draft, bases: NDArray[np.uint8], first: int) -> None:
+    def _compare(self, draft: _Draft, around: str, first: int) -> None:
         """Tell which of a variant's alleles is the genome's."""
         variant = draft.variant
         at = variant.position - first
         reference, alternative = variant.reference.upper(), variant.alternative.upper()
-        draft.matches = _is_there(reference, bases, at)
-        draft.swapped = not draft.matches and _is_there(alternative, bases, at)
+        draft.matches = _is_there(reference, around, at)
+        draft.swapped = not draft.matches and _is_there(alternative, around, at)
         if draft.swapped and self._swap_reference:
             draft.change = trimmed(variant.position, alternative, reference)
         elif not draft.matches:
             draft.reason = SWAPPED if draft.swapped else OTHER_REFERENCE
 
-    def _make_sequences(self, draft: _Draft, bases: NDArray[np.uint8], first: int) -> None:
+    def _make_sequences(self, draft: _Draft, around: str, first: int) -> None:
         change, length_bp = draft.change, self._length_bp
         # the middle of the alleles as VCF has them: with the base before an insertion or deletion
         shared = int(change.is_indel)
@@ -314,12 +313,13 @@ class VcfReader:
         if start < 0 or start + length_bp + MAX_LENGTH_BP > limit_bp:
             draft.reason = NEAR_END
             return
-        around = bases[start - first : start - first + length_bp + MAX_LENGTH_BP]
+        at = change.position - first
+        after = around[at + len(change.reference) :]
+        changed = (around[start - first : at] + change.alternative + after)[:length_bp]
+        genome = around[start - first :][:length_bp]
         draft.place = change.position - start
-        after = around[draft.place + len(change.reference) :]
-        changed = np.concatenate([around[: draft.place], _codes(change.alternative), after])
-        draft.sequences = around[:length_bp], changed[:length_bp]
-        if any((sequence == UNKNOWN).any() for sequence in draft.sequences):
+        draft.sequences = genome, changed
+        if "N" in genome or "N" in changed:
             draft.reason = UNKNOWN_BASE
 
     def _note(self, drafts: Sequence[_Draft]) -> None:
@@ -332,11 +332,12 @@ class VcfReader:
 
     def _batch(self, drafts: Sequence[_Draft]) -> VariantBatch:
         swapped = np.array([draft.swapped for draft in drafts], dtype=bool)
-        genome = np.full((len(drafts), self._length_bp), UNKNOWN, dtype=np.uint8)
-        changed = genome.copy()
-        for i, draft in enumerate(drafts):
-            if draft.sequences is not None and not draft.reason:
-                genome[i], changed[i] = draft.sequences
+        nothing = ("N" * self._length_bp,) * 2
+        texts = [nothing if draft.reason else draft.sequences or nothing for draft in drafts]
+        genome, changed = (
+            encode(np.frombuffer("".join(one).encode(), dtype=np.uint8)).reshape(len(drafts), -1)
+            for one in zip(*texts, strict=True)
+        )
         own_bp = np.array([len(draft.change.reference) for draft in drafts], dtype=np.int64)
         other_bp = np.array([len(draft.change.alternative) for draft in drafts], dtype=np.int64)
         return VariantBatch(
@@ -352,16 +353,12 @@ class VcfReader:
         )
 
 
-def _is_there(allele: str, bases: NDArray[np.uint8], at: int) -> bool:
+def _is_there(allele: str, around: str, at: int) -> bool:
     """Whether the genome has an allele at a place, as far as its bases are at hand and known.
 
     Of the long alleles of a row that other variants share, only a part is at hand.
     """
     start = max(at, 0)
-    there = bases[start : at + len(allele)]
-    own = _codes(allele)[start - at : start - at + len(there)]
-    return not bool(((there != own) & (there != UNKNOWN)).any())
-
-
-def _codes(bases: str) -> NDArray[np.uint8]:
-    return encode(np.frombuffer(bases.encode(), dtype=np.uint8))
+    there = around[start : at + len(allele)]
+    own = allele[start - at : start - at + len(there)]
+    return there == own or all(base in (one, "N") for one, base in zip(own, there, strict=True))

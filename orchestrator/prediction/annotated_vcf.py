@@ -41,7 +41,9 @@ _ENCODED: Final = str.maketrans(
 
 
 @contextmanager
-def annotating(output: Output, source: Path, model: str, *, has_motif: bool) -> Iterator[Writer]:
+def annotating(
+    output: Output, source: Path, model: str, origin: str, *, has_motif: bool
+) -> Iterator[Writer]:
     """Give a writer of the VCF file that was read; it is there when the block ends well.
 
     Parameters
@@ -52,7 +54,9 @@ def annotating(output: Output, source: Path, model: str, *, has_motif: bool) -> 
         The VCF file. Every alternative allele of it must come in the tables, in its order, and all
         those of a row in one table.
     model
-        Name of the model.
+        Name of the model, with which the names of the fields begin.
+    origin
+        Where the model comes from, for the descriptions in the header.
     has_motif
         Whether the tables have the columns of a motif.
 
@@ -63,7 +67,8 @@ def annotating(output: Output, source: Path, model: str, *, has_motif: bool) -> 
     """
     names = [name for name in FIELDS if has_motif or not name.startswith("motif")]
     with text_output(output) as file:
-        writer = _AnnotatedVcf(file, source, model, names)
+        writer = _AnnotatedVcf(file, source, {name: info_key(model, name) for name in names})
+        writer.copy_header(f"{model} ({origin})")
         yield writer
         writer.finish()
 
@@ -71,30 +76,21 @@ def annotating(output: Output, source: Path, model: str, *, has_motif: bool) -> 
 class _AnnotatedVcf:
     """Reads the VCF file once more, beside the tables that come."""
 
-    def __init__(self, file: IO[str], source: Path, model: str, names: list[str]) -> None:
+    def __init__(self, file: IO[str], source: Path, keys: dict[str, str]) -> None:
         self._file = file
+        self._source = source
         self._lines = all_lines(source)
-        self._keys = {name: info_key(model, name) for name in names}
+        self._keys = keys
         self._has_old_values = False
-        self._copy_header(source, model)
 
-    def write(self, table: pd.DataFrame) -> None:
-        columns = {key: _values(table[name]) for name, key in self._keys.items()}
-        num_done = 0
-        while num_done < len(table):
-            _, line = next(self._lines)
-            if is_row(line):
-                num = num_alternatives(line.split("\t", 5)[4])
-                values = {key: one[num_done : num_done + num] for key, one in columns.items()}
-                line = self._annotated(line, values)
-                num_done += num
-            self._file.write(f"{line}\n")
+    def copy_header(self, model: str) -> None:
+        """Copy the header, and declare the fields at its end.
 
-    def finish(self) -> None:
-        """Copy what follows the last variant."""
-        self._file.writelines(f"{line}\n" for _, line in self._lines)
-
-    def _copy_header(self, source: Path, model: str) -> None:
+        Raises
+        ------
+        DataError
+            If there is no header line.
+        """
         old = tuple(f"##INFO=<ID={key}," for key in self._keys.values())
         for _, line in self._lines:
             if line.startswith(COLUMNS[0]):
@@ -114,9 +110,25 @@ class _AnnotatedVcf:
             else:
                 self._file.write(f"{line}\n")
         raise DataError(
-            f"{source}: no line that begins with {COLUMNS[0]} before the variants; add it, or "
-            "write a table (.tsv, .csv or .parquet)"
+            f"{self._source}: no line that begins with {COLUMNS[0]} before the variants; add it, "
+            "or write a table (.tsv, .csv or .parquet)"
         )
+
+    def write(self, table: pd.DataFrame) -> None:
+        columns = {key: _values(table[name]) for name, key in self._keys.items()}
+        num_done = 0
+        while num_done < len(table):
+            _, line = next(self._lines)
+            if is_row(line):
+                num = num_alternatives(line.split("\t", 5)[4])
+                values = {key: one[num_done : num_done + num] for key, one in columns.items()}
+                line = self._annotated(line, values)
+                num_done += num
+            self._file.write(f"{line}\n")
+
+    def finish(self) -> None:
+        """Copy what follows the last variant."""
+        self._file.writelines(f"{line}\n" for _, line in self._lines)
 
     def _annotated(self, line: str, values: dict[str, list[str]]) -> str:
         fields = line.split("\t", len(COLUMNS))

@@ -144,6 +144,25 @@ def test_at_the_ends_of_a_chromosome_nothing_is_read_beyond_them(genome, tmp_pat
     assert reader.left_out.counts.total() == 11
 
 
+def test_the_longest_alleles_fill_the_sequences_with_what_the_genome_goes_on_with(genome, tmp_path):
+    text = chromosome()
+    base, new = text[599], "ACGTT" * 10
+    rows = (
+        f"chr1 600 {text[599:650]} {base}",
+        f"chr1 600 {base} {base}{new}",
+        f"chr1 600 {text[599:651]} {base}",
+        f"chr1 600 {base} {base}{new}A",
+    )
+    _, batch = read(tmp_path, genome, *rows)
+    assert batch.reason == ("", "", *["alleles of more than 50 bp"] * 2)
+    # the alleles with the base before them, 51 and 1 bp, lie in the middle
+    expected = (text[524:600] + text[650:774], text[499:600] + new + text[600:649])
+    for row, sequence in enumerate(expected):
+        assert len(sequence) == LENGTH
+        codes = encode(np.frombuffer(sequence.encode(), "u1"))
+        np.testing.assert_array_equal(batch.alternative[row], codes)
+
+
 def test_a_repeat_that_reaches_the_chromosomes_beginning_is_left_out_in_every_spelling(
     genome, tmp_path
 ):

@@ -12,6 +12,7 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
+from data.sources import evidence as evidence_module
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
@@ -396,6 +397,16 @@ def test_an_index_that_fits_is_used_though_it_is_older(tmp_path, end):
         np.testing.assert_array_equal(row, encode(np.frombuffer(text.encode(), dtype=np.uint8)))
 
 
+def test_bases_beyond_the_ends_of_a_chromosome_are_unknown(tmp_path):
+    text = random_bases(1, 100)
+    path = fasta(tmp_path / "g.fa", {"chr1": text, "chr2": random_bases(2, 90)}, 60, "\n")
+    starts = np.array([-5, 95, 40, -300, 300], dtype=np.int32)
+    found = Genome(path).sequences(np.array(["chr1"] * 5, dtype=object), starts, 10)
+    expected = ("N" * 5 + text[:5], text[95:] + "N" * 5, text[40:50], "N" * 10, "N" * 10)
+    for row, bases in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(row, encode(np.frombuffer(bases.encode(), dtype=np.uint8)))
+
+
 def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
     sources = TinySources().write(tmp_path / "sources")
     plain = build_dataset(sources, tmp_path / "plain")
@@ -456,3 +467,12 @@ def test_the_papers_data_gives_the_published_matrix_in_every_cell(tmp_path):
         num_cells += len(codes)
     assert num_cells == 58_991_166
     assert os.path.getsize(dataset.path / "regions.parquet") < 25e6
+
+
+def test_a_region_that_is_hit_in_two_parts_of_a_join_is_hit_once(tmp_path, monkeypatch):
+    row = "chr1\t150\t{}\tE1.SPI1.K562\t9\t.\t200\t201\t0,0,0"
+    tiny = TinySources(peaks=[row.format(end) for end in (250, 260, 270)])
+    tiny.sites = ["chr1\t1150\t1160\tE1.K562.SPI1\t0\t+"]
+    monkeypatch.setattr(evidence_module, "_QUERIES_AT_ONCE", 1)
+    # three peaks of one region and no site there are no site there
+    assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK, 3, 3, 1]

@@ -37,7 +37,8 @@ def table(*effects: float, reasons: tuple[str, ...] = (), motif: bool = False) -
 
 def annotated(source: Path, out: Path, *tables: pd.DataFrame, model: str = "M") -> list[str]:
     has_motif = "motif" in tables[0]
-    with annotating(output_named(out, VARIANT_FORMATS), source, model, has_motif=has_motif) as file:
+    output = output_named(out, VARIANT_FORMATS)
+    with annotating(output, source, model, 'of "us"', has_motif=has_motif) as file:
         for one in tables:
             file.write(one)
     text = out.read_bytes()
@@ -62,6 +63,7 @@ def test_info_is_added_and_all_else_stays_as_it_was(tmp_path):
     assert lines[len(added) + 3] == COLUMNS.strip()
     keys = [line.split("ID=")[1].split(",")[0] for line in added]
     assert all(",Number=A,Type=" in line for line in added)
+    assert all('by the model M (of \\"us\\")",Source="bindgrid">' in line for line in added)
     found = [line.split("\t") for line in lines if not line.startswith("#")]
     for old, new in zip([row.split("\t") for row in rows], found, strict=True):
         assert [*new[:7], *new[8:]] == [*old[:7], *old[8:]]
