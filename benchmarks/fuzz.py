@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -46,19 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         kinds = make_kinds(folder)
-        if options.only is None and not options.first:
-            _check_good(kinds, folder)
         last = options.first + options.mutations
         numbers = [options.only] if options.only is not None else list(range(options.first, last))
         until = time.monotonic() + 60 * options.minutes
         verdicts = []
         chosen = [partial(mutation, options.seed, number, kinds) for number in numbers]
-        for verdict in _judged(chosen, folder, options.keep):
-            verdicts.append(verdict)
-            if verdict.faults or options.only is not None:
-                print(_listed([verdict]), flush=True)
-            if time.monotonic() > until:
-                break
+        with _servers() as servers:
+            if options.only is None and not options.first:
+                _check_good(kinds, folder, servers)
+            for verdict in _judged(chosen, folder, servers, options.keep):
+                verdicts.append(verdict)
+                if verdict.faults or options.only is not None:
+                    print(_listed([verdict]), flush=True)
+                if time.monotonic() > until:
+                    break
     numbers = [one.mutation.number for one in verdicts]
     print(f"{machine}, seed {options.seed}, mutations {numbers[0]} to {numbers[-1]}")
     rows = [_row("all", verdicts)]
@@ -68,10 +70,27 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     return rows
 
 
-def _check_good(kinds: Sequence[Kind], folder: Path) -> None:
+_Servers = SimpleQueue[Server]
+
+
+@contextmanager
+def _servers() -> Iterator[_Servers]:
+    """Start the processes that run commands, and end them."""
+    servers: _Servers = SimpleQueue()
+    for _ in range(_SERVERS):
+        servers.put(Server())
+    try:
+        yield servers
+    finally:
+        for _ in range(_SERVERS):
+            servers.get().close()
+
+
+def _check_good(kinds: Sequence[Kind], folder: Path, servers: _Servers) -> None:
     """Run every command on its good files."""
     good = [partial(_unchanged, i, kind) for i, kind in enumerate(kinds)]
-    if refused := [one for one in _judged(good, folder, None) if one.ended.code or one.faults]:
+    verdicts = _judged(good, folder, servers, None)
+    if refused := [one for one in verdicts if one.ended.code or one.faults]:
         raise SystemExit(f"good files do not pass:\n{_listed(refused)}")
 
 
@@ -81,12 +100,9 @@ def _unchanged(number: int, kind: Kind) -> Mutation:
 
 
 def _judged(
-    made: Sequence[Callable[[], Mutation]], folder: Path, keep: Path | None
+    made: Sequence[Callable[[], Mutation]], folder: Path, servers: _Servers, keep: Path | None
 ) -> Iterator[Verdict]:
     """Make each mutation, run it, two at a time, and judge it; in the order given."""
-    servers: SimpleQueue[Server] = SimpleQueue()
-    for _ in range(_SERVERS):
-        servers.put(Server())
 
     def run(make: Callable[[], Mutation]) -> Verdict:
         one = make()
@@ -104,12 +120,8 @@ def _judged(
             shutil.rmtree(place, ignore_errors=True)
             servers.put(server)
 
-    try:
-        with ThreadPoolExecutor(_SERVERS) as pool:
-            yield from pool.map(run, made)
-    finally:
-        for _ in range(_SERVERS):
-            servers.get().close()
+    with ThreadPoolExecutor(_SERVERS) as pool:
+        yield from pool.map(run, made)
 
 
 def _lay_out(one: Mutation, place: Path, folder: Path) -> None:

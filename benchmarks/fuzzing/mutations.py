@@ -332,7 +332,22 @@ def _json(change: Callable[[Any, Any, np.random.Generator], None]) -> Mutator:
 
 
 def _other_value(item: Any, key: Any, rng: np.random.Generator) -> None:
-    values = (None, True, -1, 0, 1 << 70, 1e308, float("nan"), "", "x", "../x", [], {}, [[]], "é")
+    values: tuple[Any, ...] = (
+        None,
+        True,
+        -1,
+        0,
+        1 << 70,
+        1e308,
+        float("nan"),
+        "",
+        "x",
+        "../x",
+        [],
+        {},
+        [[]],
+        "é",
+    )
     item[key] = values[int(rng.integers(len(values)))]
 
 
@@ -350,8 +365,8 @@ def _other_key(item: Any, key: Any, rng: np.random.Generator) -> None:
 def _array(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Mutator:
     def changed(content: bytes, rng: np.random.Generator) -> bytes:
         try:
-            values: np.ndarray = next(iter(np.load(io.BytesIO(content)).values()))
-            return npz(npy(change(values, rng)))
+            found: list[np.ndarray] = list(np.load(io.BytesIO(content)).values())
+            return npz(npy(change(found[0], rng)))
         except Exception:  # it was spoilt before
             return content
 

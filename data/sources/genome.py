@@ -244,6 +244,8 @@ def _read_index(path: Path) -> dict[str, _IndexEntry]:
         if name in entries:
             raise _unusable(path, f"{name[:60]!r} stands twice in {index.name}")
         entries[name] = entry
+    if not entries:
+        raise _unusable(path, f"{index.name} has no rows")
     return entries
 
 

@@ -89,7 +89,7 @@ def test_filters() -> None:
 
 
 def test_fuzz(tmp_path: Path) -> None:
-    rows = rows_of("fuzz", "--seed", 1, "--mutations", 3, "--folder", tmp_path)
+    rows = rows_of("fuzz", "--seed", 1, "--first", 8, "--mutations", 3, "--folder", tmp_path)
     assert rows[0][:2] == ("all", "3")
     assert rows[0][4] == "0"
     kinds = make_kinds(tmp_path)

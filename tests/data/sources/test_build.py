@@ -432,6 +432,48 @@ def test_a_bgzf_genome_with_a_changed_byte_is_told_in_one_line(tmp_path, has_ind
         Genome(path).sequences(chrom, start, 20)
 
 
+def test_an_index_that_is_there_is_never_written_over(tmp_path):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 500)}
+    plain = fasta(tmp_path / "plain.fa", sequences, 60)
+    Genome(plain)
+    packed = tmp_path / "packed.fa.gz"
+    with bgzf.BgzfWriter(str(packed)) as file:
+        file.write(plain.read_text())
+    index = tmp_path / "packed.fa.gz.fai"
+    text = (tmp_path / "plain.fa.fai").read_text()
+    # with a row that no other tool wrote, and without the index of blocks beside it
+    index.write_text(f"{text}\n")
+    chrom, start = np.array(["chr2"], dtype=object), np.array([480], dtype=np.int32)
+    found = Genome(packed).sequences(chrom, start, 20)
+    np.testing.assert_array_equal(
+        found[0], encode(np.frombuffer(sequences["chr2"][480:].encode(), dtype=np.uint8))
+    )
+    assert index.read_text() == f"{text}\n"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *("chr1\t600\t6\t60", "chr1\t600\tx\t60\t61", "chr1\t600\t6\t0\t61", "\t\t\t\t"),
+        *("chr1\t600\t6\t60\t6100", f"chr1\t{10**18}\t6\t60\t61", f"chr1\t600\t{10**18}\t60\t61"),
+        "chr1\t600\t6\t60\t61\nchr1\t600\t6\t60\t61",
+    ],
+)
+def test_an_index_that_no_file_can_have_is_told_in_one_line(tmp_path, row):
+    path = fasta(tmp_path / "genome.fa", {"chr1": random_bases(1, 600)}, 60)
+    (tmp_path / "genome.fa.fai").write_text(f"{row}\n")
+    with pytest.raises(DataError, match=r"genome\.fa: (no usable index|the index does not fit)"):
+        Genome(path)
+
+
+@pytest.mark.parametrize("summit", ["1e308", "-1e999", "3000000000"])
+def test_a_summit_that_is_no_place_is_told_with_its_row(tmp_path, summit):
+    tiny = TinySources()
+    tiny.peaks[1] = f"chr2\t550\t650\tE2.SPI1.HepG2\t9\t.\t{summit}\t601\t0,0,0"
+    with pytest.raises(DataError, match=r"peaks\.bed: row 2: summit is '.*', not a whole number"):
+        build(tiny, tmp_path)
+
+
 def test_rows_are_found_behind_headers_and_blank_lines(tmp_path):
     path = tmp_path / "peaks.bed"
     good = "chr1\t1\t9\tE.SPI1.K562\t9\t.\t5\t6\t0\n"
