@@ -23,7 +23,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final, cast
 
 import pyarrow as pa
 from isal import igzip
@@ -102,7 +102,7 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
-def open_binary(path: Path) -> IO[bytes]:
+def open_binary(path: Path) -> io.BufferedReader:
     """Open a file, unpacked, to read its bytes.
 
     Raises

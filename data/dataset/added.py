@@ -117,6 +117,8 @@ class AddedTF:
     """Motif that its sites were predicted by, or that was named beside given sites; else None."""
     choice: PeakChoice = field(default=PeakChoice(), metadata=IF_SET)
     """Which of the peaks in the files counted."""
+    exclude: tuple[SourceFile, ...] = field(default=(), metadata=IF_SET)
+    """Files of places that were left out."""
 
     @property
     def biosamples(self) -> tuple[str, ...]:

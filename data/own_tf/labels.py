@@ -32,7 +32,7 @@ from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
 """Fewest bound regions of a TF that is added, unless `--force` is given."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
+TF_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,11 @@ class OwnTF:
     rule: SiteRule = field(default_factory=SiteRule)
     choice: PeakChoice = field(default_factory=PeakChoice)
     """Which of the peaks in the files count; all by default."""
+    exclude: tuple[Path, ...] = ()
+    """BED files of places to leave out: peaks there do not count, and regions are unresolved."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not TF_NAME.fullmatch(self.name):
             raise ValueError(
                 f"{self.name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
             )
@@ -95,6 +97,8 @@ class Labels:
     """By file."""
     added: AddedTF
     """What it was made from."""
+    num_excluded: int
+    """Regions that are unresolved since they overlap a place to leave out."""
 
     def num(self, code: Evidence) -> int:
         """Regions with an evidence code."""
@@ -132,7 +136,7 @@ def label_own_tf(
         )
     regions = dataset.regions() if regions is None else regions
     if read is None:
-        read = read_files(tf.files, regions.chroms, genome, choice=tf.choice)
+        read = read_files(tf.files, regions.chroms, genome, choice=tf.choice, exclude=tf.exclude)
     accessible = np.stack(
         [_accessible(dataset, regions, read, biosample) for biosample in read.biosamples], axis=1
     )
@@ -158,7 +162,18 @@ def label_own_tf(
     if not sum(len(hits) for hits in peak_hits):
         raise DataError(_nowhere(tf, counts))
     codes = evidence_codes(_united(peak_hits), _united(site_hits), profiled, accessible)[0]
-    return Labels(name=tf.name, codes=codes, counts=tuple(counts), added=_record(tf, counts))
+    # a region without the peaks that were left out there is not unbound, but unknown
+    excluded = read.exclude.overlaps(
+        regions.chrom.astype(np.int32), regions.chroms, regions.start, regions.end
+    )
+    codes[excluded] = Evidence.UNMATCHED
+    return Labels(
+        name=tf.name,
+        codes=codes,
+        counts=tuple(counts),
+        added=_record(tf, counts),
+        num_excluded=int(excluded.sum()),
+    )
 
 
 def _accessible(
@@ -271,6 +286,7 @@ def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> AddedTF:
         sites=site_source(tf),
         motif=None if tf.motif is None else motif_record(tf.motif, tf.rule),
         choice=tf.choice,
+        exclude=tuple(source_record(path) for path in tf.exclude),
     )
 
 

@@ -6,10 +6,12 @@ says where in it a region's lines lie.
 """
 
 import warnings
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import numpy as np
 import pyfaidx
@@ -21,6 +23,7 @@ from data.sources.chromosomes import Chromosomes
 from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
 
 _GATHER_ROWS = 100_000
+_READ_BYTES = 1 << 20
 _NEWLINE, _RETURN = b"\n\r"
 
 
@@ -37,6 +40,40 @@ class _IndexEntry:
         num_lines, rest = divmod(self.length_bp, self.bases_per_line)
         padding = self.bytes_per_line - self.bases_per_line
         return num_lines * self.bytes_per_line + rest - (0 if rest or not num_lines else padding)
+
+
+class Bases(Protocol):
+    """What bases can be read of: a genome, or one chromosome of it."""
+
+    @property
+    def lengths_bp(self) -> Mapping[str, int]:
+        """Length of every chromosome, by name."""
+
+    def sequences(
+        self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
+    ) -> NDArray[np.uint8]:
+        """Base codes of intervals of one width, shape (N, width_bp), in the order given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chromosome:
+    """The bases of one chromosome, held in memory."""
+
+    name: str
+    codes: NDArray[np.uint8]
+    """Shape (L,)."""
+
+    @property
+    def lengths_bp(self) -> dict[str, int]:
+        """Its length, by its name."""
+        return {self.name: len(self.codes)}
+
+    def sequences(
+        self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
+    ) -> NDArray[np.uint8]:
+        """Base codes of intervals within it, all of one width; `chrom` is this one throughout."""
+        del chrom
+        return self.codes[start[:, None] + np.arange(width_bp, dtype=np.int32)]
 
 
 class Genome:
@@ -103,36 +140,56 @@ class Genome:
             If the file is damaged or its index belongs to another file.
         """
         codes = np.empty((len(start), width_bp), dtype=np.uint8)
-        wanted = set(chrom)
+        for name, entry, raw in self._bytes_of(set(chrom)):
+            rows = np.flatnonzero(chrom == name)
+            for first in range(0, len(rows), _GATHER_ROWS):
+                chunk = rows[first : first + _GATHER_ROWS]
+                base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
+                padding = entry.bytes_per_line - entry.bases_per_line
+                low, high = int(base[:, 0].min()), int(base[:, -1].max())
+                outside = None
+                if low < 0 or high >= entry.length_bp:
+                    outside = (base < 0) | (base >= entry.length_bp)
+                    base = np.clip(base, 0, entry.length_bp - 1)
+                base += padding * (base // entry.bases_per_line) + 1
+                found = encode(raw[base])
+                if outside is not None:
+                    found[outside] = UNKNOWN
+                codes[chunk] = found
+            del raw  # before the next one is read
+        return codes
+
+    def read_chromosomes(self, names: Collection[str]) -> Iterator["Chromosome"]:
+        """Yield the bases of some chromosomes, in the order of the file, in one pass.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or its index belongs to another file.
+        """
+        for name, entry, raw in self._bytes_of(names):
+            text = raw[1 : entry.num_bytes + 1]
+            yield Chromosome(name, encode(text[(text != _NEWLINE) & (text != _RETURN)]))
+
+    def _bytes_of(
+        self, names: Collection[str]
+    ) -> Iterator[tuple[str, _IndexEntry, NDArray[np.uint8]]]:
+        """Yield name, index entry and bytes of chromosomes, from one byte before the bases on."""
         with open_binary(self.path) as file:
             position = 0
             for name, entry in sorted(self._index.items(), key=lambda item: item[1].offset):
-                if name not in wanted:
+                if name not in names:
                     continue
                 # from one byte before the first base, which must be the end of a header line
                 _skip(self.path, file, entry.offset - 1 - position)
                 # and to the first byte behind the last line's end, which begins the next header
                 num_bytes = 1 + entry.num_bytes + 3
-                raw = np.frombuffer(_read(self.path, file, num_bytes), dtype=np.uint8)
+                raw = _read_into(self.path, file, num_bytes)
                 position = entry.offset - 1 + len(raw)
                 if not _fits(raw, entry):
                     raise self._stale(name)
-                rows = np.flatnonzero(chrom == name)
-                for first in range(0, len(rows), _GATHER_ROWS):
-                    chunk = rows[first : first + _GATHER_ROWS]
-                    base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
-                    padding = entry.bytes_per_line - entry.bases_per_line
-                    low, high = int(base[:, 0].min()), int(base[:, -1].max())
-                    outside = None
-                    if low < 0 or high >= entry.length_bp:
-                        outside = (base < 0) | (base >= entry.length_bp)
-                        base = np.clip(base, 0, entry.length_bp - 1)
-                    base += padding * (base // entry.bases_per_line) + 1
-                    found = encode(raw[base])
-                    if outside is not None:
-                        found[outside] = UNKNOWN
-                    codes[chunk] = found
-        return codes
+                yield name, entry, raw
+                del raw  # or two chromosomes are in memory while the next one is read
 
     def _check_index(self) -> None:
         """Look at every header and at some line ends of a plain file, where the index has them."""
@@ -175,13 +232,19 @@ def _fits(raw: NDArray[np.uint8], entry: _IndexEntry) -> bool:
     return bool(is_base.all() and is_end.all()) and behind[:1] in (b"", b">")
 
 
-def _skip(path: Path, file: IO[bytes], num_bytes: int) -> None:
+def _skip(path: Path, file: BufferedReader, num_bytes: int) -> None:
     while num_bytes > 0:
-        num_bytes -= len(_read(path, file, min(num_bytes, 1 << 24))) or num_bytes
+        num_bytes -= len(_read_into(path, file, min(num_bytes, 1 << 24))) or num_bytes
 
 
-def _read(path: Path, file: IO[bytes], num_bytes: int) -> bytes:
+def _read_into(path: Path, file: BufferedReader, num_bytes: int) -> NDArray[np.uint8]:
+    """Read as many bytes as there are, at most `num_bytes`, without a second copy of them."""
+    raw = np.empty(num_bytes, dtype=np.uint8)
+    view, num_read = raw.data, 0
     try:
-        return file.read(num_bytes)
+        # little by little, since what unpacks holds a copy of what it is asked for
+        while num := file.readinto(view[num_read : num_read + _READ_BYTES]):
+            num_read += num
+        return raw[:num_read]
     except (*UNPACK_ERRORS, OSError) as error:
         raise damaged(path, error) from None

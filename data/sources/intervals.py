@@ -82,6 +82,18 @@ class Intervals:
             dropped={},
         )
 
+    @classmethod
+    def joined(cls, chroms: Sequence[str], parts: Sequence["Intervals"]) -> "Intervals":
+        """Intervals of several files, all coded by the same chromosomes, one after the other."""
+        return cls(
+            chroms=list(chroms),
+            chrom=np.concatenate([np.empty(0, dtype=np.int16), *(one.chrom for one in parts)]),
+            start=np.concatenate([np.empty(0, dtype=np.int32), *(one.start for one in parts)]),
+            end=np.concatenate([np.empty(0, dtype=np.int32), *(one.end for one in parts)]),
+            pair=np.concatenate([np.empty(0, dtype=np.int32), *(one.pair for one in parts)]),
+            dropped={},
+        )
+
     def taken(self, indices: NDArray[np.int64]) -> "Intervals":
         """Give some of the intervals."""
         return replace(

@@ -18,12 +18,16 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.options import spread
+from experiments.cli.sheet_options import SheetOptions, build_sheet
+from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.dataset.store import Dataset
     from data.sources.tables import SourceFiles
 
+_OPTIONAL = ("chrom_alias", "exclude")
+"""Sources that a build can do without, by the options that name them."""
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what is there already.")]
 
 
@@ -36,21 +40,34 @@ def register(app: typer.Typer) -> None:
 class SourceOptions:
     """The files of a dataset, as typed."""
 
-    dhs: Annotated[Path, typer.Option(help="UCSC DHS clusters, BED.")]
-    peaks: Annotated[Path, typer.Option(help="ReMap peaks, BED9 with summits.")]
-    sites: Annotated[Path, typer.Option(help="UniBind sites, BED.")]
-    experiments: Annotated[Path, typer.Option(help="Table: experiment, tf, biotype.")]
-    samples: Annotated[Path, typer.Option(help="Table: source_id, dhs_sample, biotype.")]
-    genome: Annotated[Path, typer.Option(help="Indexed FASTA, plain or BGZF.")]
+    dhs: Annotated[Path | None, typer.Option(help="UCSC DHS clusters, BED.")] = None
+    peaks: Annotated[Path | None, typer.Option(help="ReMap peaks, BED9 with summits.")] = None
+    sites: Annotated[Path | None, typer.Option(help="UniBind sites, BED.")] = None
+    experiments: Annotated[Path | None, typer.Option(help="Table: experiment, tf, biotype.")] = None
+    samples: Annotated[Path | None, typer.Option(help="Table: source_id, dhs_sample, biotype.")] = (
+        None
+    )
+    genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
     chrom_alias: ChromAliasOption = None
     exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
-        """Give the files that the options name."""
+        """Give the files that the options name.
+
+        Raises
+        ------
+        RunError
+            If one is lacking.
+        """
         from data.sources.tables import SourceFiles
 
-        given = {one.name: getattr(self, one.name) for one in fields(self)}
-        return SourceFiles(**(given | {"exclude": tuple(self.exclude or ())}))
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        lacking = [
+            f"--{name}" for name, path in named.items() if path is None and name not in _OPTIONAL
+        ]
+        if lacking:
+            raise RunError(f"{', '.join(lacking)} missing; or name a --samplesheet")
+        return SourceFiles(**(named | {"exclude": tuple(self.exclude or ())}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +75,7 @@ class BuildOptions:
     """What `bindgrid data build` is told of its sources and of odd rows in them, as typed."""
 
     sources: SourceOptions
+    sheet: SheetOptions
     replace: ReplaceOption = False
     skip_unlisted: Annotated[
         bool,
@@ -71,28 +89,39 @@ class BuildOptions:
 
 
 def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
-    """Build a dataset from the sources' own formats.
+    """Build a dataset from the sources' own formats, or from a sample sheet of your own files.
 
     Example: bindgrid data build --dhs dhs.bed.gz --peaks remap.bed.gz --sites unibind.bed.gz
     --experiments experiments.tsv --samples samples.tsv --genome hg38.fa.gz
-    """
-    from data.sources.build import build_dataset
 
-    odd_rows = LeftOut()
-    with steps("Building the dataset") as on_step:
-        dataset = build_dataset(
-            options.sources.files(),
-            Workspace(workspace).dataset,
-            replace=options.replace,
-            skip_unlisted=options.skip_unlisted,
-            left_out=odd_rows,
-            on_step=on_step,
-        )
+    Example: bindgrid data build --samplesheet sheet.csv --genome mm39.fa
+    """
+    odd_rows, path = LeftOut(), Workspace(workspace).dataset
+    options.sheet.check(options.sources)
+    if options.sheet.samplesheet is None:
+        dataset = _build_sources(options, path, odd_rows)
+    else:
+        files = options.sheet.files(options.sources)
+        dataset = build_sheet(options.sheet, files, path, odd_rows, replace=options.replace)
     for remark in odd_rows.remarks():
         err.print(remark)
     if options.left_out is not None:
         odd_rows.write(options.left_out)
     print_made(dataset)
+
+
+def _build_sources(options: BuildOptions, path: Path, odd_rows: LeftOut) -> "Dataset":
+    from data.sources.build import build_dataset
+
+    with steps("Building the dataset") as on_step:
+        return build_dataset(
+            options.sources.files(),
+            path,
+            replace=options.replace,
+            skip_unlisted=options.skip_unlisted,
+            left_out=odd_rows,
+            on_step=on_step,
+        )
 
 
 def print_made(dataset: "Dataset") -> None:

@@ -13,6 +13,7 @@ from data.schema import Evidence
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     ChromAliasOption,
+    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
     checked_settings,
@@ -112,6 +113,7 @@ class FileOptions:
         ),
     ] = None
     chrom_alias: ChromAliasOption = None
+    exclude: ExcludeOption = None
     left_out: LeftOutOption = None
 
     def paired(self, dataset: Dataset, choice: "PeakChoice") -> "tuple[PeakFile, ...]":
@@ -144,7 +146,14 @@ class FileOptions:
         found = find_motif(name, self.motif, err.print, self.jaspar.part()) if is_wanted else None
         with checked_settings():
             rule = SiteRule(p_value=self.site_p)
-            return OwnTF(name=name, files=files, motif=found, rule=rule, choice=choice)
+            return OwnTF(
+                name=name,
+                files=files,
+                motif=found,
+                rule=rule,
+                choice=choice,
+                exclude=tuple(self.exclude or ()),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +213,7 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path, own.chrom_alias)
         regions = dataset.regions()
-        read = read_files(files, regions.chroms, opened, odd_rows, choice)
+        read = read_files(files, regions.chroms, opened, odd_rows, choice, tf.exclude)
         more = _more_regions(regions, read, opened) if own.extend_regions else None
         extended = regions if more is None else regions.extended(more)
         labels = label_own_tf(dataset, tf, opened, extended, read)
@@ -339,6 +348,11 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
         f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
         f"{how}",
     )
+    if labels.num_excluded:
+        err.print(
+            f"{labels.num_excluded:,} regions that overlap a region of --exclude are unresolved "
+            f"for {tf.name}"
+        )
     for count in labels.counts:
         if count.remark:
             err.print(f"{count.file}: {count.remark}")

@@ -140,6 +140,19 @@ def test_pretraining() -> None:
     assert found == ["bare, 1 thread, float32", "one process, 1 thread, float32"]
 
 
+def test_samplesheet(sources: Path) -> None:
+    rows = rows_of("samplesheet", sources, "--genome", sources / "genome.fa")
+    by_way = {row[0]: row for row in rows}
+    assert list(by_way) == ["sites given", "sites predicted", "sites own-regions"]
+    given = by_way["sites given"]
+    assert given[1] == given[2] == given[3]
+    assert number(given[4]) > 10_000
+    assert given[5] == "0", "cells that differ"
+    assert number(by_way["sites predicted"][5]) > 0
+    # regions of the accessible peaks are most of those that were given
+    assert number(by_way["sites own-regions"][3]) > 0.9 * number(given[3])
+
+
 @RAY
 def test_scheduling(workspace: Workspace) -> None:
     found = names(

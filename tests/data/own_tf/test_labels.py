@@ -11,6 +11,7 @@ import pytest
 from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.left_out import EXCLUDED
 from data.motifs.database import Jaspar
 from data.motifs.motif import Motif
 from data.own_tf.edit import add_labels, remove_tf, source_genome
@@ -19,7 +20,7 @@ from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.own_tf.record import motif_record, recorded_motif
 from data.packing import encode
-from data.records import RecordError, from_values
+from data.records import RecordError, from_values, to_json
 from data.schema import Evidence
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
@@ -208,6 +209,31 @@ def test_peaks_that_name_chromosomes_without_chr_label_the_same_regions(built, t
     assert codes[0] == codes[1] == [4, 1, 1, 0]
     # also where the genome is gone, and the dataset alone has names
     assert label_own_tf(built, OwnTF(name="MINE", files=(file,)), None).codes.tolist() == codes[0]
+
+
+def test_excluded_peaks_do_not_count_and_excluded_regions_are_unresolved(built, tmp_path):
+    peaks = write(tmp_path / "p.bed", "chr1\t150\t250", "chr1\t1050\t1090", "chr1\t1200\t1260")
+    # the last base of region 1000-1200, and the first of the peak at 1200
+    exclude = write(tmp_path / "b.bed", "chr1\t1199\t1201")
+    file = PeakFile(peaks=peaks, biosample="K562", sites=peaks)
+    tf = OwnTF(name="MINE", files=(file,), exclude=(exclude,))
+    path = source_genome(built)
+    assert path is not None
+    read = read_files(tf.files, built.regions().chroms, Genome(path), exclude=tf.exclude)
+    assert read.left_out.of(peaks) == {EXCLUDED: 1}
+    labels = label_own_tf(built, tf, Genome(path), read=read)
+    # regions at 100, 1000, 1100 of chr1 and 500 of chr2, which is closed
+    assert labels.codes.tolist() == [4, 0, 0, 0]
+    assert labels.num_excluded == 2
+    assert labels.counts[0].num_peaks == 2
+    assert [Path(one.file).name for one in labels.added.exclude] == ["b.bed"]
+    dataset = add_labels(built, labels)
+    added = dataset.summary("MINE").added
+    assert added is not None
+    assert added.exclude == labels.added.exclude
+    without = label_own_tf(built, OwnTF(name="MINE", files=(file,)), Genome(path))
+    assert without.codes.tolist() == [4, 4, 4, 0]
+    assert '"exclude"' not in to_json(without.added)
 
 
 def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(built, tmp_path):

@@ -12,6 +12,7 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
+from data.sources import evidence as evidence_module
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
@@ -423,3 +424,12 @@ def test_the_papers_data_gives_the_published_matrix_in_every_cell(tmp_path):
         num_cells += len(codes)
     assert num_cells == 58_991_166
     assert os.path.getsize(dataset.path / "regions.parquet") < 25e6
+
+
+def test_a_region_that_is_hit_in_two_parts_of_a_join_is_hit_once(tmp_path, monkeypatch):
+    row = "chr1\t150\t{}\tE1.SPI1.K562\t9\t.\t200\t201\t0,0,0"
+    tiny = TinySources(peaks=[row.format(end) for end in (250, 260, 270)])
+    tiny.sites = ["chr1\t1150\t1160\tE1.K562.SPI1\t0\t+"]
+    monkeypatch.setattr(evidence_module, "_QUERIES_AT_ONCE", 1)
+    # three peaks of one region and no site there are no site there
+    assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK, 3, 3, 1]
