@@ -44,6 +44,8 @@ class LeftOut:
         """Files of places to leave out that no interval of the input has overlapped so far."""
         self.renamed: dict[Path, dict[str, str]] = {}
         """The genome's name of each chromosome that a file names otherwise, by file."""
+        self.notes: list[str] = []
+        """Further lines on how a file was read."""
         self._rows: list[tuple[Path, NDArray[np.int32], str]] = []
 
     def add(self, path: Path, lines: NDArray[np.int32] | int, reason: str) -> None:
@@ -84,7 +86,7 @@ class LeftOut:
 
     def remarks(self) -> list[str]:
         """Say what the user should know beside the rows: a line each."""
-        told = []
+        told = list(self.notes)
         for path, names in self.renamed.items():
             name, own = next(iter(names.items()))
             more = f" (names: {len(names):,})" if len(names) > 1 else ""

@@ -32,13 +32,8 @@ from data.errors import DataError
 
 BLOCK_BYTES: Final = 4 << 20
 """Bytes of text read at a time."""
-UNPACK_ERRORS: Final = (
-    EOFError,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    cast(type[Exception], igzip_lib.IsalError),
-)
+_ISAL_ERROR: Final = cast(type[Exception], igzip_lib.IsalError)
+UNPACK_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, _ISAL_ERROR)
 """What a damaged compressed file raises, beside OSError."""
 HEADERS: Final = ("#", "track ", "track\t", "browser ", "browser\t")
 """Beginnings of lines that hold no data."""

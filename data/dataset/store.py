@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -77,6 +78,7 @@ class _Footer:
     counts: tuple[int, ...]
     fingerprint: str
     added: AddedTF | None = field(default=None, metadata=IF_SET)
+    built_from: AddedTF | None = field(default=None, metadata=IF_SET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,13 @@ class TFSummary:
     """Hash of the evidence."""
     added: AddedTF | None = None
     """What a TF that was added to the dataset was made from; None for one of the build."""
+    built_from: AddedTF | None = None
+    """What a TF of a sample sheet was built from; None for every other one."""
+
+    @property
+    def made_from(self) -> AddedTF | None:
+        """What a TF was made from that was added or stood in a sample sheet; else None."""
+        return self.added or self.built_from
 
     def count(self, code: Evidence) -> int:
         """Number of regions with an evidence code."""
@@ -205,6 +214,7 @@ class Dataset:
             counts=footer.counts,
             fingerprint=footer.fingerprint,
             added=footer.added,
+            built_from=footer.built_from,
         )
 
     def summaries(self) -> tuple[TFSummary, ...]:
@@ -242,6 +252,7 @@ def write_dataset(
     sources: Sequence[SourceFile],
     dropped: Mapping[str, int],
     replace: bool = False,
+    built_from: Mapping[str, AddedTF] = MappingProxyType({}),
 ) -> Dataset:
     """Write a dataset; it appears at `path` in one rename, or not at all.
 
@@ -257,6 +268,8 @@ def write_dataset(
         Numbers of rows left out or collapsed, by reason.
     replace
         Whether a dataset that is there already gives way.
+    built_from
+        What TFs of a sample sheet were built from, by TF.
 
     Raises
     ------
@@ -269,7 +282,7 @@ def write_dataset(
             (partial / "evidence").mkdir()
             write_regions(partial / "regions.parquet", regions)
             for tf, codes in evidence.items():
-                write_evidence(evidence_path(partial, tf), codes)
+                write_evidence(evidence_path(partial, tf), codes, built_from=built_from.get(tf))
             if accessibility is not None:
                 pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
             manifest = Manifest(
@@ -334,7 +347,12 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
 
 
-def write_evidence(path: Path, codes: NDArray[np.uint8], added: AddedTF | None = None) -> None:
+def write_evidence(
+    path: Path,
+    codes: NDArray[np.uint8],
+    added: AddedTF | None = None,
+    built_from: AddedTF | None = None,
+) -> None:
     """Write one TF's evidence, shape (N,), beside its place and move it in.
 
     Parameters
@@ -342,11 +360,14 @@ def write_evidence(path: Path, codes: NDArray[np.uint8], added: AddedTF | None =
     added
         What a TF was made from that was added to the dataset; None, the default, for one of the
         build.
+    built_from
+        What a TF of a sample sheet was built from; None, the default, for every other one.
     """
     footer = _Footer(
         counts=tuple(np.bincount(codes, minlength=len(Evidence)).tolist()),
         fingerprint=hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
         added=added,
+        built_from=built_from,
     )
     table = pa.table({schema.EVIDENCE: codes})
     table = table.replace_schema_metadata({_FOOTER_KEY: to_json(footer)})

@@ -68,6 +68,55 @@ class ReadFiles:
     """Rows that do not fit the genome."""
 
 
+class Places:
+    """Where intervals must lie: on the genome, and somewhere on chromosomes that have regions.
+
+    Parameters
+    ----------
+    chroms
+        Chromosomes that have regions; an interval on another one gets the code -1.
+    genome
+        What intervals must fit, see `data.sources.fitting`; None checks no ends.
+    left_out
+        Where rows that do not fit are noted.
+    """
+
+    def __init__(self, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut) -> None:
+        self.chroms = chroms
+        self.left_out = left_out
+        self.chromosomes = (
+            Chromosomes(Path("the dataset"), chroms, None) if genome is None else genome.chromosomes
+        )
+
+    def placed(
+        self,
+        rows: BedBatch,
+        start: NDArray[np.int32],
+        end: NDArray[np.int32],
+        exclude: Blacklist | None = None,
+    ) -> tuple[Fitted, NDArray[np.int16]]:
+        """Fit intervals; the code of each one's chromosome is that among those of the regions.
+
+        Raises
+        ------
+        DataError
+            If none lies on a chromosome that has regions, or the file is of another assembly.
+        """
+        fitting = Fitting(rows.path, self.chromosomes, self.left_out, exclude)
+        fitted = fitting.fit(rows, start, end)
+        codes, names = fitted.batch.text(CHROM)
+        known = {chrom: code for code, chrom in enumerate(self.chroms)}
+        found = np.array([known.get(name, -1) for name in names], dtype=np.int16)
+        if (found < 0).all():
+            raise DataError(
+                f"{rows.path}: no row on a chromosome that has regions; it names them like "
+                f"{names[0]!r}, the dataset like {self.chroms[0]!r}: give another assembly, or its "
+                "names by --chrom-alias"
+            )
+        fitting.check()
+        return fitted, found[codes]
+
+
 def read_files(
     files: Sequence[PeakFile],
     chroms: Sequence[str],
@@ -101,18 +150,15 @@ def read_files(
     """
     left_out = LeftOut() if left_out is None else left_out
     choice = choice or PeakChoice()
-    places = _Places(chroms, genome, left_out)
+    places = Places(chroms, genome, left_out)
     blacklist = Blacklist(exclude, places.chromosomes, left_out)
     biosamples = tuple(dict.fromkeys(file.biosample for file in files))
     read: dict[Path, Intervals] = {}
     for path in (path for file in files for path in (file.sites, file.accessible)):
         if path is not None and path not in read:
-            rows = read_bed(path, BED3)
-            start, end = rows.integers(START), rows.integers(END)
-            fitted, codes = places.placed(rows, start, end)
-            read[path] = Intervals.of_one_pair(chroms, codes, fitted.start, fitted.end)
+            read[path] = read_intervals(path, places)
     peaks = [
-        _read_peaks(file, biosamples.index(file.biosample), places, blacklist, choice)
+        read_peaks_of(file, biosamples.index(file.biosample), places, blacklist, choice)
         for file in files
     ]
     if choice.replicates:
@@ -129,9 +175,17 @@ def read_files(
     )
 
 
-def _read_peaks(
-    file: PeakFile, pair: int, places: "_Places", exclude: Blacklist, choice: PeakChoice
+def read_intervals(path: Path, places: Places) -> Intervals:
+    """Read the intervals of a BED file; errors as for :func:`read_files`."""
+    rows = read_bed(path, BED3)
+    fitted, codes = places.placed(rows, rows.integers(START), rows.integers(END))
+    return Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end)
+
+
+def read_peaks_of(
+    file: PeakFile, pair: int, places: Places, exclude: Blacklist, choice: PeakChoice
 ) -> ReadPeaks:
+    """Read a file of peaks, as those of a pair; other parameters and errors as `read_files`."""
     peaks = read_own_peaks(file.peaks, choice.score)
     peaks = of_biosample(peaks, file.biosample, places.left_out)
     fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end, exclude)
@@ -163,36 +217,3 @@ def _agreed(read: Sequence[ReadPeaks], choice: PeakChoice, left_out: LeftOut) ->
         for i, indices in zip(own, stay, strict=True):
             taken[i] = read[i].taken(indices)
     return taken
-
-
-class _Places:
-    """Where intervals must lie: on the genome, and somewhere on chromosomes that have regions."""
-
-    def __init__(self, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut) -> None:
-        self.chroms = chroms
-        self.left_out = left_out
-        self.chromosomes = (
-            Chromosomes(Path("the dataset"), chroms, None) if genome is None else genome.chromosomes
-        )
-
-    def placed(
-        self,
-        rows: BedBatch,
-        start: NDArray[np.int32],
-        end: NDArray[np.int32],
-        exclude: Blacklist | None = None,
-    ) -> tuple[Fitted, NDArray[np.int16]]:
-        """Fit intervals; the code of each one's chromosome is that among those of the regions."""
-        fitting = Fitting(rows.path, self.chromosomes, self.left_out, exclude)
-        fitted = fitting.fit(rows, start, end)
-        codes, names = fitted.batch.text(CHROM)
-        known = {chrom: code for code, chrom in enumerate(self.chroms)}
-        found = np.array([known.get(name, -1) for name in names], dtype=np.int16)
-        if (found < 0).all():
-            raise DataError(
-                f"{rows.path}: no row on a chromosome that has regions; it names them like "
-                f"{names[0]!r}, the dataset like {self.chroms[0]!r}: give another assembly, or its "
-                "names by --chrom-alias"
-            )
-        fitting.check()
-        return fitted, found[codes]

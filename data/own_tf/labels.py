@@ -32,7 +32,7 @@ from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
 """Fewest bound regions of a TF that is added, unless `--force` is given."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
+TF_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class OwnTF:
     """BED files of places to leave out: peaks there do not count, and regions are unresolved."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not TF_NAME.fullmatch(self.name):
             raise ValueError(
                 f"{self.name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
             )

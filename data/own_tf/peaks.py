@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.own_tf.peak_formats import format_of
+from data.own_tf.peak_formats import PeakFormat, format_of
 from data.schema import CHROM, END, START
 from data.sources.bed import MISSING, BedBatch, first_true, read_bed, read_head
 
@@ -93,6 +93,33 @@ def read_own_peaks(path: Path, score: str = "") -> Peaks:
         raise DataError(f"{path}: {error}") from None
     columns = [index for index in columns if index < num_columns]
     rows = read_bed(path, shape.bed_format(columns))
+    start, summit, lacks = start_and_summit(rows, shape)
+    return Peaks(
+        format=shape.name,
+        rows=rows,
+        start=start,
+        end=rows.integers(END),
+        summit=summit,
+        lacks_summit=lacks,
+        scores=tuple(shape.column(index) for index in columns),
+    )
+
+
+def start_and_summit(
+    rows: BedBatch, shape: PeakFormat
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
+    """Give starts, summits, and which summits are middles since their own is missing; M rows.
+
+    Returns
+    -------
+    tuple
+        Counted from 0, each of shape (M,).
+
+    Raises
+    ------
+    DataError
+        If a summit lies outside its peak.
+    """
     start, end = rows.integers(START), rows.integers(END)
     if shape.counts_from_one:
         if (index := first_true(start == 0)) is not None:
@@ -107,15 +134,7 @@ def read_own_peaks(path: Path, score: str = "") -> Peaks:
             f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}",
             shape.remedy,
         )
-    return Peaks(
-        format=shape.name,
-        rows=rows,
-        start=start,
-        end=end,
-        summit=np.where(lacks, middle, summit),
-        lacks_summit=lacks,
-        scores=tuple(shape.column(index) for index in columns),
-    )
+    return start, np.where(lacks, middle, summit), lacks
 
 
 def _number(text: str) -> float:

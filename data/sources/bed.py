@@ -304,12 +304,15 @@ class _Parser:
         return any(f"{chrom}\t".startswith(HEADERS) for chrom in chroms)
 
     def _lacks_integers(self, rows: pa.RecordBatch) -> bool:
-        """Whether an integer that every row must have is missing."""
-        return any(
-            rows.column(name).null_count
-            for name in self._format.used
-            if name in self._format.integers and name not in self._format.optional
-        )
+        """Whether an integer that every row must have is missing, or another one is too large."""
+        for name in self._format.used:
+            if name in self._format.optional:
+                values = rows.column(name).to_numpy(zero_copy_only=False)
+                if (np.abs(values) >= 2**31).any():
+                    return True
+            elif name in self._format.integers and rows.column(name).null_count:
+                return True
+        return False
 
     def _type(self, name: str) -> pa.DataType:
         if name in self._format.optional:

@@ -24,12 +24,13 @@ from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
-from data.sources.intervals import read_peaks, read_sites
+from data.sources.intervals import read_peaks, read_sites, tfs_of, tfs_without
 from data.sources.name_rules import NameRules
-from data.sources.row_names import ListedNames, read_naming
-from data.sources.tables import SourceFiles, read_dhs
+from data.sources.row_names import ListedNames, Naming, read_naming
+from data.sources.tables import Profiled, SourceFiles, read_dhs
 
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
+TREATED_SOURCES: Final = "DHS sources: treated"
 
 
 def build_dataset(
@@ -65,33 +66,39 @@ def build_dataset(
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome, sources.chrom_alias)
         exclude = Blacklist(sources.exclude, genome.chromosomes, left_out)
-        naming = read_naming(sources, name_rules or NameRules())
+        rules = name_rules or NameRules()
+        naming = read_naming(sources, rules)
         on_step("reading sites")
         sites = read_sites(sources.sites, naming.names, genome, left_out)
         profiled = naming.names.profiled()
         on_step("reading DHSs and their sequences")
-        dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table)
-        num_alternate = 0
-        if not isinstance(naming.names, ListedNames):
-            dhs, accessible, num_alternate = on_main_chromosomes(dhs, accessible)
+        dhs, accessible, dropped = _read_dhs(sources, profiled, naming)
         fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
         fitted = without_excluded(fitted, exclude, left_out)
-        regions, accessible, dropped = make_regions(fitted, accessible, genome)
-        dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
-        dropped |= {ALTERNATE: num_alternate, "DHS sources: treated": naming.treated_sources}
+        regions, accessible, of_regions = make_regions(fitted, accessible, genome)
+        told = left_out.told(sources.dhs).items()
+        dropped = of_regions | {f"DHSs: {why}": num for why, num in told} | dropped
 
         on_step("joining sites")
         site_hits = matched_hits(regions, sites, profiled, accessible)
-        site_counts = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
+        of_sites = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
+        with_sites = tfs_of(sites, profiled)
         del sites
         on_step("joining peaks")
         peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude)
         peak_hits = matched_hits(regions, peaks, profiled, accessible)
         dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
-        dropped |= site_counts
+        dropped |= of_sites
+        with_peaks = tfs_of(peaks, profiled)
         del peaks
+        for kind, file, here, wanted in (
+            ("peaks", sources.peaks, with_peaks, with_sites),
+            ("sites", sources.sites, with_sites, with_peaks),
+        ):
+            skip = rules.skip_unlisted
+            dropped |= tfs_without(file, kind, here, wanted, skip_unlisted=skip)
         on_step("writing the dataset")
         evidence = evidence_codes(peak_hits, site_hits, profiled, accessible)
         return write_dataset(
@@ -105,23 +112,24 @@ def build_dataset(
         )
 
 
-def on_main_chromosomes(
-    dhs: BedBatch, accessible: NDArray[np.bool_]
-) -> tuple[BedBatch, NDArray[np.bool_], int]:
-    """Leave out DHSs on unplaced and alternate contigs (`chr6_GL000250v2_alt`), as the paper did.
+def _read_dhs(
+    sources: SourceFiles, profiled: Profiled, naming: Naming
+) -> tuple[BedBatch, NDArray[np.bool_], dict[str, int]]:
+    """Read the DHSs, in which biosamples each is accessible, and what was left out, by reason.
 
-    UCSC's table has them. Alternate contigs repeat what chromosomes hold, so that a test region
-    could be one that was trained on.
-
-    Returns
-    -------
-    tuple
-        The DHSs that are left, their accessibility and how many were left out.
+    What UCSC has on unplaced and alternate contigs (`chr6_GL000250v2_alt`) is left out, as in the
+    paper: they repeat what chromosomes hold, so that a test region could be one that was trained
+    on.
     """
+    dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table)
+    dropped = {TREATED_SOURCES: naming.treated_sources}
+    if isinstance(naming.names, ListedNames):
+        return dhs, accessible, dropped
     codes, chroms = dhs.text(schema.CHROM)
     is_main = np.array(["_" not in chrom for chrom in chroms])[codes]
     kept = np.flatnonzero(is_main)
-    return dhs.taken(kept), accessible[kept], len(dhs) - len(kept)
+    dropped[ALTERNATE] = len(dhs) - len(kept)
+    return dhs.taken(kept), accessible[kept], dropped
 
 
 def without_excluded(fitted: Fitted, exclude: Blacklist, left_out: LeftOut) -> Fitted:

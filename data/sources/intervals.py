@@ -4,7 +4,7 @@ A peak counts by its summit, one base wide; see `data.sources.tables` for the fo
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.left_out import LeftOut
+from data.errors import DataError
+from data.left_out import MAX_ODD_SHARE, LeftOut
 from data.schema import CHROM, END, START
 from data.sources.archives import NAME, is_archive, iterate_sites
 from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
@@ -25,8 +26,10 @@ from data.sources.row_names import (
     RowNames,
     UnknownTF,
     remap_name,
+    some_names,
     unibind_name,
 )
+from data.sources.tables import Profiled
 
 if TYPE_CHECKING:
     from data.sources.blacklist import Blacklist
@@ -81,6 +84,18 @@ class Intervals:
             start=start,
             end=end,
             pair=np.full(len(start), pair, dtype=np.int32),
+            dropped={},
+        )
+
+    @classmethod
+    def joined(cls, chroms: Sequence[str], parts: Sequence["Intervals"]) -> "Intervals":
+        """Intervals of several files, all coded by the same chromosomes, one after the other."""
+        return cls(
+            chroms=list(chroms),
+            chrom=np.concatenate([np.empty(0, dtype=np.int16), *(one.chrom for one in parts)]),
+            start=np.concatenate([np.empty(0, dtype=np.int32), *(one.start for one in parts)]),
+            end=np.concatenate([np.empty(0, dtype=np.int32), *(one.end for one in parts)]),
+            pair=np.concatenate([np.empty(0, dtype=np.int32), *(one.pair for one in parts)]),
             dropped={},
         )
 
@@ -266,6 +281,50 @@ class _Collector:
         self._num_rows.append(0)
         self._ids[name] = len(self._ids)
         return self._ids[name]
+
+
+def tfs_of(found: Intervals, profiled: Profiled) -> frozenset[str]:
+    """Name the TFs that some intervals are of."""
+    return frozenset(profiled.tfs[code] for code in profiled.pair_tf[np.unique(found.pair)])
+
+
+def tfs_without(
+    path: Path, kind: str, here: Set[str], wanted: Set[str], *, skip_unlisted: bool
+) -> dict[str, int]:
+    """Count the TFs that have peaks and no sites, or sites and no peaks: no region can be bound.
+
+    A TF that has neither was profiled and found nowhere.
+
+    Parameters
+    ----------
+    kind
+        What the file has, `peaks` or `sites`.
+    here
+        TFs that the file has.
+    wanted
+        TFs that the other file has.
+    skip_unlisted
+        Whether it is no error if there are many.
+
+    Returns
+    -------
+    dict
+        The number by a sentence for people; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        If they are more than `MAX_ODD_SHARE`: names are spelled otherwise, or rows are missing.
+    """
+    absent = sorted(wanted - here)
+    if len(absent) > MAX_ODD_SHARE * len(wanted) and not skip_unlisted:
+        raise DataError(
+            f"{path}: no {kind} of {some_names(absent)}, so that no region would be bound; it has "
+            f"those of {some_names(sorted(here))}: check that it is whole and how it spells names, "
+            "or pass --skip-unlisted to go on all the same"
+        )
+    told = f"{kind}: none of some TFs, of which no region is bound ({some_names(absent)})"
+    return {told: len(absent)} if absent else {}
 
 
 def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray[np.int32]) -> int:

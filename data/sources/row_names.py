@@ -166,7 +166,7 @@ class ListedNames:
         ]
         more = f", and {len(near_of) - _TOLD:,} more" if len(near_of) > _TOLD else ""
         raise DataError(
-            f"{path}: rows of {_some(list(tfs))} are of biosamples that the experiment table "
+            f"{path}: rows of {some_names(list(tfs))} are of biosamples that the experiment table "
             f"does not list for them: {', '.join(told)}{more}; spell them in one way, or pass "
             "--skip-unlisted to leave such rows out"
         )
@@ -303,7 +303,7 @@ def read_naming(sources: SourceFiles, rules: NameRules) -> Naming:
     )
 
 
-def _some(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
     """Give the first of some names, and say how many others there are."""
     more = f", and {len(names) - _TOLD:,} more TFs" if len(names) > _TOLD else ""
     return ", ".join(names[:_TOLD]) + more

@@ -16,10 +16,12 @@ from experiments.cli.console import (
     LeftOutOption,
     WorkspaceOption,
     err,
+    left_out_kept,
     out,
     steps,
 )
 from experiments.cli.options import spread
+from experiments.cli.sheet_options import SheetOptions, build_sheet
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ class SourceOptions:
             where = "" if self.folder is None else f"{self.folder} does not hold all sources: "
             raise DataError(
                 f"{where}{', '.join(lacking)} missing; `bindgrid data sources` tells what to "
-                "download, and --from names the folder"
+                "download, and --from names the folder; your own files go into a --samplesheet"
             )
         return SourceFiles(**sources, exclude=tuple(self.exclude or ()))
 
@@ -123,13 +125,15 @@ class BuildOptions:
     """What `bindgrid data build` is told of its sources and of odd rows in them, as typed."""
 
     sources: SourceOptions
+    sheet: SheetOptions
     replace: ReplaceOption = False
     skip_unlisted: Annotated[
         bool,
         typer.Option(
             "--skip-unlisted",
             help="Leave out peaks and sites of TFs without an experiment, and of biosamples that "
-            "seem to be spelled otherwise than in the tables.",
+            "seem to be spelled otherwise than in the tables; go on with TFs that have peaks and "
+            "no sites, or sites and no peaks.",
         ),
     ] = False
     keep_treated: Annotated[
@@ -150,27 +154,23 @@ class BuildOptions:
 
 
 def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
-    """Build a dataset from the publishers' own files.
+    """Build a dataset from the publishers' own files, or from a sample sheet of your own.
 
     Example: bindgrid data build --from downloads --genome hg38.fa
 
     Example: bindgrid data build --dhs dhs.bed.gz --peaks remap.bed.gz --sites unibind.bed.gz
     --experiments experiments.tsv --samples samples.tsv --genome hg38.fa.gz
-    """
-    from data.sources.build import build_dataset
 
-    odd_rows = LeftOut()
-    with steps("Building the dataset") as on_step:
-        dataset = build_dataset(
-            options.sources.files(),
-            Workspace(workspace).dataset,
-            replace=options.replace,
-            name_rules=NameRules(
-                skip_unlisted=options.skip_unlisted, keep_treated=options.keep_treated
-            ),
-            left_out=odd_rows,
-            on_step=on_step,
-        )
+    Example: bindgrid data build --samplesheet sheet.csv --genome mm39.fa
+    """
+    odd_rows, path = LeftOut(), Workspace(workspace).dataset
+    options.sheet.check(options.sources)
+    with left_out_kept(odd_rows, options.left_out):
+        if options.sheet.samplesheet is None:
+            dataset = _build_sources(options, path, odd_rows)
+        else:
+            files = options.sheet.files(options.sources)
+            dataset = build_sheet(options.sheet, files, path, odd_rows, replace=options.replace)
     for remark in odd_rows.remarks():
         err.print(remark)
     if options.left_out is not None:
@@ -179,6 +179,22 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
         odd_rows.write_unmatched(options.unmatched)
     print_made(dataset)
     _print_unmatched(odd_rows)
+
+
+def _build_sources(options: BuildOptions, path: Path, odd_rows: LeftOut) -> "Dataset":
+    from data.sources.build import build_dataset
+
+    with steps("Building the dataset") as on_step:
+        return build_dataset(
+            options.sources.files(),
+            path,
+            replace=options.replace,
+            name_rules=NameRules(
+                skip_unlisted=options.skip_unlisted, keep_treated=options.keep_treated
+            ),
+            left_out=odd_rows,
+            on_step=on_step,
+        )
 
 
 def print_made(dataset: "Dataset") -> None:

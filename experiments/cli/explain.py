@@ -13,6 +13,7 @@ from experiments.cli.console import (
     LeftOutOption,
     WorkspaceOption,
     err,
+    left_out_kept,
     out,
     steps,
     tell_left_out,
@@ -104,7 +105,8 @@ def _ids(
     if bed is None:
         return top_regions(run, place, tf, num)
     odd_rows = LeftOut()
-    ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
+    with left_out_kept(odd_rows, left_out):
+        ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
     tell_left_out(odd_rows, left_out)
     return ids
 

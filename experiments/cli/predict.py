@@ -13,11 +13,13 @@ from experiments.cli.console import (
     LeftOutOption,
     WorkspaceOption,
     err,
+    left_out_kept,
     steps,
     tell_left_out,
 )
 from experiments.cli.motifs import ArmName
-from orchestrator.errors import RunError
+from experiments.cli.options import spread
+from experiments.cli.query_options import QueryOptions
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,30 +27,25 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from data.motifs.motif import Motif
-    from data.queries.windows import Windows
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
 
 NameArgument = Annotated[
     str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
 ]
-GenomeOption = Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")]
 ArmOption = Annotated[ArmName, typer.Option(help="Which of a TF's networks.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the application."""
-    app.command()(predict)
+    app.command()(spread(predict))
     app.command()(variants)
 
 
 def predict(
     name: NameArgument,
-    bed: Annotated[Path | None, typer.Option(help="Regions; the middle of each is read.")] = None,
-    genome: GenomeOption = None,
-    fasta: Annotated[
-        Path | None, typer.Option(help="Sequences, in place of --bed and --genome.")
-    ] = None,
+    *,
+    query: QueryOptions,
     file: Annotated[
         Path | None,
         typer.Option(
@@ -58,11 +55,6 @@ def predict(
             "standard output.",
         ),
     ] = None,
-    stride: Annotated[
-        int | None,
-        typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
-    ] = None,
-    chrom_alias: ChromAliasOption = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ArmName.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -75,34 +67,22 @@ def predict(
     Example: bindgrid predict SPI1 --bed regions.bed --genome hg38.fa --out spi1.tsv
     """
     from data.left_out import LeftOut
-    from data.queries.windows import bed_windows, fasta_windows, tiled_windows
-    from data.sources.genome import Genome
     from orchestrator.prediction.predict import predict_windows
     from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
 
     odd_rows = LeftOut()
     output = output_named(file, PREDICTION_FORMATS)
-    check_not_input(output, bed, fasta)
+    check_not_input(output, query.bed, query.fasta)
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
-    _check_inputs(bed, genome, fasta, stride, tiles=tiles)
+    query.check(tiles=tiles)
     with steps("Opening"):
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
-        place = None if genome is None else Genome(genome, chrom_alias)
-    length = members[0].length_bp
-    batches: Iterator[Windows]
-    if fasta is not None:
-        batches = fasta_windows(fasta, length, odd_rows)
-    elif place is None:
-        raise RunError("regions need --genome")
-    elif stride is not None:
-        if not 0 < stride <= length:
-            raise RunError(f"--stride is {stride}; give 1 to {length}, the network's input")
-        batches = tiled_windows(place, length, stride, bed, odd_rows)
-    elif bed is not None:
-        batches = bed_windows(bed, place, length, odd_rows)
+        place = query.opened_genome()
+    batches = query.windows(place, members[0].length_bp, odd_rows)
     with (
-        writing(output, None if place is None or fasta is not None else place.lengths_bp) as writer,
+        left_out_kept(odd_rows, left_out),
+        writing(output, None if place is None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):
         counts = predict_windows(members, batches, writer, advance)
@@ -156,6 +136,7 @@ def variants(
 
     Example: bindgrid variants SPI1 --vcf variants.vcf.gz --genome hg38.fa --out effects.tsv
     """
+    from data.left_out import LeftOut
     from data.queries.variants import VcfReader
     from data.sources.genome import Genome
     from orchestrator.prediction.annotated_vcf import annotating
@@ -164,7 +145,8 @@ def variants(
 
     output = output_named(file, VARIANT_FORMATS)
     check_not_input(output, vcf)
-    with steps("Opening") as on_step:
+    odd_rows = LeftOut()
+    with left_out_kept(odd_rows, left_out), steps("Opening") as on_step:
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
         found = _motif(predictor, motif)
@@ -172,6 +154,7 @@ def variants(
             vcf,
             Genome(genome, chrom_alias),
             members[0].length_bp,
+            odd_rows,
             swap_reference=swap_reference,
             pass_only=pass_only,
         )
@@ -179,6 +162,7 @@ def variants(
         num_swapped = reader.check_references()
     label = name if arm is ArmName.TRANSFER else f"{name}_{arm}"
     with (
+        left_out_kept(odd_rows, left_out),
         annotating(output, vcf, label, predictor.source, has_motif=found is not None)
         if output.format is Format.VCF
         else writing(output, None) as writer,
@@ -195,22 +179,7 @@ def variants(
                 else "--swap-reference predicts them"
             )
         )
-    tell_left_out(reader.left_out, left_out)
-
-
-def _check_inputs(
-    bed: Path | None, genome: Path | None, fasta: Path | None, stride: int | None, *, tiles: bool
-) -> None:
-    if fasta is not None and (bed is not None or genome is not None or stride is not None):
-        raise RunError("--fasta stands alone; leave out --bed, --genome and --stride")
-    if fasta is None and genome is None:
-        raise RunError("nothing to predict; give --bed with --genome, or --fasta")
-    if fasta is None and bed is None and stride is None:
-        raise RunError("the whole genome is predicted in tiles; give --stride, or regions by --bed")
-    if tiles and stride is None:
-        raise RunError(
-            "a bigWig or bedGraph has a value for each tile of bases; give --stride, such as 50"
-        )
+    tell_left_out(odd_rows, left_out)
 
 
 def _predictor(workspace: Path, name: str, arm: ArmName) -> "Predictor":

@@ -18,6 +18,7 @@ from experiments.cli.console import (
     WorkspaceOption,
     checked_settings,
     err,
+    left_out_kept,
     out,
     steps,
     tell_left_out,
@@ -208,7 +209,7 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
     files = own.paired(dataset, choice)
     odd_rows = LeftOut()
     tf = own.own_tf(name, files, choice)
-    with steps("Labelling") as on_step:
+    with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path, own.chrom_alias)

@@ -65,9 +65,9 @@ def annotating(
     DataError
         If the file has no header line.
     """
-    names = [name for name in FIELDS if has_motif or not name.startswith("motif")]
+    keys = {name: info_key(model, name) for name in FIELDS}
     with text_output(output) as file:
-        writer = _AnnotatedVcf(file, source, {name: info_key(model, name) for name in names})
+        writer = _AnnotatedVcf(file, source, keys, has_motif=has_motif)
         writer.copy_header(f"{model} ({origin})")
         yield writer
         writer.finish()
@@ -76,11 +76,16 @@ def annotating(
 class _AnnotatedVcf:
     """Reads the VCF file once more, beside the tables that come."""
 
-    def __init__(self, file: IO[str], source: Path, keys: dict[str, str]) -> None:
+    def __init__(
+        self, file: IO[str], source: Path, keys: dict[str, str], *, has_motif: bool
+    ) -> None:
         self._file = file
         self._source = source
         self._lines = all_lines(source)
-        self._keys = keys
+        self._keys = {
+            name: key for name, key in keys.items() if has_motif or not name.startswith("motif")
+        }
+        self._replaced = frozenset(keys.values())
         self._has_old_values = False
 
     def copy_header(self, model: str) -> None:
@@ -91,7 +96,7 @@ class _AnnotatedVcf:
         DataError
             If there is no header line.
         """
-        old = tuple(f"##INFO=<ID={key}," for key in self._keys.values())
+        old = tuple(f"##INFO=<ID={key}," for key in self._replaced)
         for _, line in self._lines:
             if line.startswith(COLUMNS[0]):
                 columns = line.split("\t")
@@ -141,7 +146,7 @@ class _AnnotatedVcf:
                 item
                 for old in kept
                 for item in old.split(";")
-                if item.partition("=")[0] not in values
+                if item.partition("=")[0] not in self._replaced
             ]
         fields[7] = ";".join(kept + [f"{key}={','.join(own)}" for key, own in values.items()])
         return "\t".join(fields)

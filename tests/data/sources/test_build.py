@@ -12,10 +12,11 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
+from data.sources import evidence as evidence_module
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
-from data.sources.intervals import PEAKS_FORMAT
+from data.sources.intervals import PEAKS_FORMAT, tfs_without
 from data.sources.name_rules import NameRules
 from tests.helpers.tiny import TinySources, random_bases
 
@@ -295,6 +296,34 @@ def test_one_biosample_of_a_tf_spelled_otherwise_stops_the_build_and_another_one
         build(tiny, tmp_path, replace=True)
 
 
+def test_a_few_tfs_of_many_without_sites_are_told_and_stop_nothing(tmp_path):
+    # one of the paper's 162 has none
+    many, path = frozenset(f"TF{i}" for i in range(162)), tmp_path / "sites.bed"
+    told = tfs_without(path, "sites", many - {"TF7"}, many, skip_unlisted=False)
+    assert list(told.values()) == [1]
+    assert "(TF7)" in next(iter(told))
+    with pytest.raises(DataError, match="no sites of TF7, TF8, so that no region would be bound"):
+        tfs_without(path, "sites", many - {"TF7", "TF8"}, many, skip_unlisted=False)
+
+
+@pytest.mark.parametrize("kind", ["peaks", "sites"])
+def test_a_tf_that_one_of_peaks_and_sites_lacks_stops_the_build_unless_it_is_to_be_skipped(
+    tmp_path, kind
+):
+    tiny = TinySources()
+    tiny.peaks.append("chr1\t150\t250\tE3.MAX.K562\t9\t.\t200\t201\t0")
+    tiny.sites.append("chr1\t195\t205\tE3.K562.MAX\t0\t+")
+    assert evidence(build(tiny, tmp_path), "MAX") == [4, 1, 1, 0]
+    getattr(tiny, kind).pop()
+    reason = rf"{kind}.bed: no {kind} of MAX, .* those of SPI1: .*--skip-unlisted"
+    with pytest.raises(DataError, match=reason):
+        build(tiny, tmp_path, replace=True)
+    dataset = build(tiny, tmp_path, replace=True, name_rules=NameRules(skip_unlisted=True))
+    assert evidence(dataset, "MAX")[0] == (Evidence.SITE if kind == "peaks" else Evidence.PEAK)
+    told = f"{kind}: none of some TFs, of which no region is bound (MAX)"
+    assert dataset.manifest.dropped[told] == 1
+
+
 @pytest.mark.parametrize("model", ["", ".pwm", ".damo", ".damo.bed"])
 def test_unibinds_matrix_and_model_behind_a_name_are_passed_over(tmp_path, model):
     tiny = TinySources()
@@ -389,6 +418,63 @@ def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
     assert other.fingerprint(other.tfs) == plain.fingerprint(plain.tfs)
 
 
+@pytest.mark.parametrize("has_index", [False, True])
+def test_a_bgzf_genome_with_a_changed_byte_is_told_in_one_line(tmp_path, has_index):
+    path = tmp_path / "genome.fa.gz"
+    with bgzf.BgzfWriter(str(path)) as file:
+        file.write(">chr1\n" + "".join(f"{random_bases(i, 60)}\n" for i in range(200)))
+    if has_index:
+        Genome(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+    chrom, start = np.array(["chr1"], dtype=object), np.array([9000], dtype=np.int32)
+    with pytest.raises(DataError, match=r"genome\.fa\.gz: (truncated or damaged|no usable index)"):
+        Genome(path).sequences(chrom, start, 20)
+
+
+def test_an_index_that_is_there_is_never_written_over(tmp_path):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 500)}
+    plain = fasta(tmp_path / "plain.fa", sequences, 60)
+    Genome(plain)
+    packed = tmp_path / "packed.fa.gz"
+    with bgzf.BgzfWriter(str(packed)) as file:
+        file.write(plain.read_text())
+    index = tmp_path / "packed.fa.gz.fai"
+    text = (tmp_path / "plain.fa.fai").read_text()
+    # with a row that no other tool wrote, and without the index of blocks beside it
+    index.write_text(f"{text}\n")
+    chrom, start = np.array(["chr2"], dtype=object), np.array([480], dtype=np.int32)
+    found = Genome(packed).sequences(chrom, start, 20)
+    np.testing.assert_array_equal(
+        found[0], encode(np.frombuffer(sequences["chr2"][480:].encode(), dtype=np.uint8))
+    )
+    assert index.read_text() == f"{text}\n"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *("chr1\t600\t6\t60", "chr1\t600\tx\t60\t61", "chr1\t600\t6\t0\t61", "\t\t\t\t"),
+        *("chr1\t600\t6\t60\t6100", f"chr1\t{10**18}\t6\t60\t61", f"chr1\t600\t{10**18}\t60\t61"),
+        "chr1\t600\t6\t60\t61\nchr1\t600\t6\t60\t61",
+    ],
+)
+def test_an_index_that_no_file_can_have_is_told_in_one_line(tmp_path, row):
+    path = fasta(tmp_path / "genome.fa", {"chr1": random_bases(1, 600)}, 60)
+    (tmp_path / "genome.fa.fai").write_text(f"{row}\n")
+    with pytest.raises(DataError, match=r"genome\.fa: (no usable index|the index does not fit)"):
+        Genome(path)
+
+
+@pytest.mark.parametrize("summit", ["1e308", "-1e999", "3000000000"])
+def test_a_summit_that_is_no_place_is_told_with_its_row(tmp_path, summit):
+    tiny = TinySources()
+    tiny.peaks[1] = f"chr2\t550\t650\tE2.SPI1.HepG2\t9\t.\t{summit}\t601\t0,0,0"
+    with pytest.raises(DataError, match=r"peaks\.bed: row 2: summit is '.*', not a whole number"):
+        build(tiny, tmp_path)
+
+
 def test_rows_are_found_behind_headers_and_blank_lines(tmp_path):
     path = tmp_path / "peaks.bed"
     good = "chr1\t1\t9\tE.SPI1.K562\t9\t.\t5\t6\t0\n"
@@ -424,3 +510,12 @@ def test_the_papers_data_gives_the_published_matrix_in_every_cell(tmp_path):
         num_cells += len(codes)
     assert num_cells == 58_991_166
     assert os.path.getsize(dataset.path / "regions.parquet") < 25e6
+
+
+def test_a_region_that_is_hit_in_two_parts_of_a_join_is_hit_once(tmp_path, monkeypatch):
+    row = "chr1\t150\t{}\tE1.SPI1.K562\t9\t.\t200\t201\t0,0,0"
+    tiny = TinySources(peaks=[row.format(end) for end in (250, 260, 270)])
+    tiny.sites = ["chr1\t1150\t1160\tE1.K562.SPI1\t0\t+"]
+    monkeypatch.setattr(evidence_module, "_QUERIES_AT_ONCE", 1)
+    # three peaks of one region and no site there are no site there
+    assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK, 3, 3, 1]

@@ -100,6 +100,32 @@ def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp
     assert not place.exists()
 
 
+def test_rows_that_stop_a_command_are_written_where_left_out_says(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.peaks += ["chr2\t9000\t9100\tE2.SPI1.HepG2\t9\t.\t9050\t9051\t0"] * 12
+    sources, table = tiny.write(tmp_path / "sources"), tmp_path / "odd.tsv"
+    words = ["data", "build", *build_arguments(sources), "-w", tmp_path / "w"]
+    code, _, err = bindgrid(*words, "--left-out", table)
+    assert code == 2
+    assert "12 of 14 intervals reach beyond their chromosome" in err
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    assert rows[0] == ["file", "row", "reason"]
+    assert [row[1] for row in rows[1:]] == [str(number) for number in range(3, 15)]
+    code, _, err = bindgrid(*words, "--left-out", tmp_path / "no" / "odd.tsv")
+    assert (code, "odd.tsv: cannot be written (there is no folder" in err) == (2, True)
+
+
+def test_escape_codes_in_names_are_shown_and_not_obeyed(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.experiments[1] = "E1\tSPI1\tK\x1b[31m562\u202e"
+    sources = tiny.write(tmp_path / "so\x1burces")
+    code, _, err = bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "w")
+    assert code == 2
+    assert r"so\x1burces" in err
+    assert r"K\x1b[31m562\u202e" in err.replace("\\\\", "\\")
+    assert err.replace("\n", "").isprintable()
+
+
 def test_the_workspace_comes_from_the_environment(bindgrid, workspace, monkeypatch):
     monkeypatch.setenv("BINDGRID_WORKSPACE", str(workspace.root))
     code, out, _ = bindgrid("data", "show")

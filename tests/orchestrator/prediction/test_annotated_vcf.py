@@ -103,6 +103,10 @@ def test_a_file_can_be_annotated_again_and_by_another_model(tmp_path):
     assert len(keys) == len(set(keys)) == 20
     declared = [line.split("ID=")[1].split(",")[0] for line in lines if line.startswith("##INFO")]
     assert sorted(declared) == sorted(keys)
+    # what an earlier motif said does not stay beside new predictions
+    lines = annotated(tmp_path / "3.vcf", tmp_path / "4.vcf", table(0.75))
+    assert [line for line in lines if "M_motif" in line] == []
+    assert "_1_x_motif=a%3Bb_c" in lines[-1].split("\t")[7].split(";")
 
 
 @pytest.mark.parametrize("text", ["chr1\t5\t.\tA\tC\n", "##fileformat=VCFv4.2\n"])
