@@ -143,9 +143,9 @@ SITE = "chr1\t195\t205\t7.5\t0\t+\n"
 ARCHIVE = {
     "a/E1.K562_myelogenous_leukemia.SPI1.MA0080.4.damo.bed": SITE,
     "a/E1.K562_myelogenous_leukemia.SPI1.MA0080.5.damo.bed": SITE,
-    # profiled, without a site in these regions
+    # profiled, without a site
     "a/E2.HepG2.SPI1.MA0080.5.damo.bed": "",
-    "a/E3.K562.MAX.MA0058.1.damo.bed": "chr2\t1\t9\t1\t0\t+\n",
+    "a/E3.K562.MAX.MA0058.1.damo.bed": "",
 }
 
 
