@@ -98,10 +98,13 @@ def read_table(path: Path, faults: Faults) -> SheetTable:
     if len(lines) < 2:
         raise DataError(f"{path}: no rows; a sheet has a line {','.join(COLUMNS)} and rows below")
     delimiter = max("\t,;", key=lines[0][1].count)
-    header = tuple(cell.strip() for cell in _cells(lines[0][1], delimiter))
+    header = tuple(cell.strip() for cell in _cells(path, *lines[0], delimiter))
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: row {lines[0][0]}: two columns are named {twice!r}; rename one")
     records = []
     for row, line in lines[1:]:
-        cells = _cells(line, delimiter)
+        cells = _cells(path, row, line, delimiter)
         # spreadsheets leave off, or add, empty cells at the end
         while len(cells) > len(header) and not cells[-1].strip():
             cells.pop()
@@ -239,8 +242,11 @@ def _path(table: SheetTable, cell: str) -> Path:
     return table.folder / Path(cell).expanduser()
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+def _cells(path: Path, row: int, line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise DataError(f"{path}: row {row}: cannot be read ({error}); mend the row") from None
 
 
 def biosamples_of(rows: Iterable[SheetRow | OpenFile]) -> tuple[str, ...]:

@@ -239,13 +239,13 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
         table.add_column(title, justify="right")
     # what was added stands last, where it is seen
     for summary in sorted(dataset.summaries(), key=lambda one: (one.added is not None, one.tf)):
-        added = summary.added
+        added, made_from = summary.added, summary.made_from
         one_source = summary.count(Evidence.PEAK) + summary.count(Evidence.SITE)
         table.add_row(
             summary.tf,
             f"added {added.at[:10]}" if added else "dataset",
-            ", ".join(added.biosamples) if added else "",
-            _sites_words(added),
+            ", ".join(made_from.biosamples) if made_from else "",
+            _sites_words(made_from),
             f"{summary.count(Evidence.BOUND):,}",
             f"{summary.count(Evidence.UNBOUND):,}",
             f"{one_source:,}",
@@ -253,13 +253,13 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     out.print(table)
 
 
-def _sites_words(added: "AddedTF | None") -> str:
-    """Say where the sites of an added TF are from, with its motif."""
-    if added is None:
+def _sites_words(record: "AddedTF | None") -> str:
+    """Say where the sites of a TF are from, with its motif."""
+    if record is None:
         return ""
     # a motif beside given sites is the model's term, and predicted none of them
-    link = ", motif " if added.sites == "given" else " by "
-    return link.join(filter(None, (added.sites, added.matrix_id)))
+    link = ", motif " if record.sites == "given" else " by "
+    return link.join(filter(None, (record.sites, record.matrix_id)))
 
 
 def remove(

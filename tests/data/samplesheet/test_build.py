@@ -278,6 +278,7 @@ def test_sites_in_the_sheet_and_peaks_alone_exclude_each_other(collection):
     ("header", "message"),
     [
         ("tf,biosample,sites,peak", "no column peaks"),
+        ("tf,biosample,peaks,peaks,accessible", "row 1: two columns are named 'peaks'"),
         ("tf,biosample,peaks,accesible,note", "no column is named 'accesible'; rename it 'acc"),
     ],
 )
