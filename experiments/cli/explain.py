@@ -107,7 +107,7 @@ def _ids(
     odd_rows = LeftOut()
     with left_out_kept(odd_rows, left_out):
         ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
-    tell_left_out(odd_rows, left_out)
+    tell_left_out(odd_rows)
     return ids
 
 
