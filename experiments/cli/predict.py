@@ -7,6 +7,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from data.output import Format, Output, output_named
+from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -15,7 +16,6 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.motifs import ArmName
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -27,12 +27,23 @@ if TYPE_CHECKING:
     from data.queries.windows import Windows
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
+    from orchestrator.prediction.targets import Target
 
 NameArgument = Annotated[
-    str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
+    str,
+    typer.Argument(
+        help="A TF, an imported model, or a run's key. A model of the workspace comes before the "
+        "base that bindgrid came with; base:NAME is always the base's."
+    ),
 ]
 GenomeOption = Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")]
-ArmOption = Annotated[ArmName, typer.Option(help="Which of a TF's networks.")]
+ArmOption = Annotated[
+    ModelArm,
+    typer.Option(
+        help="Which of a TF's networks. By default that of transfer, or the base's where the "
+        "workspace has no model of the TF."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +73,7 @@ def predict(
         typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
     ] = None,
     left_out: LeftOutOption = None,
-    arm: ArmOption = ArmName.TRANSFER,
+    arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict the probability of binding of regions or sequences.
@@ -70,23 +81,25 @@ def predict(
     Both strands and all replicates are averaged; `spread` is the standard deviation over
     replicates. Probabilities are calibrated on each replicate's validation regions.
 
+    No workspace is needed for a TF of the base; `bindgrid models` lists them. The name `all`, or
+    TFs separated by commas, gives a column for each of these TFs of the base in .tsv, .csv or
+    .parquet, or a folder with a bigWig file of each if --out has no ending.
+
     Example: bindgrid predict SPI1 --bed regions.bed --genome hg38.fa --out spi1.tsv
     """
     from data.left_out import LeftOut
     from data.queries.windows import bed_windows, fasta_windows, tiled_windows
     from data.sources.genome import Genome
-    from orchestrator.prediction.predict import predict_windows
-    from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
+    from orchestrator.prediction.targets import find_target, target_output
 
     odd_rows = LeftOut()
-    output = output_named(file, PREDICTION_FORMATS)
+    output = target_output(name, file)
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     _check_inputs(bed, genome, fasta, stride, tiles=tiles)
     with steps("Opening"):
-        predictor = _predictor(workspace, name, arm)
-        members = predictor.members()
+        target = find_target(Workspace(workspace), name, arm.value)
         place = None if genome is None else Genome(genome)
-    length = members[0].length_bp
+    length = target.length_bp
     batches: Iterator[Windows]
     if fasta is not None:
         batches = fasta_windows(fasta, length, odd_rows)
@@ -99,11 +112,13 @@ def predict(
     elif bed is not None:
         batches = bed_windows(bed, place, length, odd_rows)
     with (
-        writing(output, None if place is None or fasta is not None else place.lengths_bp) as writer,
+        target.writing(
+            output, None if place is None or fasta is not None else place.lengths_bp
+        ) as writer,
         _progress("sequences") as advance,
     ):
-        counts = predict_windows(members, batches, writer, advance)
-    _tell(predictor, counts, "sequences", "hold a base other than A, C, G and T", output)
+        counts = target.predict(batches, writer, advance)
+    _tell(target, counts, "sequences", "hold a base other than A, C, G and T", output)
     tell_left_out(odd_rows, left_out)
 
 
@@ -124,7 +139,7 @@ def variants(
         typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
     ] = None,
     left_out: LeftOutOption = None,
-    arm: ArmOption = ArmName.TRANSFER,
+    arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict what variants change: reference against alternative, and the motif touched.
@@ -169,10 +184,10 @@ def _check_inputs(
         )
 
 
-def _predictor(workspace: Path, name: str, arm: ArmName) -> "Predictor":
-    from orchestrator.prediction.predictors import find_predictor
+def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":
+    from orchestrator.prediction.finding import find_model
 
-    return find_predictor(Workspace(workspace), name, arm.value)
+    return find_model(Workspace(workspace), name, arm.value)
 
 
 def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
@@ -210,7 +225,9 @@ def _progress(what: str) -> "AbstractContextManager[Callable[[int], None]]":
     return shown()
 
 
-def _tell(predictor: "Predictor", counts: "Counts", what: str, reason: str, output: Output) -> None:
+def _tell(
+    predictor: "Predictor | Target", counts: "Counts", what: str, reason: str, output: Output
+) -> None:
     where = "" if output.is_standard_output else f"; {output.path}"
     err.print(
         f"{predictor.name} ({predictor.source}): {counts.num:,} {what}{where}",

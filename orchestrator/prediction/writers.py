@@ -61,7 +61,7 @@ def writing(output: Output, sizes: Mapping[str, int] | None) -> Iterator[Writer]
             yield writer
     elif output.format is Format.BIGWIG:
         assert sizes is not None
-        with output_file(output.path) as path, _bigwig(path, dict(sizes)) as bigwig:
+        with output_file(output.path) as path, bigwig_writer(path, sizes) as bigwig:
             yield bigwig
     else:
         with text_output(output) as file:
@@ -165,9 +165,18 @@ class _BigWig:
 
 
 @contextmanager
-def _bigwig(path: Path, sizes: dict[str, int]) -> Iterator[_BigWig]:
+def bigwig_writer(path: Path, sizes: Mapping[str, int]) -> Iterator[Writer]:
+    """Give a writer of a bigWig file, of tables with `probability`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sizes
+        Lengths of chromosomes.
+    """
     # here, since it loads a compiler
     from figwig import BigWigWriter
 
-    with BigWigWriter(str(path), sizes) as writer:
+    with BigWigWriter(str(path), dict(sizes)) as writer:
         yield _BigWig(writer)
