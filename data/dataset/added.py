@@ -45,6 +45,9 @@ class AddedMotif:
 
     tf: str
     matrix_id: str
+    database: str = field(default="", metadata=IF_SET)
+    """Part of JASPAR that it is of, such as `JASPAR2020 CORE vertebrates`; empty for a motif of a
+    file, and in what an older bindgrid wrote."""
     hash: str = ""
     """Hash of the probabilities."""
     probabilities: tuple[tuple[float, ...], ...] = ()

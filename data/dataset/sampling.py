@@ -1,6 +1,6 @@
 """How regions are split into training, validation and test: the settings of a draw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal
@@ -97,25 +97,35 @@ class Sampling:
             raise ValueError("a chromosome cannot be for validation and for testing")
 
 
-def default_chromosomes(counts: Mapping[str, int]) -> tuple[str, str]:
+def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) -> tuple[str, str]:
     """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
 
     Parameters
     ----------
     counts
         Number of regions by chromosome.
+    named
+        Chromosomes that were named to validate or to test on, where the others are to be chosen;
+        they are not chosen. By default none is named.
 
     Raises
     ------
     DataError
-        If there are fewer than three chromosomes.
+        If there are fewer than three chromosomes, or none is left to train on.
     """
     if len(counts) < 3:
         raise DataError(
             f"a chromosome split needs three chromosomes, there are {len(counts)}; split at random"
         )
     tenth = sum(counts.values()) / 10
-    test, val = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))[:2]
+    nearest = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))
+    free = [chrom for chrom in nearest if chrom not in named]
+    if len(free) < 2:
+        raise DataError(
+            f"{', '.join(named)} leave no chromosome to choose one from and to train on; name "
+            "fewer of " + ", ".join(counts)
+        )
+    test, val = (chrom if chrom in free else free[0] for chrom in nearest[:2])
     return val, test
 
 

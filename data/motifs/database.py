@@ -1,7 +1,7 @@
 """Motifs to compare with: a release of JASPAR, or a file of motifs.
 
-JASPAR is the CORE collection, vertebrates, which `pyjaspar` ships offline. 2020 is asked for by
-name because later releases lack a human SPI1, ERG, YY1 and GATA3.
+JASPAR is its CORE collection, which `pyjaspar` ships offline: by default release 2020 and
+vertebrates, since later releases lack a human SPI1, ERG, YY1 and GATA3.
 
 Names of TFs are upper-cased; a variant (`JUND(var.2)`) is a motif of its TF, a dimer (`MAX::MYC`)
 one of both.
@@ -20,15 +20,57 @@ import numpy as np
 import pyjaspar
 from numpy.typing import NDArray
 
-from data.errors import DataError
 from data.motifs.blocks import Tell, ignore
 from data.motifs.files import read_motifs
 from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import BASES, with_pseudocount
+from data.near_names import near_names
 
 RELEASE: Final = "JASPAR2020"
+TAXA: Final = ("vertebrates", "plants", "insects", "nematodes", "fungi", "urochordates")
+"""JASPAR's taxa, of which 2020 and later releases have motifs."""
 _CIS_BP: Final = re.compile(r"\(([^()]+)\)_\(")
 _TRANSFAC: Final = re.compile(r"[A-Z]\$([A-Z0-9]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jaspar:
+    """Part of JASPAR: one taxon of the CORE collection of a release.
+
+    Raises
+    ------
+    ValueError
+        There is no such release or taxon.
+    """
+
+    year: str = RELEASE.removeprefix("JASPAR")
+    """Year of the release, such as `2022`."""
+    taxon: str = TAXA[0]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "year", self.year.upper().removeprefix("JASPAR"))
+        object.__setattr__(self, "taxon", self.taxon.lower())
+        if self.release not in pyjaspar.jaspar_releases:
+            known = sorted(name.removeprefix("JASPAR") for name in pyjaspar.jaspar_releases)
+            raise ValueError(f"no JASPAR release {self.year!r}; there are: {', '.join(known)}")
+        if self.taxon not in TAXA:
+            near = near_names(self.taxon, TAXA)
+            hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(TAXA)}"
+            raise ValueError(f"no taxon {self.taxon!r} in JASPAR; {hint}")
+
+    @property
+    def release(self) -> str:
+        """Name of the release, such as `JASPAR2022`."""
+        return f"JASPAR{self.year}"
+
+    @property
+    def name(self) -> str:
+        """What people call it, such as `JASPAR2022 CORE plants`."""
+        return f"{self.release} CORE {self.taxon}"
+
+
+DEFAULT: Final = Jaspar()
+"""The paper's: release 2020, vertebrates."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,57 +93,53 @@ class MotifDatabase:
 
 
 @cache
-def jaspar_matrices(release: str = RELEASE) -> tuple[Motif, ...]:
-    """Vertebrate motifs of a JASPAR release, pseudocounts added, by identifier.
-
-    Raises
-    ------
-    DataError
-        If there is no such release.
-    """
-    if release not in pyjaspar.jaspar_releases:
-        known = ", ".join(sorted(name.removeprefix("JASPAR") for name in pyjaspar.jaspar_releases))
-        raise DataError(f"no JASPAR release {release.removeprefix('JASPAR')!r}; there are: {known}")
-    entries = pyjaspar.jaspardb(release=release).fetch_motifs(
-        collection="CORE", tax_group=["vertebrates"]
+def jaspar_matrices(jaspar: Jaspar = DEFAULT) -> tuple[Motif, ...]:
+    """Motifs of a part of JASPAR, pseudocounts added, by identifier."""
+    entries = pyjaspar.jaspardb(release=jaspar.release).fetch_motifs(
+        collection="CORE", tax_group=[jaspar.taxon]
     )
-    return tuple(sorted(map(_motif, entries), key=lambda motif: motif.matrix_id))
+    motifs = (_motif(entry, jaspar.release) for entry in entries)
+    return tuple(sorted(motifs, key=lambda motif: motif.matrix_id))
 
 
 @cache
-def jaspar_matrix(matrix_id: str) -> Motif | None:
-    """Matrix of JASPAR 2020, or else of the newest release that has it; None if none has."""
+def jaspar_matrix(matrix_id: str, release: str = RELEASE) -> Motif | None:
+    """Matrix of a release of JASPAR, or else of the newest one that has it; None if none has.
+
+    Parameters
+    ----------
+    matrix_id
+        Such as MA0080.5; without a version the newest one of the release.
+    """
     newest_first = sorted(pyjaspar.jaspar_releases, reverse=True)
-    for release in dict.fromkeys((RELEASE, *newest_first)):
+    for name in dict.fromkeys((release, *newest_first)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that this release lacks it
-            entry = pyjaspar.jaspardb(release=release).fetch_motif_by_id(matrix_id.upper())
+            entry = pyjaspar.jaspardb(release=name).fetch_motif_by_id(matrix_id.upper())
         if entry is not None:
-            return _motif(entry)
+            return _motif(entry, name)
     return None
 
 
-def _motif(entry: Any) -> Motif:
+def _motif(entry: Any, release: str) -> Motif:
     """Make a motif of one of Biopython's, pseudocounts added."""
     counts = np.array([entry.counts[base] for base in BASES], dtype=np.float64)
     return Motif(
-        tf_names(entry.name)[0], entry.matrix_id, with_pseudocount(counts), name=entry.name
+        tf_names(entry.name)[0],
+        entry.matrix_id,
+        with_pseudocount(counts),
+        name=entry.name,
+        source=f"{release} {entry.collection} {entry.tax_group}",
     )
 
 
-def jaspar_database(year: str = RELEASE.removeprefix("JASPAR")) -> MotifDatabase:
-    """Vertebrate CORE motifs of a JASPAR release, named by its year.
-
-    Raises
-    ------
-    DataError
-        If there is no such release.
-    """
-    release = f"JASPAR{year.upper().removeprefix('JASPAR')}"
+def jaspar_database(jaspar: Jaspar = DEFAULT) -> MotifDatabase:
+    """Motifs of a part of JASPAR, to compare with."""
+    taxon = "" if jaspar.taxon == DEFAULT.taxon else f"-{jaspar.taxon}"
     return MotifDatabase(
-        name=f"{release} CORE vertebrates",
-        slug=release.lower(),
-        motifs=jaspar_matrices(release),
+        name=jaspar.name,
+        slug=f"{jaspar.release.lower()}{taxon}",
+        motifs=jaspar_matrices(jaspar),
     )
 
 
@@ -151,10 +189,10 @@ def _named(motif: Motif) -> Motif:
 
 
 @cache
-def jaspar_motifs() -> MappingProxyType[str, tuple[Motif, ...]]:
-    """Every vertebrate motif by TF name, a TF's plain monomer first, then variants, then dimers."""
+def jaspar_motifs(jaspar: Jaspar = DEFAULT) -> MappingProxyType[str, tuple[Motif, ...]]:
+    """Motifs of a part of JASPAR by TF, a TF's plain monomer first, then variants, then dimers."""
     ranked: dict[str, list[tuple[tuple[bool, bool, str], Motif]]] = {}
-    for motif in jaspar_matrices():
+    for motif in jaspar_matrices(jaspar):
         for tf in motif.tfs:
             rank = (len(motif.tfs) > 1, motif.is_variant, motif.matrix_id)
             ranked.setdefault(tf, []).append((rank, replace(motif, tf=tf)))

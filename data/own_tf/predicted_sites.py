@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.motifs.blocks import Tell, ignore
 from data.motifs.database import (
-    RELEASE,
+    DEFAULT,
+    Jaspar,
     MotifDatabase,
     file_database,
     jaspar_matrices,
@@ -75,8 +76,10 @@ class PredictedSites:
     """Width of the motif, and so of each site."""
 
 
-def find_motif(tf: str, given: str | None = None, tell: Tell = ignore) -> Motif:
-    """Find the motif of a TF in JASPAR 2020, or the one that a user names.
+def find_motif(
+    tf: str, given: str | None = None, tell: Tell = ignore, jaspar: Jaspar = DEFAULT
+) -> Motif:
+    """Find the motif of a TF in JASPAR, or the one that a user names.
 
     Parameters
     ----------
@@ -86,6 +89,9 @@ def find_motif(tf: str, given: str | None = None, tell: Tell = ignore) -> Motif:
         the TF's own, its plain monomer first.
     tell
         Told which motifs of a file are left out or numbered.
+    jaspar
+        The part of JASPAR in which the TF's own motif is looked for. A matrix that is named is of
+        the same release where it has it, and of any taxon.
 
     Raises
     ------
@@ -93,17 +99,17 @@ def find_motif(tf: str, given: str | None = None, tell: Tell = ignore) -> Motif:
         If there is none.
     """
     if given is None:
-        found = jaspar_motifs().get(tf.upper())
+        found = jaspar_motifs(jaspar).get(tf.upper())
         if found is None:
             symbol = symbol_of(tf)
             alias = "" if symbol is None else f" (an alias of {symbol})"
             raise DataError(
-                f"{RELEASE} has no motif of {tf!r}{alias} to predict sites by; name one by "
+                f"{jaspar.name} has no motif of {tf!r}{alias} to predict sites by; name one by "
                 "--motif, give sites by --sites, or call regions bound by peaks alone: --no-sites"
             )
         return found[0]
     if _MATRIX_ID.fullmatch(given) and not Path(given).is_file():
-        return _matrix(given)
+        return _matrix(given, jaspar)
     file, _, name = given.rpartition("#")
     if file and name and not Path(given).is_file():
         return _motif_named(file_database(Path(file), tell), name, tf)
@@ -152,10 +158,10 @@ def predict_sites(
     return PredictedSites(peak=peak, start=found[peak], length_bp=motif.length_bp)
 
 
-def _matrix(matrix_id: str) -> Motif:
-    motif = jaspar_matrix(matrix_id)
+def _matrix(matrix_id: str, jaspar: Jaspar) -> Motif:
+    motif = jaspar_matrix(matrix_id, jaspar.release)
     if motif is None:
-        known = [motif.matrix_id for motif in jaspar_matrices()]
+        known = [motif.matrix_id for motif in jaspar_matrices(jaspar)]
         near = near_names(matrix_id, known)
         hint = f"near: {', '.join(near)}" if near else "give one such as MA0080.5, or a file"
         raise DataError(f"no matrix {matrix_id!r} in JASPAR; {hint}")

@@ -20,7 +20,8 @@ def recorded_motif(added: AddedTF | None) -> Motif | None:
     record = None if added is None else added.motif
     if record is None or not record.probabilities:
         return None
-    return Motif(record.tf, record.matrix_id, np.array(record.probabilities, dtype=np.float64))
+    probabilities = np.array(record.probabilities, dtype=np.float64)
+    return Motif(record.tf, record.matrix_id, probabilities, source=record.database)
 
 
 def motif_record(motif: Motif, rule: SiteRule) -> AddedMotif:
@@ -28,6 +29,7 @@ def motif_record(motif: Motif, rule: SiteRule) -> AddedMotif:
     return AddedMotif(
         tf=motif.tf,
         matrix_id=motif.matrix_id,
+        database=motif.source,
         hash=motif.digest,
         probabilities=tuple(map(tuple, motif.probabilities.tolist())),
         p_value=rule.p_value,

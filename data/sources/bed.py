@@ -2,7 +2,8 @@
 
 Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
 that block are looked at one by one. Rows are counted from 1 as an editor shows them. Blank lines,
-comments, `track` and `browser` lines and lines of column names are passed over.
+comments, `track` and `browser` lines and lines of column names are passed over. A line without any
+tab is separated by its spaces.
 """
 
 import csv
@@ -28,6 +29,8 @@ HEAD_ROWS: Final = 1000
 """Rows from which the format of a file is told."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
+_SPACES: Final = re.compile(rb"[^\S\n]+")
+_OUTER_SPACES: Final = re.compile(rb"^[^\S\n]+|[^\S\n]+$", re.MULTILINE)
 _START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
 _END_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(end|stop|to\b)", re.IGNORECASE)
 
@@ -139,16 +142,21 @@ def read_head(path: Path) -> Head:
     comments = []
     lines = filled_lines(path)
     for number, line in lines:
-        fields = tuple(line.split("\t"))
+        fields = tuple(fields_of(line))
         if is_header(line):
             comments.append(line)
         elif has_names(fields):
             names = tuple(field.strip("\"' ") for field in fields)
         else:
             data = (one for _, one in lines if not is_header(one))
-            rows = (fields, *(tuple(one.split("\t")) for one in islice(data, HEAD_ROWS - 1)))
+            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, HEAD_ROWS - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
     raise DataError(f"{path}: no rows; check that the file arrived whole")
+
+
+def fields_of(line: str) -> list[str]:
+    """Split a line at its tabs; one without any is split at its spaces."""
+    return line.split("\t") if "\t" in line else line.split()
 
 
 def has_names(fields: Sequence[str]) -> bool:
@@ -214,12 +222,14 @@ class _Parser:
         """Parse whole lines; None where none of them is a row."""
         if self._quote:
             text = text.replace(self._quote.encode(), b"")
+        if b"\t" not in text:
+            text = _SPACES.sub(b"\t", _OUTER_SPACES.sub(b"", text))
         rows = self._arrow(text)
         if rows is None or rows.num_rows != text.count(b"\n") or self._holds_headers(rows):
             lines = [
-                (number, line)
+                (number, "\t".join(fields))
                 for number, line in enumerate(text.decode()[:-1].split("\n"), start=first_line)
-                if line.strip() and not is_header(line) and not has_names(line.split("\t"))
+                if line.strip() and not is_header(line) and not has_names(fields := fields_of(line))
             ]
             if not lines:
                 return None
@@ -334,7 +344,7 @@ def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[s
 def data_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (row, line) of all lines but blank ones, comments and names of columns."""
     for row, line in all_lines(path):
-        if line.strip() and not is_header(line) and not has_names(line.split("\t")):
+        if line.strip() and not is_header(line) and not has_names(fields_of(line)):
             yield row, line
 
 

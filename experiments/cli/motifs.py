@@ -8,6 +8,8 @@ import typer
 from rich.table import Table
 
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
+from experiments.cli.jaspar_options import JasparOptions
+from experiments.cli.options import spread
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -31,7 +33,7 @@ class ArmName(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file to the application."""
-    app.command()(motifs)
+    app.command()(spread(motifs))
 
 
 def motifs(
@@ -48,9 +50,8 @@ def motifs(
     layer: Annotated[
         int, typer.Option(help="The convolution whose filters are shown, counted from 1.")
     ] = 1,
-    jaspar: Annotated[
-        str, typer.Option(help="JASPAR release (CORE, vertebrates) to compare with.")
-    ] = "2020",
+    *,
+    jaspar: JasparOptions,
     motifs: Annotated[
         Path | None, typer.Option(help="File of motifs to compare with. By default JASPAR's.")
     ] = None,
@@ -81,12 +82,12 @@ def motifs(
     _print(stored, everything=everything)
 
 
-def _database(release: str, file: Path | None) -> "MotifDatabase":
+def _database(jaspar: JasparOptions, file: Path | None) -> "MotifDatabase":
     from data.motifs.database import file_database, jaspar_database
     from data.motifs.tomtom import FEW_TARGETS
 
     if file is None:
-        return jaspar_database(release)
+        return jaspar_database(jaspar.part())
     database = file_database(file, err.print)
     if len(database) < FEW_TARGETS:
         err.print(

@@ -52,14 +52,14 @@ class SplitOptions:
         str,
         typer.Option(
             help="Chromosomes to validate on with --split chromosome, separated by commas. By "
-            "default one with about a tenth of the regions."
+            "default one with about a tenth of the regions that is not tested on."
         ),
     ] = ""
     test_chroms: Annotated[
         str,
         typer.Option(
             help="Chromosomes to test on with --split chromosome, separated by commas. By default "
-            "one with about a tenth of the regions."
+            "one with about a tenth of the regions that is not validated on."
         ),
     ] = ""
 
@@ -68,8 +68,12 @@ class SplitOptions:
 
         Raises
         ------
+        DataError
+            If no chromosome is left to choose from or to train on.
         RunError
             If a chromosome has no regions, or is named beside a random split.
+        ValueError
+            If a chromosome is named both to validate and to test on.
         """
         from data.dataset.sampling import Sampling, default_chromosomes
 
@@ -83,7 +87,7 @@ class SplitOptions:
             if val_chroms or test_chroms:
                 raise RunError("--val-chroms and --test-chroms go with --split chromosome")
             return Sampling()
-        val, test = default_chromosomes(counts)
-        return Sampling(
-            split="chromosome", val_chroms=val_chroms or (val,), test_chroms=test_chroms or (test,)
-        )
+        if not (val_chroms and test_chroms):
+            val, test = default_chromosomes(counts, val_chroms or test_chroms)
+            val_chroms, test_chroms = val_chroms or (val,), test_chroms or (test,)
+        return Sampling(split="chromosome", val_chroms=val_chroms, test_chroms=test_chroms)

@@ -20,6 +20,7 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
+from experiments.cli.jaspar_options import JasparOptions
 from experiments.cli.options import spread
 from experiments.cli.tf_train import TrainOptions, train_and_judge
 from orchestrator.errors import RunError
@@ -86,6 +87,7 @@ class FileOptions:
             "predicted."
         ),
     ] = 1e-3
+    jaspar: JasparOptions
     accessible: Annotated[
         list[Path] | None,
         typer.Option(
@@ -133,7 +135,7 @@ class FileOptions:
         if self.no_sites and (given or self.motif is not None):
             raise RunError("--no-sites and --sites or --motif exclude each other; leave one out")
         is_wanted = self.motif is not None or not (given or self.no_sites)
-        found = find_motif(name, self.motif, err.print) if is_wanted else None
+        found = find_motif(name, self.motif, err.print, self.jaspar.part()) if is_wanted else None
         with checked_settings():
             return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=self.site_p))
 

@@ -161,6 +161,33 @@ def test_lines_of_names_and_settings_are_no_rows(tmp_path, header):
     assert rows.integers("start").tolist() == [100, 5, 100, 5]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["chr1 100 300 a", "chr2 5 9 b"],
+        ["chr start end name", "  chr1   100 300  a ", "", "chr2 5 9 b "],
+        ["track name=p", "# some words", "chr1 100 300 a", "chr2 5 9 b"],
+        ["chr1 100 300 a", "chr2\t5\t9\tb"],
+        ["chr1\t100\t300\ta b", "chr2 5 9 b"],
+    ],
+)
+def test_rows_without_a_tab_are_separated_by_spaces(tmp_path, lines):
+    path = tmp_path / "rows.bed"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    rows = read_bed(path, BED3)
+    assert rows.names("chrom").tolist() == ["chr1", "chr2"]
+    assert rows.integers("start").tolist() == [100, 5]
+    assert rows.integers("end").tolist() == [300, 9]
+    assert [lines[line - 1].split()[0] for line in rows.line] == ["chr1", "chr2"]
+
+
+def test_a_row_with_spaces_that_does_not_fit_is_named(tmp_path):
+    path = tmp_path / "rows.bed"
+    path.write_text("chr1 100 300 a\nchr2 5 9 my peak\n")
+    with pytest.raises(DataError, match="row 2: 5 columns where the first row has 4"):
+        read_bed(path, BED3)
+
+
 def test_text_in_quotes_loses_them(tmp_path):
     path = tmp_path / "rows.bed"
     path.write_text('"chr"\t"start"\t"end"\t"name"\n"chr1"\t1\t9\t"a"\n')

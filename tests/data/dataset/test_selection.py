@@ -205,6 +205,25 @@ def test_held_out_chromosomes_are_those_nearest_a_tenth():
 
 
 @pytest.mark.parametrize(
+    ("named", "val", "test"),
+    [
+        (["b"], "d", "c"),  # what is chosen without names stays where it can
+        (["d"], "c", "c"),
+        (["c"], "d", "d"),
+        (["c", "d"], "b", "b"),
+    ],
+)
+def test_a_chromosome_that_was_named_is_not_chosen(named, val, test):
+    assert default_chromosomes({"a": 60, "b": 22, "c": 11, "d": 8}, named) == (val, test)
+
+
+def test_named_chromosomes_leave_one_to_train_on():
+    counts = {"a": 60, "b": 22, "c": 11, "d": 8}
+    with pytest.raises(DataError, match="a, b, c leave no chromosome"):
+        default_chromosomes(counts, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"num_bound": 5},

@@ -8,7 +8,7 @@ import pytest
 from memelite.io import read_meme as memelite_read_meme
 
 from data.errors import DataError
-from data.motifs.database import file_database, jaspar_database
+from data.motifs.database import Jaspar, file_database, jaspar_database, jaspar_motifs
 from data.motifs.meme import read_meme, write_meme
 from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import consensus, information_bits, pwm_distance
@@ -130,8 +130,20 @@ def test_jaspar_by_its_year_and_profiles_by_tf():
     assert (names["JUND"], names["JUND(var.2)"], names["FOS::JUND"]) == (False, True, False)
     assert {database.motifs[row].name for row in database.rows_of("MYC")} == {"MYC", "MAX::MYC"}
     assert not len(database.rows_of("NOSUCH"))
-    with pytest.raises(DataError, match=r"no JASPAR release '1999'; there are: .*2020"):
-        jaspar_database("1999")
+    with pytest.raises(ValueError, match=r"no JASPAR release '1999'; there are: .*2020"):
+        Jaspar(year="1999")
+
+
+def test_other_releases_and_taxa_of_jaspar_are_other_databases_and_say_so():
+    plants = jaspar_database(Jaspar(year="2024", taxon="plants"))
+    assert (plants.name, plants.slug) == ("JASPAR2024 CORE plants", "jaspar2024-plants")
+    assert len(plants) == 805
+    assert {motif.source for motif in plants.motifs} == {plants.name}
+    assert "ZHD6" in jaspar_motifs(Jaspar(taxon="plants"))
+    assert "ZHD6" not in jaspar_motifs()
+    assert jaspar_database(Jaspar(year="JASPAR2022")).slug == "jaspar2022"
+    with pytest.raises(ValueError, match=r"no taxon 'plant' in JASPAR; near: plants"):
+        Jaspar(taxon="plant")
 
 
 def test_a_users_file_is_a_database(tmp_path, motifs):

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.dataset.added import AddedMotif
+from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.motifs.database import Jaspar
 from data.motifs.motif import Motif
 from data.own_tf.edit import add_labels, remove_tf, source_genome
 from data.own_tf.files import PeakFile, read_files
 from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
+from data.own_tf.record import motif_record, recorded_motif
 from data.packing import encode
 from data.records import RecordError, from_values
 from data.schema import Evidence
@@ -251,6 +253,22 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
             find_motif("MINE", given)
     with pytest.raises(DataError, match=r"no motif of 'PU\.1' \(an alias of SPI1\)"):
         find_motif("PU.1")
+
+
+def test_a_motif_is_found_in_the_part_of_jaspar_that_is_asked_for_and_recorded_with_it():
+    insects = Jaspar(year="2022", taxon="insects")
+    motif = find_motif("Kr", jaspar=insects)
+    record = motif_record(motif, SiteRule())
+    assert record.database == "JASPAR2022 CORE insects"
+    added = AddedTF(at="now", files=(), sites="predicted", motif=record)
+    again = recorded_motif(added)
+    assert again is not None
+    assert again.source == record.database
+    # a matrix that is named comes from that release too, where it has it
+    assert find_motif("MINE", "MA0080", jaspar=Jaspar(year="2022")).matrix_id == "MA0080.6"
+    assert find_motif("MINE", "MA0080").matrix_id == "MA0080.5"
+    with pytest.raises(DataError, match="JASPAR2022 CORE insects has no motif of 'SPI1'"):
+        find_motif("SPI1", jaspar=insects)
 
 
 def test_a_record_of_a_motif_with_ragged_rows_is_refused():

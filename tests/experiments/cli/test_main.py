@@ -253,6 +253,14 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         (["--replicates", "0"], ["replicates is 0"]),
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
         (["--test-chroms", "chr1"], ["--split chromosome"]),
+        (
+            ["--split", "chromosome", "--test-chroms", "chr1", "--val-chroms", "chr1"],
+            ["for validation and for testing"],
+        ),
+        (
+            ["--split", "chromosome", "--test-chroms", "chr1,chr2,chr3"],
+            ["chr1, chr2, chr3 leave no chromosome"],
+        ),
         (["--epochs", "-1"], ["max_epochs"]),
         (["--freeze", "conv,lstm"], ["network paper has no layer 'lstm'", "conv1, conv2, conv3"]),
         (["--network", "danq", "--freeze", "conv2"], ["network danq has no layer 'conv2'"]),

@@ -198,7 +198,7 @@ def test_the_command_searches_for_several_tfs_and_run_uses_what_it_finds(
     )
     assert code == 0, err
     assert "default" in out and "Gain of each TF: SPI1" in out
-    assert "told by the test regions of TFs that took no part" in out or "No setting" in out
+    assert "judge it by the test regions of TFs that took no part" in out or "No setting" in out
     [chosen] = (place.root / "tuning").glob("2-TFs-*.json")
     record = json.loads(chosen.read_text())
     assert (record["tf"], len(record["val_losses"])) == ("SPI1+GABPA", 2)

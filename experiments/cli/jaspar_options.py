@@ -1,0 +1,43 @@
+"""Options of which part of JASPAR motifs are taken from."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli.console import checked_settings
+
+if TYPE_CHECKING:
+    from data.motifs.database import Jaspar
+
+
+@dataclass(frozen=True, kw_only=True)
+class JasparOptions:
+    """A release of JASPAR and a taxon, as typed."""
+
+    jaspar: Annotated[
+        str,
+        typer.Option(
+            help="Release of JASPAR (CORE) that motifs are taken from: 2020, 2022, 2024 or 2026. "
+            "Later ones than 2020 lack a human SPI1, ERG, YY1 and GATA3."
+        ),
+    ] = "2020"
+    taxon: Annotated[
+        str,
+        typer.Option(
+            help="Taxon of JASPAR: vertebrates, plants, insects, nematodes, fungi or urochordates."
+        ),
+    ] = "vertebrates"
+
+    def part(self) -> "Jaspar":
+        """Give the part of JASPAR that the options name.
+
+        Raises
+        ------
+        RunError
+            There is no such release or taxon.
+        """
+        from data.motifs.database import Jaspar
+
+        with checked_settings():
+            return Jaspar(year=self.jaspar, taxon=self.taxon)
