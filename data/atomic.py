@@ -2,14 +2,20 @@
 
 Beside its place means in the same folder, under a hidden name with the process' id, so that the
 move is one step and two processes never write to the same. What a killed process leaves under such
-a name is no result; nothing reads it.
+a name is no result; nothing reads it. Only a folder that was moved aside to be replaced comes back,
+if its process was killed before the new one was in its place.
 """
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_RETIRED: Final = ".retired"
+"""Ending of the name of a folder that was moved aside."""
 
 
 @contextmanager
@@ -30,13 +36,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path, *, first_stays: bool = False) -> Iterator[Path]:
+def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False) -> Iterator[Path]:
     """Give a new folder to write to; it gets the name `path` when the block ends well.
 
     Parameters
     ----------
     first_stays
-        Whether a folder that another process has moved in meanwhile is as good.
+        Whether a folder that another process has moved in meanwhile is as good; by default it is
+        an error.
+    replace
+        Whether a folder that is there already gives way, and what killed processes left beside it
+        is cleared away first; by default it is an error if it holds anything.
 
     Raises
     ------
@@ -44,17 +54,51 @@ def whole_folder(path: Path, *, first_stays: bool = False) -> Iterator[Path]:
         If it cannot be made or moved in.
     """
     partial = _beside(path)
+    retired = partial.with_name(partial.name + _RETIRED)
+    if replace:
+        _clear(path)
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that had this one's id before
     try:
         partial.mkdir(parents=True)
         yield partial
+        if replace and path.exists():
+            path.rename(retired)
         try:
             partial.rename(path)
         except OSError:
             if not (first_stays and path.is_dir()):
                 raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if retired.exists() and not path.exists():
+            retired.rename(path)
+        for folder in (partial, retired):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _clear(path: Path) -> None:
+    """Clear away what killed processes left; a folder that one had moved aside comes back."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        owner = leftover.name.removesuffix(_RETIRED).rpartition(".")[2]
+        if not owner.isdigit() or _is_running(int(owner)):
+            continue
+        if leftover.name.endswith(_RETIRED) and not path.exists():
+            leftover.rename(path)
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether another process has an id: what has this one's is from before it."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

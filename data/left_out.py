@@ -6,6 +6,7 @@ that the file must be of another assembly (:func:`is_other_assembly`).
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ MAX_ODD_SHARE: Final = 0.01
 MIN_ODD: Final = 10
 """Fewest such rows that say so: 1 of 30 says nothing."""
 
+EXCLUDED: Final = "overlapping a region of --exclude"
 CLIPPED: Final = "clipped at the end of their chromosome"
 
 
@@ -36,6 +38,14 @@ class LeftOut:
         """Rows left out, by file and reason."""
         self.clipped: Counter[Path] = Counter()
         """Intervals cut off at an end of their chromosome, by file; they are used."""
+        self.unmatched: Counter[tuple[Path, str]] = Counter()
+        """Rows left out by file and biosample, as the file spells it, of those without DHSs."""
+        self.without_overlap: set[Path] = set()
+        """Files of places to leave out that no interval of the input has overlapped so far."""
+        self.renamed: dict[Path, dict[str, str]] = {}
+        """The genome's name of each chromosome that a file names otherwise, by file."""
+        self.notes: list[str] = []
+        """Further lines on how a file was read."""
         self._rows: list[tuple[Path, NDArray[np.int32], str]] = []
 
     def add(self, path: Path, lines: NDArray[np.int32] | int, reason: str) -> None:
@@ -52,8 +62,12 @@ class LeftOut:
         self.clipped.pop(path, None)
 
     def of(self, path: Path) -> dict[str, int]:
-        """Rows left out of a file, by reason."""
-        return {reason: num for (file, reason), num in self.counts.items() if file == path}
+        """Rows left out of a file, or of those in a folder or an archive, by reason."""
+        found: Counter[str] = Counter()
+        for (file, reason), num in self.counts.items():
+            if file == path or path in file.parents:
+                found[reason] += num
+        return dict(found)
 
     def told(self, path: Path) -> dict[str, int]:
         """Rows of a file left out, and clipped, by reason."""
@@ -68,7 +82,23 @@ class LeftOut:
         """Say what was left out or clipped: a line for each file and reason."""
         told = [f"{path}: left out {num:,}: {why}" for (path, why), num in self.counts.items()]
         told += [f"{path}: {num:,} {CLIPPED}" for path, num in self.clipped.items()]
-        return told
+        return told + self.remarks()
+
+    def remarks(self) -> list[str]:
+        """Say what the user should know beside the rows: a line each."""
+        told = list(self.notes)
+        for path, names in self.renamed.items():
+            name, own = next(iter(names.items()))
+            more = f" (names: {len(names):,})" if len(names) > 1 else ""
+            told.append(
+                f"{path}: chromosome {name!r} is taken for {own!r} of the genome{more}; both must "
+                "be of the same assembly"
+            )
+        return told + [
+            f"{path}: nothing that was read overlaps it, so it leaves nothing out; check that it "
+            "is of the same assembly"
+            for path in sorted(self.without_overlap)
+        ]
 
     def write(self, path: Path) -> None:
         """Write the rows as a table: file, row, reason.
@@ -83,9 +113,28 @@ class LeftOut:
             for file, lines, reason in self._rows
             for line in lines.tolist()
         )
-        try:
-            with output_file(path) as partial, partial.open("w", encoding="utf-8") as table:
-                table.write("file\trow\treason\n")
-                table.writelines(rows)
-        except OSError as error:
-            raise DataError(f"{path}: cannot write ({error.strerror}); check the path") from None
+        _write_table(path, "file\trow\treason\n", rows)
+
+    def write_unmatched(self, path: Path) -> None:
+        """Write the biosamples without DHSs as a table, those of most rows first.
+
+        Its column `biosample` is empty: filled in, it is read as a table of biosamples.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be written.
+        """
+        rows = (
+            f"{name}\t\t{num}\t{file.name}\n" for (file, name), num in self.unmatched.most_common()
+        )
+        _write_table(path, "name\tbiosample\trows\tfile\n", rows)
+
+
+def _write_table(path: Path, header: str, rows: Iterable[str]) -> None:
+    try:
+        with output_file(path) as partial, partial.open("w", encoding="utf-8") as table:
+            table.write(header)
+            table.writelines(rows)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write ({error.strerror}); check the path") from None

@@ -79,7 +79,7 @@ def output_named(path: Path | None, formats: Collection[Format]) -> Output:
             )
         return Output(STANDARD_OUTPUT, texts[0], compressed=False)
     if _is_special(path):
-        _check_writable(path)
+        check_writable(path)
         return Output(path, (texts or list(formats))[0], compressed=False)
     compressed = path.suffix.lower() == ".gz"
     ending = (path.with_suffix("") if compressed else path).suffix.lower()
@@ -90,8 +90,21 @@ def output_named(path: Path | None, formats: Collection[Format]) -> Output:
             f"{path}: no known format; give a name that ends in {_listed(formats)}"
             + (", and .gz after a text format to compress it" if texts else "")
         )
-    _check_writable(path)
+    check_writable(path)
     return Output(path, found, compressed)
+
+
+def check_not_input(output: Output, *inputs: Path | None) -> None:
+    """Check that no input would be replaced by the output.
+
+    Raises
+    ------
+    DataError
+        If the output is one of the files that are read.
+    """
+    there = [path for path in inputs if path is not None and path.is_file()]
+    if output.path.is_file() and any(output.path.samefile(path) for path in there):
+        raise DataError(f"{output.path}: is read, and would be replaced; name another file")
 
 
 @contextmanager
@@ -139,12 +152,14 @@ def text_output(output: Output) -> Iterator[IO[str]]:
                 yield file
 
 
-def _is_special(path: Path) -> bool:
-    """Whether it is there and neither a regular file nor a folder."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+def check_writable(path: Path) -> None:
+    """Check that a file can be written, before anything is computed.
 
-
-def _check_writable(path: Path) -> None:
+    Raises
+    ------
+    DataError
+        If it is a folder, or its place cannot be written.
+    """
     target = path.resolve() if path.is_symlink() else path
     if target.is_dir():
         raise DataError(f"{path}: is a folder; name a file")
@@ -156,6 +171,11 @@ def _check_writable(path: Path) -> None:
         reason = None if os.access(target.parent, os.W_OK | os.X_OK) else "no right to write there"
     if reason is not None:
         raise DataError(f"{path}: cannot be written ({reason}); check the path")
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is there and neither a regular file nor a folder."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _listed(formats: Collection[Format]) -> str:

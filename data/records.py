@@ -2,7 +2,8 @@
 
 This is the one way in which records are read and written. A field with a default may be missing;
 with the metadata `IF_SET` it is written only where it differs from its default, so that files from
-before it came look as they did. The metadata of :func:`spelled` gives a field another name in JSON.
+before it came look as they did. The metadata of :func:`spelled` gives a field another name in JSON,
+and that of `INLINE` puts the fields of a record that it holds beside its own.
 """
 
 import json
@@ -11,7 +12,7 @@ from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -19,11 +20,21 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 IF_SET: Final = MappingProxyType({"if_set": True})
 """Metadata of a field that is written only where it differs from its default."""
+INLINE: Final = MappingProxyType({"inline": True})
+"""Metadata of a field that is a record, whose fields stand in JSON beside those of its holder."""
 _WORDS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 class RecordError(ValueError):
     """What is wrong with a record, in a few words that name the field."""
+
+
+class NewerRecordError(RecordError):
+    """A newer bindgrid wrote the record."""
+
+
+class OlderRecordError(RecordError):
+    """An older bindgrid wrote the record, in a way that is no longer read."""
 
 
 def spelled(name: str) -> Mapping[str, str]:
@@ -32,7 +43,11 @@ def spelled(name: str) -> Mapping[str, str]:
 
 
 def from_json(
-    text: str | bytes, kind: type[Record], newest: Mapping[str, int] = MappingProxyType({})
+    text: str | bytes,
+    kind: type[Record],
+    newest: Mapping[str, int] = MappingProxyType({}),
+    *,
+    oldest: int = 0,
 ) -> Record:
     """Read a record.
 
@@ -45,22 +60,31 @@ def from_json(
     newest
         The field that holds the version of the format, and the newest version that is known. By
         default the record has no version.
+    oldest
+        The oldest version that is read, where a record without one counts as 0. By default all are.
 
     Raises
     ------
+    OlderRecordError
+        Its version is older.
+    NewerRecordError
+        Its version is newer.
     RecordError
-        The text is no JSON, its version is newer, a field is missing or unknown, or a value has
-        another type.
+        The text is no JSON, a field is missing or unknown, or a value has another type.
     """
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"no JSON: {error}") from None
     for name, known in newest.items():
-        version = values.get(name) if isinstance(values, dict) else None
+        version = values.get(name, 0) if isinstance(values, dict) else None
+        words = name.replace("_", " ")
+        if isinstance(version, int) and version < oldest:
+            raise OlderRecordError(f"{words} {version}, this bindgrid reads from {oldest} on")
         if isinstance(version, int) and version > known:
-            words = name.replace("_", " ")
-            raise RecordError(f"{words} {version}, this bindgrid reads up to {known}; update it")
+            raise NewerRecordError(
+                f"{words} {version}, this bindgrid reads up to {known}; update it"
+            )
     return from_values(values, kind)
 
 
@@ -112,7 +136,11 @@ def _converter() -> "Converter":
         read = make_dict_structure_fn(
             kind, converter, _cattrs_forbid_extra_keys=True, **overrides(kind)
         )
-        return checked(dict, "an object with fields", read)
+        return checked(dict, "an object with fields", _nesting(read, _inline(kind)))
+
+    def writer(kind: Any) -> Any:
+        write = make_dict_unstructure_fn(kind, converter, **overrides(kind))
+        return _flattening(write, _inline(kind))
 
     def list_reader(kind: Any) -> Any:
         return checked(list, "a list", homogenous_tuple_structure_factory(kind, converter))
@@ -123,9 +151,7 @@ def _converter() -> "Converter":
 
     converter = Converter()
     converter.register_structure_hook_factory(is_dataclass, reader)
-    converter.register_unstructure_hook_factory(
-        is_dataclass, lambda kind: make_dict_unstructure_fn(kind, converter, **overrides(kind))
-    )
+    converter.register_unstructure_hook_factory(is_dataclass, writer)
     converter.register_structure_hook_factory(
         lambda kind: get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis, list_reader
     )
@@ -143,6 +169,46 @@ def _override(one: "Field[Any]") -> dict[str, Any]:
         "rename": one.metadata.get("spelled"),
         "omit_if_default": bool(one.metadata.get("if_set")),
     }
+
+
+def _inline(kind: Any) -> dict[str, tuple[str, ...]]:
+    """Give the fields with the metadata `INLINE`, and the names in JSON of what each holds."""
+    names = [one.name for one in fields(kind) if one.metadata.get("inline")]
+    hints = get_type_hints(kind) if names else {}
+    return {
+        name: tuple(one.metadata.get("spelled", one.name) for one in fields(hints[name]))
+        for name in names
+    }
+
+
+def _nesting(read: Any, inline: Mapping[str, tuple[str, ...]]) -> Any:
+    """Give a reader of JSON in which the fields of inline records stand beside the others."""
+    if not inline:
+        return read
+
+    def nesting_read(values: Any, kind: Any) -> Any:
+        values = dict(values)
+        for name, names in inline.items():
+            if name in values:
+                raise TypeError(f"has the unknown field {name}")
+            values[name] = {part: values.pop(part) for part in names if part in values}
+        return read(values, kind)
+
+    return nesting_read
+
+
+def _flattening(write: Any, inline: Mapping[str, tuple[str, ...]]) -> Any:
+    """Give a writer of JSON in which the fields of inline records stand beside the others."""
+    if not inline:
+        return write
+
+    def flattening_write(record: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, value in write(record).items():
+            values |= value if name in inline else {name: value}
+        return values
+
+    return flattening_write
 
 
 def _plain(value: Any, kind: type) -> Any:

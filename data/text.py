@@ -21,18 +21,19 @@ import sys
 import tempfile
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final, cast
 
 import pyarrow as pa
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from data.errors import DataError
 
 BLOCK_BYTES: Final = 4 << 20
 """Bytes of text read at a time."""
-UNPACK_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
+_ISAL_ERROR: Final = cast(type[Exception], igzip_lib.IsalError)
+UNPACK_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, _ISAL_ERROR)
 """What a damaged compressed file raises, beside OSError."""
 HEADERS: Final = ("#", "track ", "track\t", "browser ", "browser\t")
 """Beginnings of lines that hold no data."""
@@ -96,14 +97,31 @@ def local_file(path: Path) -> Path:
         return _spooled[str(path)]
 
 
+def is_tar(head: bytes) -> bool:
+    """Whether the first 512 bytes of an unpacked file are those of a tar archive."""
+    return head[257:262] == b"ustar"
+
+
 def is_gzip(path: Path) -> bool:
     """Whether a file is gzip or BGZF."""
     with local_file(path).open("rb") as file:
         return file.read(2) == _GZIP
 
 
-def open_binary(path: Path) -> IO[bytes]:
+def is_bgzf(path: Path) -> bool:
+    """Whether a file is BGZF: gzip in blocks, any of which can be read by itself."""
+    with local_file(path).open("rb") as file:
+        head = file.read(16)
+    return head.startswith(_GZIP) and head[3] & 4 != 0 and head[12:14] == b"BC"
+
+
+def open_binary(path: Path, *, archive: bool = False) -> io.BufferedReader:
     """Open a file, unpacked, to read its bytes.
+
+    Parameters
+    ----------
+    archive
+        Whether it may be a tar archive. By default an archive is refused as no text.
 
     Raises
     ------
@@ -120,7 +138,9 @@ def open_binary(path: Path) -> IO[bytes]:
     except OSError as error:
         raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
     try:
-        _refuse_what_is_no_text(path, file.peek(1024))
+        head = file.peek(1024)
+        if not (archive and is_tar(head)):
+            _refuse_what_is_no_text(path, head)
     except (*UNPACK_ERRORS, OSError) as error:
         file.close()
         raise damaged(path, error) from None
@@ -144,39 +164,55 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     DataError
         As :func:`open_binary`, or if the file is truncated, damaged or no text.
     """
+    with open_binary(path) as file:
+        yield from blocks_of(path, file)
+
+
+def blocks_of(path: Path, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the text of a file that is open, unpacked; see :func:`blocks`.
+
+    Parameters
+    ----------
+    path
+        What the file is called in messages.
+    """
     line = 1
     rest = b""
     is_first = True
-    with open_binary(path) as file:
-        while True:
-            try:
-                read = file.read(BLOCK_BYTES)
-            except (*UNPACK_ERRORS, OSError) as error:
-                raise damaged(path, error) from None
-            at_end = not read
-            if is_first:
-                read, is_first = read.removeprefix(_BOM), False
-            text = rest + read
-            # a CR at the very end may be the first half of a line end
-            end = len(text) if at_end else len(text) - text.endswith(b"\r")
-            text, rest = text[:end], text[end:]
-            if b"\r" in text:
-                text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            if not at_end:
-                end = text.rfind(b"\n") + 1
-                text, rest = text[:end], text[end:] + rest
-            elif text and not text.endswith(b"\n"):
-                text += b"\n"
-            if text:
-                yield line, _utf8(path, text, line)
-                line += text.count(b"\n")
-            if at_end:
-                return
+    while True:
+        try:
+            read = file.read(BLOCK_BYTES)
+        except (*UNPACK_ERRORS, OSError) as error:
+            raise damaged(path, error) from None
+        at_end = not read
+        if is_first:
+            read, is_first = read.removeprefix(_BOM), False
+        text = rest + read
+        # a CR at the very end may be the first half of a line end
+        end = len(text) if at_end else len(text) - text.endswith(b"\r")
+        text, rest = text[:end], text[end:]
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not at_end:
+            end = text.rfind(b"\n") + 1
+            text, rest = text[:end], text[end:] + rest
+        elif text and not text.endswith(b"\n"):
+            text += b"\n"
+        if text:
+            yield line, _utf8(path, text, line)
+            line += text.count(b"\n")
+        if at_end:
+            return
 
 
 def all_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number, counted from 1, and text of every line, without its end."""
-    for first, text in blocks(path):
+    return lines_of(blocks(path))
+
+
+def lines_of(parts: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
+    """Yield the number and text of every line of some blocks of text, without its end."""
+    for first, text in parts:
         yield from enumerate(text.decode()[:-1].split("\n"), start=first)
 
 
@@ -220,7 +256,7 @@ def _refuse_what_is_no_text(path: Path, head: bytes) -> None:
             if is_workbook
             else "a zip archive; unpack it"
         )
-    elif head[257:262] == b"ustar":
+    elif is_tar(head):
         found = "a tar archive; unpack it"
     elif head.removeprefix(_BOM).lstrip()[:9].lower().startswith(_MARKUP):
         found = "a web page, not the file meant; the download went wrong, fetch it again"

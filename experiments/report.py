@@ -59,7 +59,7 @@ def make_report(
                 motifs=motifs,
             )
             unfinished = missing[missing["experiment"] == name]
-            sections.append(_section(experiment, given, unfinished, remarks.get(name, [])))
+            sections.append(_section(experiment, given, unfinished, remarks.get(name, ())))
     others = sorted(set(runs.table["experiment"]) - EXPERIMENTS.keys() - ON_CARDS)
     return Report(
         sections=tuple(sections),

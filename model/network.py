@@ -26,6 +26,7 @@ Legend: B batch, L base pairs, F filters, P positions, U units, T TFs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Final
 
 import torch
@@ -83,7 +84,13 @@ class NetworkConfig:
         if self.name not in NETWORKS:
             raise ValueError(f"no network is named {self.name!r}; there are: {', '.join(NETWORKS)}")
         sizes = (*self.conv_filters, *self.conv_widths, *self.dense_units, *self.lstm_units)
-        if min(self.num_tfs, self.pool_width, *sizes) < 1:
+        sizes = (self.num_tfs, self.pool_width, *sizes)
+        numbers = (*sizes, self.length_bp, self.motif_width)
+        if not all(isinstance(number, Integral) for number in numbers):
+            raise ValueError(f"every size must be a whole number: {self}")
+        if not isinstance(self.batch_norm, bool):
+            raise ValueError(f"batch_norm is {self.batch_norm!r}; give true or false")
+        if min(sizes) < 1:
             raise ValueError(f"num_tfs and every size of a layer must be 1 or more: {self}")
         if len(self.conv_filters) != len(self.conv_widths):
             raise ValueError(

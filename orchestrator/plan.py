@@ -7,7 +7,7 @@ from typing import Any, Literal
 from orchestrator.errors import RunError
 from orchestrator.role import Arm, RunRole
 from orchestrator.role_names import run_name
-from orchestrator.role_records import read_role, role_record, role_tags
+from orchestrator.role_records import role_tags
 from orchestrator.spec import RunSpec
 
 Status = Literal["completed", "failed", "blocked"]
@@ -56,18 +56,19 @@ class PlannedRun:
         return run_name(self.role, len(self.spec.regions.tfs))
 
     def tags(self) -> dict[str, Any]:
-        """Key, names of the role and what the run needs, as JSON types, without the spec."""
+        """Key, names of the role and what the run needs, by name."""
         return {"key": self.key, **role_tags(self.role), "needs": list(self.needs)}
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types."""
-        return {**self.tags(), **role_record(self.role), "spec": self.spec.to_dict()}
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "PlannedRun":
-        """Undo :meth:`to_dict`; records of older versions are read too."""
-        spec = RunSpec.from_dict(values["spec"])
-        return cls(spec=spec, role=read_role(values, spec))
+@dataclass(frozen=True, kw_only=True)
+class Remark:
+    """What planning says of an experiment: what it left out or made smaller, and why."""
+
+    experiment: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.text}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,14 @@ facts are read from its names, here and nowhere else.
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Final
 
+from data.records import IF_SET, INLINE, from_values, spelled, to_values
 from data.relations.groups import GroupKind
 from model.network import NETWORKS
-from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
+from orchestrator.role import Arm, RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_names import (
     ALL_REGIONS,
     MODE_WORDS,
@@ -24,69 +26,79 @@ from orchestrator.role_names import (
 )
 from orchestrator.spec import RunSpec
 
-NAMES: Final = (
-    "experiment",
-    "arm",
-    "tf",
-    "replicate",
-    "pretraining_set",
-    "group",
-    "target",
-    "with_target",
-)
+FACTS: Final = MappingProxyType({**IF_SET, **spelled("role")})
+"""Metadata of the field with the facts that a role's names and plain facts do not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleNames:
+    """A role in names and plain facts: two roles of the same names are one."""
+
+    experiment: str
+    arm: Arm
+    tf: str
+    replicate: int
+    pretraining_set: str = ""
+    group: str = ""
+    target: str = ""
+    with_target: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleRecord:
+    """A role as stored."""
+
+    names: RoleNames = field(metadata=INLINE)
+    facts: Mapping[str, Any] | None = field(default=None, metadata=FACTS)
+    """Fields of `RunRole` that differ from their defaults; None in a record that is older."""
+
+
+NAMES: Final = tuple(one.name for one in fields(RoleNames))
 """Keys of a record that say a role in names and plain facts."""
-FACTS: Final = "role"
-"""Key of the other facts."""
 _PLAIN: Final = ("experiment", "arm", "tf", "replicate", "target", "with_target")
 
 
+def role_names(role: RunRole) -> RoleNames:
+    """Give the names and plain facts of a role."""
+    plain = {name: getattr(role, name) for name in _PLAIN}
+    return RoleNames(**plain, pretraining_set=set_name(role), group=group_name(role))
+
+
 def role_tags(role: RunRole) -> dict[str, Any]:
-    """Names and plain facts of a role, by `NAMES`: two roles of the same names are one."""
-    named = {"pretraining_set": set_name(role), "group": group_name(role)}
-    return {name: named[name] if name in named else getattr(role, name) for name in NAMES}
+    """Names and plain facts of a role, by `NAMES`."""
+    return asdict(role_names(role))
 
 
-def role_record(role: RunRole) -> dict[str, Any]:
-    """Give a role as JSON types."""
-    values = asdict(role)
+def role_record(role: RunRole) -> RoleRecord:
+    """Give a role as it is stored."""
+    values = to_values(role)
     facts = {
         one.name: values[one.name]
         for one in fields(role)
         if one.name not in _PLAIN and getattr(role, one.name) != one.default
     }
-    return {**role_tags(role), FACTS: facts}
+    return RoleRecord(names=role_names(role), facts=facts)
 
 
-def names_in(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Names and plain facts of a role that was stored."""
-    return {name: record[name] for name in NAMES if name in record}
-
-
-def read_role(record: Mapping[str, Any], spec: RunSpec) -> RunRole:
+def read_role(record: RoleRecord, spec: RunSpec) -> RunRole:
     """Read a role that was stored, by whatever bindgrid.
 
     Parameters
     ----------
     record
-        As of :func:`role_record`; further keys are passed over.
+        The role as stored.
     spec
         The run's, which has what the names of older records do not say.
 
     Raises
     ------
-    KeyError, TypeError, ValueError
+    RecordError
         If the record is damaged.
     """
-    plain = {name: record[name] for name in _PLAIN if name in record}
-    if FACTS not in record:
-        return RunRole(**plain, **_facts_of_names(record, spec))
-    facts = dict(record[FACTS])
-    for name, kind in (("set_kind", SetKind), ("variant", Variant), ("mode", ModeRelation)):
-        if name in facts:
-            facts[name] = kind(facts[name])
-    if "size" in facts:
-        facts["size"] = SampleSize(**facts["size"])
-    return RunRole(**plain, **facts)
+    plain = {name: getattr(record.names, name) for name in _PLAIN}
+    if record.facts is None:
+        return RunRole(**plain, **_facts_of_names(record.names, spec))
+    return from_values({**record.facts, **plain}, RunRole)
 
 
 _SIZE: Final = re.compile(rf"(?:{ALL_REGIONS}|(at most )?(\d+) bound)(, by chromosome)?")
@@ -94,10 +106,10 @@ _STEP: Final = re.compile(r"1/(\d+)")
 _WITHOUT_MODES: Final = "masked, without the target's modes"
 
 
-def _facts_of_names(record: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
+def _facts_of_names(names: RoleNames, spec: RunSpec) -> dict[str, Any]:
     """Facts that an older record has in its names."""
-    facts = _facts_of_group(record.get("group", ""))
-    label = record.get("pretraining_set", "")
+    facts = _facts_of_group(names.group)
+    label = names.pretraining_set
     network = spec.network.name
     if network != NETWORKS[0]:
         label = label.removesuffix(f", {network}")
@@ -111,13 +123,13 @@ def _facts_of_names(record: Mapping[str, Any], spec: RunSpec) -> dict[str, Any]:
 
 
 def _facts_of_group(group: str) -> dict[str, Any]:
-    for field, words in (
+    for field_name, words in (
         ("mode", MODE_WORDS),
         ("tested_on", TESTED_ON_WORDS),
     ):
         for fact, name in words.items():
             if name == group:
-                return {field: fact}
+                return {field_name: fact}
     for variant in (Variant.WITHOUT_MOTIF, Variant.TRANSFER_RATE):
         if VARIANT_WORDS[variant] == group:
             return {"variant": variant, "size": SampleSize()}

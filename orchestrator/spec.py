@@ -8,7 +8,7 @@ older keys stay what they are.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
 
@@ -104,23 +104,6 @@ class RunSpec:
         )
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON types, nested specs in full."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "RunSpec":
-        """Undo :meth:`to_dict`."""
-        values = dict(values)
-        start, training = values.pop("start"), values.pop("training")
-        return cls(
-            regions=_region_spec(values.pop("regions")),
-            network=NetworkConfig(**values.pop("network")),
-            training=None if training is None else TrainingConfig(**training),
-            start=None if start is None else cls.from_dict(start),
-            **values,
-        )
-
 
 def _canonical(value: Any) -> Any:
     """Dataclasses as dictionaries, without late fields that hold their default."""
@@ -131,16 +114,3 @@ def _canonical(value: Any) -> Any:
         for one in fields(value)
         if not (one.metadata.get("late") and getattr(value, one.name) == one.default)
     }
-
-
-def _region_spec(values: dict[str, Any]) -> RegionSpec:
-    values = dict(values)
-    excluded, sampling = values.pop("excluded"), dict(values.pop("sampling"))
-    for chroms in ("val_chroms", "test_chroms"):
-        sampling[chroms] = tuple(sampling[chroms])
-    return RegionSpec(
-        tfs=tuple(values.pop("tfs")),
-        sampling=Sampling(**sampling),
-        excluded=None if excluded is None else _region_spec(excluded),
-        **values,
-    )

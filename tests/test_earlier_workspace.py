@@ -113,8 +113,8 @@ def test_every_run_is_read_and_none_is_run_again(
 
 def test_failures_remarks_verdicts_motifs_and_models_are_read(earlier: Workspace) -> None:
     store = RunStore(earlier)
-    [failed] = [record for record in store.unfinished() if record["error"]]
-    assert failed["error"] == "ValueError: made to fail"
+    [failed] = [run for run in store.unfinished() if run.error]
+    assert failed.error == "ValueError: made to fail"
     assert "transfer" in store.remarks()
     [card] = stored_cards(earlier)
     assert (card.tf, card.content.numbers.num_replicates) == ("MINE", 1)

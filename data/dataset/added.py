@@ -4,7 +4,9 @@ The record of an added TF lies in the footer of its evidence file, and in the mo
 models.
 """
 
+import re
 from dataclasses import dataclass, field
+from math import isfinite
 
 from data.records import IF_SET
 
@@ -18,6 +20,46 @@ class SourceFile:
     size: int
     """In bytes."""
     sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakChoice:
+    """Which of the peaks in a TF's files count; all by default."""
+
+    top: int | None = field(default=None, metadata=IF_SET)
+    """How many peaks of each file count, those of the best score; None for all."""
+    min_score: float | None = field(default=None, metadata=IF_SET)
+    """Least score of a peak; None for any."""
+    score: str = field(default="", metadata=IF_SET)
+    """Column of the score, by the format's name for it or by its number; empty for the format's
+    own."""
+    replicates: str = field(default="", metadata=IF_SET)
+    """How the files of a biosample are taken together: `union`, or `2-of-3` for the peaks that two
+    of three files agree on; empty for each file by itself."""
+
+    def __post_init__(self) -> None:
+        if self.top is not None and self.top < 1:
+            raise ValueError(f"top is {self.top}; give 1 or more")
+        if self.min_score is not None and not isfinite(self.min_score):
+            raise ValueError(f"min_score is {self.min_score}; give a number")
+        if self.replicates in ("", "union"):
+            return
+        counts = re.fullmatch(r"([1-9]\d?)-of-([1-9]\d?)", self.replicates)
+        if counts is None or not int(counts[1]) <= int(counts[2]) >= 2:
+            raise ValueError(
+                f"replicates is {self.replicates!r}; give union, or such as 2-of-3 for peaks that "
+                "two of three files agree on"
+            )
+
+    @property
+    def num_agreeing(self) -> int:
+        """Files of a biosample that must have a peak."""
+        return int(self.replicates.partition("-of-")[0]) if "-of-" in self.replicates else 1
+
+    @property
+    def num_files(self) -> int | None:
+        """Files that each biosample must come with; None for two or more."""
+        return int(self.replicates.partition("-of-")[2]) if "-of-" in self.replicates else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +115,10 @@ class AddedTF:
     """Where its sites are from: `given`, `predicted`, `given and predicted` or `none`."""
     motif: AddedMotif | None = field(default=None, metadata=IF_SET)
     """Motif that its sites were predicted by, or that was named beside given sites; else None."""
+    choice: PeakChoice = field(default=PeakChoice(), metadata=IF_SET)
+    """Which of the peaks in the files counted."""
+    exclude: tuple[SourceFile, ...] = field(default=(), metadata=IF_SET)
+    """Files of places that were left out."""
 
     @property
     def biosamples(self) -> tuple[str, ...]:

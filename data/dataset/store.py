@@ -19,13 +19,12 @@ earlier version: the regions after it are unresolved, or not accessible.
 """
 
 import hashlib
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -34,7 +33,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data import schema
-from data.atomic import whole_file
+from data.atomic import whole_file, whole_folder
 from data.dataset.added import AddedTF, SourceFile
 from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.errors import DataError
@@ -79,6 +78,7 @@ class _Footer:
     counts: tuple[int, ...]
     fingerprint: str
     added: AddedTF | None = field(default=None, metadata=IF_SET)
+    built_from: AddedTF | None = field(default=None, metadata=IF_SET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,13 @@ class TFSummary:
     """Hash of the evidence."""
     added: AddedTF | None = None
     """What a TF that was added to the dataset was made from; None for one of the build."""
+    built_from: AddedTF | None = None
+    """What a TF of a sample sheet was built from; None for every other one."""
+
+    @property
+    def made_from(self) -> AddedTF | None:
+        """What a TF was made from that was added or stood in a sample sheet; else None."""
+        return self.added or self.built_from
 
     def count(self, code: Evidence) -> int:
         """Number of regions with an evidence code."""
@@ -207,6 +214,7 @@ class Dataset:
             counts=footer.counts,
             fingerprint=footer.fingerprint,
             added=footer.added,
+            built_from=footer.built_from,
         )
 
     def summaries(self) -> tuple[TFSummary, ...]:
@@ -244,6 +252,7 @@ def write_dataset(
     sources: Sequence[SourceFile],
     dropped: Mapping[str, int],
     replace: bool = False,
+    built_from: Mapping[str, AddedTF] = MappingProxyType({}),
 ) -> Dataset:
     """Write a dataset; it appears at `path` in one rename, or not at all.
 
@@ -259,6 +268,8 @@ def write_dataset(
         Numbers of rows left out or collapsed, by reason.
     replace
         Whether a dataset that is there already gives way.
+    built_from
+        What TFs of a sample sheet were built from, by TF.
 
     Raises
     ------
@@ -266,33 +277,24 @@ def write_dataset(
         If a dataset is there and `replace` is false, or the disk is full.
     """
     refuse_existing(path, replace=replace)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    partial = _partial_path(path)
     try:
-        (partial / "evidence").mkdir(parents=True)
-        write_regions(partial / "regions.parquet", regions)
-        for tf, codes in evidence.items():
-            write_evidence(evidence_path(partial, tf), codes)
-        if accessibility is not None:
-            pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
-        manifest = Manifest(
-            schema_version=schema.SCHEMA_VERSION,
-            num_regions=len(regions),
-            regions_fingerprint=regions.fingerprint,
-            sources=tuple(sources),
-            dropped=dict(dropped),
-        )
-        (partial / "manifest.json").write_text(to_json(manifest))
-        retired = _partial_path(path, kind="retired")
-        if path.exists():
-            path.rename(retired)
-        partial.rename(path)
-        shutil.rmtree(retired, ignore_errors=True)
+        with whole_folder(path, replace=True) as partial:
+            (partial / "evidence").mkdir()
+            write_regions(partial / "regions.parquet", regions)
+            for tf, codes in evidence.items():
+                write_evidence(evidence_path(partial, tf), codes, built_from=built_from.get(tf))
+            if accessibility is not None:
+                pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
+            manifest = Manifest(
+                schema_version=schema.SCHEMA_VERSION,
+                num_regions=len(regions),
+                regions_fingerprint=regions.fingerprint,
+                sources=tuple(sources),
+                dropped=dict(dropped),
+            )
+            (partial / "manifest.json").write_text(to_json(manifest))
     except OSError as error:
         raise DataError(f"{path}: cannot write ({error.strerror}); free space or rights") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Dataset.open(path)
 
 
@@ -345,7 +347,12 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
 
 
-def write_evidence(path: Path, codes: NDArray[np.uint8], added: AddedTF | None = None) -> None:
+def write_evidence(
+    path: Path,
+    codes: NDArray[np.uint8],
+    added: AddedTF | None = None,
+    built_from: AddedTF | None = None,
+) -> None:
     """Write one TF's evidence, shape (N,), beside its place and move it in.
 
     Parameters
@@ -353,11 +360,14 @@ def write_evidence(path: Path, codes: NDArray[np.uint8], added: AddedTF | None =
     added
         What a TF was made from that was added to the dataset; None, the default, for one of the
         build.
+    built_from
+        What a TF of a sample sheet was built from; None, the default, for every other one.
     """
     footer = _Footer(
         counts=tuple(np.bincount(codes, minlength=len(Evidence)).tolist()),
         fingerprint=hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
         added=added,
+        built_from=built_from,
     )
     table = pa.table({schema.EVIDENCE: codes})
     table = table.replace_schema_metadata({_FOOTER_KEY: to_json(footer)})
@@ -371,7 +381,16 @@ def evidence_path(dataset: Path, tf: str) -> Path:
 
 
 def source_record(path: Path) -> SourceFile:
-    """Name, size and SHA-256 of a source file, or of what a pipe held, for the manifest."""
+    """Name, size and SHA-256 of a source, for the manifest: a file, a folder, or what a pipe held.
+
+    The checksum of a folder is that of the names and checksums of its files.
+    """
+    if path.is_dir():
+        files = [source_record(file) for file in sorted(path.rglob("*")) if file.is_file()]
+        listed = "".join(f"{Path(one.file).name} {one.sha256}\n" for one in files)
+        checksum = hashlib.sha256(listed.encode()).hexdigest()
+        size = sum(one.size for one in files)
+        return SourceFile(file=str(path.resolve()), size=size, sha256=checksum)
     local = local_file(path)
     with local.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
@@ -386,25 +405,3 @@ def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:
     near = near_names(name, known)
     hint = f"near: {', '.join(near)}" if near else "`bindgrid data show` lists them"
     return f"{where}: no {kind} named {name!r}; {hint}"
-
-
-def _partial_path(path: Path, kind: str = "partial") -> Path:
-    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for leftover in path.parent.glob(f".{path.name}.*-*"):
-        owner = leftover.name.rpartition("-")[2]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.own_tf.chosen import chosen_peaks
 from data.own_tf.peaks import Peaks, read_own_peaks
+from data.own_tf.remap import of_biosample
+from data.own_tf.replicates import agreed_peaks
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, BedBatch, read_bed
+from data.sources.blacklist import Blacklist
+from data.sources.chromosomes import Chromosomes
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -35,9 +41,13 @@ class ReadPeaks:
 
     file: PeakFile
     peaks: Peaks
-    """Those that fit the genome."""
+    """Those that fit the genome and count."""
     summits: Intervals
     """Their summits, one base wide; their chromosomes are coded as those of the regions."""
+
+    def taken(self, indices: NDArray[np.int64]) -> "ReadPeaks":
+        """Give some of the peaks."""
+        return replace(self, peaks=self.peaks.taken(indices), summits=self.summits.taken(indices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +62,59 @@ class ReadFiles:
     """By file of sites."""
     accessible: dict[Path, Intervals]
     """By file of DNase or ATAC peaks."""
+    exclude: Blacklist
+    """Places to leave out; peaks that overlap them are not among these."""
     left_out: LeftOut
     """Rows that do not fit the genome."""
+
+
+class Places:
+    """Where intervals must lie: on the genome, and somewhere on chromosomes that have regions.
+
+    Parameters
+    ----------
+    chroms
+        Chromosomes that have regions; an interval on another one gets the code -1.
+    genome
+        What intervals must fit, see `data.sources.fitting`; None checks no ends.
+    left_out
+        Where rows that do not fit are noted.
+    """
+
+    def __init__(self, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut) -> None:
+        self.chroms = chroms
+        self.left_out = left_out
+        self.chromosomes = (
+            Chromosomes(Path("the dataset"), chroms, None) if genome is None else genome.chromosomes
+        )
+
+    def placed(
+        self,
+        rows: BedBatch,
+        start: NDArray[np.int32],
+        end: NDArray[np.int32],
+        exclude: Blacklist | None = None,
+    ) -> tuple[Fitted, NDArray[np.int16]]:
+        """Fit intervals; the code of each one's chromosome is that among those of the regions.
+
+        Raises
+        ------
+        DataError
+            If none lies on a chromosome that has regions, or the file is of another assembly.
+        """
+        fitting = Fitting(rows.path, self.chromosomes, self.left_out, exclude)
+        fitted = fitting.fit(rows, start, end)
+        codes, names = fitted.batch.text(CHROM)
+        known = {chrom: code for code, chrom in enumerate(self.chroms)}
+        found = np.array([known.get(name, -1) for name in names], dtype=np.int16)
+        if (found < 0).all():
+            raise DataError(
+                f"{rows.path}: no row on a chromosome that has regions; it names them like "
+                f"{names[0]!r}, the dataset like {self.chroms[0]!r}: give another assembly, or its "
+                "names by --chrom-alias"
+            )
+        fitting.check()
+        return fitted, found[codes]
 
 
 def read_files(
@@ -61,6 +122,8 @@ def read_files(
     chroms: Sequence[str],
     genome: Genome | None,
     left_out: LeftOut | None = None,
+    choice: PeakChoice | None = None,
+    exclude: Sequence[Path] = (),
 ) -> ReadFiles:
     """Read the files of a TF.
 
@@ -71,74 +134,86 @@ def read_files(
     genome
         What intervals must fit, see `data.sources.fitting`; None checks no ends.
     left_out
-        Where rows that do not fit are noted.
+        Where rows that do not fit, and peaks that do not count, are noted.
+    choice
+        Which peaks count: a least score comes first, then the best of each file, then what
+        replicates agree on. By default all peaks count.
+    exclude
+        BED files of places to leave out: peaks that overlap them do not count. By default there are
+        none.
 
     Raises
     ------
     DataError
-        If a file cannot be used, or none of its rows lies on a chromosome that has regions.
+        If a file cannot be used, none of its rows lies on a chromosome that has regions, or no peak
+        counts.
     """
     left_out = LeftOut() if left_out is None else left_out
+    choice = choice or PeakChoice()
+    places = Places(chroms, genome, left_out)
+    blacklist = Blacklist(exclude, places.chromosomes, left_out)
     biosamples = tuple(dict.fromkeys(file.biosample for file in files))
     read: dict[Path, Intervals] = {}
     for path in (path for file in files for path in (file.sites, file.accessible)):
         if path is not None and path not in read:
-            rows = read_bed(path, BED3)
-            start, end = rows.integers(START), rows.integers(END)
-            fitted, codes = _placed(rows, start, end, chroms, genome, left_out)
-            read[path] = Intervals.of_one_pair(chroms, codes, fitted.start, fitted.end)
+            read[path] = read_intervals(path, places)
+    peaks = [
+        read_peaks_of(file, biosamples.index(file.biosample), places, blacklist, choice)
+        for file in files
+    ]
+    if choice.replicates:
+        peaks = _agreed(peaks, choice, left_out)
     return ReadFiles(
         biosamples=biosamples,
-        peaks=tuple(
-            _read_peaks(file, biosamples.index(file.biosample), chroms, genome, left_out)
-            for file in files
-        ),
+        peaks=tuple(peaks),
         sites={file.sites: read[file.sites] for file in files if file.sites is not None},
         accessible={
             file.accessible: read[file.accessible] for file in files if file.accessible is not None
         },
+        exclude=blacklist,
         left_out=left_out,
     )
 
 
-def _read_peaks(
-    file: PeakFile, pair: int, chroms: Sequence[str], genome: Genome | None, left_out: LeftOut
+def read_intervals(path: Path, places: Places) -> Intervals:
+    """Read the intervals of a BED file; errors as for :func:`read_files`."""
+    rows = read_bed(path, BED3)
+    fitted, codes = places.placed(rows, rows.integers(START), rows.integers(END))
+    return Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end)
+
+
+def read_peaks_of(
+    file: PeakFile, pair: int, places: Places, exclude: Blacklist, choice: PeakChoice
 ) -> ReadPeaks:
-    peaks = read_own_peaks(file.peaks)
-    fitted, codes = _placed(peaks.rows, peaks.start, peaks.end, chroms, genome, left_out)
+    """Read a file of peaks, as those of a pair; other parameters and errors as `read_files`."""
+    peaks = read_own_peaks(file.peaks, choice.score)
+    peaks = of_biosample(peaks, file.biosample, places.left_out)
+    fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end, exclude)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)
-    return ReadPeaks(
+    peaks = peaks.taken(fitted.rows)
+    read = ReadPeaks(
         file=file,
-        peaks=replace(
-            peaks,
-            rows=peaks.rows.taken(fitted.rows),
-            start=fitted.start,
-            end=fitted.end,
-            summit=summit,
-        ),
-        summits=Intervals.of_one_pair(chroms, codes, summit, summit + np.int32(1), pair),
+        peaks=replace(peaks, rows=fitted.batch, start=fitted.start, end=fitted.end, summit=summit),
+        summits=Intervals.of_one_pair(places.chroms, codes, summit, summit + np.int32(1), pair),
     )
+    return read.taken(chosen_peaks(read.peaks, choice, places.left_out))
 
 
-def _placed(
-    rows: BedBatch,
-    start: NDArray[np.int32],
-    end: NDArray[np.int32],
-    chroms: Sequence[str],
-    genome: Genome | None,
-    left_out: LeftOut,
-) -> tuple[Fitted, NDArray[np.int16]]:
-    """Fit intervals to the genome; the code of each one's chromosome among those of the regions."""
-    lengths, name = (None, rows.path) if genome is None else (genome.lengths_bp, genome.path)
-    fitting = Fitting(rows.path, lengths, name, left_out)
-    fitted = fitting.fit(rows, start, end)
-    codes, names = rows.text(CHROM)
-    known = {chrom: code for code, chrom in enumerate(chroms)}
-    found = np.array([known.get(name, -1) for name in names], dtype=np.int16)
-    if (found < 0).all():
-        raise DataError(
-            f"{rows.path}: no row on a chromosome that has regions; it names them like "
-            f"{names[0]!r}, the dataset like {chroms[0]!r}: rename them, or give another assembly"
-        )
-    fitting.check()
-    return fitted, found[codes][fitted.rows]
+def _agreed(read: Sequence[ReadPeaks], choice: PeakChoice, left_out: LeftOut) -> list[ReadPeaks]:
+    """Take the replicates of each biosample together."""
+    taken = list(read)
+    for biosample in dict.fromkeys(one.file.biosample for one in read):
+        own = [i for i, one in enumerate(read) if one.file.biosample == biosample]
+        paths = [read[i].file.peaks for i in own]
+        if len(own) != (choice.num_files or max(len(own), 2)):
+            wanted = choice.num_files or "two or more"
+            raise DataError(
+                f"{biosample} has {len(own)} files of peaks, --replicates {choice.replicates} is "
+                f"for {wanted}; give each by --peaks"
+            )
+        if len(set(paths)) < len(paths):
+            raise DataError(f"{paths[0]}: is given twice as a replicate of {biosample}")
+        stay = agreed_peaks([read[i].peaks for i in own], choice.num_agreeing, left_out)
+        for i, indices in zip(own, stay, strict=True):
+            taken[i] = read[i].taken(indices)
+    return taken

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data.dataset.added import AddedFile, AddedTF
+from data.dataset.added import AddedFile, AddedTF, PeakChoice
 from data.dataset.region_table import RegionTable
 from data.dataset.store import Dataset, source_record
 from data.errors import DataError
@@ -32,7 +32,7 @@ from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
 """Fewest bound regions of a TF that is added, unless `--force` is given."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
+TF_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,13 @@ class OwnTF:
     motif: Motif | None = None
     """Predicts sites where a file has none, and is a term of the TF's model; None for neither."""
     rule: SiteRule = field(default_factory=SiteRule)
+    choice: PeakChoice = field(default_factory=PeakChoice)
+    """Which of the peaks in the files count; all by default."""
+    exclude: tuple[Path, ...] = ()
+    """BED files of places to leave out: peaks there do not count, and regions are unresolved."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not TF_NAME.fullmatch(self.name):
             raise ValueError(
                 f"{self.name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
             )
@@ -78,6 +82,8 @@ class PeakCounts:
     """Peaks whose summit lies in a region accessible in the biosample."""
     num_sites: int
     """Sites given or predicted; 0 where regions are bound by peaks alone."""
+    remark: str
+    """What the user should know of the file; empty where there is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,8 @@ class Labels:
     """By file."""
     added: AddedTF
     """What it was made from."""
+    num_excluded: int
+    """Regions that are unresolved since they overlap a place to leave out."""
 
     def num(self, code: Evidence) -> int:
         """Regions with an evidence code."""
@@ -127,7 +135,8 @@ def label_own_tf(
             f"{dataset.path}: the genome that it was built from is gone; give it by --genome"
         )
     regions = dataset.regions() if regions is None else regions
-    read = read_files(tf.files, regions.chroms, genome) if read is None else read
+    if read is None:
+        read = read_files(tf.files, regions.chroms, genome, choice=tf.choice, exclude=tf.exclude)
     accessible = np.stack(
         [_accessible(dataset, regions, read, biosample) for biosample in read.biosamples], axis=1
     )
@@ -153,7 +162,18 @@ def label_own_tf(
     if not sum(len(hits) for hits in peak_hits):
         raise DataError(_nowhere(tf, counts))
     codes = evidence_codes(_united(peak_hits), _united(site_hits), profiled, accessible)[0]
-    return Labels(name=tf.name, codes=codes, counts=tuple(counts), added=_record(tf, counts))
+    # a region without the peaks that were left out there is not unbound, but unknown
+    excluded = read.exclude.overlaps(
+        regions.chrom.astype(np.int32), regions.chroms, regions.start, regions.end
+    )
+    codes[excluded] = Evidence.UNMATCHED
+    return Labels(
+        name=tf.name,
+        codes=codes,
+        counts=tuple(counts),
+        added=_record(tf, counts),
+        num_excluded=int(excluded.sum()),
+    )
 
 
 def _accessible(
@@ -225,6 +245,7 @@ def _counts(
         num_in_regions=int(inside.sum()),
         num_in_accessible=int(matched.sum()),
         num_sites=0 if sites is None else len(sites.start),
+        remark=one.peaks.remark,
     )
 
 
@@ -264,6 +285,8 @@ def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> AddedTF:
         files=files,
         sites=site_source(tf),
         motif=None if tf.motif is None else motif_record(tf.motif, tf.rule),
+        choice=tf.choice,
+        exclude=tuple(source_record(path) for path in tf.exclude),
     )
 
 

@@ -40,7 +40,7 @@ def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> Region
     -------
     RegionTable or None
         New regions, sorted, on chromosomes that the dataset has; none overlaps another, old or
-        new. None where there is no such region.
+        new, or a place to leave out. None where there is no such region.
 
     Raises
     ------
@@ -65,6 +65,9 @@ def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> Region
         [np.concatenate([one[1] for one in group]) for group in (summits, middles)],
         genome,
     )
+    end = start + np.int32(REGION_WIDTH_BP)
+    free = ~read.exclude.overlaps(chrom.astype(np.int32), regions.chroms, start, end)
+    chrom, start = chrom[free], start[free]
     if not len(start):
         return None
     names = np.array(regions.chroms, dtype=object)[chrom]

@@ -32,7 +32,7 @@ from data.motifs.scan import scan, score_tail
 from data.near_names import near_names, symbol_of
 from data.own_tf.peaks import Peaks
 from data.packing import UNKNOWN
-from data.sources.genome import Genome
+from data.sources.genome import Bases
 
 _BASES_AT_ONCE: Final = 50_000_000
 """Bases held while scanning: bounds the memory."""
@@ -119,7 +119,7 @@ def find_motif(
 def predict_sites(
     peaks: Peaks,
     rows: NDArray[np.int64],
-    genome: Genome,
+    genome: Bases,
     motif: Motif,
     rule: SiteRule | None = None,
 ) -> PredictedSites:

@@ -9,10 +9,10 @@ from data.own_tf.predicted_sites import SiteRule
 
 
 def added_motif(dataset: Dataset, tf: str) -> Motif | None:
-    """Motif that the sites of a TF that was added were predicted by; None where there is none."""
+    """Motif that a TF's sites were predicted by, or that it was added with; None without one."""
     if tf not in dataset.tfs:
         return None
-    return recorded_motif(dataset.summary(tf).added)
+    return recorded_motif(dataset.summary(tf).made_from)
 
 
 def recorded_motif(added: AddedTF | None) -> Motif | None:

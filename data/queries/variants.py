@@ -1,13 +1,22 @@
 """Variants of a VCF file as pairs of sequences: reference and alternative.
 
 SNVs and insertions, deletions and replacements of at most `MAX_LENGTH_BP` bases; an alternative
-allele is a row of its own. Both sequences begin at the same base, with the variant in the middle;
-after an insertion or deletion the alternative one ends at another base of the genome. Left out, and
-counted: symbolic alleles (`<DEL>`, `*`, breakends), longer ones, and variants that lie on a
-chromosome that the genome lacks, or beyond or too near to the end of one. VCF counts from 1.
+allele is a variant of its own. Alleles are first brought to their shortest spelling, as far left as
+they go (`data.queries.alleles`), so that all spellings of a variant give the same sequences. Both
+sequences begin at the same base, with the variant in the middle; after an insertion or deletion the
+alternative one ends at another base of the genome.
+
+A variant that cannot be predicted stays in its place, with the reason: symbolic alleles (`<DEL>`,
+`*`, breakends), longer ones, those whose reference allele is not the genome's, and variants that
+lie on a chromosome that the genome lacks, or beyond or too near to the end of one.
+
+A variant is *swapped* where the genome has its alternative allele in place of its reference allele,
+as tables of association studies often have it. It can be read as it is: its reference sequence is
+then the changed one, and its alternative sequence is the genome's.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,24 +26,31 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut, is_other_assembly
-from data.motifs.motif import Motif
-from data.motifs.scan import best_hits, score_tail
-from data.packing import UNKNOWN, encode
-from data.sources.fitting import BEYOND, LACKING, NEAR_END, other_spelling
+from data.packing import encode
+from data.queries.alleles import Change, shifted_left, trimmed
+from data.queries.vcf import MISSING, VcfRow, vcf_rows
+from data.sources.fitting import BEYOND, LACKING, NEAR_END
 from data.sources.genome import Genome
-from data.text import all_lines
 
 MAX_LENGTH_BP: Final = 50
-"""Longest allele."""
-HIT_P_VALUE: Final = 1e-3
-"""A hit of the motif at which a variant counts as touching it."""
+"""Longest allele, without the bases that both alleles share."""
+NO_SEQUENCE: Final = "alleles that are no sequence of A, C, G and T"
+NO_CHANGE: Final = "both alleles are the same"
+TOO_LONG: Final = f"alleles of more than {MAX_LENGTH_BP} bp"
+NOT_PASSED: Final = "FILTER is not PASS"
+SWAPPED: Final = "reference and alternative allele are swapped"
+OTHER_REFERENCE: Final = "the reference allele is not the genome's"
+UNKNOWN_BASE: Final = "the genome has an unknown base there"
 _BATCH: Final = 100_000
+_CONTEXT_BP: Final = 100
+"""Bases before a variant through which it may move to the left before more are looked up."""
 _BASES: Final = frozenset("ACGT")
+_LETTERS: Final = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One alternative allele."""
+    """One alternative allele, as the file spells it."""
 
     chrom: str
     position: int
@@ -42,222 +58,307 @@ class Variant:
     name: str
     reference: str
     alternative: str
+    filter: str
+    """What the column FILTER says of its row."""
     row: int
     """Line of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantBatch:
-    """Some variants with their sequences; n of them."""
+    """Some variants with their sequences, all alleles of a row in one batch; n of them."""
 
     variants: tuple[Variant, ...]
+    reason: tuple[str, ...]
+    """Why each cannot be predicted; empty where it can."""
+    reference_matches: tuple[bool | None, ...]
+    """Whether the reference allele is the genome's; None where it was not compared."""
+    swapped: NDArray[np.bool_]
+    """The alternative allele is the genome's, and the reference allele is not, shape (n,)."""
     reference: NDArray[np.uint8]
-    """Base codes of the genome, shape (n, L)."""
+    """Base codes with the reference allele, shape (n, L); unknown where there is a reason."""
     alternative: NDArray[np.uint8]
-    """Base codes with the alternative allele, shape (n, L)."""
+    """Base codes with the alternative allele, shape (n, L); unknown where there is a reason."""
     place: NDArray[np.int64]
-    """Where in both sequences the variant begins, shape (n,)."""
-    mismatch: NDArray[np.bool_]
-    """The reference allele is not the genome's, shape (n,)."""
+    """Where in both sequences the first base is that differs, shape (n,)."""
+    reference_bp: NDArray[np.int64]
+    """Bases of the reference allele that differ, 0 for an insertion, shape (n,)."""
+    alternative_bp: NDArray[np.int64]
+    """Bases of the alternative allele that differ, 0 for a deletion, shape (n,)."""
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Alleles as the genome has them, and no unknown base, shape (n,)."""
-        known = (self.reference != UNKNOWN).all(axis=1) & (self.alternative != UNKNOWN).all(axis=1)
-        return known & ~self.mismatch
+        """Which variants can be predicted, shape (n,)."""
+        return np.array([not reason for reason in self.reason], dtype=bool)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TouchedMotif:
-    """The best hits of a motif that variants lie in; n variants."""
+class _Draft:
+    """A variant while its sequences are made."""
 
-    touched: NDArray[np.bool_]
-    """Whether the reference or the alternative has a hit there, shape (n,)."""
-    reference_bits: NDArray[np.float32]
-    """Best score of a place that overlaps the variant, shape (n,)."""
-    alternative_bits: NDArray[np.float32]
-    first: NDArray[np.int64]
-    """First position of the motif that the variant touches, counted from 1, shape (n,)."""
-    last: NDArray[np.int64]
-    reverse: NDArray[np.bool_]
-    """The motif reads on the reverse strand, shape (n,)."""
+    def __init__(self, variant: Variant, chrom: str, reason: str, change: Change) -> None:
+        self.variant = variant
+        self.chrom = chrom
+        """The genome's name of its chromosome."""
+        self.reason = reason
+        self.change = change
+        """From the genome's allele to the other one."""
+        self.matches: bool | None = None
+        self.swapped = False
+        self.place = 0
+        self.sequences: tuple[str, str] | None = None
+        """The genome's sequence and the changed one."""
 
 
 class VcfReader:
-    """Variants of a file, with what was left out of it.
+    """Variants of a file, with what cannot be predicted of it.
+
+    Parameters
+    ----------
+    path
+        The VCF file.
+    genome
+        The genome that its positions are counted on.
+    length_bp
+        Length of the sequences.
+    left_out
+        Where variants that cannot be predicted are noted; by default only here.
+    swap_reference
+        Whether swapped variants are read as they are. By default they cannot be predicted.
+    pass_only
+        Whether rows whose FILTER is neither PASS nor missing cannot be predicted. By default FILTER
+        is not looked at.
 
     Raises
     ------
     DataError
-        While reading: if a row is no VCF row, or the two files name chromosomes differently.
+        While reading: if a row is no VCF row.
     """
 
     def __init__(
-        self, path: Path, genome: Genome, length_bp: int, left_out: LeftOut | None = None
+        self,
+        path: Path,
+        genome: Genome,
+        length_bp: int,
+        left_out: LeftOut | None = None,
+        *,
+        swap_reference: bool = False,
+        pass_only: bool = False,
     ) -> None:
         self._path = path
         self._genome = genome
         self._length_bp = length_bp
+        self._swap_reference = swap_reference
+        self._pass_only = pass_only
         self.left_out = LeftOut() if left_out is None else left_out
-        """Alleles that were left out, by row and reason; complete when all batches are read."""
+        """Alleles that cannot be predicted, by row and reason; complete when all are read."""
 
     def check_references(self) -> int:
-        """Compare every reference allele with the genome; gives how many differ.
+        """Compare every reference allele with the genome; gives how many are swapped.
 
         Raises
         ------
         DataError
             If so many differ, or lie beyond the ends of chromosomes, that the file is of another
-            assembly, or if no variant is left.
+            assembly, or if no variant can be predicted.
         """
-        num, num_differ, first = 0, 0, None
+        num_compared, num_swapped, num_usable, num_other = 0, 0, 0, 0
+        first: Variant | None = None
         for batch in self.batches():
-            num += len(batch.variants)
-            num_differ += int(batch.mismatch.sum())
-            if first is None and batch.mismatch.any():
-                first = batch.variants[int(batch.mismatch.argmax())]
-        if not num:
-            why = self.left_out.why(self._path)
-            raise DataError(f"{self._path}: no variant that can be predicted ({why})")
+            num_compared += sum(matches is not None for matches in batch.reference_matches)
+            num_swapped += int(batch.swapped.sum())
+            num_usable += int(batch.usable.sum())
+            other = [i for i, reason in enumerate(batch.reason) if reason == OTHER_REFERENCE]
+            num_other += len(other)
+            if first is None and other:
+                first = batch.variants[other[0]]
         num_beyond = self.left_out.of(self._path).get(BEYOND, 0)
-        if is_other_assembly(num_beyond, num + num_beyond):
+        if is_other_assembly(num_beyond, num_compared + num_beyond):
             raise DataError(
                 f"{self._path}: {num_beyond:,} variants lie beyond the ends of chromosomes in "
                 f"{self._genome.path}; give files of the same assembly"
             )
-        if first is not None and (2 * num_differ > num or is_other_assembly(num_differ, num)):
+        # of another assembly's alleles a third look swapped: those alone say nothing
+        num_most = max(num_compared - num_swapped - num_other, num_swapped)
+        if first is not None and (
+            num_other > num_most or is_other_assembly(num_other, num_compared)
+        ):
             raise DataError(
-                f"{self._path}: row {first.row}: {num_differ:,} of {num:,} reference alleles are "
-                f"not what {self._genome.path} has, this one first ({first.reference} at "
-                f"{first.chrom}:{first.position + 1}); give files of the same assembly"
+                f"{self._path}: row {first.row}: {num_other:,} of {num_compared:,} reference "
+                f"alleles are not what {self._genome.path} has, this one first "
+                f"({first.reference} at {first.chrom}:{first.position + 1}); give files of the "
+                "same assembly"
             )
-        return num_differ
+        if not num_usable:
+            why = self.left_out.why(self._path)
+            remedy = "; --swap-reference takes swapped ones" if num_swapped else ""
+            raise DataError(f"{self._path}: no variant that can be predicted ({why}){remedy}")
+        return num_swapped
 
     def batches(self) -> Iterator[VariantBatch]:
         """Yield the variants with their sequences, in the file's order."""
         self.left_out.forget(self._path)
-        kept: list[Variant] = []
-        for variant in self._variants():
-            if reason := self._why_not(variant):
-                self.left_out.add(self._path, variant.row, reason)
-                continue
-            kept.append(variant)
-            if len(kept) == _BATCH:
-                yield self._with_sequences(kept)
-                kept = []
-        if kept:
-            yield self._with_sequences(kept)
+        drafts: list[_Draft] = []
+        for row in vcf_rows(self._path):
+            drafts += [self._draft(row, alternative) for alternative in row.alternatives]
+            if len(drafts) >= _BATCH:
+                yield self._finished(drafts)
+                drafts = []
+        if drafts:
+            yield self._finished(drafts)
 
-    def _variants(self) -> Iterator[Variant]:
-        for row, line in all_lines(self._path):
-            if not line.strip() or line.startswith("#"):
-                continue
-            fields = line.split("\t")
-            if len(fields) < 5 or not fields[1].isdigit() or int(fields[1]) < 1:
-                raise DataError(
-                    f"{self._path}: row {row}: no VCF row; give CHROM POS ID REF ALT, by tabs"
-                )
-            chrom, position, name, reference, alternatives = fields[:5]
-            self._check_spelling(chrom, row)
-            for alternative in alternatives.upper().split(","):
-                yield Variant(
-                    chrom=chrom,
-                    position=int(position) - 1,
-                    name=name,
-                    reference=reference.upper(),
-                    alternative=alternative,
-                    row=row,
-                )
-
-    def _check_spelling(self, chrom: str, row: int) -> None:
-        other = other_spelling(chrom)
-        if chrom not in self._genome.lengths_bp and other in self._genome.lengths_bp:
-            raise DataError(
-                f"{self._path}: row {row}: {self._genome.path} has no {chrom!r}; it names them "
-                f"like {other!r}: rename them in one of the two"
-            )
-
-    def _why_not(self, variant: Variant) -> str | None:
-        """Why an allele is left out; None if it is not."""
-        alleles = variant.reference + variant.alternative
-        if not variant.alternative or not _BASES.issuperset(alleles):
-            return "alleles that are no sequence of A, C, G and T"
-        if max(len(variant.reference), len(variant.alternative)) > MAX_LENGTH_BP:
-            return f"alleles of more than {MAX_LENGTH_BP} bp"
-        limit = self._genome.lengths_bp.get(variant.chrom)
-        if limit is None:
-            return LACKING
-        if variant.position + len(variant.reference) > limit:
-            return BEYOND
-        start = self._start(variant)
-        if start < 0 or start + self._length_bp + MAX_LENGTH_BP > limit:
-            return NEAR_END
-        return None
-
-    def _start(self, variant: Variant) -> int:
-        return variant.position + len(variant.reference) // 2 - self._length_bp // 2
-
-    def _with_sequences(self, variants: list[Variant]) -> VariantBatch:
-        length = self._length_bp
-        start = np.array([self._start(variant) for variant in variants], dtype=np.int32)
-        chrom = np.array([variant.chrom for variant in variants], dtype=object)
-        bases = self._genome.sequences(chrom, start, length + MAX_LENGTH_BP)
-        place = np.array([v.position for v in variants], dtype=np.int64) - start
-        alternative = np.empty((len(variants), length), dtype=np.uint8)
-        mismatch = np.zeros(len(variants), dtype=bool)
-        for i, variant in enumerate(variants):
-            at = int(place[i])
-            after = at + len(variant.reference)
-            own = _codes(variant.alternative)
-            there = bases[i, at:after]
-            mismatch[i] = bool(((there != _codes(variant.reference)) & (there != UNKNOWN)).any())
-            alternative[i, :at] = bases[i, :at]
-            alternative[i, at : at + len(own)] = own
-            rest = length - at - len(own)
-            alternative[i, at + len(own) :] = bases[i, after : after + rest]
-        return VariantBatch(
-            variants=tuple(variants),
-            reference=bases[:, :length],
+    def _draft(self, row: VcfRow, alternative: str) -> _Draft:
+        """Take one allele of a row, in its shortest spelling, and tell what needs no genome."""
+        variant = Variant(
+            chrom=row.chrom,
+            position=row.position,
+            name=row.name,
+            reference=row.reference,
             alternative=alternative,
-            place=place,
-            mismatch=mismatch,
+            filter=row.filter,
+            row=row.row,
+        )
+        change = trimmed(row.position, row.reference.upper(), alternative.upper())
+        chrom = self._genome.chromosomes.named(row.chrom, self._path, self.left_out)
+        reason = self._why_not(variant, chrom, change)
+        return _Draft(variant, chrom, reason, change)
+
+    def _why_not(self, variant: Variant, chrom: str, change: Change) -> str:
+        """Why a variant cannot be predicted, as far as this is plain without the genome's bases."""
+        if self._pass_only and variant.filter not in ("PASS", MISSING, ""):
+            return NOT_PASSED
+        alleles = (variant.reference.upper(), variant.alternative.upper())
+        if not all(allele and _BASES.issuperset(allele) for allele in alleles):
+            return NO_SEQUENCE
+        if not (change.reference or change.alternative):
+            return NO_CHANGE
+        if max(len(change.reference), len(change.alternative)) > MAX_LENGTH_BP:
+            return TOO_LONG
+        limit_bp = self._genome.lengths_bp.get(chrom)
+        if limit_bp is None:
+            return LACKING
+        is_within = 0 <= variant.position <= limit_bp - len(variant.reference)
+        return "" if is_within else BEYOND
+
+    def _finished(self, drafts: Sequence[_Draft]) -> VariantBatch:
+        """Give variants their sequences, and note which have none."""
+        pending = [draft for draft in drafts if not draft.reason]
+        context_bp = _CONTEXT_BP
+        while pending:
+            before_bp = self._length_bp // 2 + context_bp
+            width_bp = context_bp + self._length_bp + 2 * MAX_LENGTH_BP
+            chrom = np.array([draft.chrom for draft in pending], dtype=object)
+            start = np.array([draft.change.position for draft in pending], np.int32) - before_bp
+            bases = _LETTERS[self._genome.sequences(chrom, start, width_bp)]
+            pending = [
+                draft
+                for draft, around, first in zip(pending, bases, start.tolist(), strict=True)
+                if not self._settle(draft, around.tobytes().decode(), first, context_bp)
+            ]
+            # in a long repeat
+            context_bp *= 2
+        self._note(drafts)
+        return self._batch(drafts)
+
+    def _settle(self, draft: _Draft, around: str, first: int, context_bp: int) -> bool:
+        """Compare a variant with the genome around it, move it to the left, make its sequences.
+
+        Parameters
+        ----------
+        draft
+            The variant.
+        around
+            The genome around it, N where a base is unknown.
+        first
+            Position of the first of them; may be negative.
+        context_bp
+            Bases by which it may move at most.
+
+        Returns
+        -------
+        bool
+            False if it has moved so far that the bases before these are needed.
+        """
+        if draft.matches is None:
+            self._compare(draft, around, first)
+        change = draft.change
+        if draft.reason:
+            return True
+        if change.is_indel:
+            at = change.position - first
+            draft.change = shifted_left(change, around[at - context_bp : at])
+            if draft.change.position == change.position - context_bp:
+                return False
+        self._make_sequences(draft, around, first)
+        return True
+
+    def _compare(self, draft: _Draft, around: str, first: int) -> None:
+        """Tell which of a variant's alleles is the genome's."""
+        variant = draft.variant
+        at = variant.position - first
+        reference, alternative = variant.reference.upper(), variant.alternative.upper()
+        draft.matches = _is_there(reference, around, at)
+        draft.swapped = not draft.matches and _is_there(alternative, around, at)
+        if draft.swapped and self._swap_reference:
+            draft.change = trimmed(variant.position, alternative, reference)
+        elif not draft.matches:
+            draft.reason = SWAPPED if draft.swapped else OTHER_REFERENCE
+
+    def _make_sequences(self, draft: _Draft, around: str, first: int) -> None:
+        change, length_bp = draft.change, self._length_bp
+        # the middle of the alleles as VCF has them: with the base before an insertion or deletion
+        shared = int(change.is_indel)
+        middle = change.position - shared + (len(change.reference) + shared) // 2
+        start = middle - length_bp // 2
+        limit_bp = self._genome.lengths_bp[draft.chrom]
+        if start < 0 or start + length_bp + MAX_LENGTH_BP > limit_bp:
+            draft.reason = NEAR_END
+            return
+        at = change.position - first
+        after = around[at + len(change.reference) :]
+        changed = (around[start - first : at] + change.alternative + after)[:length_bp]
+        genome = around[start - first :][:length_bp]
+        draft.place = change.position - start
+        draft.sequences = genome, changed
+        if "N" in genome or "N" in changed:
+            draft.reason = UNKNOWN_BASE
+
+    def _note(self, drafts: Sequence[_Draft]) -> None:
+        rows: dict[str, list[int]] = defaultdict(list)
+        for draft in drafts:
+            if draft.reason:
+                rows[draft.reason].append(draft.variant.row)
+        for reason, lines in rows.items():
+            self.left_out.add(self._path, np.array(lines, dtype=np.int32), reason)
+
+    def _batch(self, drafts: Sequence[_Draft]) -> VariantBatch:
+        swapped = np.array([draft.swapped for draft in drafts], dtype=bool)
+        nothing = ("N" * self._length_bp,) * 2
+        texts = [nothing if draft.reason else draft.sequences or nothing for draft in drafts]
+        genome, changed = (
+            encode(np.frombuffer("".join(one).encode(), dtype=np.uint8)).reshape(len(drafts), -1)
+            for one in zip(*texts, strict=True)
+        )
+        own_bp = np.array([len(draft.change.reference) for draft in drafts], dtype=np.int64)
+        other_bp = np.array([len(draft.change.alternative) for draft in drafts], dtype=np.int64)
+        return VariantBatch(
+            variants=tuple(draft.variant for draft in drafts),
+            reason=tuple(draft.reason for draft in drafts),
+            reference_matches=tuple(draft.matches for draft in drafts),
+            swapped=swapped,
+            reference=np.where(swapped[:, None], changed, genome),
+            alternative=np.where(swapped[:, None], genome, changed),
+            place=np.array([draft.place for draft in drafts], dtype=np.int64),
+            reference_bp=np.where(swapped, other_bp, own_bp),
+            alternative_bp=np.where(swapped, own_bp, other_bp),
         )
 
 
-def touched_motif(batch: VariantBatch, motif: Motif) -> TouchedMotif:
-    """Find the best hit of a motif that each variant lies in, of the reference and alternative."""
-    width = motif.length_bp
-    hits = []
-    for codes, allele in (
-        (batch.reference, [len(variant.reference) for variant in batch.variants]),
-        (batch.alternative, [len(variant.alternative) for variant in batch.variants]),
-    ):
-        end = batch.place + np.array(allele)
-        column = np.arange(codes.shape[1])
-        far = (column < (batch.place - width + 1)[:, None]) | (column >= (end + width - 1)[:, None])
-        hits.append((best_hits(np.where(far, np.uint8(UNKNOWN), codes), motif), end))
-    (reference, _), (alternative, _) = hits
-    in_alternative = alternative.score > reference.score
-    score, start, reverse, end = (
-        np.where(in_alternative, ours, theirs)
-        for ours, theirs in (
-            (alternative.score, reference.score),
-            (alternative.start, reference.start),
-            (alternative.reverse, reference.reverse),
-            (hits[1][1], hits[0][1]),
-        )
-    )
-    low = np.maximum(batch.place, start) - start
-    high = np.minimum(end, start + width) - 1 - start
-    return TouchedMotif(
-        touched=score_tail(motif).p_values(score) <= HIT_P_VALUE,
-        reference_bits=reference.score,
-        alternative_bits=alternative.score,
-        first=np.where(reverse, width - 1 - high, low) + 1,
-        last=np.where(reverse, width - 1 - low, high) + 1,
-        reverse=reverse,
-    )
+def _is_there(allele: str, around: str, at: int) -> bool:
+    """Whether the genome has an allele at a place, as far as its bases are at hand and known.
 
-
-def _codes(bases: str) -> NDArray[np.uint8]:
-    return encode(np.frombuffer(bases.encode(), dtype=np.uint8))
+    Of the long alleles of a row that other variants share, only a part is at hand.
+    """
+    start = max(at, 0)
+    there = around[start : at + len(allele)]
+    own = allele[start - at : start - at + len(there)]
+    return there == own or all(base in (one, "N") for one, base in zip(own, there, strict=True))

@@ -14,21 +14,18 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.own_tf.peak_formats import format_of
+from data.own_tf.peaks import start_and_summit
 from data.packing import UNKNOWN, encode
 from data.schema import CHROM, END, START
-from data.sources.bed import BED3, BedBatch, BedFormat, iterate_bed, read_bed, read_head
+from data.sources.bed import BED3, BedBatch, iterate_bed, read_bed, read_head
+from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
 from data.text import filled_lines
 
-_NAME: Final = "name"
-_BED4: Final = BedFormat(
-    title="BED rows",
-    columns=(CHROM, START, END, _NAME),
-    integers=(START, END),
-    used=(CHROM, START, END, _NAME),
-    remedy=BED3.remedy,
-)
+_TOLD: Final = 3
+"""Most names of sequences in a line."""
 _BATCH: Final = 10_000
 """Sequences of a FASTA file at a time."""
 _SPAN_BP: Final = 1_000_000
@@ -49,6 +46,10 @@ class Windows:
     """Start of the region that was asked for, shape (n,)."""
     end: NDArray[np.int32] | None = None
     """One past its last base, shape (n,)."""
+    read_chrom: NDArray[np.object_] | None = None
+    """The genome's own name of the chromosome, shape (n,); None of what is not of a BED file."""
+    read_start: NDArray[np.int32] | None = None
+    """Where the sequence that is read begins, shape (n,); None of what is not of a BED file."""
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -56,16 +57,45 @@ class Windows:
         return (self.codes != UNKNOWN).all(axis=1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Flanks:
+    """Bases around sequences that are shorter than the network reads, as in a reporter plasmid.
+
+    Raises
+    ------
+    ValueError
+        A base is none of A, C, G and T.
+    """
+
+    before: str = ""
+    """Before the sequence, on its 5' side."""
+    behind: str = ""
+    """Behind it, on its 3' side."""
+
+    def __post_init__(self) -> None:
+        for option, bases in (("--flank5", self.before), ("--flank3", self.behind)):
+            if odd := next((base for base in bases if base not in "ACGT"), ""):
+                raise ValueError(f"{option} holds {odd!r}; give bases A, C, G and T")
+
+
 def bed_windows(
-    path: Path, genome: Genome, length_bp: int, left_out: LeftOut | None = None
+    path: Path,
+    genome: Genome,
+    length_bp: int,
+    left_out: LeftOut | None = None,
+    exclude: Blacklist | None = None,
 ) -> Iterator[Windows]:
-    """Yield windows on the middles of a BED file's rows, in its order.
+    """Yield windows on the summits or the middles of a BED file's rows, in its order.
+
+    The format, and with it whether rows have summits, is told as for the peaks of an own TF.
 
     Parameters
     ----------
     left_out
         Where rows are noted that do not fit the genome, or lie so near to a chromosome's end that
-        the sequence would be shorter than the network's input.
+        the sequence would be shorter than the network's input; and how the file was read.
+    exclude
+        Places to leave out: rows that overlap them are left out. By default there are none.
 
     Raises
     ------
@@ -73,39 +103,60 @@ def bed_windows(
         If a row cannot be read, no row is left, or the file is of another assembly.
     """
     left_out = LeftOut() if left_out is None else left_out
-    has_name = len(read_head(path).rows[0]) > 3
-    fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
-    num = 0
-    for batch in iterate_bed(path, _BED4 if has_name else BED3):
-        start, end = batch.integers(START), batch.integers(END)
-        fitted = fitting.fit(batch, start, end)
-        chrom = batch.names(CHROM)[fitted.rows]
-        first_base = (start + (end - start) // 2 - np.int32(length_bp // 2))[fitted.rows]
+    head = read_head(path)
+    shape = format_of(head, path)
+    # what counts from 1 is a table, whose fourth column is no name
+    has_name = len(head.rows[0]) > 3 and not shape.counts_from_one
+    fitting = Fitting(path, genome.chromosomes, left_out, exclude)
+    num = num_rows = num_lacking = 0
+    for batch in iterate_bed(path, shape.bed_format([3] if has_name else [])):
+        start, summit, lacks = start_and_summit(batch, shape)
+        num_rows += len(batch)
+        num_lacking += int(lacks.sum())
+        fitted = fitting.fit(batch, start, batch.integers(END))
+        chrom = fitted.batch.names(CHROM)
+        first_base = (summit - np.int32(length_bp // 2))[fitted.rows]
         limit = np.array([genome.lengths_bp[name] for name in chrom], dtype=np.int64)
         whole = (first_base >= 0) & (first_base + length_bp <= limit)
         left_out.add(path, batch.line[fitted.rows[~whole]], NEAR_END)
         if whole.any():
             num += int(whole.sum())
             yield Windows(
-                name=_names(batch, has_name)[fitted.rows[whole]],
+                name=_names(fitted.batch, shape.column(3) if has_name else "")[whole],
                 codes=genome.sequences(chrom[whole], first_base[whole], length_bp),
-                chrom=chrom[whole],
+                chrom=batch.names(CHROM)[fitted.rows[whole]],
                 start=fitted.start[whole],
                 end=fitted.end[whole],
+                read_chrom=chrom[whole],
+                read_start=first_base[whole],
             )
+    if shape.summit is not None:
+        lacking = f"; {num_lacking:,} of {num_rows:,} rows have none" if num_lacking else ""
+        around = "; their middle is read" if num_lacking else ""
+        left_out.notes.append(
+            f"{path}: read as {shape.name}: the sequence around each summit is predicted, not "
+            f"around the middle of its row{lacking}{around}"
+        )
     fitting.check()
     if not num:
         raise DataError(f"{path}: no region that can be predicted ({left_out.why(path)})")
 
 
-def fasta_windows(path: Path, length_bp: int, left_out: LeftOut | None = None) -> Iterator[Windows]:
-    """Yield the sequences of a FASTA file, of longer ones the middle.
+def fasta_windows(
+    path: Path,
+    length_bp: int,
+    left_out: LeftOut | None = None,
+    flanks: Flanks | None = None,
+) -> Iterator[Windows]:
+    """Yield the sequences of a FASTA file, of longer ones the middle, shorter ones with flanks.
 
     Parameters
     ----------
     left_out
-        Where sequences are noted that are shorter than the network's input: one filled up would be
-        unlike any that it was trained on.
+        Where sequences are noted that are shorter than the network's input, or too short with their
+        flanks: one filled up would be unlike any that it was trained on.
+    flanks
+        Bases around shorter sequences, which stand in the middle. By default there are none.
 
     Raises
     ------
@@ -113,14 +164,26 @@ def fasta_windows(path: Path, length_bp: int, left_out: LeftOut | None = None) -
         If the file cannot be read, or no sequence is left.
     """
     left_out = LeftOut() if left_out is None else left_out
+    flanks = Flanks() if flanks is None else flanks
+    before, behind = _encoded(flanks.before), _encoded(flanks.behind)
+    short: list[tuple[str, int, int]] = []
     names: list[str] = []
     rows: list[NDArray[np.uint8]] = []
     num = 0
     for name, row, text in _records(path):
-        codes = encode(np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8))
+        codes = _encoded(text)
         if len(codes) < length_bp:
-            left_out.add(path, row, f"shorter than the {length_bp} bp that the network reads")
-            continue
+            num_before = (length_bp - len(codes)) // 2
+            num_behind = length_bp - len(codes) - num_before
+            lacks = max(num_before - len(before), 0), max(num_behind - len(behind), 0)
+            if any(lacks):
+                has_flanks = len(before) + len(behind) > 0
+                short += [(name, *lacks)] if has_flanks else []
+                reason = f"shorter than the {length_bp} bp that the network reads"
+                left_out.add(path, row, reason + (", also with the flanks" if has_flanks else ""))
+                continue
+            own_before = before[len(before) - num_before :]
+            codes = np.concatenate([own_before, codes, behind[:num_behind]])
         skipped = (len(codes) - length_bp) // 2
         names.append(name)
         rows.append(codes[skipped : skipped + length_bp])
@@ -130,8 +193,27 @@ def fasta_windows(path: Path, length_bp: int, left_out: LeftOut | None = None) -
             names, rows = [], []
     if rows:
         yield Windows(name=np.array(names, dtype=object), codes=np.stack(rows))
+    told = _flanks_lacking(short)
     if not num:
-        raise DataError(f"{path}: no sequence that can be predicted ({left_out.why(path)})")
+        why = left_out.why(path) + told
+        raise DataError(f"{path}: no sequence that can be predicted ({why})")
+    if told:
+        left_out.notes.append(f"{path}: {len(short):,} sequences are too short{told}")
+
+
+def _encoded(text: str) -> NDArray[np.uint8]:
+    return encode(np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8))
+
+
+def _flanks_lacking(short: list[tuple[str, int, int]]) -> str:
+    """Say by how many bases flanks are too short, and for which sequences; empty where none is."""
+    if not short:
+        return ""
+    told = [f"{name} ({before} and {behind})" for name, before, behind in short[:_TOLD]]
+    more = f", and {len(short) - _TOLD:,} more" if len(short) > _TOLD else ""
+    before, behind = (max(one[i] for one in short) for i in (1, 2))
+    names = ", ".join(told) + more
+    return f"; --flank5 lacks up to {before} bases and --flank3 up to {behind}: {names}"
 
 
 def tiled_windows(
@@ -140,6 +222,7 @@ def tiled_windows(
     stride_bp: int,
     within: Path | None = None,
     left_out: LeftOut | None = None,
+    exclude: Blacklist | None = None,
 ) -> Iterator[Windows]:
     """Yield windows every `stride_bp` bases of the genome, or of a BED file's rows, in order.
 
@@ -149,6 +232,8 @@ def tiled_windows(
     ----------
     left_out
         Where rows of the BED file that do not fit the genome are noted.
+    exclude
+        Places to leave out: tiles that overlap them have no window. By default there are none.
 
     Raises
     ------
@@ -156,8 +241,10 @@ def tiled_windows(
         If the file cannot be read or does not fit the genome.
     """
     spans = {chrom: [(0, length)] for chrom, length in genome.lengths_bp.items()}
+    left_out = LeftOut() if left_out is None else left_out
     if within is not None:
-        spans = _united(read_bed(within, BED3), genome, LeftOut() if left_out is None else left_out)
+        spans = _united(read_bed(within, BED3), genome, left_out)
+    num_excluded = 0
     before = (length_bp - stride_bp) // 2
     for chrom, own in spans.items():
         last_start = genome.lengths_bp[chrom] - length_bp
@@ -168,6 +255,11 @@ def tiled_windows(
             done = max(done, int(bins[-1])) if len(bins) else done
             first_base = bins - np.int32(before)
             bins = bins[(first_base >= 0) & (first_base <= last_start)]
+            if exclude is not None:
+                code = np.zeros(len(bins), dtype=np.int32)
+                odd = exclude.overlaps(code, [chrom], bins, bins + np.int32(stride_bp))
+                num_excluded += int(odd.sum())
+                bins = bins[~odd]
             for first in range(0, len(bins), max(_SPAN_BP // stride_bp, 1)):
                 part = bins[first : first + max(_SPAN_BP // stride_bp, 1)]
                 width = int(part[-1] - part[0]) + length_bp
@@ -182,6 +274,8 @@ def tiled_windows(
                     start=part,
                     end=part + np.int32(stride_bp),
                 )
+    if num_excluded:
+        left_out.notes.append(f"{num_excluded:,} tiles overlap a region of --exclude: left out")
 
 
 def _records(path: Path) -> Iterator[tuple[str, int, str]]:
@@ -202,18 +296,17 @@ def _records(path: Path) -> Iterator[tuple[str, int, str]]:
     yield name, header_row, "".join(parts)
 
 
-def _names(batch: BedBatch, has_name: bool) -> NDArray[np.object_]:
-    if not has_name:
-        return np.full(len(batch), ".", dtype=object)
-    return batch.names(_NAME)
+def _names(batch: BedBatch, column: str) -> NDArray[np.object_]:
+    """Names of rows, `.` where no column has them."""
+    return batch.names(column) if column else np.full(len(batch), ".", dtype=object)
 
 
 def _united(batch: BedBatch, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
     """Rows of a BED file by chromosome in the genome's order, sorted, overlapping ones as one."""
-    fitting = Fitting(batch.path, genome.lengths_bp, genome.path, left_out)
+    fitting = Fitting(batch.path, genome.chromosomes, left_out)
     fitted = fitting.fit(batch, batch.integers(START), batch.integers(END))
     fitting.check()
-    chrom, start, end = batch.names(CHROM)[fitted.rows], fitted.start, fitted.end
+    chrom, start, end = fitted.batch.names(CHROM), fitted.start, fitted.end
     spans: dict[str, list[tuple[int, int]]] = {}
     for name in genome.lengths_bp:
         rows = np.flatnonzero(chrom == name)

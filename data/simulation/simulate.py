@@ -28,7 +28,7 @@ import gzip
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,8 @@ def simulate(
     contents[FILE_NAMES["experiments"]] = _experiment_table(experiments)
     contents[FILE_NAMES["samples"]] = _sample_table(config)
     _write(directory, contents)
-    return SourceFiles(**{source: directory / name for source, name in FILE_NAMES.items()})
+    paths: dict[str, Any] = {source: directory / name for source, name in FILE_NAMES.items()}
+    return SourceFiles(**paths)
 
 
 _Experiments = dict[tuple[str, int], list[str]]

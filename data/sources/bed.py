@@ -10,9 +10,9 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import IO, Final, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.schema import CHROM, END, START
-from data.text import HEADERS, all_lines, blocks, filled_lines, is_header
+from data.text import HEADERS, all_lines, blocks, blocks_of, filled_lines, is_header, lines_of
 
 MISSING: Final = -1
 """What an optional integer is where a row has none."""
@@ -100,6 +100,12 @@ class BedBatch:
             return self
         return BedBatch(self.path, self.line[indices], self.rows.take(pa.array(indices)))
 
+    def with_names(self, name: str, values: Sequence[str]) -> "BedBatch":
+        """Give the same rows with other values in place of the distinct ones of a text column."""
+        place = self.rows.schema.get_field_index(name)
+        changed = pa.DictionaryArray.from_arrays(self.rows.column(place).indices, list(values))
+        return BedBatch(self.path, self.line, self.rows.set_column(place, name, changed))
+
     def error(self, index: int, reason: str, remedy: str) -> DataError:
         """Make the error for a row of this batch, by its index here."""
         return DataError(f"{self.path}: row {self.line[index]}: {reason}; {remedy}")
@@ -138,9 +144,16 @@ def read_head(path: Path) -> Head:
     DataError
         If the file has no rows, or cannot be read as text.
     """
+    head = head_of(filled_lines(path))
+    if head is None:
+        raise DataError(f"{path}: no rows; check that the file arrived whole")
+    return head
+
+
+def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
+    """Tell the beginning of a file from its filled lines; None where it has no rows."""
     names: tuple[str, ...] = ()
     comments = []
-    lines = filled_lines(path)
     for number, line in lines:
         fields = tuple(fields_of(line))
         if is_header(line):
@@ -151,7 +164,7 @@ def read_head(path: Path) -> Head:
             data = (one for _, one in lines if not is_header(one))
             rows = (fields, *(tuple(fields_of(one)) for one in islice(data, HEAD_ROWS - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
-    raise DataError(f"{path}: no rows; check that the file arrived whole")
+    return None
 
 
 def fields_of(line: str) -> list[str]:
@@ -160,8 +173,11 @@ def fields_of(line: str) -> list[str]:
 
 
 def has_names(fields: Sequence[str]) -> bool:
-    """Whether the fields of a line are names of columns, by those of start and end."""
-    return len(fields) > 2 and bool(_START_WORD.match(fields[1]) and _END_WORD.match(fields[2]))
+    """Whether the fields of a line are names of columns, by those of start and end.
+
+    They stand second and third, or, after a peak's name, third and fourth.
+    """
+    return any(_START_WORD.match(a) and _END_WORD.match(b) for a, b in pairwise(fields[1:4]))
 
 
 def read_bed(path: Path, file_format: BedFormat) -> BedBatch:
@@ -184,8 +200,7 @@ def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
         If the file is missing, empty, truncated or has a row that does not fit: too few or too
         many columns, a coordinate that is no number, start >= end.
     """
-    head = read_head(path)
-    parser = _Parser(path, file_format, head)
+    parser = _Parser(path, file_format, read_head(path))
     num_rows = 0
     for first_line, text in blocks(path):
         batch = parser.parse(first_line, text)
@@ -194,6 +209,32 @@ def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
             yield batch
     if not num_rows:
         raise DataError(f"{path}: no rows; check that the file arrived whole")
+
+
+def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[BedBatch]:
+    """Read the used columns of a BED-like file that is open; one without rows gives no batch.
+
+    Parameters
+    ----------
+    path
+        What the file is called in messages, such as a member of an archive.
+    file
+        The file, unpacked; it is small enough to be held in memory.
+
+    Raises
+    ------
+    DataError
+        As :func:`iterate_bed`, but that the file may be empty.
+    """
+    parts = list(blocks_of(path, file))
+    head = head_of((number, line) for number, line in lines_of(parts) if line.strip())
+    if head is None:
+        return
+    parser = _Parser(path, file_format, head)
+    for first_line, text in parts:
+        batch = parser.parse(first_line, text)
+        if batch is not None:
+            yield batch
 
 
 class _Parser:
@@ -263,12 +304,15 @@ class _Parser:
         return any(f"{chrom}\t".startswith(HEADERS) for chrom in chroms)
 
     def _lacks_integers(self, rows: pa.RecordBatch) -> bool:
-        """Whether an integer that every row must have is missing."""
-        return any(
-            rows.column(name).null_count
-            for name in self._format.used
-            if name in self._format.integers and name not in self._format.optional
-        )
+        """Whether an integer that every row must have is missing, or another one is too large."""
+        for name in self._format.used:
+            if name in self._format.optional:
+                values = rows.column(name).to_numpy(zero_copy_only=False)
+                if (np.abs(values) >= 2**31).any():
+                    return True
+            elif name in self._format.integers and rows.column(name).null_count:
+                return True
+        return False
 
     def _type(self, name: str) -> pa.DataType:
         if name in self._format.optional:
@@ -307,10 +351,20 @@ class _Parser:
         )
 
 
-def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+def read_records(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> list[tuple[int, dict[str, str]]]:
     """Read a small table with a header line, as (row, record) pairs.
 
     Comments, lines that begin with `#`, are passed over, also in front of the header.
+
+    Parameters
+    ----------
+    columns
+        The columns that the table must have.
+    optional
+        Columns that it may have; a record is empty there where the table lacks one. By default
+        there are none.
 
     Raises
     ------
@@ -335,7 +389,8 @@ def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[s
                 f"{path}: row {number}: {len(row)} columns where the header has {len(header)}; "
                 "mend the row (separate by tabs)"
             )
-        records.append((number, {name: row[header.index(name)].strip() for name in columns}))
+        cell_of = dict(zip(header, (cell.strip() for cell in row), strict=True))
+        records.append((number, {name: cell_of.get(name, "") for name in (*columns, *optional)}))
     if not records:
         raise DataError(f"{path}: no rows below the header; add them")
     return records

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,19 @@ from data.dataset.store import (
     write_dataset,
 )
 from data.errors import DataError
-from data.left_out import LeftOut
+from data.left_out import EXCLUDED, LeftOut
 from data.sources.bed import BedBatch
+from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
-from data.sources.intervals import read_peaks, read_sites
-from data.sources.tables import SourceFiles, read_dhs, read_profiled
+from data.sources.intervals import read_peaks, read_sites, tfs_of, tfs_without
+from data.sources.name_rules import NameRules
+from data.sources.row_names import ListedNames, Naming, read_naming
+from data.sources.tables import Profiled, SourceFiles, read_dhs
+
+ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
+TREATED_SOURCES: Final = "DHS sources: treated"
 
 
 def build_dataset(
@@ -31,7 +38,7 @@ def build_dataset(
     path: Path,
     *,
     replace: bool = False,
-    skip_unlisted: bool = False,
+    name_rules: NameRules | None = None,
     left_out: LeftOut | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Dataset:
@@ -41,9 +48,8 @@ def build_dataset(
     ----------
     replace
         Whether a dataset that is there already gives way.
-    skip_unlisted
-        Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
-        biosamples spelled otherwise than there; otherwise they are an error.
+    name_rules
+        What becomes of rows whose names do not meet; by default as :class:`NameRules` says.
     left_out
         Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
     on_step
@@ -58,28 +64,43 @@ def build_dataset(
     left_out = LeftOut() if left_out is None else left_out
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
-        genome = Genome(sources.genome)
-        profiled = read_profiled(sources.experiments, sources.samples)
+        genome = Genome(sources.genome, sources.chrom_alias)
+        exclude = Blacklist(sources.exclude, genome.chromosomes, left_out)
+        rules = name_rules or NameRules()
+        naming = read_naming(sources, rules)
+        on_step("reading sites")
+        sites = read_sites(sources.sites, naming.names, genome, left_out)
+        profiled = naming.names.profiled()
         on_step("reading DHSs and their sequences")
-        dhs, accessible = read_dhs(sources.dhs, profiled, sources.samples)
-        fitting = Fitting(sources.dhs, genome.lengths_bp, genome.path, left_out)
+        dhs, accessible, dropped = _read_dhs(sources, profiled, naming)
+        fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
-        regions, accessible, dropped = make_regions(dhs, fitted, accessible, genome)
-        dropped |= {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
+        fitted = without_excluded(fitted, exclude, left_out)
+        regions, accessible, of_regions = make_regions(fitted, accessible, genome)
+        told = left_out.told(sources.dhs).items()
+        dropped = of_regions | {f"DHSs: {why}": num for why, num in told} | dropped
 
-        hits = []
-        for kind, file, read in (
-            ("peaks", sources.peaks, read_peaks),
-            ("sites", sources.sites, read_sites),
+        on_step("joining sites")
+        site_hits = matched_hits(regions, sites, profiled, accessible)
+        of_sites = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
+        with_sites = tfs_of(sites, profiled)
+        del sites
+        on_step("joining peaks")
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude)
+        peak_hits = matched_hits(regions, peaks, profiled, accessible)
+        dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
+        dropped |= of_sites
+        with_peaks = tfs_of(peaks, profiled)
+        del peaks
+        for kind, file, here, wanted in (
+            ("peaks", sources.peaks, with_peaks, with_sites),
+            ("sites", sources.sites, with_sites, with_peaks),
         ):
-            on_step(f"joining {kind}")
-            found = read(file, profiled, genome, left_out, skip_unlisted=skip_unlisted)
-            hits.append(matched_hits(regions, found, profiled, accessible))
-            dropped |= {f"{kind}: {reason}": count for reason, count in found.dropped.items()}
-            del found
+            skip = rules.skip_unlisted
+            dropped |= tfs_without(file, kind, here, wanted, skip_unlisted=skip)
         on_step("writing the dataset")
-        evidence = evidence_codes(hits[0], hits[1], profiled, accessible)
+        evidence = evidence_codes(peak_hits, site_hits, profiled, accessible)
         return write_dataset(
             path,
             regions=regions,
@@ -91,19 +112,69 @@ def build_dataset(
         )
 
 
+def _read_dhs(
+    sources: SourceFiles, profiled: Profiled, naming: Naming
+) -> tuple[BedBatch, NDArray[np.bool_], dict[str, int]]:
+    """Read the DHSs, in which biosamples each is accessible, and what was left out, by reason.
+
+    What UCSC has on unplaced and alternate contigs (`chr6_GL000250v2_alt`) is left out, as in the
+    paper: they repeat what chromosomes hold, so that a test region could be one that was trained
+    on.
+    """
+    dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table)
+    dropped = {TREATED_SOURCES: naming.treated_sources}
+    if isinstance(naming.names, ListedNames):
+        return dhs, accessible, dropped
+    codes, chroms = dhs.text(schema.CHROM)
+    is_main = np.array(["_" not in chrom for chrom in chroms])[codes]
+    kept = np.flatnonzero(is_main)
+    dropped[ALTERNATE] = len(dhs) - len(kept)
+    return dhs.taken(kept), accessible[kept], dropped
+
+
+def without_excluded(fitted: Fitted, exclude: Blacklist, left_out: LeftOut) -> Fitted:
+    """Leave out DHSs whose regions, the 200 bp around their middles, overlap places to leave out.
+
+    Raises
+    ------
+    DataError
+        If none is left.
+    """
+    dhs = fitted.batch
+    codes, chroms = dhs.text(schema.CHROM)
+    start = _region_start(dhs)
+    excluded = exclude.overlaps(codes, chroms, start, start + np.int32(schema.REGION_WIDTH_BP))
+    left_out.add(dhs.path, dhs.line[excluded], EXCLUDED)
+    if excluded.all():
+        raise DataError(
+            f"{dhs.path}: every region overlaps what --exclude names; check that it is of the same "
+            "assembly"
+        )
+    kept = np.flatnonzero(~excluded)
+    return Fitted(
+        batch=dhs.taken(kept),
+        rows=fitted.rows[kept],
+        start=fitted.start[kept],
+        end=fitted.end[kept],
+    )
+
+
+def _region_start(dhs: BedBatch) -> NDArray[np.int32]:
+    middle = (dhs.integers(schema.START) + dhs.integers(schema.END)) // 2
+    return (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+
+
 def make_regions(
-    dhs: BedBatch, fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
+    fitted: Fitted, accessible: NDArray[np.bool_], genome: Genome
 ) -> tuple[RegionTable, NDArray[np.bool_], dict[str, int]]:
     """Turn DHSs into the region table: their centres +/- 100 bp, sorted, each once.
 
     Parameters
     ----------
-    dhs
-        The DHSs as the file has them.
     fitted
-        Those that fit the genome.
+        The DHSs that fit the genome.
     accessible
-        Shape (DHSs, S).
+        Of the DHSs as the file has them, shape (DHSs, S).
 
     Returns
     -------
@@ -115,12 +186,11 @@ def make_regions(
     DataError
         If every region holds an N.
     """
-    codes, chroms = dhs.text(schema.CHROM)
-    codes, accessible = codes[fitted.rows], accessible[fitted.rows]
+    codes, chroms = fitted.batch.text(schema.CHROM)
+    accessible = accessible[fitted.rows]
     sorted_chroms = sorted(chroms, key=chrom_sort_key)
     rank = np.array([sorted_chroms.index(chrom) for chrom in chroms], dtype=np.int64)
-    middle = ((dhs.integers(schema.START) + dhs.integers(schema.END)) // 2)[fitted.rows]
-    start = (middle - schema.REGION_WIDTH_BP // 2).astype(np.int32)
+    start = _region_start(fitted.batch)
     lengths = np.array([genome.lengths_bp.get(chrom, 0) for chrom in chroms])[codes]
     inside = (start >= 0) & (start + schema.REGION_WIDTH_BP <= lengths)
 

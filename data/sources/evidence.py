@@ -53,10 +53,31 @@ def overlapping(
 ) -> NDArray[np.bool_]:
     """Whether each interval overlaps any of some others on its chromosome, shape as `start`."""
     found = np.zeros(len(start), dtype=bool)
-    if len(start) and len(other_start):
-        queries = _ranges(start, end, _QUERY)
-        found[_joined(queries, _ranges(other_start, other_end, _REGION))[0]] = True
+    found[overlap_pairs(start, end, other_start, other_end)[0]] = True
     return found
+
+
+def overlap_pairs(
+    start: NDArray[np.integer],
+    end: NDArray[np.integer],
+    other_start: NDArray[np.integer],
+    other_end: NDArray[np.integer],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Indices of intervals and of others on their chromosome that overlap, of equal length."""
+    if not (len(start) and len(other_start)):
+        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
+    queries = _ranges(start, end, _QUERY)
+    return _joined(queries, _ranges(other_start, other_end, _REGION))
+
+
+def overlapping_pairs(
+    start: NDArray[np.integer], end: NDArray[np.integer]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Pair up intervals of one chromosome that overlap: indices of both, each pair in both orders.
+
+    Every interval is paired with itself, too.
+    """
+    return overlap_pairs(start, end, start, end)
 
 
 def matched_hits(
@@ -76,7 +97,9 @@ def matched_hits(
         keys = np.sort(pair[matched].astype(np.int64) * len(regions) + region[matched])
         # sorting and comparing is ten times as fast as np.unique, which hashes
         hits.append(keys[np.diff(keys, prepend=-1) != 0])
-    return np.sort(np.concatenate(hits))
+    # a region may be hit in two parts
+    keys = np.sort(np.concatenate(hits))
+    return keys[np.diff(keys, prepend=-1) != 0]
 
 
 def evidence_codes(

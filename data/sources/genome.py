@@ -1,25 +1,46 @@
 """The genome: an indexed FASTA, plain or BGZF, read in one pass.
 
-pyfaidx reads the index (and makes it where it is missing). It takes seconds for each
-chromosome of a BGZF file, so the bases come from one pass over the decompressed stream: the index
-says where in it a region's lines lie.
+pyfaidx makes the index where it is missing, and is left out of all else: it writes an index that is
+there over where a BGZF file has none of its blocks, and takes seconds for each chromosome of one.
+The bases come from one pass over the decompressed stream: the index says where in it a region's
+lines lie.
 """
 
+import struct
 import warnings
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import numpy as np
 import pyfaidx
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.packing import encode
-from data.text import UNPACK_ERRORS, damaged, is_gzip, local_file, open_binary
+from data.packing import UNKNOWN, encode
+from data.sources.chromosomes import Chromosomes
+from data.text import (
+    UNPACK_ERRORS,
+    damaged,
+    filled_lines,
+    is_bgzf,
+    is_gzip,
+    local_file,
+    open_binary,
+)
 
 _GATHER_ROWS = 100_000
+_READ_BYTES = 1 << 20
+_INDEX_ERRORS = (
+    *UNPACK_ERRORS,
+    *(OSError, ValueError, IndexError, ImportError, RuntimeError, struct.error),
+    pyfaidx.FastaIndexingError,
+)
+"""What pyfaidx and its reader of BGZF raise where a file is damaged."""
+_MAX_BP = 2**31 - 1
 _NEWLINE, _RETURN = b"\n\r"
 
 
@@ -33,46 +54,82 @@ class _IndexEntry:
     @property
     def num_bytes(self) -> int:
         """Bytes from the first base to the last one, line ends between them included."""
+        if not self.length_bp:
+            return 0
         num_lines, rest = divmod(self.length_bp, self.bases_per_line)
         padding = self.bytes_per_line - self.bases_per_line
         return num_lines * self.bytes_per_line + rest - (0 if rest or not num_lines else padding)
 
 
+class Bases(Protocol):
+    """What bases can be read of: a genome, or one chromosome of it."""
+
+    @property
+    def lengths_bp(self) -> Mapping[str, int]:
+        """Length of every chromosome, by name."""
+
+    def sequences(
+        self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
+    ) -> NDArray[np.uint8]:
+        """Base codes of intervals of one width, shape (N, width_bp), in the order given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chromosome:
+    """The bases of one chromosome, held in memory."""
+
+    name: str
+    codes: NDArray[np.uint8]
+    """Shape (L,)."""
+
+    @property
+    def lengths_bp(self) -> dict[str, int]:
+        """Its length, by its name."""
+        return {self.name: len(self.codes)}
+
+    def sequences(
+        self, chrom: NDArray[np.object_], start: NDArray[np.int32], width_bp: int
+    ) -> NDArray[np.uint8]:
+        """Base codes of intervals within it, all of one width; `chrom` is this one throughout."""
+        del chrom
+        return self.codes[start[:, None] + np.arange(width_bp, dtype=np.int32)]
+
+
 class Genome:
     """Chromosome lengths and sequences of a FASTA file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    alias
+        Table of what its chromosomes are called elsewhere, see `data.sources.chromosomes`. By
+        default there is none.
 
     Raises
     ------
     DataError
-        If the file is missing or empty, its index is missing and cannot be made, or the index is
-        another file's.
+        If the file is missing or empty, its index is missing and cannot be made, the index is
+        another file's, or the table cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, alias: Path | None = None) -> None:
         self.path = path
         open_binary(path).close()
         if is_gzip(path) and path.suffix not in {".gz", ".bgz"}:
             raise DataError(f"{path}: compressed; name it .gz and index it (samtools faidx)")
+        if is_gzip(path) and not is_bgzf(path):
+            raise DataError(
+                f"{path}: compressed by gzip, which cannot be read from the middle; unpack it "
+                f"(gunzip {path.name}) or compress it by bgzip"
+            )
         if local_file(path) != path:
             raise DataError(f"{path}: a genome is read again and again; give a file, not a pipe")
-        try:
-            with warnings.catch_warnings():
-                # an index older than its FASTA may fit all the same; whether it does is looked at
-                warnings.simplefilter("ignore", RuntimeWarning)
-                faidx = pyfaidx.Faidx(str(path), rebuild=False)
-        except (OSError, ValueError, pyfaidx.FastaIndexingError, ImportError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(
-                f"{path}: no usable index ({reason}); run `samtools faidx {path.name}` "
-                "(on a BGZF or plain FASTA)"
-            ) from None
-        self._index = {
-            name: _IndexEntry(entry.rlen, entry.offset, entry.lenc, entry.lenb)
-            for name, entry in faidx.index.items()
-        }
-        faidx.close()
+        self._index = _read_index(path)
         if not is_gzip(path):
             self._check_index()
+        self.chromosomes = Chromosomes(path, self._index, self.lengths_bp, alias)
+        """Its chromosomes, and what they are called in other files."""
 
     @cached_property
     def lengths_bp(self) -> dict[str, int]:
@@ -84,40 +141,72 @@ class Genome:
     ) -> NDArray[np.uint8]:
         """Base codes of intervals of one width, shape (N, width_bp), in the order given.
 
+        Bases beyond the ends of a chromosome are unknown.
+
         Raises
         ------
         DataError
             If the file is damaged or its index belongs to another file.
         """
         codes = np.empty((len(start), width_bp), dtype=np.uint8)
-        wanted = set(chrom)
+        for name, entry, raw in self._bytes_of(set(chrom)):
+            rows = np.flatnonzero(chrom == name)
+            for first in range(0, len(rows), _GATHER_ROWS):
+                chunk = rows[first : first + _GATHER_ROWS]
+                base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
+                padding = entry.bytes_per_line - entry.bases_per_line
+                low, high = int(base[:, 0].min()), int(base[:, -1].max())
+                outside = None
+                if low < 0 or high >= entry.length_bp:
+                    outside = (base < 0) | (base >= entry.length_bp)
+                    base = np.clip(base, 0, entry.length_bp - 1)
+                base += padding * (base // entry.bases_per_line) + 1
+                found = encode(raw[base])
+                if outside is not None:
+                    found[outside] = UNKNOWN
+                codes[chunk] = found
+            del raw  # before the next one is read
+        return codes
+
+    def read_chromosomes(self, names: Collection[str]) -> Iterator["Chromosome"]:
+        """Yield the bases of some chromosomes, in the order of the file, in one pass.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged or its index belongs to another file.
+        """
+        for name, entry, raw in self._bytes_of(names):
+            text = raw[1 : entry.num_bytes + 1]
+            yield Chromosome(name, encode(text[(text != _NEWLINE) & (text != _RETURN)]))
+
+    def _bytes_of(
+        self, names: Collection[str]
+    ) -> Iterator[tuple[str, _IndexEntry, NDArray[np.uint8]]]:
+        """Yield name, index entry and bytes of chromosomes, from one byte before the bases on."""
         with open_binary(self.path) as file:
             position = 0
             for name, entry in sorted(self._index.items(), key=lambda item: item[1].offset):
-                if name not in wanted:
+                if name not in names:
                     continue
                 # from one byte before the first base, which must be the end of a header line
                 _skip(self.path, file, entry.offset - 1 - position)
                 # and to the first byte behind the last line's end, which begins the next header
                 num_bytes = 1 + entry.num_bytes + 3
-                raw = np.frombuffer(_read(self.path, file, num_bytes), dtype=np.uint8)
+                raw = _read_into(self.path, file, num_bytes)
                 position = entry.offset - 1 + len(raw)
                 if not _fits(raw, entry):
                     raise self._stale(name)
-                rows = np.flatnonzero(chrom == name)
-                for first in range(0, len(rows), _GATHER_ROWS):
-                    chunk = rows[first : first + _GATHER_ROWS]
-                    base = start[chunk, None] + np.arange(width_bp, dtype=np.int32)
-                    padding = entry.bytes_per_line - entry.bases_per_line
-                    base += padding * (base // entry.bases_per_line) + 1
-                    codes[chunk] = encode(raw[base])
-        return codes
+                yield name, entry, raw
+                del raw  # or two chromosomes are in memory while the next one is read
 
     def _check_index(self) -> None:
         """Look at every header and at some line ends of a plain file, where the index has them."""
-        end = 0
+        end, size = 0, self.path.stat().st_size
         with self.path.open("rb") as file:
             for name, entry in sorted(self._index.items(), key=lambda item: item[1].offset):
+                if entry.offset + entry.num_bytes > size:
+                    raise self._stale(name)
                 file.seek(end)
                 header = file.read(max(entry.offset - end, 0)).strip()
                 words = header[1:].split()
@@ -142,6 +231,44 @@ class Genome:
         )
 
 
+def _read_index(path: Path) -> dict[str, _IndexEntry]:
+    """Read the index beside a FASTA file; make it where there is none."""
+    index = path.with_name(f"{path.name}.fai")
+    if not index.exists():
+        # an index that is there is not its business: beside BGZF it would be written over
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                pyfaidx.Faidx(str(path), rebuild=False).close()
+        except _INDEX_ERRORS as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise _unusable(path, reason) from None
+    entries: dict[str, _IndexEntry] = {}
+    for row, line in filled_lines(index):
+        name, *cells = line.split("\t")
+        numbers = [int(cell) for cell in cells if cell.isdecimal() and len(cell) < 19]
+        if len(numbers) != 4 or len(cells) != 4:
+            raise _unusable(path, f"row {row} of {index.name} is not a name and four numbers")
+        entry = _IndexEntry(*numbers)
+        per_line = entry.bases_per_line, entry.bytes_per_line
+        fits = 0 < per_line[0] <= per_line[1] <= per_line[0] + len(b"\r\n")
+        if entry.length_bp > _MAX_BP or (entry.length_bp and not fits):
+            raise _unusable(path, f"row {row} of {index.name} has numbers that no file has")
+        if name in entries:
+            raise _unusable(path, f"{name[:60]!r} stands twice in {index.name}")
+        entries[name] = entry
+    if not entries:
+        raise _unusable(path, f"{index.name} has no rows")
+    return entries
+
+
+def _unusable(path: Path, reason: str) -> DataError:
+    return DataError(
+        f"{path}: no usable index ({reason}); run `samtools faidx {path.name}` (on a BGZF or plain "
+        "FASTA)"
+    )
+
+
 def _fits(raw: NDArray[np.uint8], entry: _IndexEntry) -> bool:
     """Whether bytes, from the one before the first base on, have line ends where they must be."""
     if len(raw) <= entry.num_bytes or raw[0] != _NEWLINE:
@@ -154,13 +281,19 @@ def _fits(raw: NDArray[np.uint8], entry: _IndexEntry) -> bool:
     return bool(is_base.all() and is_end.all()) and behind[:1] in (b"", b">")
 
 
-def _skip(path: Path, file: IO[bytes], num_bytes: int) -> None:
+def _skip(path: Path, file: BufferedReader, num_bytes: int) -> None:
     while num_bytes > 0:
-        num_bytes -= len(_read(path, file, min(num_bytes, 1 << 24))) or num_bytes
+        num_bytes -= len(_read_into(path, file, min(num_bytes, 1 << 24))) or num_bytes
 
 
-def _read(path: Path, file: IO[bytes], num_bytes: int) -> bytes:
+def _read_into(path: Path, file: BufferedReader, num_bytes: int) -> NDArray[np.uint8]:
+    """Read as many bytes as there are, at most `num_bytes`, without a second copy of them."""
+    raw = np.empty(num_bytes, dtype=np.uint8)
+    view, num_read = raw.data, 0
     try:
-        return file.read(num_bytes)
+        # little by little, since what unpacks holds a copy of what it is asked for
+        while num := file.readinto(view[num_read : num_read + _READ_BYTES]):
+            num_read += num
+        return raw[:num_read]
     except (*UNPACK_ERRORS, OSError) as error:
         raise damaged(path, error) from None

@@ -3,31 +3,39 @@
 A peak counts by its summit, one base wide; see `data.sources.tables` for the formats.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.left_out import LeftOut
-from data.near_names import folded, near_names
+from data.left_out import MAX_ODD_SHARE, LeftOut
 from data.schema import CHROM, END, START
+from data.sources.archives import NAME, is_archive, iterate_sites
 from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
 from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
+from data.sources.row_names import (
+    NO_PAIR,
+    UNMATCHED,
+    LookUp,
+    RowNames,
+    UnknownTF,
+    remap_name,
+    some_names,
+    unibind_name,
+)
 from data.sources.tables import Profiled
 
-NAME: Final = "name"
+if TYPE_CHECKING:
+    from data.sources.blacklist import Blacklist
+
 SUMMIT: Final = "summit"
 _WITHOUT_SUMMIT: Final = "without a summit, taken at their middle"
-_TOLD: Final = 3
-"""Most names that an error message gives."""
-_MOTIF_SUFFIX: Final = re.compile(r"\.[A-Z]{2}\d+\.\d+(\.[A-Za-z]+)*$")
-"""UniBind's matrix and prediction model behind a name, such as `.MA0139.1.damo.bed`."""
 
 PEAKS_FORMAT: Final = BedFormat(
     title="ReMap peaks",
@@ -79,6 +87,28 @@ class Intervals:
             dropped={},
         )
 
+    @classmethod
+    def joined(cls, chroms: Sequence[str], parts: Sequence["Intervals"]) -> "Intervals":
+        """Intervals of several files, all coded by the same chromosomes, one after the other."""
+        return cls(
+            chroms=list(chroms),
+            chrom=np.concatenate([np.empty(0, dtype=np.int16), *(one.chrom for one in parts)]),
+            start=np.concatenate([np.empty(0, dtype=np.int32), *(one.start for one in parts)]),
+            end=np.concatenate([np.empty(0, dtype=np.int32), *(one.end for one in parts)]),
+            pair=np.concatenate([np.empty(0, dtype=np.int32), *(one.pair for one in parts)]),
+            dropped={},
+        )
+
+    def taken(self, indices: NDArray[np.int64]) -> "Intervals":
+        """Give some of the intervals."""
+        return replace(
+            self,
+            chrom=self.chrom[indices],
+            start=self.start[indices],
+            end=self.end[indices],
+            pair=self.pair[indices],
+        )
+
     def of_pair(self, pair: int) -> "Intervals":
         """Give the same intervals as those of one pair."""
         return replace(self, pair=np.full(len(self.start), pair, dtype=np.int32))
@@ -86,32 +116,29 @@ class Intervals:
 
 def read_peaks(
     path: Path,
-    profiled: Profiled,
+    names: RowNames,
     genome: Genome,
     left_out: LeftOut,
-    *,
-    skip_unlisted: bool,
+    exclude: "Blacklist | None" = None,
 ) -> Intervals:
     """Read ReMap peaks as their summits, one base wide; the middle of a peak without one.
 
     Parameters
     ----------
+    names
+        Tells which pair a row is of, by its name.
     left_out
         Where rows that do not fit the genome are noted.
-    skip_unlisted
-        Whether rows of TFs without an experiment, and of biosamples that seem to be spelled
-        otherwise than in the tables, are left out and counted, not an error.
+    exclude
+        Places to leave out: peaks that overlap them are left out. By default there are none.
 
     Raises
     ------
     DataError
-        If a row does not fit the format, its summit lies outside the peak, its TF has no
-        experiment, all rows of a TF are of biosamples that the tables do not list for it, a
-        biosample differs from a listed one by its spelling alone, no row is left, or the file is of
-        another assembly.
+        If a row does not fit the format, its summit lies outside the peak, its name does not meet
+        those of the dataset, no row is left, or the file is of another assembly.
     """
-    collected = _Collector(path, profiled, genome, remap_name, left_out)
-    collected.skip_unlisted = skip_unlisted
+    collected = _Collector(path, names, genome, remap_name, left_out, exclude)
     num_without = 0
     for batch in iterate_bed(path, PEAKS_FORMAT):
         start, end, summit = (batch.integers(name) for name in (START, END, SUMMIT))
@@ -126,93 +153,89 @@ def read_peaks(
                 PEAKS_FORMAT.remedy,
             )
         collected.add(batch, summit)
-    return collected.intervals({_WITHOUT_SUMMIT: num_without})
+    found = collected.intervals()
+    if num_without:
+        found.dropped[_WITHOUT_SUMMIT] = num_without
+    return found
 
 
-def read_sites(
-    path: Path,
-    profiled: Profiled,
-    genome: Genome,
-    left_out: LeftOut,
-    *,
-    skip_unlisted: bool,
-) -> Intervals:
-    """Read UniBind sites; parameters and errors as for :func:`read_peaks`."""
-    collected = _Collector(path, profiled, genome, _unibind_name, left_out)
-    collected.skip_unlisted = skip_unlisted
-    for batch in iterate_bed(path, SITES_FORMAT):
+def read_sites(path: Path, names: RowNames, genome: Genome, left_out: LeftOut) -> Intervals:
+    """Read UniBind sites, of one file, a folder or a tar archive; see :func:`read_peaks`."""
+    collected = _Collector(path, names, genome, unibind_name, left_out)
+    batches: Iterable[BedBatch] = (
+        iterate_sites(path) if is_archive(path) else iterate_bed(path, SITES_FORMAT)
+    )
+    for batch in batches:
         collected.add(batch)
-    return collected.intervals({})
+    return collected.intervals()
 
 
 class _Collector:
-    """Takes batches of rows and keeps their places and pairs."""
+    """Takes batches of rows and keeps the places and names of those that are of a pair."""
 
     def __init__(
         self,
         path: Path,
-        profiled: Profiled,
+        names: RowNames,
         genome: Genome,
         parse_name: Callable[[str], tuple[str, str]],
         left_out: LeftOut,
+        exclude: "Blacklist | None" = None,
     ) -> None:
-        self.skip_unlisted = False
         self._path = path
+        self._names = names
         self._left_out = left_out
-        self._fitting = Fitting(path, genome.lengths_bp, genome.path, left_out)
+        self._fitting = Fitting(path, genome.chromosomes, left_out, exclude)
         self._parse_name = parse_name
-        self._pairs = profiled.pair_index()
-        self._listed: dict[str, list[str]] = {tf: [] for tf in profiled.tfs}
-        for tf, biosample in self._pairs:
-            self._listed[tf].append(biosample)
-        self._matched: set[str] = set()
-        self._unlisted: list[tuple[str, str]] = []
-        self._names: dict[str, int] = {}
-        self._pair_of_name: list[int] = []
+        self._ids: dict[str, int] = {}
+        self._found: list[tuple[LookUp, str]] = []
+        self._num_rows: list[int] = []
         self._chroms = {chrom: code for code, chrom in enumerate(genome.lengths_bp)}
         self._batches: list[list[NDArray[Any]]] = []
 
     def add(self, batch: BedBatch, summit: NDArray[np.int32] | None = None) -> None:
-        """Check a batch against the genome and the experiments, and keep its rows.
+        """Check a batch against the genome and the names, and keep the rows of a pair.
 
         Parameters
         ----------
         summit
             Keep these, one base wide, in place of whole intervals; shape (M,).
         """
+        name_codes, names = batch.text(NAME)
+        name_of = np.array([self._name_id(name, batch, i) for i, name in enumerate(names)])
+        if not len(batch):
+            return
         fitted = self._fitting.fit(batch, batch.integers(START), batch.integers(END))
         rows, start, end = fitted.rows, fitted.start, fitted.end
         if summit is not None:
             start = np.clip(summit[rows], start, end - 1)
             end = start + np.int32(1)
-        chrom_codes, chroms = batch.text(CHROM)
+        chrom_codes, chroms = fitted.batch.text(CHROM)
         chrom_of = np.array([self._chroms.get(chrom, -1) for chrom in chroms], dtype=np.int16)
-        name_codes, names = batch.text(NAME)
-        name_of = np.array([self._name_id(name, batch, i) for i, name in enumerate(names)])
         name = name_of.astype(np.int32)[name_codes[rows]]
-        self._batches.append([chrom_of[chrom_codes[rows]], start, end, name])
+        for index, num in enumerate(np.bincount(name_codes[rows], minlength=len(names)).tolist()):
+            self._num_rows[name_of[index]] += num
+        pair_of = np.array([found.pair for found, _ in self._found], dtype=np.int32)
+        used = np.flatnonzero(pair_of[name] != NO_PAIR)
+        columns = (chrom_of[chrom_codes], start, end, name)
+        self._batches.append([column[used] for column in columns])
 
-    def intervals(self, counts: Mapping[str, int]) -> Intervals:
-        """Give everything that was added; the collector is empty afterwards.
-
-        Parameters
-        ----------
-        counts
-            More counts for `Intervals.dropped`; those of 0 are not told.
-        """
+    def intervals(self) -> Intervals:
+        """Give everything that was added; the collector is empty afterwards."""
         self._fitting.check()
-        if not self.skip_unlisted:
-            self._refuse_other_spellings()
+        self._names.check(self._path)
         chrom, start, end, name = (self._joined(column) for column in range(4))
         num_duplicates = sum(
             _num_repeats(start[rows], end[rows], name[rows])
             for rows in (np.flatnonzero(chrom == code) for code in self._chroms.values())
         )
-        pair = np.array(self._pair_of_name, dtype=np.int32)[name]
-        listed = pair >= 0
-        num_unlisted = int(len(listed) - listed.sum())
-        if num_unlisted:
-            chrom, start, end, pair = (column[listed] for column in (chrom, start, end, pair))
+        by_reason: Counter[str] = Counter()
+        for (found, biosample), num in zip(self._found, self._num_rows, strict=True):
+            if found.pair == NO_PAIR:
+                by_reason[found.reason] += num
+                if found.reason == UNMATCHED:
+                    self._left_out.unmatched[self._path, biosample] += num
+        pair = np.array([found.pair for found, _ in self._found], dtype=np.int32)[name]
         return Intervals(
             chroms=list(self._chroms),
             chrom=chrom,
@@ -222,37 +245,9 @@ class _Collector:
             dropped={
                 LACKING: self._left_out.of(self._path).get(LACKING, 0),
                 "duplicates": num_duplicates,
-                "of no listed experiment": num_unlisted,
+                **by_reason,
                 **self._left_out.told(self._path),
-                **{reason: num for reason, num in counts.items() if num},
             },
-        )
-
-    def _refuse_other_spellings(self) -> None:
-        """Stop where names of the file and of the tables do not meet.
-
-        Rows of biosamples that the tables do not list are passed over, but not all rows of a TF,
-        nor those of a biosample that differs from a listed one by its spelling alone.
-        """
-        near_of: dict[str, list[str]] = {}
-        tfs: dict[str, None] = {}
-        for tf, biosample in self._unlisted:
-            listed = self._listed[tf]
-            if tf in self._matched and folded(biosample) not in map(folded, listed):
-                continue
-            tfs[tf] = None
-            near_of[biosample] = near_names(biosample, listed) or near_of.get(biosample, [])
-        if not tfs:
-            return
-        told = [
-            repr(biosample) + (f" (near: {', '.join(near)})" if near else "")
-            for biosample, near in list(near_of.items())[:_TOLD]
-        ]
-        more = f", and {len(near_of) - _TOLD:,} more" if len(near_of) > _TOLD else ""
-        raise DataError(
-            f"{self._path}: rows of {_some(list(tfs))} are of biosamples that the experiment table "
-            f"does not list for them: {', '.join(told)}{more}; spell them in one way, or pass "
-            "--skip-unlisted to leave such rows out"
         )
 
     def _joined(self, column: int) -> NDArray[Any]:
@@ -264,34 +259,72 @@ class _Collector:
 
     def _name_id(self, name: str, batch: BedBatch, code: int) -> int:
         """Number a name; what it says is looked up when it is first met."""
-        known = self._names.get(name)
+        known = self._ids.get(name)
         if known is not None:
             return known
-        first = int(np.flatnonzero(batch.text(NAME)[0] == code)[0])
+
+        def first_row() -> int:
+            return int(np.flatnonzero(batch.text(NAME)[0] == code)[0])
+
         try:
             tf, biosample = self._parse_name(name)
+            found = self._names.look_up(tf, biosample)
         except ValueError:
             raise batch.error(
-                first,
+                first_row(),
                 f"name {name[:60]!r} does not say experiment, TF and biotype separated by dots",
                 "mend it",
             ) from None
-        if tf not in self._listed and not self.skip_unlisted:
-            near = near_names(tf, self._listed)
-            hint = f" (near: {', '.join(near)})" if near else ""
-            raise batch.error(
-                first,
-                f"TF {tf!r} has no experiment in the experiment table{hint}",
-                "add one there, or pass --skip-unlisted to leave such rows out",
-            )
-        pair = self._pairs.get((tf, biosample), -1)
-        if pair >= 0:
-            self._matched.add(tf)
-        elif tf in self._listed:
-            self._unlisted.append((tf, biosample))
-        self._pair_of_name.append(pair)
-        self._names[name] = len(self._names)
-        return self._names[name]
+        except UnknownTF as error:
+            raise batch.error(first_row(), str(error), error.remedy) from None
+        self._found.append((found, biosample))
+        self._num_rows.append(0)
+        self._ids[name] = len(self._ids)
+        return self._ids[name]
+
+
+def tfs_of(found: Intervals, profiled: Profiled) -> frozenset[str]:
+    """Name the TFs that some intervals are of."""
+    return frozenset(profiled.tfs[code] for code in profiled.pair_tf[np.unique(found.pair)])
+
+
+def tfs_without(
+    path: Path, kind: str, here: Set[str], wanted: Set[str], *, skip_unlisted: bool
+) -> dict[str, int]:
+    """Count the TFs that have peaks and no sites, or sites and no peaks: no region can be bound.
+
+    A TF that has neither was profiled and found nowhere.
+
+    Parameters
+    ----------
+    kind
+        What the file has, `peaks` or `sites`.
+    here
+        TFs that the file has.
+    wanted
+        TFs that the other file has.
+    skip_unlisted
+        Whether it is no error if there are many.
+
+    Returns
+    -------
+    dict
+        The number by a sentence for people; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        If they are more than `MAX_ODD_SHARE`: names are spelled otherwise, or rows are missing.
+    """
+    absent = sorted(wanted - here)
+    if len(absent) > MAX_ODD_SHARE * len(wanted) and not skip_unlisted:
+        raise DataError(
+            f"{path}: no {kind} of {some_names(absent)}, so that no region would be bound; it has "
+            f"those of {some_names(sorted(here))}: check that it is whole and how it spells names, "
+            "or pass --skip-unlisted to go on all the same"
+        )
+    told = f"{kind}: none of some TFs, of which no region is bound ({some_names(absent)})"
+    return {told: len(absent)} if absent else {}
 
 
 def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray[np.int32]) -> int:
@@ -301,21 +334,3 @@ def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray
     for column in (start, end, name):
         same &= np.diff(column[order]) == 0
     return int(same.sum())
-
-
-def _some(names: Sequence[str]) -> str:
-    """Give the first of some names, and say how many others there are."""
-    more = f", and {len(names) - _TOLD:,} more TFs" if len(names) > _TOLD else ""
-    return ", ".join(names[:_TOLD]) + more
-
-
-def remap_name(name: str) -> tuple[str, str]:
-    """TF and biosample of a ReMap peak's name; `ValueError` if it does not tell them."""
-    _, tf, biosample = name.split(".", 2)
-    return tf, biosample
-
-
-def _unibind_name(name: str) -> tuple[str, str]:
-    _, rest = _MOTIF_SUFFIX.sub("", name).split(".", 1)
-    biosample, tf = rest.rsplit(".", 1)
-    return tf, biosample

@@ -1,14 +1,18 @@
 """What the commands share: the workspace option, the terminal, progress and plain errors."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from data.errors import DataError
+from data.output import check_writable
 from orchestrator.errors import RunError
 from orchestrator.steps import OnStep
 
@@ -31,17 +35,53 @@ LeftOutOption = Annotated[
     Path | None,
     typer.Option(
         "--left-out",
-        help="File to write the rows to that do not fit the genome: file, row and reason. By "
-        "default they are only counted.",
+        help="File to write the rows to that are left out, such as those that do not fit the "
+        "genome: file, row and reason. By default they are only counted.",
+    ),
+]
+
+ChromAliasOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="UCSC's chromAlias.txt: what the genome's chromosomes are called in the other files. "
+        "By default names that differ by chr alone, and M and MT, are taken for the same.",
+    ),
+]
+
+ExcludeOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="BED file of places to leave out, such as ENCODE's blacklist: what overlaps one is "
+        "left out and counted. Repeat it for further files. By default nothing is left out.",
     ),
 ]
 
 _FILE_WIDTH = 120  # of tables that go to a file or a pipe, which have no width of their own
 
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that a terminal takes for commands, or cannot show."""
+
+
+class _SafeConsole(Console):
+    """Shows the escape codes that names of files and rows may hold, in place of obeying them."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make text of a string; what cannot be shown is escaped as in Python."""
+        return super().render_str(_UNSEEN.sub(_escaped, text), **options)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
 # names of files and TFs are printed as they are: brackets are no markup, numbers no colours
-out = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, markup=False, highlight=False)
+out = _SafeConsole(
+    width=None if sys.stdout.isatty() else _FILE_WIDTH, markup=False, highlight=False
+)
 """Results go to standard output."""
-err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+err = _SafeConsole(stderr=True, soft_wrap=True, markup=False, highlight=False)
 """Progress and complaints go to standard error."""
 
 
@@ -72,6 +112,22 @@ def tell_left_out(left_out: "LeftOut", file: Path | None) -> None:
         err.print(line)
     if file is not None:
         left_out.write(file)
+
+
+@contextmanager
+def left_out_kept(left_out: "LeftOut", file: Path | None) -> Iterator[None]:
+    """Write the rows left out to a file, if one is named, where the command stops in the block.
+
+    Whoever is told that too many rows do not fit can see then which ones they are.
+    """
+    if file is not None:
+        check_writable(file)
+    try:
+        yield
+    except (DataError, RunError):
+        if file is not None:
+            left_out.write(file)
+        raise
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from data.errors import DataError
 from data.output import Format, output_file, output_named
 from data.schema import Evidence
 from experiments.cli import data_build as cli_data_build
+from experiments.cli import data_sources as cli_data_sources
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -25,6 +26,7 @@ from experiments.cli.data_build import ReplaceOption, print_dropped, print_made
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)
+cli_data_sources.register(app)
 cli_data_build.register(app)
 
 

@@ -6,21 +6,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data.errors import DataError
 from data.left_out import LeftOut
+from data.sources.name_rules import NameRules, Treated
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
+    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
+    err,
+    left_out_kept,
     out,
     steps,
 )
 from experiments.cli.options import spread
+from experiments.cli.sheet_options import SheetOptions, build_sheet
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.dataset.store import Dataset
     from data.sources.tables import SourceFiles
 
+NEEDED = ("dhs", "peaks", "sites", "genome")
+"""The sources that a build cannot do without, by the options that name them."""
+_TOLD = 10
+"""Biosamples without DHSs that are told."""
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what is there already.")]
 
 
@@ -31,20 +42,82 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """The files of a dataset, as typed."""
+    """The files of a dataset, as typed; by default those that `--from` finds."""
 
-    dhs: Annotated[Path, typer.Option(help="UCSC DHS clusters, BED.")]
-    peaks: Annotated[Path, typer.Option(help="ReMap peaks, BED9 with summits.")]
-    sites: Annotated[Path, typer.Option(help="UniBind sites, BED.")]
-    experiments: Annotated[Path, typer.Option(help="Table: experiment, tf, biotype.")]
-    samples: Annotated[Path, typer.Option(help="Table: source_id, dhs_sample, biotype.")]
-    genome: Annotated[Path, typer.Option(help="Indexed FASTA, plain or BGZF.")]
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of the publishers' files, which are recognized by their content "
+            "(`bindgrid data sources` lists them). The options below stand before what it holds. "
+            "By default no folder is looked at.",
+        ),
+    ] = None
+    dhs: Annotated[Path | None, typer.Option(help="UCSC DHS clusters, with `bin` or without.")] = (
+        None
+    )
+    dhs_sources: Annotated[
+        Path | None,
+        typer.Option(help="UCSC's names of the DHS sources; needed where there is no --samples."),
+    ] = None
+    peaks: Annotated[Path | None, typer.Option(help="ReMap's `all` peaks, BED9 with summits.")] = (
+        None
+    )
+    sites: Annotated[
+        Path | None,
+        typer.Option(help="UniBind sites: its .tar.gz or a folder of its files, or one BED file."),
+    ] = None
+    experiments: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table: experiment, tf, biotype. By default the names of the sites tell which TF "
+            "was profiled in which biosample."
+        ),
+    ] = None
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table: source_id, dhs_sample, biotype. By default the names of the DHS sources "
+            "tell their biosamples."
+        ),
+    ] = None
+    biosamples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table: name, biosample, and treatment where there was one. Its rows stand before "
+            "the shipped ones, which are all by default."
+        ),
+    ] = None
+    genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
+    chrom_alias: ChromAliasOption = None
+    exclude: ExcludeOption = None
 
     def files(self) -> "SourceFiles":
-        """Give the files that the options name."""
+        """Give the files that the options name, or that the folder holds.
+
+        Raises
+        ------
+        DataError
+            If one that is needed is lacking, or two of the folder are the same source.
+        """
+        from data.sources.recognition import find_sources
         from data.sources.tables import SourceFiles
 
-        return SourceFiles(**{one.name: getattr(self, one.name) for one in fields(self)})
+        typed = {
+            name: path
+            for name in (one.name for one in fields(SourceFiles) if one.name != "exclude")
+            if (path := getattr(self, name)) is not None
+        }
+        found = {} if self.folder is None else find_sources(self.folder, but=set(typed))
+        sources = found | typed
+        lacking = [f"--{name}" for name in NEEDED if name not in sources]
+        if lacking:
+            where = "" if self.folder is None else f"{self.folder} does not hold all sources: "
+            raise DataError(
+                f"{where}{', '.join(lacking)} missing; `bindgrid data sources` tells what to "
+                "download, and --from names the folder; your own files go into a --samplesheet"
+            )
+        return SourceFiles(**sources, exclude=tuple(self.exclude or ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,39 +125,76 @@ class BuildOptions:
     """What `bindgrid data build` is told of its sources and of odd rows in them, as typed."""
 
     sources: SourceOptions
+    sheet: SheetOptions
     replace: ReplaceOption = False
     skip_unlisted: Annotated[
         bool,
         typer.Option(
             "--skip-unlisted",
             help="Leave out peaks and sites of TFs without an experiment, and of biosamples that "
-            "seem to be spelled otherwise than in the tables.",
+            "seem to be spelled otherwise than in the tables; go on with TFs that have peaks and "
+            "no sites, or sites and no peaks.",
         ),
     ] = False
+    keep_treated: Annotated[
+        Treated,
+        typer.Option(
+            help="Which treated samples count for their biosample, where --experiments or "
+            "--samples is not given: none; dhs, those of DNase-seq alone, as in the paper; or all."
+        ),
+    ] = Treated.NONE
+    unmatched: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write the biosamples to that have no DHSs, with the peaks that each "
+            "costs. Filled in, it is a table for --biosamples. By default the ten largest are told."
+        ),
+    ] = None
     left_out: LeftOutOption = None
 
 
 def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
-    """Build a dataset from the sources' own formats.
+    """Build a dataset from the publishers' own files, or from a sample sheet of your own.
+
+    Example: bindgrid data build --from downloads --genome hg38.fa
 
     Example: bindgrid data build --dhs dhs.bed.gz --peaks remap.bed.gz --sites unibind.bed.gz
     --experiments experiments.tsv --samples samples.tsv --genome hg38.fa.gz
+
+    Example: bindgrid data build --samplesheet sheet.csv --genome mm39.fa
     """
+    odd_rows, path = LeftOut(), Workspace(workspace).dataset
+    options.sheet.check(options.sources)
+    with left_out_kept(odd_rows, options.left_out):
+        if options.sheet.samplesheet is None:
+            dataset = _build_sources(options, path, odd_rows)
+        else:
+            files = options.sheet.files(options.sources)
+            dataset = build_sheet(options.sheet, files, path, odd_rows, replace=options.replace)
+    for remark in odd_rows.remarks():
+        err.print(remark)
+    if options.left_out is not None:
+        odd_rows.write(options.left_out)
+    if options.unmatched is not None:
+        odd_rows.write_unmatched(options.unmatched)
+    print_made(dataset)
+    _print_unmatched(odd_rows)
+
+
+def _build_sources(options: BuildOptions, path: Path, odd_rows: LeftOut) -> "Dataset":
     from data.sources.build import build_dataset
 
-    odd_rows = LeftOut()
     with steps("Building the dataset") as on_step:
-        dataset = build_dataset(
+        return build_dataset(
             options.sources.files(),
-            Workspace(workspace).dataset,
+            path,
             replace=options.replace,
-            skip_unlisted=options.skip_unlisted,
+            name_rules=NameRules(
+                skip_unlisted=options.skip_unlisted, keep_treated=options.keep_treated
+            ),
             left_out=odd_rows,
             on_step=on_step,
         )
-    if options.left_out is not None:
-        odd_rows.write(options.left_out)
-    print_made(dataset)
 
 
 def print_made(dataset: "Dataset") -> None:
@@ -98,3 +208,13 @@ def print_dropped(dataset: "Dataset") -> None:
     for reason, count in dataset.manifest.dropped.items():
         if count:
             out.print(f"  {reason}: {count:,}")
+
+
+def _print_unmatched(left_out: LeftOut) -> None:
+    """Say which biosamples without DHSs cost most rows."""
+    largest = left_out.unmatched.most_common(_TOLD)
+    for (file, biosample), num in largest:
+        out.print(f"  {file.name}: {biosample} has no DHSs: {num:,} rows")
+    num_more = len(left_out.unmatched) - len(largest)
+    if num_more:
+        out.print(f"  and {num_more:,} biosamples more; --unmatched FILE lists all")

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,12 +14,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from orchestrator.backends.interface import RunPlan
-    from orchestrator.plan import Plan, RunOutcome
+    from orchestrator.plan import Plan, Remark, RunOutcome
+    from orchestrator.runs.store import RunStore
 
 
 def drive(
     plan: "Plan",
-    remarks: Sequence[str],
+    remarks: "Sequence[Remark]",
     workspace: Workspace,
     run_plan: "RunPlan",
     *,
@@ -45,26 +45,59 @@ def drive(
     typer.Exit
         If a run failed (code 1) or the user interrupted (130).
     """
-    from experiments.registry import paper_figures
     from orchestrator.runs.lock import sole_driver
     from orchestrator.runs.results import results_table
     from orchestrator.runs.store import RunStore
-    from orchestrator.tracking.background import BackgroundView
-    from orchestrator.tracking.sync import MlflowView
 
-    store, view = RunStore(workspace), MlflowView(workspace, paper_figures())
-    failures: list[RunOutcome] = []
-    deadline = None if stop_after is None else time.monotonic() + 3600 * stop_after
-    with ExitStack() as stack:
-        stack.enter_context(sole_driver(workspace))
+    store = RunStore(workspace)
+    with sole_driver(workspace):
         store.check()
-        num_complete = sum(store.is_complete(run.key) for run in plan)
-        err.print(f"{len(plan)} runs, {num_complete} complete already")
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        mlflow = stack.enter_context(BackgroundView(view, warn=complain))
-        progress = stack.enter_context(PlanProgress(workspace, len(plan), num_complete))
+        failures = _run(plan, store, run_plan, stop_after)
+    keys = {run.key for run in plan}
+    if show is not None:
+        table = results_table(store)
+        show(table[table["key"].isin(keys)])
+    num_left = len(plan) - sum(store.is_complete(key) for key in keys) - len(failures)
+    if num_left:
+        err.print(
+            f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
+            "same command resumes the plan",
+        )
+    if failures:
+        where = workspace.failure(failures[0].planned.key)
+        place = where if len(failures) == 1 and where.exists() else where.parent
+        complain(
+            f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: {place}"
+        )
+        raise typer.Exit(1)
+
+
+def _run(
+    plan: "Plan", store: "RunStore", run_plan: "RunPlan", stop_after: float | None
+) -> "list[RunOutcome]":
+    """Run what is not complete, with progress and MLflow beside it; gives what failed.
+
+    Raises
+    ------
+    typer.Exit
+        If the user interrupted (130).
+    """
+    from experiments.registry import paper_figures
+    from orchestrator.tracking.background import BackgroundView
+    from orchestrator.tracking.sync import MlflowView
+
+    workspace = store.workspace
+    failures: list[RunOutcome] = []
+    deadline = None if stop_after is None else time.monotonic() + 3600 * stop_after
+    num_complete = sum(store.is_complete(run.key) for run in plan)
+    err.print(f"{len(plan)} runs, {num_complete} complete already")
+    with (
+        BackgroundView(MlflowView(workspace, paper_figures()), warn=complain) as mlflow,
+        PlanProgress(workspace, len(plan), num_complete) as progress,
+    ):
         mlflow.sync(store)
 
         def on_done(outcome: "RunOutcome") -> None:
@@ -83,20 +116,4 @@ def drive(
             raise typer.Exit(130) from None
         finally:
             mlflow.register(store)
-    keys = {run.key for run in plan}
-    if show is not None:
-        table = results_table(store)
-        show(table[table["key"].isin(keys)])
-    num_left = len(plan) - sum(store.is_complete(key) for key in keys) - len(failures)
-    if num_left:
-        err.print(
-            f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
-            "same command resumes the plan",
-        )
-    if failures:
-        where = workspace.failure(failures[0].planned.key)
-        place = where if len(failures) == 1 and where.exists() else where.parent
-        complain(
-            f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: {place}"
-        )
-        raise typer.Exit(1)
+    return failures

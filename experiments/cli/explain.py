@@ -15,6 +15,7 @@ from experiments.cli.console import (
     LeftOutOption,
     WorkspaceOption,
     err,
+    left_out_kept,
     out,
     steps,
     tell_left_out,
@@ -56,7 +57,7 @@ def explain(
     genome: Annotated[
         Path | None,
         typer.Option(
-            help="Indexed FASTA, plain or BGZF: explain the middles of the rows of --bed in this "
+            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of --bed in this "
             "genome. Needs no dataset, and so no workspace for a TF of the base. By default "
             "regions of the dataset are explained."
         ),
@@ -150,7 +151,7 @@ def _explain_windows(
     if where.folder.exists():
         raise RunError(f"{where.folder}: something is there already; name another folder by --out")
     odd_rows = LeftOut()
-    with steps("Explaining") as on_step:
+    with left_out_kept(odd_rows, where.left_out), steps("Explaining") as on_step:
         predictor = find_model(place, named, arm.value)
         err.print(f"{predictor.name} ({predictor.source})")
         target = OneTF(predictor, predictor.members())
@@ -182,7 +183,8 @@ def _ids(
     if bed is None:
         return top_regions(run, place, tf, num)
     odd_rows = LeftOut()
-    ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
+    with left_out_kept(odd_rows, left_out):
+        ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
     tell_left_out(odd_rows, left_out)
     return ids
 

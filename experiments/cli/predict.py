@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from data.output import Format, Output, output_named
+from data.output import Format, Output, check_not_input, output_named
 from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
     LeftOutOption,
     WorkspaceOption,
     err,
+    left_out_kept,
     steps,
     tell_left_out,
 )
-from orchestrator.errors import RunError
+from experiments.cli.options import spread
+from experiments.cli.query_options import QueryOptions
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from data.motifs.motif import Motif
-    from data.queries.windows import Windows
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
     from orchestrator.prediction.targets import Target
@@ -36,7 +38,6 @@ NameArgument = Annotated[
         "base that bindgrid came with; base:NAME is always the base's."
     ),
 ]
-GenomeOption = Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")]
 ArmOption = Annotated[
     ModelArm,
     typer.Option(
@@ -48,17 +49,14 @@ ArmOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the application."""
-    app.command()(predict)
+    app.command()(spread(predict))
     app.command()(variants)
 
 
 def predict(
     name: NameArgument,
-    bed: Annotated[Path | None, typer.Option(help="Regions; the middle of each is read.")] = None,
-    genome: GenomeOption = None,
-    fasta: Annotated[
-        Path | None, typer.Option(help="Sequences, in place of --bed and --genome.")
-    ] = None,
+    *,
+    query: QueryOptions,
     file: Annotated[
         Path | None,
         typer.Option(
@@ -67,10 +65,6 @@ def predict(
             "(each compressed if .gz follows), .parquet or .bw. Without it, or by -, .tsv goes to "
             "standard output.",
         ),
-    ] = None,
-    stride: Annotated[
-        int | None,
-        typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
     ] = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ModelArm.TRANSFER,
@@ -88,33 +82,20 @@ def predict(
     Example: bindgrid predict SPI1 --bed regions.bed --genome hg38.fa --out spi1.tsv
     """
     from data.left_out import LeftOut
-    from data.queries.windows import bed_windows, fasta_windows, tiled_windows
-    from data.sources.genome import Genome
     from orchestrator.prediction.targets import find_target, target_output
 
     odd_rows = LeftOut()
     output = target_output(name, file)
+    check_not_input(output, query.bed, query.fasta)
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
-    _check_inputs(bed, genome, fasta, stride, tiles=tiles)
+    query.check(tiles=tiles)
     with steps("Opening"):
         target = find_target(Workspace(workspace), name, arm.value)
-        place = None if genome is None else Genome(genome)
-    length = target.length_bp
-    batches: Iterator[Windows]
-    if fasta is not None:
-        batches = fasta_windows(fasta, length, odd_rows)
-    elif place is None:
-        raise RunError("regions need --genome")
-    elif stride is not None:
-        if not 0 < stride <= length:
-            raise RunError(f"--stride is {stride}; give 1 to {length}, the network's input")
-        batches = tiled_windows(place, length, stride, bed, odd_rows)
-    elif bed is not None:
-        batches = bed_windows(bed, place, length, odd_rows)
+        place = query.opened_genome()
+    batches = query.windows(place, target.length_bp, odd_rows)
     with (
-        target.writing(
-            output, None if place is None or fasta is not None else place.lengths_bp
-        ) as writer,
+        left_out_kept(odd_rows, left_out),
+        target.writing(output, None if place is None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):
         counts = target.predict(batches, writer, advance)
@@ -130,58 +111,88 @@ def variants(
         Path | None,
         typer.Option(
             "--out",
-            help="File to write, in the format that its ending says: .tsv, .csv (each compressed "
-            "if .gz follows) or .parquet. Without it, or by -, .tsv goes to standard output.",
+            help="File to write, in the format that its ending says: .tsv, .csv, .vcf (each "
+            "compressed if .gz follows) or .parquet. A .vcf is the VCF file with INFO fields "
+            "added. Without it, or by -, .tsv goes to standard output.",
         ),
     ] = None,
     motif: Annotated[
         str | None,
         typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
     ] = None,
+    swap_reference: Annotated[
+        bool,
+        typer.Option(
+            "--swap-reference",
+            help="Predict also variants whose alleles are swapped: the genome has ALT, not REF. "
+            "Their effect is, as always, that of ALT against REF. By default they have no "
+            "prediction.",
+        ),
+    ] = False,
+    chrom_alias: ChromAliasOption = None,
+    pass_only: Annotated[
+        bool,
+        typer.Option(
+            "--pass-only",
+            help="Predict only rows whose FILTER is PASS or missing. The others stay in the "
+            "output without a prediction. By default all are predicted.",
+        ),
+    ] = False,
     left_out: LeftOutOption = None,
     arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict what variants change: reference against alternative, and the motif touched.
 
+    Alleles are trimmed and left-aligned first, so that all spellings of a variant have one effect.
+    Variants that cannot be predicted stay in the output, with the reason.
+
     Example: bindgrid variants SPI1 --vcf variants.vcf.gz --genome hg38.fa --out effects.tsv
     """
+    from data.left_out import LeftOut
     from data.queries.variants import VcfReader
     from data.sources.genome import Genome
+    from orchestrator.prediction.annotated_vcf import annotating
     from orchestrator.prediction.predict import predict_variants
-    from orchestrator.prediction.writers import TABLE_FORMATS, writing
+    from orchestrator.prediction.writers import VARIANT_FORMATS, writing
 
-    output = output_named(file, TABLE_FORMATS)
-    with steps("Opening") as on_step:
+    output = output_named(file, VARIANT_FORMATS)
+    check_not_input(output, vcf)
+    odd_rows = LeftOut()
+    with left_out_kept(odd_rows, left_out), steps("Opening") as on_step:
         predictor = _predictor(workspace, name, arm)
         members = predictor.members()
         found = _motif(predictor, motif)
-        reader = VcfReader(vcf, Genome(genome), members[0].length_bp)
+        reader = VcfReader(
+            vcf,
+            Genome(genome, chrom_alias),
+            members[0].length_bp,
+            odd_rows,
+            swap_reference=swap_reference,
+            pass_only=pass_only,
+        )
         on_step("comparing reference alleles with the genome")
-        num_differ = reader.check_references()
+        num_swapped = reader.check_references()
+    label = name if arm is ModelArm.TRANSFER else f"{name}_{arm}"
     with (
-        writing(output, None) as writer,
+        left_out_kept(odd_rows, left_out),
+        annotating(output, vcf, label, predictor.source, has_motif=found is not None)
+        if output.format is Format.VCF
+        else writing(output, None) as writer,
         _progress("variants") as advance,
     ):
         counts = predict_variants(members, reader.batches(), writer, found, advance)
-    reason = f"hold an unknown base or another reference allele ({num_differ:,} of these)"
-    _tell(predictor, counts, "variants", reason, output)
-    tell_left_out(reader.left_out, left_out)
-
-
-def _check_inputs(
-    bed: Path | None, genome: Path | None, fasta: Path | None, stride: int | None, *, tiles: bool
-) -> None:
-    if fasta is not None and (bed is not None or genome is not None or stride is not None):
-        raise RunError("--fasta stands alone; leave out --bed, --genome and --stride")
-    if fasta is None and genome is None:
-        raise RunError("nothing to predict; give --bed with --genome, or --fasta")
-    if fasta is None and bed is None and stride is None:
-        raise RunError("the whole genome is predicted in tiles; give --stride, or regions by --bed")
-    if tiles and stride is None:
-        raise RunError(
-            "a bigWig or bedGraph has a value for each tile of bases; give --stride, such as 50"
+    _tell(predictor, counts, "variants", "stay in the output with the reason", output)
+    if num_swapped:
+        err.print(
+            f"{num_swapped:,} variants with swapped alleles (the genome has ALT, not REF): "
+            + (
+                "their effect is still that of ALT against REF"
+                if swap_reference
+                else "--swap-reference predicts them"
+            )
         )
+    tell_left_out(odd_rows, left_out)
 
 
 def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":

@@ -80,7 +80,7 @@ def run(
             planned = plan_experiments(names, loaded, study)
         plan = Plan(planned.runs)
     for remark in planned.remarks:
-        err.print(remark)
+        err.print(str(remark))
     if dry_run:
         if backend.device is Device.GPU:
             err.print("hours are those of this machine's CPUs, not of GPUs")

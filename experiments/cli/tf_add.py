@@ -12,22 +12,26 @@ from data.left_out import LeftOut
 from data.schema import Evidence
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
+    ChromAliasOption,
+    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
     checked_settings,
     err,
+    left_out_kept,
     out,
     steps,
     tell_left_out,
 )
 from experiments.cli.jaspar_options import JasparOptions
 from experiments.cli.options import spread
+from experiments.cli.peak_options import PeakOptions
 from experiments.cli.tf_train import TrainOptions, train_and_judge
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from data.dataset.added import AddedTF
+    from data.dataset.added import AddedTF, PeakChoice
     from data.dataset.region_table import RegionTable
     from data.own_tf.files import PeakFile, ReadFiles
     from data.own_tf.labels import Labels, OwnTF
@@ -51,14 +55,15 @@ class FileOptions:
     peaks: Annotated[
         list[Path],
         typer.Option(
-            help="File of peaks in one biosample: BED, narrowPeak, MACS or ReMap. Repeat it for "
-            "further files."
+            help="File of peaks in one biosample: BED, narrowPeak, MACS, HOMER, SEACR or ReMap. "
+            "Repeat it for further files."
         ),
     ]
     biosample: Annotated[
         list[str],
         typer.Option(help="Biosample of each --peaks, as the dataset names it; repeat it."),
     ]
+    counted: PeakOptions
     sites: Annotated[
         list[Path] | None,
         typer.Option(
@@ -108,19 +113,23 @@ class FileOptions:
             help="Indexed FASTA of the genome. By default the one that the dataset was built from."
         ),
     ] = None
+    chrom_alias: ChromAliasOption = None
+    exclude: ExcludeOption = None
     left_out: LeftOutOption = None
 
-    def paired(self, dataset: Dataset) -> "tuple[PeakFile, ...]":
-        """Pair the options that are repeated.
+    def paired(self, dataset: Dataset, choice: "PeakChoice") -> "tuple[PeakFile, ...]":
+        """Pair the options that are repeated; one biosample is enough for replicates.
 
         Raises
         ------
         RunError
             There are not as many of one as of another.
         """
-        return _files(dataset, self.peaks, self.biosample, self.sites, self.accessible)
+        is_shared = choice.replicates and len(self.biosample) == 1
+        biosamples = self.biosample * (len(self.peaks) if is_shared else 1)
+        return _files(dataset, self.peaks, biosamples, self.sites, self.accessible)
 
-    def own_tf(self, name: str, files: "tuple[PeakFile, ...]") -> "OwnTF":
+    def own_tf(self, name: str, files: "tuple[PeakFile, ...]", choice: "PeakChoice") -> "OwnTF":
         """Decide where the sites of the TF come from.
 
         Raises
@@ -137,7 +146,15 @@ class FileOptions:
         is_wanted = self.motif is not None or not (given or self.no_sites)
         found = find_motif(name, self.motif, err.print, self.jaspar.part()) if is_wanted else None
         with checked_settings():
-            return OwnTF(name=name, files=files, motif=found, rule=SiteRule(p_value=self.site_p))
+            rule = SiteRule(p_value=self.site_p)
+            return OwnTF(
+                name=name,
+                files=files,
+                motif=found,
+                rule=rule,
+                choice=choice,
+                exclude=tuple(self.exclude or ()),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,15 +205,16 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
 
     dataset, own = Dataset.open(workspace.dataset), options.files
     check_name(dataset, name, replace=options.replace)
-    files = own.paired(dataset)
+    choice = own.counted.choice(options.training.peak_replicates)
+    files = own.paired(dataset, choice)
     odd_rows = LeftOut()
-    tf = own.own_tf(name, files)
-    with steps("Labelling") as on_step:
+    tf = own.own_tf(name, files, choice)
+    with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
-        opened = _opened(genome_path)
+        opened = _opened(genome_path, own.chrom_alias)
         regions = dataset.regions()
-        read = read_files(files, regions.chroms, opened, odd_rows)
+        read = read_files(files, regions.chroms, opened, odd_rows, choice, tf.exclude)
         more = _more_regions(regions, read, opened) if own.extend_regions else None
         extended = regions if more is None else regions.extended(more)
         labels = label_own_tf(dataset, tf, opened, extended, read)
@@ -221,13 +239,13 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
         table.add_column(title, justify="right")
     # what was added stands last, where it is seen
     for summary in sorted(dataset.summaries(), key=lambda one: (one.added is not None, one.tf)):
-        added = summary.added
+        added, made_from = summary.added, summary.made_from
         one_source = summary.count(Evidence.PEAK) + summary.count(Evidence.SITE)
         table.add_row(
             summary.tf,
             f"added {added.at[:10]}" if added else "dataset",
-            ", ".join(added.biosamples) if added else "",
-            _sites_words(added),
+            ", ".join(made_from.biosamples) if made_from else "",
+            _sites_words(made_from),
             f"{summary.count(Evidence.BOUND):,}",
             f"{summary.count(Evidence.UNBOUND):,}",
             f"{one_source:,}",
@@ -235,13 +253,13 @@ def list_tfs(workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     out.print(table)
 
 
-def _sites_words(added: "AddedTF | None") -> str:
-    """Say where the sites of an added TF are from, with its motif."""
-    if added is None:
+def _sites_words(record: "AddedTF | None") -> str:
+    """Say where the sites of a TF are from, with its motif."""
+    if record is None:
         return ""
     # a motif beside given sites is the model's term, and predicted none of them
-    link = ", motif " if added.sites == "given" else " by "
-    return link.join(filter(None, (added.sites, added.matrix_id)))
+    link = ", motif " if record.sites == "given" else " by "
+    return link.join(filter(None, (record.sites, record.matrix_id)))
 
 
 def remove(
@@ -301,10 +319,12 @@ def _more_regions(
     return new_regions(regions, read, genome)
 
 
-def _opened(path: Path | None) -> "Genome | None":
+def _opened(path: Path | None, alias: Path | None) -> "Genome | None":
     from data.sources.genome import Genome
 
-    return None if path is None else Genome(path)
+    if path is None and alias is not None:
+        raise RunError("--chrom-alias is read against the genome, which is gone; give --genome")
+    return None if path is None else Genome(path, alias)
 
 
 def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
@@ -329,7 +349,14 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
         f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
         f"{how}",
     )
+    if labels.num_excluded:
+        err.print(
+            f"{labels.num_excluded:,} regions that overlap a region of --exclude are unresolved "
+            f"for {tf.name}"
+        )
     for count in labels.counts:
+        if count.remark:
+            err.print(f"{count.file}: {count.remark}")
         if count.num_without_summit:
             err.print(
                 f"{count.file}: {count.num_without_summit:,} of {count.num_peaks:,} peaks lack a "
@@ -347,11 +374,14 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
 
 
 def _check_number(labels: "Labels", *, force: bool) -> None:
+    from data.dataset.added import PeakChoice
     from data.own_tf.labels import MIN_BOUND
 
     num_bound = labels.num(Evidence.BOUND)
     if num_bound < MIN_BOUND and not force:
+        chosen = labels.added.choice != PeakChoice()
+        more = "let more of the peaks count" if chosen else "give more peaks"
         raise RunError(
             f"{labels.name} has {num_bound} bound regions, {MIN_BOUND} are needed to learn from; "
-            "give more peaks, or pass --force"
+            f"{more}, or pass --force"
         )

@@ -1,5 +1,6 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.loaded_dataset import LoadedDataset
 
 
+_NUMBER: Final = re.compile(r"-?\d{1,6}")
 _BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
 
 
@@ -63,7 +65,15 @@ class TrainOptions:
         ),
     ] = ""
     sample: Annotated[str, typer.Option(help="Most bound regions to use, or `all`.")] = "5000"
-    replicates: Annotated[int, typer.Option(help="Replicates of every arm.")] = 3
+    replicates: Annotated[
+        str,
+        typer.Option(
+            help="Replicates of every arm, a number. `tf add` also takes how files of peaks that "
+            "are replicates of a biosample count: `union`, each peak once, or such as `2-of-3`, "
+            "what two of three files agree on; with a number, both separated by a comma. By "
+            "default every peak of each file counts."
+        ),
+    ] = "3"
     regions: SplitOptions = _BY_CHROMOSOME
     string: StringOption = None
     pretraining: PretrainOptions
@@ -91,6 +101,26 @@ class TrainOptions:
             raise RunError(f"--sample: {self.sample!r} is neither a number nor `all`")
         return int(self.sample)
 
+    @property
+    def num_replicates(self) -> int:
+        """Replicates of every arm.
+
+        Raises
+        ------
+        RunError
+            If there are several numbers.
+        """
+        numbers = [word for word in names_in(self.replicates) if _NUMBER.fullmatch(word)]
+        if len(numbers) > 1:
+            raise RunError(f"--replicates: {self.replicates!r} has several numbers; give one")
+        return int(numbers[0]) if numbers else int(TrainOptions.replicates)
+
+    @property
+    def peak_replicates(self) -> str:
+        """How files of peaks that are replicates count; empty where it is not said."""
+        words = names_in(self.replicates)
+        return ",".join(word for word in words if not _NUMBER.fullmatch(word))
+
     def study(self, loaded: "LoadedDataset", tf: str, precision: "TrainingPrecision") -> "Study":
         """Give the study that the options stand for.
 
@@ -115,7 +145,7 @@ class TrainOptions:
             return Study(
                 tfs=(tf,),
                 sampling=masked.held_back_of(self.regions.sampling(loaded)),
-                scale=Scale(target_replicates=self.replicates),
+                scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
             )
@@ -165,6 +195,10 @@ def train(
 
     Example: bindgrid tf train ETV4
     """
+    if rule := options.peak_replicates:
+        raise RunError(
+            f"--replicates {rule!r} is no number; how files of peaks count is for `bindgrid tf add`"
+        )
     train_and_judge(Workspace(workspace), name, options)
 
 
@@ -194,7 +228,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     if suggestion is not None:
         print_suggestion(suggestion)
     for remark in planned.remarks:
-        err.print(remark)
+        err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
     drive(plan, planned.remarks, workspace, run_plan)

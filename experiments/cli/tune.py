@@ -185,7 +185,7 @@ def _plan(
         if run.arm == "transfer" and bool(run.spec.motif) == experiment.motif
     )
     if len(tuned) < len(experiment.tfs):
-        raise RunError("; ".join(planned.remarks))  # a TF without a known motif
+        raise RunError("; ".join(map(str, planned.remarks)))  # a TF without a known motif
     training = tuned[0].training
     space: Space
     if training is not None and training.probe is not None:

@@ -9,7 +9,7 @@ from data.motifs.motif import Motif
 from data.own_tf.record import added_motif
 from experiments.study.study import Study
 from orchestrator.backends.cost import RunSize
-from orchestrator.plan import PlannedRun
+from orchestrator.plan import PlannedRun, Remark
 from orchestrator.role import RunRole, SetKind, Variant
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
@@ -23,7 +23,7 @@ class PlannedStudy:
     runs: tuple[PlannedRun, ...]
     sizes: dict[str, RunSize] = field(default_factory=dict)
     """By run key."""
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     """What is left out or smaller than asked for, and why; each once."""
 
     def __add__(self, other: "PlannedStudy") -> "PlannedStudy":
@@ -53,7 +53,7 @@ class Draft:
         self._experiment = experiment
         self._runs: list[PlannedRun] = []
         self._sizes: dict[str, RunSize] = {}
-        self._remarks: dict[str, str] = {}
+        self._remarks: dict[str, Remark] = {}
 
     def add(self, spec: RunSpec, role: RunRole) -> None:
         """Add a run; its role gets the experiment and the network from here.
@@ -77,7 +77,8 @@ class Draft:
 
     def remark(self, what: str, text: str) -> None:
         """Note what there is to say of a thing, once."""
-        self._remarks.setdefault(what, f"{self._experiment}: {what}: {text}")
+        remark = Remark(experiment=self._experiment, text=f"{what}: {text}")
+        self._remarks.setdefault(what, remark)
 
     def leave_out_or_raise(self, tf: str, error: DataError) -> None:
         """Note that a TF has too few regions, unless the user asked for it by name."""

@@ -33,6 +33,7 @@ from data.motifs.pwm import BASES
 from data.packing import unpack
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, read_bed
+from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps
 from data.sources.intervals import Intervals
 from model.checkpoint import load
@@ -123,6 +124,9 @@ def bed_regions(
     """
     batch = read_bed(path, BED3)
     codes, names = batch.text(CHROM)
+    own = Chromosomes(path, regions.chroms, None)
+    odd_rows = LeftOut() if left_out is None else left_out
+    names = [own.named(name, path, odd_rows) for name in names]
     known = {chrom: code for code, chrom in enumerate(regions.chroms)}
     chrom = np.array([known.get(name, -1) for name in names], dtype=np.int16)[codes]
     intervals = Intervals.of_one_pair(
@@ -133,8 +137,7 @@ def bed_regions(
     for rows, ids in overlaps(regions, intervals):
         overlapping[rows] = True
         found[ids] = True
-    if left_out is not None:
-        left_out.add(path, batch.line[~overlapping], "overlapping no region of the dataset")
+    odd_rows.add(path, batch.line[~overlapping], "overlapping no region of the dataset")
     ids = np.flatnonzero(found & (regions.num_unknown == 0))
     if not len(ids):
         raise RunError(f"{path}: no row overlaps a region of the dataset; check its genome")

@@ -45,14 +45,13 @@ def top_windows(target: OneTF, batches: Iterable[Windows], num: int) -> Explaine
     best: Explained | None = None
     row = 0
     for windows in batches:
-        assert windows.chrom is not None and windows.start is not None and windows.end is not None
+        assert windows.read_chrom is not None and windows.read_start is not None
         known = windows.known
         sequences = pack(windows.codes[known])
-        middle = windows.start + (windows.end - windows.start) // 2
         found = Explained(
             region_id=row + np.flatnonzero(known),
-            chrom=windows.chrom[known],
-            start=(middle - target.length_bp // 2).astype(np.int32)[known],
+            chrom=windows.read_chrom[known],
+            start=windows.read_start[known],
             sequences=sequences,
             probability=target.probabilities(sequences)[:, 0].astype(np.float64),
         )

@@ -23,6 +23,7 @@ correctly are read. Importance is the mean over a sample of these.
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ from data.atomic import whole_folder
 from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.motifs.pwm import consensus, information_bits
+from data.records import OlderRecordError
 from model.checkpoint import load
 from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
 from model.interpretation.importance import FilterImportance, filter_importance
@@ -87,6 +89,8 @@ class StoredMotifs:
         ------
         RunError
             If it is damaged, or a newer program wrote it.
+        OlderRecordError
+            If an older program wrote it: :func:`run_motifs` makes such a folder anew.
         """
         return read_record(self.path, ComparedFilters, VERSION)
 
@@ -145,9 +149,11 @@ def run_motifs(
     """
     folder = workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
     if folder.is_dir():
-        if StoredMotifs(folder).info.version == VERSION:
-            return StoredMotifs(folder)
-        shutil.rmtree(folder)  # of an older bindgrid
+        stored = StoredMotifs(folder)
+        with suppress(OlderRecordError):
+            _ = stored.info
+            return stored
+        shutil.rmtree(folder)
     _check_layer(run, layer)
     on_step("predicting the run's regions")
     network = load(run.path)

@@ -2,7 +2,7 @@
 
 The file's ending decides the format (`orchestrator.prediction.writers`). A sequence with a base
 other than A, C, G and T has no prediction: null in Parquet, `NA` in text, no value in a bigWig,
-left out of BED.
+left out of BED. Nor has a variant that cannot be predicted; its row says why.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from data.motifs.motif import Motif
 from data.packing import pack
-from data.queries.variants import VariantBatch, touched_motif
+from data.queries.touched_motif import touched_motif
+from data.queries.variants import VariantBatch
 from data.queries.windows import Windows
 from model.device import one_thread
 from model.ensemble import Member, Prediction, predict_ensemble
@@ -29,11 +30,12 @@ OnPredicted = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Counts:
-    """How many sequences were predicted."""
+    """How many sequences or variants were given, and how many of them not predicted."""
 
     num: int
     num_unknown: int
-    """Sequences with a base other than A, C, G and T, which have no prediction."""
+    """Those without a prediction: sequences with a base other than A, C, G and T, or variants that
+    have a reason."""
 
 
 def predict_codes(
@@ -150,13 +152,17 @@ def _variant_table(
     batch: VariantBatch, reference: Prediction, alternative: Prediction, motif: Motif | None
 ) -> pd.DataFrame:
     variants = batch.variants
+    matches = pd.array(batch.reference_matches, dtype="boolean")
     columns: dict[str, object] = {
         "chrom": [variant.chrom for variant in variants],
         "position": [variant.position + 1 for variant in variants],
         "id": [variant.name for variant in variants],
         "ref": [variant.reference for variant in variants],
         "alt": [variant.alternative for variant in variants],
-        "ref_matches": ~batch.mismatch,
+        "filter": [variant.filter for variant in variants],
+        "ref_matches": matches,
+        # not known either where the reference allele was not compared
+        "swapped": pd.arrays.BooleanArray(batch.swapped, matches.isna()),
         "ref_probability": reference.probability,
         "alt_probability": alternative.probability,
         "effect": alternative.probability - reference.probability,
@@ -171,13 +177,12 @@ def _variant_table(
                 hit.first, hit.last, hit.reverse, hit.touched, strict=True
             )
         ]
+        known = hit.touched & np.isfinite(hit.reference_bits) & np.isfinite(hit.alternative_bits)
+        change = np.full(len(variants), np.nan, dtype=np.float32)
+        change[known] = hit.alternative_bits[known] - hit.reference_bits[known]
         columns |= {
             "motif": np.where(hit.touched, motif.matrix_id, ""),
             "motif_positions": spans,
-            "motif_bits_change": np.where(
-                hit.touched & np.isfinite(hit.reference_bits) & np.isfinite(hit.alternative_bits),
-                hit.alternative_bits - hit.reference_bits,
-                np.nan,
-            ),
+            "motif_bits_change": change,
         }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | {"reason": batch.reason})

@@ -273,7 +273,7 @@ def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutMod
         ),
         pretrained_on=() if spec.start is None else spec.start.regions.tfs,
         sources=dataset.manifest.sources,
-        added=dataset.summary(tf).added if tf in dataset.tfs else None,
+        added=dataset.summary(tf).made_from if tf in dataset.tfs else None,
     )
 
 

@@ -22,8 +22,8 @@ PREDICTION_FORMATS: Final = (
     Format.BIGWIG,
 )
 """Formats of predictions of regions, the usual one first."""
-TABLE_FORMATS: Final = (Format.TSV, Format.CSV, Format.PARQUET)
-"""Formats of tables without regions, such as effects of variants."""
+VARIANT_FORMATS: Final = (Format.TSV, Format.CSV, Format.VCF, Format.PARQUET)
+"""Formats of effects of variants; a VCF is written by `orchestrator.prediction.annotated_vcf`."""
 PLACED: Final = frozenset({Format.BED, Format.BEDGRAPH, Format.BIGWIG})
 """Formats that need places on a genome."""
 

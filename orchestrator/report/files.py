@@ -8,12 +8,10 @@
       tf/                 cards of single TFs, see `orchestrator.verdict`; a new report keeps them
 """
 
-import os
 import shutil
-import tempfile
-import time
 from pathlib import Path
 
+from data.atomic import whole_folder
 from orchestrator.errors import RunError
 from orchestrator.report.figure_style import save
 from orchestrator.report.page import FIGURES_FOLDER, MISSING_FILE, render_page
@@ -21,9 +19,6 @@ from orchestrator.report.sections import Report
 from orchestrator.workspace import Workspace
 
 PAGE_FILE = "index.html"
-RETIRED = ".retired"
-LEFTOVER_SECONDS = 3600.0
-"""No report takes as long: an older half-written one is nobody's."""
 
 
 def write_report(report: Report, workspace: Workspace) -> Path:
@@ -41,18 +36,12 @@ def write_report(report: Report, workspace: Workspace) -> Path:
     """
     folder = workspace.report
     try:
-        _sweep(folder)
-        partial = Path(tempfile.mkdtemp(prefix=".report.", dir=workspace.root))
-        try:
-            partial.chmod(0o755)
+        with whole_folder(folder, replace=True) as partial:
             _write_figures(report, partial / FIGURES_FOLDER)
             page = render_page(report, partial / FIGURES_FOLDER, name=str(workspace.root))
             (partial / PAGE_FILE).write_text(page, encoding="utf-8")
             if workspace.cards.is_dir():
                 shutil.copytree(workspace.cards, partial / workspace.cards.name)
-            _put_in_place(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write ({error.strerror or error}); free space or rights"
@@ -69,26 +58,3 @@ def _write_figures(report: Report, folder: Path) -> None:
             for named in finding.figures:
                 save(named.figure, folder / named.stem)
     report.missing.to_csv(folder / MISSING_FILE, index=False)
-
-
-def _sweep(folder: Path) -> None:
-    """Clear away what a killed process left; a report that it had just moved aside comes back."""
-    for leftover in folder.parent.glob(".report.*"):
-        if leftover.suffix == RETIRED and not folder.exists():
-            leftover.rename(folder)
-        elif time.time() - leftover.stat().st_mtime > LEFTOVER_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _put_in_place(partial: Path, folder: Path) -> None:
-    """Give a complete folder its name, in place of what had it."""
-    retired = partial.with_name(f"{partial.name}{RETIRED}")
-    if folder.exists():
-        folder.rename(retired)
-    try:
-        partial.rename(folder)
-    except OSError:
-        if retired.exists():
-            os.replace(retired, folder)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)

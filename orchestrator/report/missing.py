@@ -1,12 +1,14 @@
 """What an experiment lacks: runs that failed or are still to come, TFs without both arms."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import pandas as pd
 
 from orchestrator.report.pairs import Pairs, each_row
 from orchestrator.report.words import counted, listed
+from orchestrator.runs.store import UnfinishedRun
 
 COLUMNS: Final = (
     "experiment",
@@ -22,13 +24,13 @@ COLUMNS: Final = (
 )
 
 
-def missing_table(unfinished: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def missing_table(unfinished: Sequence[UnfinishedRun]) -> pd.DataFrame:
     """Make the table of runs that are not complete from `RunStore.unfinished`.
 
     `error` is empty for a run that did not fail.
     """
-    rows = [{name: run.get(name, "") for name in COLUMNS} for run in unfinished]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).fillna({"error": ""})
+    rows = [{**asdict(run.names), "key": run.key, "error": run.error} for run in unfinished]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.sort_values(["experiment", "tf", "arm", "replicate", "key"], ignore_index=True)
 
 

@@ -14,7 +14,7 @@ from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from data.dataset.store import Dataset
 from data.errors import DataError
-from data.records import to_values
+from data.records import to_json
 from model.checkpoint import load, load_state, save
 from model.device import one_thread
 from model.errors import ModelError, ProcessLostError
@@ -39,14 +39,14 @@ from orchestrator.runs.context import RunContext
 from orchestrator.runs.filter_files import RunFilters, filter_records, write_filters
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
+from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.progress import EpochNotes
-from orchestrator.runs.record import metrics_record, region_counts, write_json, write_predictions
+from orchestrator.runs.record import metrics_record, region_counts, write_predictions
 from orchestrator.runs.store import (
     HISTORY_FILE,
     METRICS_FILE,
     PREDICTIONS_FILE,
     RUN_FILE,
-    STORE_VERSION,
     RunStore,
 )
 from orchestrator.spec import RunSpec
@@ -114,8 +114,8 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
     per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
 
     with store.writing(planned.key) as folder:
-        write_json(folder / RUN_FILE, {"version": STORE_VERSION, **planned.to_dict()})
-        write_json(folder / HISTORY_FILE, to_values(result.history))
+        (folder / RUN_FILE).write_text(to_json(run_record(planned)))
+        (folder / HISTORY_FILE).write_text(to_json(result.history))
         write_predictions(folder / PREDICTIONS_FILE, spec, selection, probabilities)
         if spec.training is not None:
             save(folder, network, spec.network)
@@ -123,7 +123,7 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
             record = RunFilters(tfs=spec.regions.tfs, **filter_records(filters))
             write_filters(folder, filters, record)
         counts = region_counts(spec, selection, loaded)
-        write_json(folder / METRICS_FILE, to_values(metrics_record(result, per_tf, counts)))
+        (folder / METRICS_FILE).write_text(to_json(metrics_record(result, per_tf, counts)))
     state_file.remove()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
-from data.records import Record, RecordError, from_json, spelled, to_values
+from data.records import OlderRecordError, Record, RecordError, from_json, spelled, to_values
 from model.interpretation.filters import FilterMotifs
 from orchestrator.errors import RunError
 
@@ -149,22 +149,27 @@ def read_filters(record: RunFilters | ComparedFilters) -> FilterMotifs:
     )
 
 
-def read_record(folder: Path, kind: type[Record], newest: int | None = None) -> Record:
+def read_record(folder: Path, kind: type[Record], version: int | None = None) -> Record:
     """Read the filters.json of a folder.
 
     Parameters
     ----------
-    newest
-        The newest version of the format that is known; None, the default, if it has no version.
+    version
+        The version of the format, the only one that is read; None, the default, if it has none.
 
     Raises
     ------
+    OlderRecordError
+        If its version is older.
     RunError
         If it is missing, damaged or newer.
     """
     path = folder / FILTERS_FILE
+    newest = {} if version is None else {"version": version}
     try:
-        return from_json(path.read_bytes(), kind, {} if newest is None else {"version": newest})
+        return from_json(path.read_bytes(), kind, newest, oldest=version or 0)
+    except OlderRecordError:
+        raise
     except (OSError, RecordError) as error:
         raise RunError(
             f"{path}: damaged, or of another bindgrid ({error}); remove {folder} and run again"

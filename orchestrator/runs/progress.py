@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from data.atomic import whole_file
+from data.records import RecordError, from_json, to_values
 from model.training.loop import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.workspace import Workspace
@@ -41,17 +42,17 @@ class EpochNotes:
         """Write the note of a run's epoch."""
         training = planned.spec.training
         counts_epochs = training is not None and not training.min_steps
-        note = {
-            "name": planned.name,
-            "epoch": epoch.epoch,
-            "max_epochs": training.max_epochs if training is not None and counts_epochs else 0,
-            "val_loss": epoch.val_loss,
-        }
+        note = RunningNote(
+            name=planned.name,
+            epoch=epoch.epoch,
+            max_epochs=training.max_epochs if training is not None and counts_epochs else 0,
+            val_loss=epoch.val_loss,
+        )
         path = self._folder / f"{planned.key}.json"
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as partial:
-                partial.write_text(json.dumps(note))
+                partial.write_text(json.dumps(to_values(note)))
 
     def clear(self, planned: PlannedRun) -> None:
         """Remove the note of a run."""
@@ -59,12 +60,15 @@ class EpochNotes:
             (self._folder / f"{planned.key}.json").unlink(missing_ok=True)
 
     def read(self) -> list[RunningNote]:
-        """Read the notes written since this object was made, the run with most epochs first."""
+        """Read the notes written since this object was made, the run with most epochs first.
+
+        A note that cannot be read is passed over.
+        """
         notes = []
         for path in self._folder.glob("*.json"):
             try:
                 if path.stat().st_mtime >= self._since:
-                    notes.append(RunningNote(**json.loads(path.read_text())))
-            except FileNotFoundError:
-                continue  # the run has just ended
+                    notes.append(from_json(path.read_bytes(), RunningNote))
+            except (OSError, RecordError):
+                continue  # the run has just ended, or another bindgrid trains it
         return sorted(notes, key=lambda note: (-note.epoch, note.name))

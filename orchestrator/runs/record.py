@@ -1,9 +1,7 @@
 """What a finished run's folder holds: metrics, predictions and counts."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,8 +66,3 @@ def write_predictions(
         }
     )
     pq.write_table(table, path, compression="zstd")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file."""
-    path.write_text(json.dumps(content, indent=1) + "\n")

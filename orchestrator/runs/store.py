@@ -20,24 +20,26 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final
 
 from data.atomic import whole_file
-from data.records import Record, RecordError, from_json
+from data.records import NewerRecordError, Record, RecordError, from_json, to_json, to_values
 from model.training.state import Epoch
 from orchestrator.errors import RunError
-from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role_records import names_in, read_role, role_record, role_tags
+from orchestrator.plan import Plan, PlannedRun, Remark
+from orchestrator.role_records import RoleNames, RoleRecord, read_role, role_names, role_record
+from orchestrator.runs.planned_records import (
+    STORE_VERSION,
+    FailureRecord,
+    RunRecord,
+    failure_record,
+)
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.workspace import Workspace
-
-STORE_VERSION: Final = 2
-"""Raised when an older program could not read a run folder; without a version it is 1.
-
-From 2 on, run.json has the facts of the run's role beside its names."""
 
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.json"
@@ -77,17 +79,10 @@ class StoredRun:
         RunError
             If run.json is damaged or a newer program wrote it.
         """
-        values = self._json(RUN_FILE)
         try:
-            version = values.pop("version", 1)
-            if version <= STORE_VERSION:
-                return PlannedRun.from_dict(values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return self._record(RUN_FILE, RunRecord, {"version": STORE_VERSION}).planned()
+        except RecordError as error:
             raise self._damaged(RUN_FILE, error) from None
-        raise RunError(
-            f"{self.path / RUN_FILE}: version {version}, this bindgrid reads up to "
-            f"{STORE_VERSION}; update bindgrid or name another --workspace"
-        )
 
     @property
     def metrics(self) -> RunMetrics:
@@ -107,16 +102,14 @@ class StoredRun:
         except OSError as error:
             raise self._damaged(METRICS_FILE, error) from None
 
-    def _record(self, name: str, kind: type[Record]) -> Record:
+    def _record(
+        self, name: str, kind: type[Record], newest: Mapping[str, int] = MappingProxyType({})
+    ) -> Record:
         try:
-            return from_json((self.path / name).read_bytes(), kind)
+            return from_json((self.path / name).read_bytes(), kind, newest)
+        except NewerRecordError as error:
+            raise RunError(f"{self.path / name}: {error}, or name another --workspace") from None
         except (OSError, RecordError) as error:
-            raise self._damaged(name, error) from None
-
-    def _json(self, name: str) -> Any:
-        try:
-            return json.loads((self.path / name).read_text())
-        except (OSError, ValueError) as error:
             raise self._damaged(name, error) from None
 
     def _damaged(self, name: str, error: Exception) -> RunError:
@@ -125,6 +118,16 @@ class StoredRun:
             f"{self.path / name}: damaged, or written by other code ({reason}); use that code, or "
             f"remove {self.path} and run again"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfinishedRun:
+    """A run that was asked for and is not complete, in one of its roles."""
+
+    key: str
+    names: RoleNames
+    error: str
+    """Why it failed; empty if it has not been run to its end."""
 
 
 class RunStore:
@@ -175,14 +178,14 @@ class RunStore:
         """Write down what a plan calls its runs; called by the sole driver of the workspace."""
         roles = self._roles()
         for key, runs in plan.roles.items():
-            known = roles.setdefault(key, [])
             for record in (role_record(run.role) for run in runs):
-                if names_in(record) not in map(names_in, known):
-                    known.append(record)
+                known = roles.get(key, ())
+                if record.names not in (one.names for one in known):
+                    roles[key] = (*known, record)
         with whole_file(self.workspace.roles) as partial:
-            partial.write_text(json.dumps(roles))
+            partial.write_text(json.dumps(to_values(roles)))
 
-    def record_remarks(self, experiments: Iterable[str], remarks: Sequence[str]) -> None:
+    def record_remarks(self, experiments: Iterable[str], remarks: Sequence[Remark]) -> None:
         """Write down what planning said of some experiments, in place of what it said before.
 
         Parameters
@@ -190,18 +193,18 @@ class RunStore:
         experiments
             Those planned now.
         remarks
-            Each starts with its experiment's name and a colon.
+            What planning says of them now.
         """
         known = self.remarks()
         for experiment in experiments:
-            mine = [text for text in remarks if text.startswith(f"{experiment}: ")]
-            known[experiment] = [text.removeprefix(f"{experiment}: ") for text in mine]
+            mine = (one.text for one in remarks if one.experiment == experiment)
+            known[experiment] = tuple(mine)
         with whole_file(self.workspace.remarks) as partial:
             partial.write_text(json.dumps(known, indent=1))
 
-    def remarks(self) -> dict[str, list[str]]:
+    def remarks(self) -> dict[str, tuple[str, ...]]:
         """What planning said of each experiment: what it left out or made smaller, and why."""
-        return _planned_record(self.workspace.remarks)
+        return _by_name(self.workspace.remarks, dict[str, tuple[str, ...]])
 
     def with_roles(
         self, runs: Iterable[StoredRun] | None = None
@@ -217,47 +220,39 @@ class RunStore:
         for run in self.completed() if runs is None else runs:
             first = run.planned
             yield run, first
-            for record in roles.get(run.key, []):
+            for record in roles.get(run.key, ()):
+                if record.names == role_names(first.role):
+                    continue
                 try:
-                    is_other = names_in(record) != role_tags(first.role)
-                    role = read_role(record, first.spec) if is_other else first.role
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    raise RunError(
-                        f"{self.workspace.roles}: damaged at run {run.key} ({error!r}); remove it, "
-                        "the next `bindgrid run` writes it anew"
-                    ) from None
-                if is_other:
-                    yield run, PlannedRun(spec=first.spec, role=role)
+                    role = read_role(record, first.spec)
+                except RecordError as error:
+                    raise _damaged_plan(self.workspace.roles, f"run {run.key}: {error}") from None
+                yield run, PlannedRun(spec=first.spec, role=role)
 
-    def unfinished(self) -> list[dict[str, Any]]:
-        """Runs that were asked for and are not complete, a record per run and role.
-
-        Returns
-        -------
-        list of dict
-            key, role, and `error`: why the run failed, None if it has not been run to its end.
-        """
+    def unfinished(self) -> list[UnfinishedRun]:
+        """Runs that were asked for and are not complete, one for each run and role."""
         failures = self._failures()
-        roles = {key: [failure] for key, failure in failures.items()} | self._roles()
+        names = {key: [failure.names] for key, failure in failures.items()}
+        names |= {key: [one.names for one in records] for key, records in self._roles().items()}
         return [
-            {**role, "key": key, "error": failures.get(key, {}).get("error")}
-            for key, known in roles.items()
+            UnfinishedRun(key=key, names=role, error=failures[key].error if key in failures else "")
+            for key, roles in names.items()
             if not self.is_complete(key)
-            for role in known
+            for role in roles
         ]
 
-    def _failures(self) -> dict[str, dict[str, Any]]:
+    def _failures(self) -> dict[str, FailureRecord]:
         """Records of the runs that failed, by key."""
         records = {}
         for path in sorted(self.workspace.failure("x").parent.glob("*.json")):
             try:
-                records[path.stem] = dict(json.loads(path.read_text()))
-            except (OSError, ValueError) as error:
+                records[path.stem] = from_json(path.read_bytes(), FailureRecord)
+            except (OSError, RecordError) as error:
                 raise RunError(f"{path}: damaged ({error}); remove it and run again") from None
         return records
 
-    def _roles(self) -> dict[str, list[dict[str, Any]]]:
-        return _planned_record(self.workspace.roles)
+    def _roles(self) -> dict[str, tuple[RoleRecord, ...]]:
+        return _by_name(self.workspace.roles, dict[str, tuple[RoleRecord, ...]])
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -293,21 +288,15 @@ class RunStore:
         Where even that cannot be written (no space, say), the reason is in the run's outcome alone.
         """
         path = self.workspace.failure(planned.key)
-        record = {
-            **planned.tags(),
-            **role_record(planned.role),
-            "name": planned.name,
-            "error": error,
-            "traceback": traceback.splitlines(),
-        }
+        record = failure_record(planned, error, traceback)
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as partial:
-                partial.write_text(json.dumps(record, indent=1) + "\n")
+                partial.write_text(to_json(record))
 
 
-def _planned_record(path: Path) -> dict[str, Any]:
-    """What planning wrote down; empty if it has not yet.
+def _by_name(path: Path, kind: type[dict[str, Record]]) -> dict[str, Record]:
+    """Read what planning wrote down; empty if it has not yet.
 
     Raises
     ------
@@ -317,8 +306,12 @@ def _planned_record(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{path}: damaged ({error}); remove it, the next `bindgrid run` writes it anew"
-        ) from None
+        return from_json(path.read_bytes(), kind)
+    except (OSError, RecordError) as error:
+        raise _damaged_plan(path, str(error)) from None
+
+
+def _damaged_plan(path: Path, reason: str) -> RunError:
+    return RunError(
+        f"{path}: damaged ({reason}); remove it, the next `bindgrid run` writes it anew"
+    )

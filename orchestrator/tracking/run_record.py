@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from data.records import to_values
 from model.training.state import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.role_records import NAMES, role_tags
@@ -73,7 +74,7 @@ def run_params(planned: PlannedRun) -> list[Param]:
     """Give the spec as names and texts; another run in it is named by its key alone."""
     from mlflow.entities import Param
 
-    values = planned.spec.to_dict()
+    values = to_values(planned.spec)
     if planned.spec.start is not None:
         values["start"] = planned.spec.start.key
     excluded = planned.spec.regions.excluded

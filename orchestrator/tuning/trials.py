@@ -7,14 +7,15 @@ when the last search ended are tried again.
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from data.atomic import whole_file
+from data.records import RecordError, from_json, to_json
 from model.training.loop import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.tuning.folds import Tuning, derived_seed
@@ -82,6 +83,35 @@ class TuningResult:
         """By how much the best loss is below the first one, in each fold of each TF."""
         pairs = zip(self.first.losses, self.best.losses, strict=True)
         return tuple(before - after for before, after in pairs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSettings:
+    """The experiment's own settings, and their losses."""
+
+    training: TrainingConfig
+    val_losses: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenSettings:
+    """The file that a tuning writes; one made by hand needs only the training."""
+
+    tf: str = ""
+    """The TFs, joined by `+`."""
+    tuning: str = ""
+    """Key of the tuning."""
+    multi_model: str = ""
+    """Key of the multi-model that was fine-tuned."""
+    num_trials: int = 0
+    """Complete trials."""
+    training: TrainingConfig
+    """The settings with the lowest loss."""
+    val_losses: tuple[float, ...] = ()
+    """Held-out loss of each fold with these settings."""
+    compared_with: ComparedSettings | None = None
+    importances: Mapping[str, float] = field(default_factory=dict)
+    """Share of each parameter in the variance of the loss."""
 
 
 class TuningStudy:
@@ -228,22 +258,21 @@ def write_chosen(result: TuningResult, workspace: Workspace) -> Path:
     """
     tuning = result.tuning
     path = workspace.tuned(tuning.name, tuning.key)
-    record: dict[str, Any] = {
-        "tf": "+".join(tuning.tfs),
-        "tuning": tuning.key,
-        "multi_model": tuning.multi.key,
-        "num_trials": len(result.trials),
-        "training": asdict(result.best.training),
-        "val_losses": result.best.losses,
-        "compared_with": {
-            "training": asdict(result.first.training),
-            "val_losses": result.first.losses,
-        },
-        "importances": result.importances,
-    }
+    record = ChosenSettings(
+        tf="+".join(tuning.tfs),
+        tuning=tuning.key,
+        multi_model=tuning.multi.key,
+        num_trials=len(result.trials),
+        training=result.best.training,
+        val_losses=result.best.losses,
+        compared_with=ComparedSettings(
+            training=result.first.training, val_losses=result.first.losses
+        ),
+        importances=result.importances,
+    )
     try:
         with whole_file(path) as partial:
-            partial.write_text(json.dumps(record, indent=1) + "\n")
+            partial.write_text(to_json(record))
     except OSError as error:
         raise RunError(f"{path}: cannot write ({error.strerror}); the trials are kept") from None
     return path
@@ -255,7 +284,7 @@ def read_training(path: Path) -> TrainingConfig:
     Parameters
     ----------
     path
-        A file that `bindgrid tune` wrote, or a JSON object with such a `training`.
+        A file that `bindgrid tune` wrote, or one with its field `training` alone.
 
     Raises
     ------
@@ -263,12 +292,12 @@ def read_training(path: Path) -> TrainingConfig:
         The file is not there or holds no settings.
     """
     try:
-        return TrainingConfig(**json.loads(path.read_text())["training"])
+        return from_json(path.read_bytes(), ChosenSettings).training
     except OSError as error:
         reason = error.strerror
         raise RunError(f"{path}: cannot be read ({reason}); `bindgrid tune` writes it") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except RecordError as error:
         raise RunError(
-            f"{path}: holds no settings of a training ({type(error).__name__}: {error}); give a "
-            "file that `bindgrid tune` wrote"
+            f"{path}: holds no settings of a training ({error}); give a file that `bindgrid tune` "
+            "wrote"
         ) from None

@@ -274,8 +274,8 @@ def check_calibration(
 
 
 def _sites(dataset: Dataset, tf: str) -> str:
-    added = dataset.summary(tf).added
-    return "dataset" if added is None else added.sites
+    made_from = dataset.summary(tf).made_from
+    return "dataset" if made_from is None else made_from.sites
 
 
 def _split(planned: PlannedRun) -> str:

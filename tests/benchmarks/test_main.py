@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import benchmarks
+from benchmarks.fuzzing.good import make_kinds
+from benchmarks.fuzzing.mutations import mutation
 from data.dataset.store import Dataset
 from data.simulation.simulate import SimulationConfig, simulate
 from data.sources.build import build_dataset
@@ -86,6 +88,19 @@ def test_filters() -> None:
     assert len(found) == 6
 
 
+def test_fuzz(tmp_path: Path) -> None:
+    rows = rows_of("fuzz", "--seed", 1, "--first", 8, "--mutations", 3, "--folder", tmp_path)
+    assert rows[0][:2] == ("all", "3")
+    assert rows[0][4] == "0"
+    kinds = make_kinds(tmp_path)
+    assert len({kind.name for kind in kinds}) == len(kinds) > 30
+    # a number says what is done, in this process and in any other
+    one, same, other = (mutation(seed, 11, kinds) for seed in (1, 1, 2))
+    assert one == same
+    assert one.kind is other.kind
+    assert (one.name, one.content) != (other.name, other.content)
+
+
 def test_groups() -> None:
     found = names("groups", "--regions", 500, "--tfs", 6, "--pairs", 4, "--rounds", 1)
     assert found == ["ours, all pairs", "loop over pairs, from 4"]
@@ -140,7 +155,26 @@ def test_pretraining() -> None:
     assert found == ["bare, 1 thread, float32", "one process, 1 thread, float32"]
 
 
+def test_samplesheet(sources: Path) -> None:
+    rows = rows_of("samplesheet", sources, "--genome", sources / "genome.fa")
+    by_way = {row[0]: row for row in rows}
+    assert list(by_way) == ["sites given", "sites predicted", "sites own-regions"]
+    given = by_way["sites given"]
+    assert given[1] == given[2] == given[3]
+    assert number(given[4]) > 10_000
+    assert given[5] == "0", "cells that differ"
+    assert number(by_way["sites predicted"][5]) > 0
+    # regions of the accessible peaks are most of those that were given
+    assert number(by_way["sites own-regions"][3]) > 0.9 * number(given[3])
+
+
 @RAY
+def test_published(sources: Path) -> None:
+    rows = rows_of("published", sources, "--genome", sources / "genome.fa")
+    assert [row[0] for row in rows] == ["UniBind 2018", "UniBind 2022"]
+    assert all(number(row[4]) == 16 * 1200 and row[5] == "0" for row in rows)
+
+
 def test_scheduling(workspace: Workspace) -> None:
     found = names(
         *("scheduling", "--workspace", workspace.root),

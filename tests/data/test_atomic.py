@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,47 @@ def test_another_process_was_first(tmp_path: Path, first_stays: bool) -> None:
         with pytest.raises(OSError, match="not empty"):
             write()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "theirs"]
+
+
+def test_a_folder_gives_way_only_when_the_block_ends_well(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "old").touch()
+    with pytest.raises(ZeroDivisionError), whole_folder(folder, replace=True) as partial:
+        (partial / "half").touch()
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "old"]
+    with whole_folder(folder, replace=True) as partial:
+        (partial / "new").touch()
+        assert [path.name for path in folder.iterdir()] == ["old"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "new"]
+
+
+def test_a_folder_comes_back_where_the_new_one_cannot_be_moved_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, rename = tmp_path / "a", Path.rename
+    folder.mkdir()
+    (folder / "old").touch()
+
+    def refusing(path: Path, target: Path) -> Path:
+        if (path / "new").exists():
+            raise OSError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(OSError, match="denied"), whole_folder(folder, replace=True) as partial:
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "old"]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_what_a_process_of_the_same_id_left_is_in_nobodys_way(
+    tmp_path: Path, replace: bool
+) -> None:
+    left = tmp_path / f".a.{os.getpid()}"
+    left.mkdir()
+    (left / "half").touch()
+    with whole_folder(tmp_path / "a", replace=replace) as partial:
+        (partial / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "new"]

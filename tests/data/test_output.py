@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from data.errors import DataError
-from data.output import Format, Output, output_file, output_named, text_output
+from data.output import (
+    Format,
+    Output,
+    check_not_input,
+    output_file,
+    output_named,
+    text_output,
+)
 
 TABLES = (Format.TSV, Format.CSV, Format.BED, Format.PARQUET, Format.BIGWIG)
 
@@ -75,6 +82,18 @@ def test_a_link_is_followed_and_stays_a_link(tmp_path):
     written(tmp_path / "link.tsv")
     assert (tmp_path / "link.tsv").is_symlink()
     assert (tmp_path / "real.tsv").read_text() == "a\tb\n"
+
+
+def test_an_input_is_no_place_for_the_output(tmp_path):
+    source = tmp_path / "regions.bed"
+    source.write_text("chr1\t1\t5\n")
+    link = tmp_path / "link.bed"
+    link.symlink_to(source)
+    for path in (source, link):
+        with pytest.raises(DataError, match="would be replaced; name another file"):
+            check_not_input(output_named(path, [Format.BED]), None, source)
+    check_not_input(output_named(tmp_path / "new.bed", [Format.BED]), None, source)
+    check_not_input(output_named(None, [Format.BED]), source, tmp_path / "absent")
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):

@@ -7,7 +7,17 @@ from typing import Literal
 
 import pytest
 
-from data.records import IF_SET, RecordError, from_json, spelled, to_json, to_values
+from data.records import (
+    IF_SET,
+    INLINE,
+    NewerRecordError,
+    OlderRecordError,
+    RecordError,
+    from_json,
+    spelled,
+    to_json,
+    to_values,
+)
 
 
 class Mode(StrEnum):
@@ -31,6 +41,13 @@ class Whole:
     nothing: Part | None = None
     late: int | None = field(default=None, metadata=IF_SET)
     word: str = field(default="", metadata=spelled("old_word"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    key: str
+    part: Part = field(metadata=INLINE)
+    more: int | None = field(default=None, metadata=IF_SET)
 
 
 def changed(**values: object) -> str:
@@ -90,6 +107,32 @@ def test_what_is_wrong_is_told_with_the_field(text: str, told: str) -> None:
 
 
 def test_a_newer_version_is_told_before_its_fields() -> None:
-    with pytest.raises(RecordError, match="count 3, this bindgrid reads up to 2"):
+    with pytest.raises(NewerRecordError, match="count 3, this bindgrid reads up to 2"):
         from_json('{"count": 3, "new": 1}', Whole, {"count": 2})
     assert from_json(changed(), Whole, {"count": 2}).count == 1
+
+
+@pytest.mark.parametrize("text", ['{"old": 1}', '{"count": 0}', changed(count=1)])
+def test_an_older_version_is_told_before_its_fields(text: str) -> None:
+    with pytest.raises(OlderRecordError, match="this bindgrid reads from 2 on"):
+        from_json(text, Whole, {"count": 3}, oldest=2)
+    assert from_json(changed(count=2), Whole, {"count": 3}, oldest=2).count == 2
+
+
+def test_the_fields_of_an_inline_record_stand_beside_those_of_its_holder() -> None:
+    holder = Holder(key="k", part=Part(size=2.5, name="x"), more=1)
+    assert list(to_values(holder).items()) == [
+        ("key", "k"),
+        ("size", 2.5),
+        ("name", "x"),
+        ("more", 1),
+    ]
+    assert from_json(to_json(holder), Holder) == holder
+    assert from_json('{"key": "k", "size": 1}', Holder) == Holder(key="k", part=Part(size=1.0))
+    for values, told in (
+        ({"key": "k"}, "field part.size is missing"),
+        ({"key": "k", "size": 1.0, "part": {}}, "unknown field part"),
+        ({"key": "k", "size": 1.0, "sise": 2.0}, "unknown field sise"),
+    ):
+        with pytest.raises(RecordError, match=told):
+            from_json(json.dumps(values), Holder)

@@ -60,6 +60,21 @@ def test_a_truncated_file_is_named(tmp_path, pack):
         lines_of(path)
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, two_members, as_bgzf, bz2.compress])
+def test_a_file_with_a_changed_byte_is_named_or_read(tmp_path, pack):
+    path = tmp_path / "rows.bed"
+    packed = pack(os.urandom(300).hex().encode())
+    num_named = 0
+    for place in range(len(packed) // 8, len(packed), 5):
+        path.write_bytes(packed[:place] + bytes([packed[place] ^ 40]) + packed[place + 1 :])
+        try:
+            lines_of(path)
+        except DataError as error:
+            num_named += 1
+            assert "rows.bed: truncated or damaged" in str(error)
+    assert num_named > 5
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize("last", [True, False])

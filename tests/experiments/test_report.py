@@ -4,6 +4,7 @@ import html
 import os
 import re
 import socket
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -18,7 +19,7 @@ from data.relations.groups import GroupKind
 from experiments.cli.main import app
 from experiments.report import make_report
 from orchestrator.errors import RunError
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, Remark
 from orchestrator.report import files as report_files
 from orchestrator.report.files import write_report
 from orchestrator.report.sections import Report
@@ -260,14 +261,18 @@ def test_what_failed_and_what_is_still_to_come_is_told(place):
 def test_what_planning_left_out_is_told_until_it_is_planned_anew(place):
     store = RunStore(place)
     Study(place).add_pair("A", 0.6, 0.8)
-    store.record_remarks(["transfer"], ["transfer: left out B: B has 5 regions"])
-    store.record_remarks(["downsampling"], ["downsampling: left out C: C has 6 regions"])
+    store.record_remarks(
+        ["transfer"], [Remark(experiment="transfer", text="left out B: B has 5 regions")]
+    )
+    store.record_remarks(
+        ["downsampling"], [Remark(experiment="downsampling", text="left out C: C has 6 regions")]
+    )
     [section] = make_report(place).sections
     assert section.remarks == ("left out B: B has 5 regions",)
     assert "left out B: B has 5 regions" in write_report(make_report(place), place).read_text()
     store.record_remarks(["transfer"], [])
     assert make_report(place).sections[0].remarks == ()
-    assert store.remarks()["downsampling"] == ["left out C: C has 6 regions"]
+    assert store.remarks()["downsampling"] == ("left out C: C has 6 regions",)
 
 
 def test_settings_that_differ_are_told_with_their_counts(place):
@@ -405,20 +410,27 @@ def test_a_report_gives_way_only_to_a_complete_one(place, monkeypatch):
     assert [entry.name for entry in place.root.iterdir() if entry.name.startswith(".rep")] == []
 
 
-def test_what_a_killed_report_left_is_cleared_away_or_put_back(place):
+def test_what_a_killed_report_left_is_cleared_away_or_put_back(place, monkeypatch):
     add_transfer(place, replicates=1)
     report = make_report(place)
     page = write_report(report, place)
     page.write_text("the old one")
-    place.report.rename(place.root / ".report.x.retired")
-    old, young = place.root / ".report.old", place.root / ".report.young"
-    for leftover in (old, young):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    place.report.rename(place.root / f".report.{dead.pid}.retired")
+    killed, running = (place.root / f".report.{pid}" for pid in (dead.pid, os.getppid()))
+    for leftover in (killed, running):
         leftover.mkdir()
-    os.utime(old, (0, 0))
-    report_files._sweep(place.report)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report_files, "save", full_disk)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_report(report, place)
     assert page.read_text() == "the old one"
-    assert not old.exists()
-    assert young.exists()
+    assert not killed.exists()
+    assert running.exists()
 
 
 def summary_runs(place: Workspace, experiment: str) -> list[Any]:

@@ -11,12 +11,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from data.dataset.sampling import Sampling
+from data.records import to_json
 from model.metrics import evaluate
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.plan import PlannedRun
 from orchestrator.role import Arm
-from orchestrator.role_records import read_role
+from orchestrator.role_records import RoleNames, RoleRecord, read_role
+from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.workspace import Workspace
@@ -83,7 +85,7 @@ def planned_run(
         layers="all" if arm == "multi" else "hidden",
     )
     spec = spec if tf else multi
-    names = {
+    names: dict[str, Any] = {
         "experiment": experiment,
         "arm": arm,
         "tf": tf,
@@ -92,7 +94,7 @@ def planned_run(
         "group": group,
         **role,
     }
-    return PlannedRun(spec=spec, role=read_role(names, spec))
+    return PlannedRun(spec=spec, role=read_role(RoleRecord(names=RoleNames(**names)), spec))
 
 
 def in_role(planned: PlannedRun, **facts: Any) -> PlannedRun:
@@ -130,7 +132,7 @@ def store_run(
         "probability": probabilities,
     }
     with RunStore(workspace).writing(planned.key) as folder:
-        (folder / RUN_FILE).write_text(json.dumps(planned.to_dict()))
+        (folder / RUN_FILE).write_text(to_json(run_record(planned)))
         (folder / METRICS_FILE).write_text(json.dumps(record))
         (folder / HISTORY_FILE).write_text(json.dumps(HISTORY))
         pq.write_table(pa.table(predictions), folder / PREDICTIONS_FILE)

@@ -3,6 +3,7 @@
 import gzip
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class TinySources:
 
     def write(self, folder: Path, *, compress: bool = False) -> SourceFiles:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = {}
+        paths: dict[str, Any] = {}
         for name in ("dhs", "peaks", "sites", "experiments", "samples"):
             text = "".join(f"{line}\n" for line in getattr(self, name))
             path = folder / f"{name}.{'tsv' if name in ('experiments', 'samples') else 'bed'}"
@@ -83,7 +84,10 @@ class TinySources:
 
 def build_arguments(sources: SourceFiles) -> list[str]:
     """Options of `bindgrid data build`."""
-    pairs = [(f"--{f.name}", str(getattr(sources, f.name))) for f in fields(sources)]
+    given = {f.name: getattr(sources, f.name) for f in fields(sources) if f.name != "exclude"}
+    names = {name.replace("_", "-"): path for name, path in given.items() if path is not None}
+    pairs = [(f"--{name}", str(path)) for name, path in names.items()]
+    pairs += [("--exclude", str(path)) for path in sources.exclude]
     return [word for pair in pairs for word in pair]
 
 

@@ -71,3 +71,16 @@ def test_an_unknown_field_of_the_config_is_named(folder: Path) -> None:
     (folder / CONFIG_FILE).write_text(json.dumps({**fields, "depth": 3}))
     with pytest.raises(ModelError, match="depth"):
         load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_tfs", 2.0), ("conv_filters", [4.5, 8, 8]), ("pool_width", 3.5), ("batch_norm", "no")],
+)
+def test_a_config_with_a_value_of_another_type_is_one_line_that_names_the_file(
+    folder: Path, name: str, value: object
+) -> None:
+    fields = json.loads((folder / CONFIG_FILE).read_text())
+    (folder / CONFIG_FILE).write_text(json.dumps({**fields, name: value}))
+    with pytest.raises(ModelError, match=rf"{CONFIG_FILE}: is no network's config .*{name}"):
+        load(folder)

@@ -1,15 +1,16 @@
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from data.dataset.sampling import Sampling
+from data.records import from_json, to_json
 from model.network import NetworkConfig, published
 from model.training.loop import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun, Remaining, RunOutcome
 from orchestrator.role import Arm, RunRole, SampleSize, SetKind
+from orchestrator.runs.planned_records import RunRecord, run_record
 from orchestrator.spec import RegionSpec, RunSpec
 from tests.helpers.finished_runs import in_role
 
@@ -54,7 +55,7 @@ def give_out(remaining: Remaining) -> PlannedRun:
 
 def test_a_key_is_the_same_in_another_process_and_survives_json():
     spec = individual(start=MULTI)
-    again = RunSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
+    again = from_json(to_json(spec), RunSpec)
     assert again == spec
     assert again.key == spec.key
     assert len(spec.key) == 16
@@ -91,7 +92,7 @@ def test_planned_runs_survive_json():
     run = planned(individual(start=MULTI))
     size = SampleSize(500, at_most=True)
     run = in_role(run, set_kind=SetKind.NAMED, set_label="2 TFs", size=size)
-    assert PlannedRun.from_dict(json.loads(json.dumps(run.to_dict()))) == run
+    assert from_json(to_json(run_record(run)), RunRecord).planned() == run
     assert run.name == "SPI1 transfer r1"
     assert planned(MULTI).name == "multi-model 2 TFs r1"
 
@@ -171,8 +172,8 @@ def test_a_setting_that_came_later_leaves_older_keys_as_they_are():
     few = replace(MULTI.regions, sampling=Sampling(max_multi_regions=100))
     danq = replace(MULTI, network=published("danq", num_tfs=2))
     assert len({MULTI.key, last.key, danq.key, replace(MULTI, regions=few).key}) == 4
-    assert RunSpec.from_dict(json.loads(json.dumps(danq.to_dict()))) == danq
-    assert RunSpec.from_dict(json.loads(json.dumps(last.to_dict()))) == last
+    assert from_json(to_json(danq), RunSpec) == danq
+    assert from_json(to_json(last), RunSpec) == last
 
 
 def test_a_run_that_two_experiments_ask_for_is_run_once_and_has_both_roles():

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from data.records import from_json, to_json, to_values
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan
 from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
-from orchestrator.role_records import names_in, read_role, role_record, role_tags
+from orchestrator.role_records import RoleRecord, read_role, role_names, role_record
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
@@ -43,24 +44,25 @@ ROLES = [
 ]
 
 
-def through_json(record: dict[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(json.dumps(record)))
+def by_names(role: RunRole) -> RoleRecord:
+    return RoleRecord(names=role_names(role))
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_is_read_as_it_was_stored_with_its_facts_or_by_its_names(role: RunRole) -> None:
-    record = through_json(role_record(role))
+    record = from_json(to_json(role_record(role)), RoleRecord)
     assert read_role(record, SPEC) == role
-    assert "role" not in names_in(record)
-    assert read_role(names_in(record), SPEC) == role
+    older = from_json(to_json(by_names(role)), RoleRecord)
+    assert older.facts is None
+    assert read_role(older, SPEC) == role
 
 
 def test_the_network_of_an_older_record_is_the_specs() -> None:
     spec = replace(SPEC, network=replace(SPEC.network, name="danq"))
     role = replace(ROLE, network="danq", variant=Variant.WITH_MOTIF)
-    names = role_tags(role)
-    assert names["pretraining_set"] == "6 most resolved TFs, with the motif, danq"
-    assert read_role(names, spec) == role
+    record = by_names(role)
+    assert record.names.pretraining_set == "6 most resolved TFs, with the motif, danq"
+    assert read_role(record, spec) == role
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_the_kind_of_set_of_an_older_record_is_told_by_the_multi_model(
     multi = multi_spec([f"M{number}" for number in range(num_tfs)], 0)
     multi = replace(multi, regions=replace(multi.regions, rows=rows))
     spec: RunSpec = replace(SPEC, start=multi)
-    assert read_role(role_tags(ROLE), spec).set_kind is kind
+    assert read_role(by_names(ROLE), spec).set_kind is kind
 
 
 OLDER = {
@@ -100,7 +102,10 @@ def test_a_role_that_an_older_bindgrid_stored_is_not_stored_again(tmp_path: Path
     place.roles.write_text(json.dumps({run.key: [OLDER]}))
     store = RunStore(place)
     store.record_roles(Plan([planned_run("multi", ""), run, other]))
-    assert json.loads(place.roles.read_text())[run.key] == [OLDER, role_record(other.role)]
+    assert json.loads(place.roles.read_text())[run.key] == [
+        OLDER,
+        to_values(role_record(other.role)),
+    ]
     Study(place).add(run, 0.7)
     assert [planned for _, planned in store.with_roles()] == [run, other]
 
@@ -113,5 +118,5 @@ def test_a_damaged_role_is_one_line_with_the_remedy(tmp_path: Path, record: obje
     run = planned_run("transfer", "A")
     Study(place).add(run, 0.7)
     place.roles.write_text(json.dumps({run.key: [record]}))
-    with pytest.raises(RunError, match=r"roles\.json: damaged at run .*remove it"):
+    with pytest.raises(RunError, match=rf"roles\.json: damaged .*{run.key}.*remove it"):
         list(RunStore(place).with_roles())

@@ -96,7 +96,8 @@ def test_a_killed_writer_leaves_no_dataset_and_its_rubbish_is_cleared(tmp_path):
     command = [sys.executable, "-c", script, str(tmp_path / "d")]
     done = subprocess.run(command, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == -9
-    assert [path.name[:11] for path in tmp_path.iterdir()] == [".d.partial-"]
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(".d.")
     with pytest.raises(DataError, match="no dataset here"):
         Dataset.open(tmp_path / "d")
     write(tmp_path / "d")

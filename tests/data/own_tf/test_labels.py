@@ -11,6 +11,7 @@ import pytest
 from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.left_out import EXCLUDED
 from data.motifs.database import Jaspar
 from data.motifs.motif import Motif
 from data.own_tf.edit import add_labels, remove_tf, source_genome
@@ -19,7 +20,7 @@ from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.own_tf.record import motif_record, recorded_motif
 from data.packing import encode
-from data.records import RecordError, from_values
+from data.records import RecordError, from_values, to_json
 from data.schema import Evidence
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
@@ -182,7 +183,6 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
 @pytest.mark.parametrize(
     ("line", "biosample", "words"),
     [
-        ("1\t150\t250", "K562", ["names chromosomes like '1'"]),
         ("chrUn\t150\t250", "K562", ["no row on a chromosome that has regions", "'chrUn'"]),
         ("chr1\t2990\t3010", "K562", ["none of 1 summits", "0 lie in a region at all"]),
         ("chr1\t4990\t5010", "K562", ["row 1", "chr1 ends at 3000", "same assembly"]),
@@ -197,6 +197,43 @@ def test_peaks_that_cannot_be_used_are_told(built, tmp_path, line, biosample, wo
     with pytest.raises(DataError) as caught:
         labelled(built, OwnTF(name="MINE", files=(file,)))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_peaks_that_name_chromosomes_without_chr_label_the_same_regions(built, tmp_path):
+    codes = []
+    for name in ("chr1", "1"):
+        site = write(tmp_path / f"site{name}.bed", f"{name}\t195\t205")
+        peaks = write(tmp_path / f"p{name}.bed", f"{name}\t150\t250")
+        file = PeakFile(peaks=peaks, biosample="K562", sites=site)
+        codes.append(labelled(built, OwnTF(name="MINE", files=(file,))))
+    assert codes[0] == codes[1] == [4, 1, 1, 0]
+    # also where the genome is gone, and the dataset alone has names
+    assert label_own_tf(built, OwnTF(name="MINE", files=(file,)), None).codes.tolist() == codes[0]
+
+
+def test_excluded_peaks_do_not_count_and_excluded_regions_are_unresolved(built, tmp_path):
+    peaks = write(tmp_path / "p.bed", "chr1\t150\t250", "chr1\t1050\t1090", "chr1\t1200\t1260")
+    # the last base of region 1000-1200, and the first of the peak at 1200
+    exclude = write(tmp_path / "b.bed", "chr1\t1199\t1201")
+    file = PeakFile(peaks=peaks, biosample="K562", sites=peaks)
+    tf = OwnTF(name="MINE", files=(file,), exclude=(exclude,))
+    path = source_genome(built)
+    assert path is not None
+    read = read_files(tf.files, built.regions().chroms, Genome(path), exclude=tf.exclude)
+    assert read.left_out.of(peaks) == {EXCLUDED: 1}
+    labels = label_own_tf(built, tf, Genome(path), read=read)
+    # regions at 100, 1000, 1100 of chr1 and 500 of chr2, which is closed
+    assert labels.codes.tolist() == [4, 0, 0, 0]
+    assert labels.num_excluded == 2
+    assert labels.counts[0].num_peaks == 2
+    assert [Path(one.file).name for one in labels.added.exclude] == ["b.bed"]
+    dataset = add_labels(built, labels)
+    added = dataset.summary("MINE").added
+    assert added is not None
+    assert added.exclude == labels.added.exclude
+    without = label_own_tf(built, OwnTF(name="MINE", files=(file,)), Genome(path))
+    assert without.codes.tolist() == [4, 4, 4, 0]
+    assert '"exclude"' not in to_json(without.added)
 
 
 def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(built, tmp_path):

@@ -65,6 +65,16 @@ def test_summits_come_first_then_middles_of_peaks_without_one_and_none_overlap(p
     assert np.array_equal(RegionTable.from_bases(more.chrom_names, more.start, bases).gc, more.gc)
 
 
+def test_new_regions_do_not_overlap_what_is_excluded(place, tmp_path):
+    dataset, genome, file = place
+    (tmp_path / "b.bed").write_text("chr1\t2199\t2300\nchr2\t1700\t1800\n")
+    regions = dataset.regions()
+    read = read_files([file], regions.chroms, genome, exclude=[tmp_path / "b.bed"])
+    found = new_regions(regions, read, genome)
+    assert found is not None
+    assert places(found) == [("chr1", 500, 700), ("chr1", 770, 970), ("chr2", 1500, 1700)]
+
+
 def test_old_ids_evidence_and_fingerprints_stay(place):
     dataset, genome, file = place
     before = dataset.regions()

@@ -16,6 +16,13 @@ MACS = [
     "chr\tstart\tend\tlength\tabs_summit\tpileup\tname",
     "chr1\t101\t300\t200\t151\t9.0\tp1",
 ]
+SEACR = "chr1\t100\t300\t812.5\t9.5\tchr1:145-155"
+HOMER = [
+    "# HOMER Peaks",
+    "#PeakID\tchr\tstart\tend\tstrand\tNormalized Tag Count\tfocus ratio\tfindPeaks Score",
+    "chr1-1\tchr1\t101\t300\t+\t55.1\t0.9\t40.0",
+]
+REGIONS = ("chr1:145-155", ".", "chr1:145-156")
 REMAP = "chr1\t100\t300\tE1.SPI1.K562\t9\t.\t150\t151\t0,0,0"
 
 
@@ -42,6 +49,17 @@ REMAP = "chr1\t100\t300\tE1.SPI1.K562\t9\t.\t150\t151\t0,0,0"
         (["seqnames\tstart\tend\twidth", "chr1\t100\t300\t200"], "BED", 200),
         (["chr1\t100\t300\tx\t9\t.\t100\t300\t0,0,0"], "BED", 200),  # BED9, not ReMap's
         (["chr1\t100\t300\tx\t9\t.\t100\t300\t0\t1\t200\t0"], "BED", 200),  # BED12
+        (["chr1\t100\t300\tx\t9\t.\t100\t300\t0"], "BED", 200),  # BED9 of a plain colour
+        ([NARROW[:-1]], "broadPeak", 200),
+        ([SEACR], "SEACR", 150),
+        ([SEACR.replace("145-155", "145-156")], "SEACR", 150),
+        (HOMER, "HOMER", 200),
+        (HOMER[-1:], "HOMER", 200),
+        ([line.replace("chr1", "1") for line in HOMER], "HOMER", 200),
+        (["PeakID (cmd=annotatePeaks.pl)\tChr\tStart\tEnd\tStrand", HOMER[-1]], "HOMER", 200),
+        # separated by spaces
+        ([line.replace("\t", " ") for line in MACS], "MACS xls", 150),
+        ([NARROW.replace("\t", " ") + "50"], "narrowPeak", 150),
     ],
 )
 def test_formats_are_told_apart(tmp_path, lines, name, summit):
@@ -76,6 +94,59 @@ def test_a_summit_that_is_missing_concerns_its_own_row(tmp_path, missing):
         assert peaks.num_without_summit == 1
 
 
+def test_a_region_of_seacr_that_is_missing_concerns_its_own_row(tmp_path):
+    path = tmp_path / "peaks.bed"
+    path.write_text("".join(f"{SEACR.replace('chr1:145-155', region)}\n" for region in REGIONS))
+    peaks = read_own_peaks(path)
+    assert (peaks.format, peaks.summit.tolist()) == ("SEACR", [150, 200, 150])
+    assert peaks.lacks_summit.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked", "values"),
+    [
+        ([NARROW + "50"], "signalValue", [5.0]),
+        ([NARROW + "50"], "pvalue", [3.0]),
+        ([NARROW + "50"], "9", [2.0]),
+        ([NARROW + "50\t7.5\t1"], "11", [7.5]),  # IDR's columns have no names here
+        (MACS, "pileup", [9.0]),
+        (MACS, "PILEUP", [9.0]),
+        (HOMER, "findPeaks Score", [40.0]),
+        ([SEACR], "auc", [812.5]),
+        ([REMAP], "score", [9.0]),
+        (["chr1\t100\t300\tp\tinf", "chr1\t1\t3\tp\tNA"], "score", [np.inf, np.nan]),
+        (["#chrom\tstart\tend\tfdr", "chr1\t100\t300\t0.5"], "fdr", [0.5]),
+        (["chr\tstart\tend\ta\ta", "chr1\t100\t300\t1\t2"], "5", [2.0]),
+        (["chr\tstart\tend\ta\ta", "chr1\t100\t300\t1\t2"], "a", [1.0]),
+    ],
+)
+def test_a_score_is_named_as_the_format_names_it_or_by_its_number(tmp_path, lines, asked, values):
+    path = tmp_path / "peaks"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    peaks = read_own_peaks(path, asked)
+    assert len(peaks.scores) == 1
+    np.testing.assert_equal(peaks.numbers(peaks.scores[0]), values)
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked", "words"),
+    [
+        ([NARROW + "50"], "signal", ["narrowPeak of 10 columns", "near: signalValue", "1 to 10"]),
+        ([NARROW + "50"], "11", ["no column '11'", "score"]),
+        ([NARROW + "50"], "0", ["no column '0'"]),
+        ([NARROW + "50"], "start", ["'start' tells where a peak is"]),
+        ([NARROW + "50"], "10", ["'10' tells where a peak is"]),
+        (["chr1\t100\t300"], "score", ["BED of 3 columns has no column 'score'", "none"]),
+    ],
+)
+def test_a_column_that_is_no_score_is_told_with_those_there_are(tmp_path, lines, asked, words):
+    path = tmp_path / "peaks.bed"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(DataError) as caught:
+        read_own_peaks(path, asked)
+    assert all(word in str(caught.value) for word in (*words, str(path))), caught.value
+
+
 def _write_bgzf(path, text: bytes) -> None:
     with bgzf.BgzfWriter(str(path)) as file:
         file.write(text)
@@ -87,12 +158,13 @@ def _write_bgzf(path, text: bytes) -> None:
         ([NARROW + "50", NARROW + "200"], ["row 2", "summit 300", "100-300"]),
         ([NARROW + "-2"], ["row 1", "summit 98"]),
         ([REMAP.replace("150\t151", "300\t301")], ["row 1", "summit 300"]),
-        ([REMAP, REMAP.replace("K562", "HepG2")], ["2 pairs", "SPI1 in HepG2", "each biosample"]),
         (["chr1\t100"], ["row 1", "2 tab-separated columns"]),
         (["chr1\t100\t300", "chr1\tten\t300"], ["row 2", "'ten'"]),
         (["chr1\t300\t100"], ["row 1", "not before end"]),
         ([MACS[2], "chr1\t0\t300\t200\t151\t9.0\tp1"], ["start 0", "counts from 1"]),
         (["# nothing"], ["no rows"]),
+        ([SEACR, SEACR.replace("145-155", "345-355")], ["row 2", "summit 350", "100-300"]),
+        (["1\tchr1\t101\t300\t+"], ["row 1", "start is 'chr1'"]),  # numbered rows, not HOMER's
     ],
 )
 def test_a_row_that_does_not_fit_is_named(tmp_path, lines, words):

@@ -12,10 +12,12 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
+from data.sources import evidence as evidence_module
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
-from data.sources.intervals import PEAKS_FORMAT
+from data.sources.intervals import PEAKS_FORMAT, tfs_without
+from data.sources.name_rules import NameRules
 from tests.helpers.tiny import TinySources, random_bases
 
 PAPER = Path(__file__).parents[4] / "shared" / "data" / "paper"
@@ -185,7 +187,6 @@ FAULTS = {
     "source id twice": (("samples", 2, "0\tHepG2\tHepG2"), ["samples.tsv: row 3", "twice"]),
     "unknown source id": (("dhs", 2, "chr1\t1\t9\t1\t5\t1\t7,"), ["dhs.bed: row 3", "'7'"]),
     "no header": (("experiments", 0, "E0\tSPI1\tK562"), ["experiments.tsv: row 1", "experiment"]),
-    "chromosome style": (("dhs", 0, "1\t100\t300\t1\t5\t1\t0,"), ["dhs.bed", "genome.fa", "chr1"]),
 }
 
 
@@ -262,7 +263,7 @@ def test_a_truncated_gzip_is_named(tmp_path, name):
 def test_unlisted_tfs_are_left_out_and_counted_when_asked_to(tmp_path):
     tiny = TinySources()
     tiny.peaks.append("chr1\t150\t250\tE.YY1.K562\t9\t.\t200\t201\t0")
-    dataset = build(tiny, tmp_path, skip_unlisted=True)
+    dataset = build(tiny, tmp_path, name_rules=NameRules(skip_unlisted=True))
     assert dataset.tfs == ("MAX", "SPI1")
     assert dataset.manifest.dropped["peaks: of no listed experiment"] == 1
 
@@ -281,7 +282,7 @@ def test_a_biosample_spelled_otherwise_stops_the_build_unless_it_is_to_be_skippe
     assert f"{kind}.bed: rows of SPI1" in message
     assert f"{spelling!r} (near: K562)" in message
     assert "--skip-unlisted" in message
-    dataset = build(tiny, tmp_path, skip_unlisted=True)
+    dataset = build(tiny, tmp_path, name_rules=NameRules(skip_unlisted=True))
     assert dataset.manifest.dropped[f"{kind}: of no listed experiment"] == 1
 
 
@@ -293,6 +294,34 @@ def test_one_biosample_of_a_tf_spelled_otherwise_stops_the_build_and_another_one
     tiny.peaks.append("chr1\t150\t250\tE.SPI1.Hep-G2\t9\t.\t200\t201\t0")
     with pytest.raises(DataError, match=r"rows of SPI1 .*: 'Hep-G2' \(near: HepG2\); spell them"):
         build(tiny, tmp_path, replace=True)
+
+
+def test_a_few_tfs_of_many_without_sites_are_told_and_stop_nothing(tmp_path):
+    # one of the paper's 162 has none
+    many, path = frozenset(f"TF{i}" for i in range(162)), tmp_path / "sites.bed"
+    told = tfs_without(path, "sites", many - {"TF7"}, many, skip_unlisted=False)
+    assert list(told.values()) == [1]
+    assert "(TF7)" in next(iter(told))
+    with pytest.raises(DataError, match="no sites of TF7, TF8, so that no region would be bound"):
+        tfs_without(path, "sites", many - {"TF7", "TF8"}, many, skip_unlisted=False)
+
+
+@pytest.mark.parametrize("kind", ["peaks", "sites"])
+def test_a_tf_that_one_of_peaks_and_sites_lacks_stops_the_build_unless_it_is_to_be_skipped(
+    tmp_path, kind
+):
+    tiny = TinySources()
+    tiny.peaks.append("chr1\t150\t250\tE3.MAX.K562\t9\t.\t200\t201\t0")
+    tiny.sites.append("chr1\t195\t205\tE3.K562.MAX\t0\t+")
+    assert evidence(build(tiny, tmp_path), "MAX") == [4, 1, 1, 0]
+    getattr(tiny, kind).pop()
+    reason = rf"{kind}.bed: no {kind} of MAX, .* those of SPI1: .*--skip-unlisted"
+    with pytest.raises(DataError, match=reason):
+        build(tiny, tmp_path, replace=True)
+    dataset = build(tiny, tmp_path, replace=True, name_rules=NameRules(skip_unlisted=True))
+    assert evidence(dataset, "MAX")[0] == (Evidence.SITE if kind == "peaks" else Evidence.PEAK)
+    told = f"{kind}: none of some TFs, of which no region is bound (MAX)"
+    assert dataset.manifest.dropped[told] == 1
 
 
 @pytest.mark.parametrize("model", ["", ".pwm", ".damo", ".damo.bed"])
@@ -369,6 +398,16 @@ def test_an_index_that_fits_is_used_though_it_is_older(tmp_path, end):
         np.testing.assert_array_equal(row, encode(np.frombuffer(text.encode(), dtype=np.uint8)))
 
 
+def test_bases_beyond_the_ends_of_a_chromosome_are_unknown(tmp_path):
+    text = random_bases(1, 100)
+    path = fasta(tmp_path / "g.fa", {"chr1": text, "chr2": random_bases(2, 90)}, 60, "\n")
+    starts = np.array([-5, 95, 40, -300, 300], dtype=np.int32)
+    found = Genome(path).sequences(np.array(["chr1"] * 5, dtype=object), starts, 10)
+    expected = ("N" * 5 + text[:5], text[95:] + "N" * 5, text[40:50], "N" * 10, "N" * 10)
+    for row, bases in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(row, encode(np.frombuffer(bases.encode(), dtype=np.uint8)))
+
+
 def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
     sources = TinySources().write(tmp_path / "sources")
     plain = build_dataset(sources, tmp_path / "plain")
@@ -377,6 +416,63 @@ def test_a_bgzf_genome_gives_the_same_tables(tmp_path):
         file.write(sources.genome.read_text())
     other = build_dataset(dataclasses.replace(sources, genome=packed), tmp_path / "bgzf")
     assert other.fingerprint(other.tfs) == plain.fingerprint(plain.tfs)
+
+
+@pytest.mark.parametrize("has_index", [False, True])
+def test_a_bgzf_genome_with_a_changed_byte_is_told_in_one_line(tmp_path, has_index):
+    path = tmp_path / "genome.fa.gz"
+    with bgzf.BgzfWriter(str(path)) as file:
+        file.write(">chr1\n" + "".join(f"{random_bases(i, 60)}\n" for i in range(200)))
+    if has_index:
+        Genome(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+    chrom, start = np.array(["chr1"], dtype=object), np.array([9000], dtype=np.int32)
+    with pytest.raises(DataError, match=r"genome\.fa\.gz: (truncated or damaged|no usable index)"):
+        Genome(path).sequences(chrom, start, 20)
+
+
+def test_an_index_that_is_there_is_never_written_over(tmp_path):
+    sequences = {"chr1": random_bases(1, 600), "chr2": random_bases(2, 500)}
+    plain = fasta(tmp_path / "plain.fa", sequences, 60)
+    Genome(plain)
+    packed = tmp_path / "packed.fa.gz"
+    with bgzf.BgzfWriter(str(packed)) as file:
+        file.write(plain.read_text())
+    index = tmp_path / "packed.fa.gz.fai"
+    text = (tmp_path / "plain.fa.fai").read_text()
+    # with a row that no other tool wrote, and without the index of blocks beside it
+    index.write_text(f"{text}\n")
+    chrom, start = np.array(["chr2"], dtype=object), np.array([480], dtype=np.int32)
+    found = Genome(packed).sequences(chrom, start, 20)
+    np.testing.assert_array_equal(
+        found[0], encode(np.frombuffer(sequences["chr2"][480:].encode(), dtype=np.uint8))
+    )
+    assert index.read_text() == f"{text}\n"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *("chr1\t600\t6\t60", "chr1\t600\tx\t60\t61", "chr1\t600\t6\t0\t61", "\t\t\t\t"),
+        *("chr1\t600\t6\t60\t6100", f"chr1\t{10**18}\t6\t60\t61", f"chr1\t600\t{10**18}\t60\t61"),
+        "chr1\t600\t6\t60\t61\nchr1\t600\t6\t60\t61",
+    ],
+)
+def test_an_index_that_no_file_can_have_is_told_in_one_line(tmp_path, row):
+    path = fasta(tmp_path / "genome.fa", {"chr1": random_bases(1, 600)}, 60)
+    (tmp_path / "genome.fa.fai").write_text(f"{row}\n")
+    with pytest.raises(DataError, match=r"genome\.fa: (no usable index|the index does not fit)"):
+        Genome(path)
+
+
+@pytest.mark.parametrize("summit", ["1e308", "-1e999", "3000000000"])
+def test_a_summit_that_is_no_place_is_told_with_its_row(tmp_path, summit):
+    tiny = TinySources()
+    tiny.peaks[1] = f"chr2\t550\t650\tE2.SPI1.HepG2\t9\t.\t{summit}\t601\t0,0,0"
+    with pytest.raises(DataError, match=r"peaks\.bed: row 2: summit is '.*', not a whole number"):
+        build(tiny, tmp_path)
 
 
 def test_rows_are_found_behind_headers_and_blank_lines(tmp_path):
@@ -414,3 +510,12 @@ def test_the_papers_data_gives_the_published_matrix_in_every_cell(tmp_path):
         num_cells += len(codes)
     assert num_cells == 58_991_166
     assert os.path.getsize(dataset.path / "regions.parquet") < 25e6
+
+
+def test_a_region_that_is_hit_in_two_parts_of_a_join_is_hit_once(tmp_path, monkeypatch):
+    row = "chr1\t150\t{}\tE1.SPI1.K562\t9\t.\t200\t201\t0,0,0"
+    tiny = TinySources(peaks=[row.format(end) for end in (250, 260, 270)])
+    tiny.sites = ["chr1\t1150\t1160\tE1.K562.SPI1\t0\t+"]
+    monkeypatch.setattr(evidence_module, "_QUERIES_AT_ONCE", 1)
+    # three peaks of one region and no site there are no site there
+    assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK, 3, 3, 1]

@@ -49,6 +49,44 @@ def test_build_show_export(bindgrid, tmp_path):
     assert table["SPI1"].to_pylist() == [4, 1, 1, 2]
 
 
+def test_a_build_without_the_regions_of_a_blacklist_and_one_that_nothing_overlaps(
+    bindgrid, tmp_path
+):
+    sources = TinySources().write(tmp_path / "sources")
+    blacklist, other = tmp_path / "blacklist.bed", tmp_path / "other.bed"
+    blacklist.write_text("chr1\t1000\t1010\n")
+    other.write_text("chr1\t2000\t2010\n")
+    sources = replace(sources, exclude=(blacklist, other))
+    arguments = [*build_arguments(sources), "--left-out", tmp_path / "odd.tsv"]
+    code, out, err = bindgrid("data", "build", *arguments, "-w", tmp_path / "w")
+    assert code == 0
+    assert "3 regions, 2 TFs" in out
+    assert "DHSs: overlapping a region of --exclude: 1" in out
+    assert f"{other}: nothing that was read overlaps it" in err
+    assert f"{blacklist}: nothing" not in err
+    assert "dhs.bed\t2\toverlapping a region of --exclude" in (tmp_path / "odd.tsv").read_text()
+
+
+def test_a_build_by_a_table_of_aliases_says_what_was_taken_for_what(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.dhs = [row.replace("chr", "NC_") for row in tiny.dhs]
+    alias = tmp_path / "chromAlias.txt"
+    alias.write_text("# ucsc\trefseq\nchr1\tNC_1\nchr2\tNC_2\n")
+    sources = replace(tiny.write(tmp_path / "sources"), chrom_alias=alias)
+    code, out, err = bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "w")
+    assert code == 0
+    assert "4 regions, 2 TFs" in out
+    told = [line for line in err.splitlines() if "is taken for" in line]
+    assert told == [
+        f"{sources.dhs}: chromosome 'NC_1' is taken for 'chr1' of the genome (names: 2); "
+        "both must be of the same assembly"
+    ]
+    sources = replace(sources, chrom_alias=None)
+    code, out, err = bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "x")
+    assert code == 2
+    assert "--chrom-alias" in err.splitlines()[-1]
+
+
 def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp_path):
     tiny = TinySources()
     tiny.peaks[1] = "chr2\t650\t550\tE2.SPI1.HepG2\t9\t.\t600\t601\t0"
@@ -60,6 +98,32 @@ def test_a_bad_file_is_one_line_and_exit_code_2_and_leaves_nothing(bindgrid, tmp
     assert complaint.startswith("bindgrid: ")
     assert "peaks.bed: row 2: " in complaint
     assert not place.exists()
+
+
+def test_rows_that_stop_a_command_are_written_where_left_out_says(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.peaks += ["chr2\t9000\t9100\tE2.SPI1.HepG2\t9\t.\t9050\t9051\t0"] * 12
+    sources, table = tiny.write(tmp_path / "sources"), tmp_path / "odd.tsv"
+    words = ["data", "build", *build_arguments(sources), "-w", tmp_path / "w"]
+    code, _, err = bindgrid(*words, "--left-out", table)
+    assert code == 2
+    assert "12 of 14 intervals reach beyond their chromosome" in err
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    assert rows[0] == ["file", "row", "reason"]
+    assert [row[1] for row in rows[1:]] == [str(number) for number in range(3, 15)]
+    code, _, err = bindgrid(*words, "--left-out", tmp_path / "no" / "odd.tsv")
+    assert (code, "odd.tsv: cannot be written (there is no folder" in err) == (2, True)
+
+
+def test_escape_codes_in_names_are_shown_and_not_obeyed(bindgrid, tmp_path):
+    tiny = TinySources()
+    tiny.experiments[1] = "E1\tSPI1\tK\x1b[31m562\u202e"
+    sources = tiny.write(tmp_path / "so\x1burces")
+    code, _, err = bindgrid("data", "build", *build_arguments(sources), "-w", tmp_path / "w")
+    assert code == 2
+    assert r"so\x1burces" in err
+    assert r"K\x1b[31m562\u202e" in err.replace("\\\\", "\\")
+    assert err.replace("\n", "").isprintable()
 
 
 def test_the_workspace_comes_from_the_environment(bindgrid, workspace, monkeypatch):

@@ -1,7 +1,10 @@
 """`bindgrid tf add --label-only`, `list` and `remove`: what they show, and what they refuse."""
 
+from itertools import chain
+
 import pytest
 
+from data.dataset.added import PeakChoice
 from data.dataset.store import Dataset
 from data.own_tf.record import added_motif
 from orchestrator.workspace import Workspace
@@ -106,6 +109,111 @@ def test_what_cannot_be_added_is_one_line_and_changes_nothing(add, place, argume
     assert (code, complaint.startswith("bindgrid: ")) == (2, True)
     assert all(word in complaint for word in words), complaint
     assert {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()} == before
+
+
+def _narrow(path, *rows):
+    """Write narrowPeak rows of chromosome, start, end and signal, their summits in the middle."""
+    lines = (
+        f"{chrom}\t{start}\t{end}\tp\t0\t.\t{signal}\t-1\t-1\t{(end - start) // 2}\n"
+        for chrom, start, end, signal in rows
+    )
+    path.write_text("".join(lines))
+
+
+@pytest.fixture
+def replicates(tmp_path):
+    """Three replicates: all have a peak at 200 of chr1, two of them one at 600 of chr2."""
+    _narrow(tmp_path / "r1.narrowPeak", ("chr1", 150, 250, 9), ("chr2", 550, 650, 1))
+    _narrow(tmp_path / "r2.narrowPeak", ("chr1", 155, 255, 7), ("chr2", 540, 640, 8))
+    _narrow(tmp_path / "r3.narrowPeak", ("chr1", 145, 245, 3))
+    files = (("--peaks", f"{tmp_path}/r{i}.narrowPeak") for i in (1, 2, 3))
+    return (*chain(*files), "--biosample", "K562")
+
+
+# of the tiny dataset's regions, chr2 500-700 is accessible in HepG2 alone
+def test_replicates_count_where_enough_of_them_agree(add, place, replicates):
+    for rule, peaks in (("2-of-3", [1, 1, 0]), ("union", [1, 1, 0]), ("3-of-3", [1, 0, 0])):
+        code, out, err = add(f"R{rule}", *replicates, *ALONE, "--replicates", f"{rule},5")
+        assert code == 0, err
+        cells = [line.split("│") for line in out.splitlines() if "narrowPeak" in line]
+        assert [int(row[4]) for row in cells] == peaks
+    added = Dataset.open(place.dataset).summary("R2-of-3").added
+    assert added is not None
+    assert added.choice == PeakChoice(replicates="2-of-3")
+    assert "r3.narrowPeak: left out 1: agreeing with a peak of a better rank" in err
+
+
+def test_files_of_a_biosample_count_each_by_itself_without_a_word_on_replicates(
+    add, place, replicates
+):
+    code, out, err = add("MINE", *replicates, *("--biosample", "K562") * 2, *ALONE)
+    assert code == 0, err
+    cells = [line.split("│") for line in out.splitlines() if "narrowPeak" in line]
+    assert [int(row[4]) for row in cells] == [2, 2, 1]
+    added = Dataset.open(place.dataset).summary("MINE").added
+    assert added is not None
+    assert added.choice == PeakChoice()
+
+
+def test_the_best_peaks_and_a_least_score_are_chosen_and_recorded(add, place, replicates):
+    one = (*replicates[:2], *replicates[-2:])
+    least = ("--min-score", "signalValue", "2", "--top", "1")
+    code, out, err = add("MINE", *one, *ALONE, *least, "--left-out", "{folder}/odd.tsv")
+    assert code == 0, err
+    assert "MINE: 1 bound regions" in out
+    assert "r1.narrowPeak: left out 1: signalValue below 2" in err
+    added = Dataset.open(place.dataset).summary("MINE").added
+    assert added is not None
+    assert added.choice == PeakChoice(top=1, score="signalValue", min_score=2.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--replicates", "2-of-4"], ["K562 has 3 files of peaks", "2-of-4 is for 4", "--peaks"]),
+        (["--replicates", "4-of-3"], ["replicates is '4-of-3'", "union"]),
+        (["--replicates", "most"], ["replicates is 'most'"]),
+        (["--replicates", "2-of-3", "--peaks", "{folder}/r1.narrowPeak"], ["4 files of peaks"]),
+        (["--top", "0", "--replicates", "union"], ["top is 0"]),
+        (["--min-score", "signal", "2", "--replicates", "union"], ["near: signalValue"]),
+        (["--min-score", "7", "nan", "--replicates", "union"], ["min_score is nan"]),
+        (["--min-score", "7", "99", "--replicates", "union"], ["the highest is 9"]),
+    ],
+)
+def test_peaks_that_cannot_be_chosen_are_told_in_one_line(add, place, replicates, arguments, words):
+    code, _, err = add("MINE", *replicates, *ALONE, *arguments)
+    complaint = err.splitlines()[-1]
+    assert (code, complaint.startswith("bindgrid: ")) == (2, True)
+    assert all(word in complaint for word in words), complaint
+    assert "MINE" not in Dataset.open(place.dataset).tfs
+
+
+def test_too_few_bound_regions_of_chosen_peaks_ask_for_more_of_them(add, replicates):
+    alone = ("--no-sites", "--label-only", "--replicates", "union")
+    code, _, err = add("MINE", *replicates, *alone)
+    assert code == 2
+    assert "1 bound regions, 20 are needed" in err
+    assert "let more of the peaks count" in err
+
+
+def test_replicates_of_peaks_are_none_of_a_training(bindgrid, place):
+    code, _, err = bindgrid("tf", "train", "SPI1", "--replicates", "2-of-3", "-w", place.root)
+    assert (code, "'2-of-3' is no number" in err) == (2, True)
+
+
+def test_remap_peaks_of_the_biosample_are_picked(add, tmp_path):
+    rows = [
+        f"chr1\t150\t250\tE1.SPI1.{biosample}\t1\t.\t200\t201\t0,0,0\n"
+        for biosample in ("K-562", "Hep-G2", "Hep-G2")
+    ]
+    (tmp_path / "remap.bed").write_text("".join(rows))
+    remap = ("--peaks", "{folder}/remap.bed", "--biosample", "K562")
+    code, _, err = add("MINE", *remap, *ALONE)
+    assert code == 0, err
+    assert "remap.bed: left out 2: not of K562" in err
+    (tmp_path / "remap.bed").write_text(rows[0])
+    code, _, err = add("OTHER", *remap[:3], "HepG2", *ALONE)
+    assert "remap.bed: its peaks are of K-562, taken for HepG2" in err
 
 
 @pytest.mark.parametrize("command", ["add", "list", "remove"])

@@ -12,6 +12,7 @@ from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
 from data.own_tf.predicted_sites import SiteRule
 from data.own_tf.record import motif_record
+from data.records import from_values, to_values
 from data.schema import Evidence
 from experiments.own_tf import plan as own
 from experiments.own_tf.plan import own_tf
@@ -23,6 +24,7 @@ from orchestrator.role import Variant
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import motif_name, motif_named, motif_of
 from orchestrator.runs.store import RunStore
+from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import store_run
 
@@ -145,8 +147,8 @@ def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
         assert {run.experiment for run in runs} == {own.NAME}
         assert {run.spec.start for run in runs if run.arm == "transfer"} == {start.spec}
     # MINE has no motif in JASPAR, and that is said
-    assert any("the motif of MINE" in remark for remark in study.remarks)
-    assert any("1/8 of the regions" in remark for remark in study.remarks)
+    assert any("the motif of MINE" in remark.text for remark in study.remarks)
+    assert any("1/8 of the regions" in remark.text for remark in study.remarks)
 
 
 def test_no_test_region_is_seen_in_pre_training(planned):
@@ -168,7 +170,7 @@ def test_more_regions_than_wanted_are_sampled_down_and_said(planned):
     labels = loaded.select(run.spec.regions).labels[:, 0]
     pool = loaded.dataset.summary("MINE").count(Evidence.BOUND)
     assert (labels == 1).sum() >= 60
-    assert f"60 of {pool} bound regions are used" in " ".join(study.remarks)
+    assert f"60 of {pool} bound regions are used" in " ".join(map(str, study.remarks))
 
 
 def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved: Workspace):
@@ -207,7 +209,7 @@ def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_key
         motif=spi1.matrix_id,
     )
     assert beside.key != without.key
-    assert type(beside).from_dict(beside.to_dict()) == beside
+    assert from_values(to_values(beside), RunSpec) == beside
     with pytest.raises(ValueError, match="if and only if"):
         replace(without, motif=spi1.matrix_id)
     with pytest.raises(ValueError, match="if and only if"):

@@ -232,8 +232,10 @@ def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> N
 
 def test_what_is_left_out_is_told_and_what_was_asked_for_raises(loaded: LoadedDataset) -> None:
     planned = peaks_needed(loaded, replace(STUDY, tfs=("QQQ", "MAX")))
-    assert any("left out QQQ with 100 bound: QQQ has" in line for line in planned.remarks)
-    assert any("left out the motif of QQQ: JASPAR 2020 has no" in line for line in planned.remarks)
+    assert any("left out QQQ with 100 bound: QQQ has" in line.text for line in planned.remarks)
+    assert any(
+        "left out the motif of QQQ: JASPAR 2020 has no" in line.text for line in planned.remarks
+    )
     with pytest.raises(DataError, match=r"RARE has \d+ bound regions in the 0.4"):
         peaks_needed(loaded, replace(STUDY, tfs=("RARE",)))
 

@@ -116,7 +116,7 @@ def test_binding_modes_says_whose_mode_the_multi_model_knows(loaded: LoadedDatas
         "C1": ModeRelation.UNKNOWN,
     }
     assert len(planned.remarks) == 1
-    assert planned.remarks[0].startswith("binding-modes: left out B7: B7 has ")
+    assert str(planned.remarks[0]).startswith("binding-modes: left out B7: B7 has ")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,9 @@ def test_all_sets_of_a_target_are_tried_on_the_same_regions_that_none_has_seen(
         assert not np.intersect1d(own, selection.region_ids).size
         assert len(selection.region_ids) <= 400
         assert ("B2" in run.spec.regions.tfs) == run.role.with_target
-    assert any("sets of STRING partners: no STRING file" in remark for remark in planned.remarks)
+    assert any(
+        "sets of STRING partners: no STRING file" in remark.text for remark in planned.remarks
+    )
     tuned = [run for run in first if run.arm == "transfer"]
     assert [run.needs for run in tuned] == [(run.key,) for run in multis]
 
@@ -171,7 +173,7 @@ def test_string_partners_and_small_modes(loaded: LoadedDataset, tmp_path: Path) 
     }
     assert by_group[SetKind.STRING, False] == ("B1", "B2")
     assert by_group[SetKind.STRING, True] == ("A1", "B1", "B2")
-    assert any("string of A1: only 2 of 5" in remark for remark in planned.remarks)
+    assert any("string of A1: only 2 of 5" in remark.text for remark in planned.remarks)
     assert (
         by_group[SetKind.SAME_MODE, False]
         == by_group[SetKind.UNCORRELATED, False]

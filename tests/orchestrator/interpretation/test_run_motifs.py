@@ -84,11 +84,16 @@ def test_one_of_an_older_version_is_made_anew(place):
     run = find_run(RunStore(place), "SPI1", "multi")
     path = run_motifs(run, place, jaspar_database()).path
     info = json.loads((path / "filters.json").read_text())
-    (path / "filters.json").write_text(json.dumps(info | {"version": 0}))
+    older = {name: info[name] for name in ("run", "tfs", "filters")}  # without a version
+    (path / "filters.json").write_text(json.dumps(older))
     again = run_motifs(run, place, jaspar_database())
     assert again.info.version == motifs_module.VERSION
     assert again.info.tfs == ("ELF1", "SPI1")
     assert len(again.importance) == 200
+    (path / "filters.json").write_text(json.dumps(info | {"version": 9}))
+    with pytest.raises(RunError, match="version 9, this bindgrid reads up to"):
+        run_motifs(run, place, jaspar_database())
+    (path / "filters.json").write_text(json.dumps(info))
 
 
 def test_runs_are_found_by_key_tf_and_arm(place):

@@ -16,7 +16,8 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.motifs.motif import Motif
 from data.packing import encode, pack
-from data.queries.variants import VcfReader, touched_motif
+from data.queries.touched_motif import touched_motif
+from data.queries.variants import VcfReader
 from data.queries.windows import bed_windows, fasta_windows, tiled_windows
 from data.schema import NULL_LABEL
 from data.sources.genome import Genome
@@ -114,7 +115,6 @@ def test_bed_windows_are_centred(genome, tmp_path):
         ("chr1\t2950\t2990", ["no region that can be predicted", "nearer to an end", ": 1)"]),
         ("chr1\t2950\t3990", ["row 1", "chr1 ends at 3000", "same assembly"]),
         ("chr3\t500\t700", ["no chromosome in common", "'chr3'", "same assembly"]),
-        ("1\t500\t700", ["names chromosomes like '1'"]),
     ],
 )
 def test_a_file_of_which_no_region_is_left_is_refused(genome, tmp_path, line, words):
@@ -123,6 +123,29 @@ def test_a_file_of_which_no_region_is_left_is_refused(genome, tmp_path, line, wo
     with pytest.raises(DataError) as caught:
         list(bed_windows(path, genome, LENGTH))
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_regions_and_variants_with_other_names_of_chromosomes_are_read_and_keep_them(
+    genome, tmp_path
+):
+    path, left_out = tmp_path / "r.bed", LeftOut()
+    path.write_text("1\t400\t611\n")
+    (found,) = bed_windows(path, genome, LENGTH, left_out)
+    np.testing.assert_array_equal(found.codes[0], codes_of(bases(genome, "chr1")[405:605]))
+    assert found.chrom is not None
+    assert found.chrom.tolist() == ["1"]
+    assert left_out.renamed == {path: {"1": "chr1"}}
+    base = bases(genome, "chr1")[999]
+    reader = VcfReader(
+        vcf(tmp_path / "v.vcf", f"1\t1000\t.\t{base}\t{'C' if base == 'A' else 'A'}\n"),
+        genome,
+        LENGTH,
+        left_out,
+    )
+    (batch,) = reader.batches()
+    assert batch.usable.tolist() == [True]
+    assert batch.variants[0].chrom == "1"
+    assert left_out.renamed[tmp_path / "v.vcf"] == {"1": "chr1"}
 
 
 def test_regions_that_do_not_fit_are_left_out_and_listed(genome, tmp_path):
@@ -198,23 +221,23 @@ def test_alleles_are_put_into_the_genome(genome, tmp_path):
         tmp_path / "v.vcf",
         f"chr1\t1000\ts\t{ref[0]}\t{other},<DEL>\n",
         f"chr1\t1000\td\t{ref}\t{ref[0]}\n",
-        f"chr1\t1000\ti\t{ref[0]}\t{ref[0]}GG\n",
+        f"chr1\t1000\ti\t{ref[0]}\t{ref[0]}CC\n",
         f"chr1\t1000\tm\t{other}\t{ref[0]}\n",
         f"chr1\t20\te\t{text[19]}\tA{text[19]}\n",
     )
     reader = VcfReader(path, genome, LENGTH)
     (batch,) = reader.batches()
-    assert [variant.name for variant in batch.variants] == ["s", "d", "i", "m"]
-    assert batch.mismatch.tolist() == [False, False, False, True]
-    assert batch.usable.tolist() == [True, True, True, False]
-    assert reader.left_out.counts.total() == 2
+    assert [variant.name for variant in batch.variants] == ["s", "s", "d", "i", "m", "e"]
+    assert batch.reference_matches == (True, None, True, True, False, True)
+    assert batch.usable.tolist() == [True, False, True, True, False, False]
+    assert reader.left_out.counts.total() == 3
     np.testing.assert_array_equal(batch.reference[0], codes_of(text[899:1099]))
     expected = (
         text[899:999] + other + text[1000:1099],
         text[901:999] + ref[0] + text[1003:1104],
-        text[899:999] + ref[0] + "GG" + text[1000:1097],
+        text[899:999] + ref[0] + "CC" + text[1000:1097],
     )
-    for row, sequence in enumerate(expected):
+    for row, sequence in zip((0, 2, 3), expected, strict=True):
         np.testing.assert_array_equal(batch.alternative[row], codes_of(sequence))
 
 
@@ -223,7 +246,7 @@ def test_alleles_are_put_into_the_genome(genome, tmp_path):
     [
         (["chr1\t5\t.\tA\n"], ["row 3", "no VCF row"]),
         (["chrX\t5\t.\tA\tC\n"], ["no variant that can be predicted", "that the genome lacks: 1"]),
-        (["1\t5\t.\tA\tC\n"], ["row 3", "names them like 'chr1'"]),
+        (["7\t5\t.\tA\tC\n"], ["no variant that can be predicted", "that the genome lacks: 1"]),
         (["chr1\t4000\t.\tA\tC\n"], ["no variant that can be predicted", "beyond the end"]),
         (["chr1\t1000\t.\tA\t<DUP>\n"], ["no variant that can be predicted"]),
         (
@@ -253,6 +276,7 @@ def test_one_swapped_reference_of_thirty_does_not_refuse_the_others(genome, tmp_
     assert reader.left_out.of(path) == {
         "on chromosomes that the genome lacks": 1,
         "beyond the end of their chromosome": 1,
+        "reference and alternative allele are swapped": 1,
     }
 
 
@@ -347,6 +371,61 @@ def test_variants_through_the_command_line(bindgrid, new_sequences, tmp_path):
     effect = float(found["alt_probability"]) - float(found["ref_probability"])
     assert float(found["effect"]) == pytest.approx(effect, abs=1e-4)
     assert (found["position"], found["ref_matches"], found["motif"]) == ("301", "True", "MA0080.5")
+
+
+def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequences, tmp_path):
+    text = (tmp_path / "g.fa").read_text().split("\n")[1]
+    other = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    good = "".join(
+        f"chr1\t{at}\ts{at}\t{text[at - 1]}\t{other[text[at - 1]]}\t.\tPASS\t.\n"
+        for at in range(301, 321)
+    )
+    odd = (
+        f"chr1\t330\tx\t{other[text[329]]}\t{text[329]}\t.\tq10\tAC=1\n"
+        f"chrUn\t330\ty\tA\tC,*\t.\t.\tAC=1,2\n"
+    )
+    path = tmp_path / "v.vcf"
+    path.write_text("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + good + odd)
+    arguments = ("variants", "SPI1", "--vcf", path, "--genome", tmp_path / "g.fa")
+
+    def call(*options: object) -> str:
+        code, _, err = bindgrid(*arguments, *options, "-w", new_sequences)
+        assert code == 0, err
+        return " ".join(err.split())
+
+    said = call("--out", tmp_path / "e.parquet", "--left-out", tmp_path / "odd.tsv")
+    assert "1 variants with swapped alleles" in said
+    assert "--swap-reference predicts them" in said
+    assert "left out 1: on chromosomes that the genome lacks" in said
+    assert len((tmp_path / "odd.tsv").read_text().splitlines()) == 4
+    found = pd.read_parquet(tmp_path / "e.parquet")
+    assert found["id"].tolist()[-3:] == ["x", "y", "y"]
+    assert found["effect"].isna().tolist() == [False] * 20 + [True] * 3
+    assert (found["reason"] == "").tolist() == [True] * 20 + [False] * 3
+    assert found["filter"].tolist()[-3:] == ["q10", ".", "."]
+    call("--out", tmp_path / "e.csv.gz")
+    csv = pd.read_csv(tmp_path / "e.csv.gz", keep_default_na=False)
+    assert csv["effect"].tolist()[-3:] == ["NA"] * 3
+    assert csv["reason"].tolist() == found["reason"].tolist()
+
+    said = call("--out", tmp_path / "e.vcf.gz", "--swap-reference")
+    assert "their effect is still that of ALT against REF" in said
+    with gzip.open(tmp_path / "e.vcf.gz", "rt") as lines:
+        rows = [line.rstrip("\n").split("\t") for line in lines if not line.startswith("#")]
+    assert [row[:7] for row in rows] == [line.split("\t")[:7] for line in (good + odd).splitlines()]
+    info = [dict(item.split("=") for item in row[7].split(";")) for row in rows]
+    for i, one in enumerate(found["effect"].tolist()[:20]):
+        assert float(info[i]["SPI1_effect"]) == pytest.approx(one, rel=1e-3, abs=1e-6)
+    assert (info[20]["SPI1_swapped"], info[20]["SPI1_reason"], info[20]["AC"]) == ("1", ".", "1")
+    assert (info[21]["SPI1_effect"], info[21]["AC"]) == (".,.", "1,2")
+
+    call("--out", tmp_path / "e.tsv", "--swap-reference", "--pass-only")
+    tsv = pd.read_csv(tmp_path / "e.tsv", sep="\t", keep_default_na=False)
+    assert tsv["reason"][20] == "FILTER is not PASS"
+    before = path.read_bytes()
+    code, _, err = bindgrid(*arguments, "--out", path, "-w", new_sequences)
+    assert (code, "would be replaced" in " ".join(err.split())) == (2, True), err
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

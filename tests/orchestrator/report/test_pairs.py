@@ -1,5 +1,7 @@
 """Twins of runs, gains and what is missing, on tables of a few rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,8 @@ from orchestrator.report.missing import (
     without_models,
 )
 from orchestrator.report.pairs import pair
+from orchestrator.role_records import RoleNames
+from orchestrator.runs.store import UnfinishedRun
 
 
 def table(*rows):
@@ -145,12 +149,14 @@ def test_a_mean_and_a_difference_by_hand():
 
 
 def test_missing_runs_are_named_with_their_reason():
-    role = {"experiment": "transfer", "tf": "A", "arm": "scratch", "group": "", "replicate": 1}
+    names = RoleNames(experiment="transfer", tf="A", arm="scratch", replicate=1)
+    transfer = replace(names, arm="transfer", with_target=True)
+    multi = replace(names, tf="", arm="multi", target="A")
     missing = missing_table(
         [
-            {**role, "key": "k1", "error": "A has 5 bound regions"},
-            {**role, "key": "k2", "arm": "transfer", "error": None, "with_target": True},
-            {**role, "key": "k3", "tf": "", "arm": "multi", "target": "A", "error": None},
+            UnfinishedRun(key="k1", names=names, error="A has 5 bound regions"),
+            UnfinishedRun(key="k2", names=transfer, error=""),
+            UnfinishedRun(key="k3", names=multi, error=""),
         ]
     )
     assert missing_runs(missing) == [

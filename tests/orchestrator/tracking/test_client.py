@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from data.dataset.sampling import Sampling
+from data.records import to_values
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator import tracking
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.role import Arm, RunRole, SampleSize
+from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.tracking import ui
@@ -91,7 +93,11 @@ def planned(arm: Arm = "transfer", replicate: int = 1) -> PlannedRun:
 def store_run(workspace: Workspace, run: PlannedRun) -> StoredRun:
     store = RunStore(workspace)
     with store.writing(run.key) as folder:
-        contents = {RUN_FILE: run.to_dict(), METRICS_FILE: METRICS, HISTORY_FILE: HISTORY}
+        contents = {
+            RUN_FILE: to_values(run_record(run)),
+            METRICS_FILE: METRICS,
+            HISTORY_FILE: HISTORY,
+        }
         for name, content in contents.items():
             (folder / name).write_text(json.dumps(content))
     return store.open(run.key)

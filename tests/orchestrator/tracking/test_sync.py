@@ -15,6 +15,7 @@ import pytest
 
 from data.dataset.store import Dataset
 from data.packing import reverse_complement, unpack
+from data.records import to_json
 from docs.browser import browser, find_chromium
 from docs.screenshots import compare, find_pair, free_port, show_runs
 from model.checkpoint import load
@@ -23,6 +24,7 @@ from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.role import Variant
 from orchestrator.runs.find_run import find_run
+from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.store import METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.tracking.client import tracking_uri
 from orchestrator.tracking.curves import run_curves
@@ -149,7 +151,7 @@ def store_network(
     workspace: Workspace, planned: PlannedRun, loss: float, mcc: float = 0.0
 ) -> StoredRun:
     with RunStore(workspace).writing(planned.key) as folder:
-        (folder / RUN_FILE).write_text(json.dumps(planned.to_dict()))
+        (folder / RUN_FILE).write_text(to_json(run_record(planned)))
         (folder / METRICS_FILE).write_text(
             json.dumps(METRICS | {"best_val_loss": loss, "mcc": mcc})
         )

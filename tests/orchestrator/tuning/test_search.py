@@ -393,7 +393,7 @@ def test_results_without_the_experiments_own_setting_are_refused(
         ("no json", "holds no settings"),
         ("[]", "holds no settings"),
         ('{"tf": "SPI1"}', "holds no settings"),
-        ('{"training": {"lr": 0.1, "rate": 1}}', "unexpected keyword argument 'rate'"),
+        ('{"training": {"lr": 0.1, "rate": 1}}', "field training has the unknown field rate"),
         ('{"training": {"lr": -1}}', "lr is -1"),
     ],
 )

@@ -1,0 +1,171 @@
+"""Every file of a sample sheet, read once and whole before any work, with what is wrong noted.
+
+Rows that do not fit the genome are left out and counted, see `data.sources.fitting`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.added import PeakChoice
+from data.dataset.region_table import chrom_sort_key
+from data.errors import DataError
+from data.left_out import LeftOut
+from data.own_tf.files import PeakFile, Places, ReadPeaks, read_intervals, read_peaks_of
+from data.own_tf.peak_formats import REMAP
+from data.own_tf.peaks import Peaks, read_own_peaks
+from data.samplesheet.faults import Faults
+from data.samplesheet.sheet import Sheet, SheetRow
+from data.schema import CHROM
+from data.sources.blacklist import Blacklist
+from data.sources.genome import Genome
+from data.sources.intervals import Intervals
+
+_MAX_CHROMS: Final = int(np.iinfo(np.int16).max)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOpened:
+    """Accessible peaks of one file, or regions, that fit the genome."""
+
+    places: Intervals
+    summit: NDArray[np.int32]
+    """Shape as the intervals; the middle of a peak without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadSheet:
+    """The files of a sample sheet as they were read."""
+
+    chroms: tuple[str, ...]
+    """Chromosomes that have accessible peaks, or regions, in natural order; all intervals are coded
+    by them."""
+    peaks: Mapping[int, ReadPeaks]
+    """By row of the sheet; the summits are of the row's pair."""
+    sites: Mapping[Path, Intervals]
+    opened: Mapping[Path, ReadOpened]
+    regions: ReadOpened | None
+    """Regions that were given; None where accessible peaks make them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What files are read against, and where what is odd in them is noted."""
+
+    genome: Genome
+    exclude: Blacklist
+    """Places to leave out: peaks that overlap them are left out."""
+    left_out: LeftOut
+    faults: Faults
+
+
+def read_sheet_files(
+    sheet: Sheet, pairs: Sequence[tuple[str, str]], regions: Path | None, reading: Reading
+) -> ReadSheet:
+    """Read all files of a sheet; what cannot be used is noted at its first row.
+
+    Parameters
+    ----------
+    pairs
+        Each TF in a biosample, once.
+    regions
+        File of regions; None where accessible peaks make them.
+
+    Raises
+    ------
+    DataError
+        If the file of regions cannot be used, or no accessible peak lies on the genome.
+    """
+    genome, left_out, faults = reading.genome, reading.left_out, reading.faults
+    raw: dict[Path, Peaks] = {}
+    row_of = {one.path: one.row for one in reversed(sheet.opened)}
+    for path, row in sorted(row_of.items(), key=lambda item: item[1]):
+        found = faults.attempt(row, partial(read_own_peaks, path))
+        if found is not None:
+            raw[path] = found
+    given = None if regions is None else read_own_peaks(regions)
+    chroms = _chroms([given] if given else list(raw.values()), genome, left_out)
+    places = Places(chroms, genome, left_out)
+    opened: dict[Path, ReadOpened] = {}
+    for path, peaks in raw.items():
+        fitted = faults.attempt(row_of[path], partial(_fitted, peaks, places))
+        if fitted is not None:
+            opened[path] = fitted
+    return ReadSheet(
+        chroms=chroms,
+        peaks=_read_peaks(sheet.rows, pairs, places, reading),
+        sites=_read_sites(sheet.rows, places, reading),
+        opened=opened,
+        regions=None if given is None else _fitted(given, places),
+    )
+
+
+def _chroms(files: Sequence[Peaks], genome: Genome, left_out: LeftOut) -> tuple[str, ...]:
+    """Chromosomes of some files that the genome has; all of the genome's where there are none."""
+    named = {
+        genome.chromosomes.named(name, one.rows.path, left_out)
+        for one in files
+        for name in one.rows.text(CHROM)[1]
+    }
+    chroms = sorted(named & set(genome.lengths_bp), key=chrom_sort_key)
+    if len(chroms) > _MAX_CHROMS:
+        raise DataError(
+            f"{genome.path}: accessible peaks lie on {len(chroms):,} of its sequences, "
+            f"{_MAX_CHROMS:,} are the most; leave out the small ones"
+        )
+    return tuple(chroms) or tuple(genome.lengths_bp)[:_MAX_CHROMS]
+
+
+def _fitted(peaks: Peaks, places: Places) -> ReadOpened:
+    fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end)
+    return ReadOpened(
+        places=Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end),
+        summit=np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1),
+    )
+
+
+def _read_peaks(
+    rows: Sequence[SheetRow],
+    pairs: Sequence[tuple[str, str]],
+    places: Places,
+    reading: Reading,
+) -> dict[int, ReadPeaks]:
+    pair_of = {pair: index for index, pair in enumerate(pairs)}
+    read: dict[int, ReadPeaks] = {}
+    first: dict[Path, SheetRow] = {}
+    for one in rows:
+        file = PeakFile(peaks=one.peaks, biosample=one.biosample, sites=one.sites)
+        try:
+            pair = pair_of[one.tf, one.biosample]
+            peaks = read_peaks_of(file, pair, places, reading.exclude, PeakChoice())
+            read[one.row] = peaks
+            before = first.setdefault(one.peaks, one)
+            if before.biosample != one.biosample and peaks.peaks.format != REMAP:
+                raise DataError(
+                    f"{one.peaks}: the peaks of row {before.row} too, there of {before.tf} in "
+                    f"{before.biosample}; name each file once"
+                )
+        except DataError as error:
+            reading.faults.add(one.row, str(error))
+    return read
+
+
+def _read_sites(
+    rows: Sequence[SheetRow], places: Places, reading: Reading
+) -> dict[Path, Intervals]:
+    read: dict[Path, Intervals] = {}
+    bad: set[Path] = set()
+    for one in rows:
+        if one.sites is None or one.sites in read or one.sites in bad:
+            continue
+        try:
+            read[one.sites] = read_intervals(one.sites, places)
+        except DataError as error:
+            bad.add(one.sites)
+            reading.faults.add(one.row, str(error))
+    return read

@@ -1,0 +1,27 @@
+"""What a build does with rows whose names do not meet those of the other sources."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Treated(StrEnum):
+    """Which treated samples count for their biosample."""
+
+    NONE = "none"
+    """None of them."""
+    DHS = "dhs"
+    """Treated DNase-seq samples, as in the paper, but no treated ChIP-seq."""
+    ALL = "all"
+    """All of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameRules:
+    """What becomes of rows whose names do not meet."""
+
+    skip_unlisted: bool = False
+    """Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
+    biosamples spelled otherwise than there, and go on where TFs have peaks and no sites, or
+    sites and no peaks; otherwise they are an error."""
+    keep_treated: Treated = Treated.NONE
+    """Which treated samples count for their biosample where a table is lacking."""
