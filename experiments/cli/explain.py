@@ -57,8 +57,8 @@ def explain(
     genome: Annotated[
         Path | None,
         typer.Option(
-            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of --bed in this "
-            "genome. Needs no dataset, and so no workspace for a TF of the base. By default "
+            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of --bed in "
+            "this genome. Needs no dataset, and so no workspace for a TF of the base. By default "
             "regions of the dataset are explained."
         ),
     ] = None,
