@@ -44,10 +44,6 @@ def plan_base(loaded: LoadedDataset, study: Study, seeds: tuple[int, ...]) -> Pl
     """
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise RunError(f"seeds are {', '.join(map(str, seeds))}; give one or more, each once")
-    sampling = study.sampling
-    both = set(sampling.val_chroms) & set(sampling.test_chroms)
-    if both:
-        raise RunError(f"{', '.join(sorted(both))} is to be validated and tested on; name others")
     draft = Draft(NAME, loaded, study)
     tfs = study.multi_model_tfs(loaded.dataset)
     specs = tuple(draft.builder.multi(tfs, seed=seed) for seed in seeds)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orchestrator.interpretation.explain import StoredExplanation
+    from orchestrator.prediction.finding import AnyArm
     from orchestrator.runs.store import StoredRun
 
 _SHOWN = 10
@@ -57,9 +58,9 @@ def explain(
     genome: Annotated[
         Path | None,
         typer.Option(
-            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of --bed in "
-            "this genome. Needs no dataset, and so no workspace for a TF of the base. By default "
-            "regions of the dataset are explained."
+            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of "
+            "--bed in this genome. Needs no dataset, and so no workspace for a TF of the base. By "
+            "default regions of the dataset are explained."
         ),
     ] = None,
     folder: Annotated[
@@ -130,10 +131,11 @@ def _find_run(place: Workspace, named: str, arm: ModelArm) -> "StoredRun":
     from orchestrator.runs.store import RunStore
 
     remedy = "to explain a TF of the base, give --bed, --genome and --out"
-    if arm is ModelArm.BASE or named.lower().startswith("base:"):
+    of_run: AnyArm = arm.value
+    if of_run == "base" or named.lower().startswith("base:"):
         raise RunError(f"the base has no dataset to take regions from; {remedy}")
     try:
-        return find_run(RunStore(place), named, arm.value)
+        return find_run(RunStore(place), named, of_run)
     except UnknownModelError as error:
         raise RunError(f"{error}; {remedy}") from None
 

@@ -6,7 +6,7 @@ chromosomes, an individual model on as many unbound regions as bound ones.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import pandas as pd
@@ -20,8 +20,6 @@ from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.workspace import Workspace
-
-OWN_ARMS: Final = ("transfer", "scratch")
 
 
 class ModelRow(NamedTuple):
@@ -70,17 +68,16 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
     newest: dict[tuple[str, str], StoredRun] = {}
     for run in RunStore(workspace).completed():
         arm = trained_arm(run)
-        if arm in OWN_ARMS and is_model(run):
+        if arm is not None and arm != "multi" and is_model(run):
             newest[run.planned.spec.regions.tfs[0], arm] = run
-    for tf, arm in sorted(newest, key=lambda one: (one[0], OWN_ARMS.index(one[1]))):
-        run = newest[tf, arm]
+    for (tf, name), run in sorted(newest.items(), key=lambda one: one[0]):
         yield _row(
-            tf if arm == "transfer" else f"{tf} --arm {arm}",
+            tf if name == "transfer" else f"{tf} --arm {name}",
             tf,
-            f"own, {arm}",
+            f"own, {name}",
             run.metrics,
             _where(run.planned.spec.regions.sampling.test_chroms),
-            verdicts.get(tf.upper(), "") if arm == "transfer" else "",
+            verdicts.get(tf.upper(), "") if name == "transfer" else "",
         )
 
 

@@ -24,6 +24,8 @@ PREDICTION_FORMATS: Final = (
 """Formats of predictions of regions, the usual one first."""
 VARIANT_FORMATS: Final = (Format.TSV, Format.CSV, Format.VCF, Format.PARQUET)
 """Formats of effects of variants; a VCF is written by `orchestrator.prediction.annotated_vcf`."""
+TABLE_FORMATS: Final = (Format.TSV, Format.CSV, Format.PARQUET)
+"""Formats of any other table, such as one with a column for each of several TFs."""
 PLACED: Final = frozenset({Format.BED, Format.BEDGRAPH, Format.BIGWIG})
 """Formats that need places on a genome."""
 
