@@ -27,7 +27,7 @@ demo: $(READY)
 		--sites $(DEMO)/sources/unibind_tfbs.bed.gz --genome $(DEMO)/sources/genome.fa \
 		--experiments $(DEMO)/sources/experiments.tsv --samples $(DEMO)/sources/samples.tsv
 	$(BIN)/bindgrid run transfer --workspace $(DEMO) --pretrain-tfs 8 --pretrain-epochs 4 \
-		--tfs ELF1,MNT,NR2C2,GATA1 --sample 250 --replicates 3
+		--tfs ELF1,MNT,NR2C2,GATA1 --sample 250 --replicates 2
 	@echo "See transfer beside scratch: $(BIN)/bindgrid ui --workspace $(DEMO)"
 
 # The one gate, the same by hand and in CI: style, types, tests.

@@ -29,6 +29,8 @@ import pandas as pd
 from benchmarks.machine import Row, describe, table
 
 SHIFT_BP = 7
+BUILD = (sys.executable, "-m", "experiments.cli.main", "data", "build")
+"""The command of a build, without its options."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def build_command(sources: Path, genome: Path, peaks: Path, workspace: Path) -> 
         "--workspace": workspace,
     }
     words = [str(word) for pair in options.items() for word in pair]
-    return [sys.executable, "-m", "experiments.cli.main", "data", "build", "--replace", *words]
+    return [*BUILD, "--replace", *words]
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:

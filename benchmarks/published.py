@@ -13,7 +13,6 @@ Told are the minutes, the peak memory, the cells and how many of them differ.
 import argparse
 import gzip
 import io
-import sys
 import tarfile
 import tempfile
 import time
@@ -24,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.build import measure
+from benchmarks.build import BUILD, measure
 from benchmarks.machine import Row, describe, table
+from benchmarks.samplesheet import EXPECTED, PLACES
 from data.dataset.store import Dataset
 from data.schema import Evidence
 from data.sources.bed import read_records
@@ -139,8 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
             sites, experiments = sources / "unibind_tfbs.bed.gz", sources / "experiments.tsv"
             write_unibind(sites, experiments, folder, naming)
             written = time.perf_counter() - began
-            command = [sys.executable, "-m", "experiments.cli.main", "data", "build", "--from"]
-            command += [str(folder), "--genome", str(genome), "--workspace", str(workspace)]
+            command = [*BUILD, "--from", str(folder), "--genome", str(genome)]
+            command += ["--workspace", str(workspace)]
             # one of the paper's DNase-seq samples, SK-N-SH, exists as a treated one alone
             cost = measure([*command, "--keep-treated", "dhs"])
             cells, different = _compare(workspace, sources, genome, options.expected)
@@ -156,12 +156,12 @@ def _compare(
     """Cells of the dataset, and how many are not as expected; unequal regions or TFs stop it."""
     built = Dataset.open(workspace / "dataset")
     regions = built.regions()
-    expected = expected or sources / "expected_evidence.parquet"
+    expected = expected or sources / EXPECTED
     if expected.exists():
         rows = pq.read_table(expected)
         same = regions.chrom_names.tolist() == rows["chrom"].to_pylist()
         same &= regions.start.tolist() == rows["start"].to_pylist()
-        names: list[str] = [name for name in rows.column_names if name not in _COORDINATES]
+        names: list[str] = [name for name in rows.column_names if name not in PLACES]
 
         def codes(tf: str) -> np.ndarray:
             return rows[tf].to_numpy()
@@ -176,9 +176,6 @@ def _compare(
     if not same or sorted(names) != list(built.tfs):
         raise SystemExit("the regions or the TFs are not those expected")
     return _count(built, codes, merge=expected.exists())
-
-
-_COORDINATES = ("region_id", "chrom", "start", "end")
 
 
 def _count(built: Dataset, codes: Callable[[str], np.ndarray], *, merge: bool) -> tuple[int, int]:

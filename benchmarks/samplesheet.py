@@ -20,12 +20,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.build import build_command, measure
+from benchmarks.build import BUILD, build_command, measure
 from benchmarks.machine import Row, describe, table
 from data.dataset.store import Dataset
 from data.schema import Evidence
 
-_PLACES: Final = ("region_id", "chrom", "start", "end")
+EXPECTED: Final = "expected_evidence.parquet"
+"""Name of the published matrix in a folder of sources."""
+PLACES: Final = ("region_id", "chrom", "start", "end")
+"""Its columns that are no TFs."""
 NOWHERE: Final = (0, 1)
 """Place of a row that stands for none: no region begins there."""
 
@@ -95,16 +98,14 @@ def _write(rows: pd.DataFrame, path: Path) -> None:
 
 def expected(sources: Path, genome: Path, scratch: Path) -> tuple[pd.DataFrame, list[str]]:
     """Give the evidence that is to come out, a column per TF, with chrom and start; and the TFs."""
-    path = sources / "expected_evidence.parquet"
+    path = sources / EXPECTED
     if not path.is_file():
         peaks = sources / "remap_peaks.bed.gz"
         measure(build_command(sources, genome, peaks, scratch / "plain"))
         found = evidence(Dataset.open(scratch / "plain" / "dataset"))
     else:
         found = pq.read_table(path).to_pandas()
-    return found, [
-        str(name) for name in found if name not in ("region_id", "chrom", "start", "end")
-    ]
+    return found, [str(name) for name in found if name not in PLACES]
 
 
 def evidence(dataset: Dataset) -> pd.DataFrame:
@@ -141,9 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
             folder = Path(scratch, way)
             folder.mkdir()
             sheet = write_sheet(sources, folder, sites=way == "given")
-            command = build_command(sources, genome, sources, folder / "ws")
-            command = command[: command.index("--replace") + 1]
-            command += ["--samplesheet", str(sheet), "--genome", str(genome)]
+            command = [*BUILD, "--samplesheet", str(sheet), "--genome", str(genome)]
             command += ["--workspace", str(folder / "ws")]
             if way != "own-regions":
                 command += ["--regions", str(sources / "dhs.bed.gz")]
@@ -175,7 +174,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--ways",
         default="given,predicted,own-regions",
         help="what the sheet names: sites and regions (given), regions alone (predicted), or "
-        "sites alone (own-regions)",
+        "neither (own-regions)",
     )
     return parser.parse_args(arguments)
 

@@ -83,7 +83,7 @@ def from_json(
             raise OlderRecordError(f"{words} {version}, this bindgrid reads from {oldest} on")
         if isinstance(version, int) and version > known:
             raise NewerRecordError(
-                f"{words} {version}, this bindgrid reads up to {known}; update it"
+                f"{words} {version}, this bindgrid reads up to {known}; update bindgrid"
             )
     return from_values(values, kind)
 

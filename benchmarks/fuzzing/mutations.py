@@ -313,6 +313,8 @@ def _json(change: Callable[[Any, Any, np.random.Generator], None]) -> Mutator:
             value = json.loads(content)
         except (ValueError, RecursionError):
             return content
+        if not isinstance(value, dict | list):
+            return content
         places: list[tuple[Any, Any]] = []
         waiting = [value]
         while waiting:
@@ -325,10 +327,7 @@ def _json(change: Callable[[Any, Any, np.random.Generator], None]) -> Mutator:
         change(*places[int(rng.integers(len(places)))], rng)
         return json.dumps(value).encode()
 
-    def as_dict(content: bytes, rng: np.random.Generator) -> bytes:
-        return changed(content, rng) if content[:1] in (b"{", b"[") else content
-
-    return as_dict
+    return changed
 
 
 def _other_value(item: Any, key: Any, rng: np.random.Generator) -> None:

@@ -32,7 +32,14 @@ from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
 """Fewest bound regions of a TF that is added, unless `--force` is given."""
-TF_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
+
+
+def name_fault(name: str) -> str:
+    """Say why a TF cannot be called so; empty where it can."""
+    if _NAME.fullmatch(name):
+        return ""
+    return f"{name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +64,8 @@ class OwnTF:
     """BED files of places to leave out: peaks there do not count, and regions are unresolved."""
 
     def __post_init__(self) -> None:
-        if not TF_NAME.fullmatch(self.name):
-            raise ValueError(
-                f"{self.name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
-            )
+        if fault := name_fault(self.name):
+            raise ValueError(fault)
         if not self.files:
             raise ValueError(f"{self.name} has no peaks; give them by --peaks")
 

@@ -172,7 +172,7 @@ def format_of(head: Head, path: Path) -> PeakFormat:
             scores=_ENCODE_SCORES,
             summit=_from_start,
         )
-    if _most(head, _fits_seacr):
+    if head.most(_fits_seacr):
         return PeakFormat(
             name="SEACR",
             remedy="column 6 is the region of the largest signal, chrom:start-end",
@@ -182,7 +182,7 @@ def format_of(head: Head, path: Path) -> PeakFormat:
             scores=_SEACR_NAMES[3:5],
             summit=_middle_of_region,
         )
-    if _most(head, _is_remap):
+    if head.most(_is_remap):
         return PeakFormat(
             name=REMAP,
             remedy=PEAKS_FORMAT.remedy,
@@ -191,7 +191,7 @@ def format_of(head: Head, path: Path) -> PeakFormat:
             num_columns=len(PEAKS_FORMAT.columns),
             summit=lambda rows, start: rows.integers(SUMMIT),
         )
-    if _most(head, _fits_broad):
+    if head.most(_fits_broad):
         return PeakFormat(
             name="broadPeak", remedy=BED3.remedy, names=_BROAD_NAMES, scores=_ENCODE_SCORES
         )
@@ -212,11 +212,6 @@ def _names(head: Head) -> tuple[str, ...]:
     lines = (fields_of(comment.lstrip("# ")) for comment in reversed(head.comments))
     named = next((fields for fields in lines if has_names(fields)), [])
     return tuple(name.strip() for name in named)
-
-
-def _most(head: Head, fits: Callable[[Sequence[str]], bool]) -> bool:
-    """Whether most of the first rows fit."""
-    return 2 * sum(map(fits, head.rows)) > len(head.rows)
 
 
 def _is_macs(head: Head) -> bool:
@@ -248,7 +243,7 @@ def _macs(head: Head) -> PeakFormat:
 
 
 def _is_homer(head: Head, names: Sequence[str]) -> bool:
-    return (bool(names) and folded(names[0]).startswith("PEAKID")) or _most(head, _fits_homer)
+    return (bool(names) and folded(names[0]).startswith("PEAKID")) or head.most(_fits_homer)
 
 
 def _fits_homer(row: Sequence[str]) -> bool:
@@ -260,7 +255,7 @@ def _fits_homer(row: Sequence[str]) -> bool:
 
 def _is_narrow(head: Head, path: Path) -> bool:
     """Whether rows are narrowPeak's; where no row at all has a summit, the file's name decides."""
-    if len(head.rows[0]) < len(_NARROW_NAMES) or not _most(head, _fits_narrow):
+    if len(head.rows[0]) < len(_NARROW_NAMES) or not head.most(_fits_narrow):
         return False
     if any(_number(row[9]) is not None for row in head.rows if len(row) > 9):
         return True

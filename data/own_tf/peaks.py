@@ -55,7 +55,7 @@ class Peaks:
     def numbers(self, column: str) -> NDArray[np.float64]:
         """Numbers in a column of `rows` that was read as text, shape (M,); NaN where none is."""
         codes, values = self.rows.text(column)
-        return np.array([_number(value) for value in values], dtype=np.float64)[codes]
+        return np.array([_score(value) for value in values], dtype=np.float64)[codes]
 
     def taken(self, indices: NDArray[np.int64]) -> "Peaks":
         """Give some of the peaks."""
@@ -137,7 +137,7 @@ def start_and_summit(
     return start, np.where(lacks, middle, summit), lacks
 
 
-def _number(text: str) -> float:
+def _score(text: str) -> float:
     """Value of a field, which may be infinite; NaN where it is no number."""
     try:
         return float(text)

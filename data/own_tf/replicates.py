@@ -18,7 +18,7 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.own_tf.chosen import scores_of
 from data.own_tf.peaks import Peaks
-from data.sources.evidence import overlapping_pairs
+from data.sources.evidence import overlap_pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,8 @@ def _agreeing_pairs(pooled: _Pooled) -> tuple[NDArray[np.int64], NDArray[np.int6
     pairs = [np.empty((2, 0), dtype=np.int64)]
     for chrom in dict.fromkeys(pooled.chrom.tolist()):
         rows = np.flatnonzero(pooled.chrom == chrom)
-        pairs.append(rows[np.stack(overlapping_pairs(pooled.start[rows], pooled.end[rows]))])
+        start, end = pooled.start[rows], pooled.end[rows]
+        pairs.append(rows[np.stack(overlap_pairs(start, end, start, end))])
     one, other = np.concatenate(pairs, axis=1)
     shared = np.minimum(pooled.end[one], pooled.end[other])
     shared -= np.maximum(pooled.start[one], pooled.start[other])

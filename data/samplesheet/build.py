@@ -6,7 +6,7 @@ its whole interval, where the region is accessible in the biosample of the exper
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -236,7 +236,7 @@ def _with_motifs(
     rows = tuple(one for one in sheet.rows if one.tf not in without)
     if not rows:
         raise DataError(f"{sheet.path}: {sites.jaspar.name} has a motif of none of its TFs")
-    return Sheet(path=sheet.path, rows=rows, opened=sheet.opened, is_own=False), motifs
+    return replace(sheet, rows=rows), motifs
 
 
 def _profiled(sheet: Sheet) -> Profiled:

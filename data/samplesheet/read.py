@@ -20,7 +20,7 @@ from data.own_tf.files import PeakFile, Places, ReadPeaks, read_intervals, read_
 from data.own_tf.peak_formats import REMAP
 from data.own_tf.peaks import Peaks, read_own_peaks
 from data.samplesheet.faults import Faults
-from data.samplesheet.sheet import Sheet, SheetRow
+from data.samplesheet.sheet import Sheet, SheetRow, add_repeat
 from data.schema import CHROM
 from data.sources.blacklist import Blacklist
 from data.sources.genome import Genome
@@ -140,32 +140,26 @@ def _read_peaks(
     first: dict[Path, SheetRow] = {}
     for one in rows:
         file = PeakFile(peaks=one.peaks, biosample=one.biosample, sites=one.sites)
-        try:
-            pair = pair_of[one.tf, one.biosample]
-            peaks = read_peaks_of(file, pair, places, reading.exclude, PeakChoice())
-            read[one.row] = peaks
-            before = first.setdefault(one.peaks, one)
-            if before.biosample != one.biosample and peaks.peaks.format != REMAP:
-                raise DataError(
-                    f"{one.peaks}: the peaks of row {before.row} too, there of {before.tf} in "
-                    f"{before.biosample}; name each file once"
-                )
-        except DataError as error:
-            reading.faults.add(one.row, str(error))
+        pair = pair_of[one.tf, one.biosample]
+        peaks = reading.faults.attempt(
+            one.row, partial(read_peaks_of, file, pair, places, reading.exclude, PeakChoice())
+        )
+        if peaks is None:
+            continue
+        read[one.row] = peaks
+        before = first.setdefault(one.peaks, one)
+        if before.biosample != one.biosample and peaks.peaks.format != REMAP:
+            add_repeat(one, before, reading.faults)
     return read
 
 
 def _read_sites(
     rows: Sequence[SheetRow], places: Places, reading: Reading
 ) -> dict[Path, Intervals]:
-    read: dict[Path, Intervals] = {}
-    bad: set[Path] = set()
+    read: dict[Path, Intervals | None] = {}
     for one in rows:
-        if one.sites is None or one.sites in read or one.sites in bad:
-            continue
-        try:
-            read[one.sites] = read_intervals(one.sites, places)
-        except DataError as error:
-            bad.add(one.sites)
-            reading.faults.add(one.row, str(error))
-    return read
+        if one.sites is not None and one.sites not in read:
+            read[one.sites] = reading.faults.attempt(
+                one.row, partial(read_intervals, one.sites, places)
+            )
+    return {path: sites for path, sites in read.items() if sites is not None}

@@ -26,7 +26,7 @@ from typing import Final
 
 from data.errors import DataError
 from data.near_names import folded
-from data.own_tf.labels import TF_NAME
+from data.own_tf.labels import name_fault
 from data.samplesheet.faults import Faults
 from data.text import STANDARD_INPUT, filled_lines
 
@@ -138,13 +138,8 @@ def read_rows(table: SheetTable, faults: Faults) -> Sheet:
             opened.setdefault((biosample, path), OpenFile(row=line, biosample=biosample, path=path))
             if not (tf or cell["peaks"]):
                 continue
-        if not TF_NAME.fullmatch(tf):
-            faults.add(
-                line,
-                f"{tf!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
-                if tf
-                else "no TF; fill it in",
-            )
+        if fault := name_fault(tf) if tf else "no TF; fill it in":
+            faults.add(line, fault)
         if not cell["peaks"]:
             faults.add(line, "no peaks; name a file")
             continue
@@ -208,11 +203,7 @@ def _check_repeats(sheet: Sheet, faults: Faults) -> None:
         before = by_file.setdefault(one.peaks, one)
         is_other_tf = before.tf != one.tf
         if before is not one and (is_other_tf or before.biosample == one.biosample):
-            faults.add(
-                one.row,
-                f"{one.peaks}: the peaks of row {before.row} too, there of {before.tf} in "
-                f"{before.biosample}; name each file once",
-            )
+            add_repeat(one, before, faults)
         elif one.replicate:
             key = (one.tf, one.biosample, one.replicate)
             before = by_replicate.setdefault(key, one)
@@ -222,6 +213,15 @@ def _check_repeats(sheet: Sheet, faults: Faults) -> None:
                     f"replicate {one.replicate} of {one.tf} in {one.biosample} stands in row "
                     f"{before.row} too; number them apart",
                 )
+
+
+def add_repeat(row: SheetRow, before: SheetRow, faults: Faults) -> None:
+    """Note that a row names the peaks of a row before it."""
+    faults.add(
+        row.row,
+        f"{row.peaks}: the peaks of row {before.row} too, there of {before.tf} in "
+        f"{before.biosample}; name each file once",
+    )
 
 
 def _check_opened(sheet: Sheet, faults: Faults) -> None:

@@ -8,7 +8,7 @@ tab is separated by its spaces.
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -129,6 +129,10 @@ class Head:
         """Whether text stands in quotes, as R writes it."""
         first = self.rows[0][0]
         return len(first) > 2 and first[0] == first[-1] and first[0] in "\"'"
+
+    def most(self, shows: Callable[[tuple[str, ...]], bool]) -> bool:
+        """Whether more than half of the first rows show something."""
+        return 2 * sum(map(shows, self.rows)) > len(self.rows)
 
 
 def first_true(mask: NDArray[np.bool_]) -> int | None:

@@ -70,16 +70,6 @@ def overlap_pairs(
     return _joined(queries, _ranges(other_start, other_end, _REGION))
 
 
-def overlapping_pairs(
-    start: NDArray[np.integer], end: NDArray[np.integer]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Pair up intervals of one chromosome that overlap: indices of both, each pair in both orders.
-
-    Every interval is paired with itself, too.
-    """
-    return overlap_pairs(start, end, start, end)
-
-
 def matched_hits(
     regions: RegionTable, intervals: Intervals, profiled: Profiled, accessible: NDArray[np.bool_]
 ) -> NDArray[np.int64]:

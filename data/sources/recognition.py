@@ -187,23 +187,19 @@ def _words(line: str) -> set[str]:
 
 def _kind_of_rows(head: Head) -> Kind:
     """Tell a file without a header by what most of its rows show."""
-    if _most(head, lambda row: len(row) == 2 and row[0].isdigit()):
+    if head.most(lambda row: len(row) == 2 and row[0].isdigit()):
         return Kind.DHS_SOURCES
-    if _most(head, lambda row: _is_dhs(row) or _is_dhs(row[1:])):
+    if head.most(lambda row: _is_dhs(row) or _is_dhs(row[1:])):
         return Kind.DHS
-    if _most(head, lambda row: len(row) > 3 and says_matrix(row[3]) and _parses(unibind_name, row)):
+    if head.most(lambda row: len(row) > 3 and says_matrix(row[3]) and _parses(unibind_name, row)):
         return Kind.SITES
-    if _most(head, lambda row: _has_summit(row) and ":" in row[3]):
+    if head.most(lambda row: _has_summit(row) and ":" in row[3]):
         return Kind.MERGED_PEAKS
-    if _most(head, lambda row: _has_summit(row) and _parses(remap_name, row)):
+    if head.most(lambda row: _has_summit(row) and _parses(remap_name, row)):
         return Kind.PEAKS
-    if _most(head, lambda row: 4 <= len(row) <= 6 and _parses(unibind_name, row)):
+    if head.most(lambda row: 4 <= len(row) <= 6 and _parses(unibind_name, row)):
         return Kind.SITES
     return Kind.OTHER
-
-
-def _most(head: Head, shows: Callable[[tuple[str, ...]], bool]) -> bool:
-    return 2 * sum(map(shows, head.rows)) > len(head.rows)
 
 
 def _is_place(row: tuple[str, ...]) -> bool:

@@ -58,6 +58,9 @@ ExcludeOption = Annotated[
 
 _FILE_WIDTH = 120  # of tables that go to a file or a pipe, which have no width of their own
 
+_FEW_ACCESSIBLE = 0.05
+"""Share of summits in accessible regions below which something is likely wrong."""
+
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -106,28 +109,38 @@ def checked_settings() -> Iterator[None]:
         raise RunError(str(error)) from None
 
 
-def tell_left_out(left_out: "LeftOut", file: Path | None) -> None:
-    """Say which rows of the input were left out, and write them to a file if one is named."""
+def tell_left_out(left_out: "LeftOut") -> None:
+    """Say which rows of the input were left out."""
     for line in left_out.lines():
         err.print(line)
-    if file is not None:
-        left_out.write(file)
 
 
 @contextmanager
 def left_out_kept(left_out: "LeftOut", file: Path | None) -> Iterator[None]:
-    """Write the rows left out to a file, if one is named, where the command stops in the block.
+    """Write the rows left out to a file, if one is named, at the end of the block.
 
-    Whoever is told that too many rows do not fit can see then which ones they are.
+    Also where the command stops in it: whoever is told that too many rows do not fit can see which
+    ones they are.
     """
-    if file is not None:
-        check_writable(file)
+    if file is None:
+        yield
+        return
+    check_writable(file)
     try:
         yield
     except (DataError, RunError):
-        if file is not None:
-            left_out.write(file)
+        left_out.write(file)
         raise
+    left_out.write(file)
+
+
+def tell_few_accessible(what: str, num_in_accessible: int, num_peaks: int) -> None:
+    """Complain of peaks of which hardly a summit lies in an accessible region."""
+    if num_in_accessible < _FEW_ACCESSIBLE * num_peaks:
+        err.print(
+            f"{what}: {num_in_accessible:,} of {num_peaks:,} summits lie in an accessible region; "
+            "check that assembly and biosample are right"
+        )
 
 
 @contextmanager

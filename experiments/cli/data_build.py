@@ -173,8 +173,6 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
             dataset = build_sheet(options.sheet, files, path, odd_rows, replace=options.replace)
     for remark in odd_rows.remarks():
         err.print(remark)
-    if options.left_out is not None:
-        odd_rows.write(options.left_out)
     if options.unmatched is not None:
         odd_rows.write_unmatched(options.unmatched)
     print_made(dataset)

@@ -164,7 +164,7 @@ def _explain_windows(
         stored = explain_windows(
             target, explained, genome, where.folder, method=method.value, on_step=on_step
         )
-    tell_left_out(odd_rows, where.left_out)
+    tell_left_out(odd_rows)
     return stored
 
 
@@ -187,7 +187,7 @@ def _ids(
     odd_rows = LeftOut()
     with left_out_kept(odd_rows, left_out):
         ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
-    tell_left_out(odd_rows, left_out)
+    tell_left_out(odd_rows)
     return ids
 
 

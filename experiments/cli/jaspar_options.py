@@ -1,4 +1,4 @@
-"""Options of which part of JASPAR motifs are taken from."""
+"""Options of which motifs are taken from JASPAR, and of the sites that motifs predict."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +9,15 @@ from experiments.cli.console import checked_settings
 
 if TYPE_CHECKING:
     from data.motifs.database import Jaspar
+
+
+SitePOption = Annotated[
+    float,
+    typer.Option(
+        help="Largest p-value of a hit of the motif that is taken for a site, where sites are "
+        "predicted."
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

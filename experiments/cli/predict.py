@@ -100,7 +100,7 @@ def predict(
     ):
         counts = target.predict(batches, writer, advance)
     _tell(target, counts, "sequences", "hold a base other than A, C, G and T", output)
-    tell_left_out(odd_rows, left_out)
+    tell_left_out(odd_rows)
 
 
 def variants(
@@ -159,29 +159,29 @@ def variants(
     output = output_named(file, VARIANT_FORMATS)
     check_not_input(output, vcf)
     odd_rows = LeftOut()
-    with left_out_kept(odd_rows, left_out), steps("Opening") as on_step:
-        predictor = _predictor(workspace, name, arm)
-        members = predictor.members()
-        found = _motif(predictor, motif)
-        reader = VcfReader(
-            vcf,
-            Genome(genome, chrom_alias),
-            members[0].length_bp,
-            odd_rows,
-            swap_reference=swap_reference,
-            pass_only=pass_only,
-        )
-        on_step("comparing reference alleles with the genome")
-        num_swapped = reader.check_references()
     label = name if arm is ModelArm.TRANSFER else f"{name}_{arm}"
-    with (
-        left_out_kept(odd_rows, left_out),
-        annotating(output, vcf, label, predictor.source, has_motif=found is not None)
-        if output.format is Format.VCF
-        else writing(output, None) as writer,
-        _progress("variants") as advance,
-    ):
-        counts = predict_variants(members, reader.batches(), writer, found, advance)
+    with left_out_kept(odd_rows, left_out):
+        with steps("Opening") as on_step:
+            predictor = _predictor(workspace, name, arm)
+            members = predictor.members()
+            found = _motif(predictor, motif)
+            reader = VcfReader(
+                vcf,
+                Genome(genome, chrom_alias),
+                members[0].length_bp,
+                odd_rows,
+                swap_reference=swap_reference,
+                pass_only=pass_only,
+            )
+            on_step("comparing reference alleles with the genome")
+            num_swapped = reader.check_references()
+        with (
+            annotating(output, vcf, label, predictor.source, has_motif=found is not None)
+            if output.format is Format.VCF
+            else writing(output, None) as writer,
+            _progress("variants") as advance,
+        ):
+            counts = predict_variants(members, reader.batches(), writer, found, advance)
     _tell(predictor, counts, "variants", "stay in the output with the reason", output)
     if num_swapped:
         err.print(
@@ -192,7 +192,7 @@ def variants(
                 else "--swap-reference predicts them"
             )
         )
-    tell_left_out(odd_rows, left_out)
+    tell_left_out(odd_rows)
 
 
 def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":

@@ -2,23 +2,22 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.console import checked_settings, err, steps
-from experiments.cli.jaspar_options import JasparOptions
+from experiments.cli.console import checked_settings, err, steps, tell_few_accessible
+from experiments.cli.jaspar_options import JasparOptions, SitePOption
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
     from data.dataset.store import Dataset
     from data.left_out import LeftOut
     from data.samplesheet.build import SheetFiles, SheetSites
+    from experiments.cli.data_build import SourceOptions
 
 _SHARED = ("genome", "chrom_alias", "exclude")
 """Options of the publishers' files that a sheet takes too."""
-_FEW_ACCESSIBLE = 0.05
-"""Share of summits in accessible regions below which something is likely wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +47,10 @@ class SheetOptions:
             "By default sites that it does not name are predicted by the TF's motif in JASPAR.",
         ),
     ] = False
-    site_p: Annotated[
-        float,
-        typer.Option(
-            help="Largest p-value of a hit of the motif that is taken for a site, where sites are "
-            "predicted."
-        ),
-    ] = 1e-3
+    site_p: SitePOption = 1e-3
     jaspar: JasparOptions
 
-    def files(self, sources: Any) -> "SheetFiles":
+    def files(self, sources: "SourceOptions") -> "SheetFiles":
         """Give the files of the sheet's dataset.
 
         Parameters
@@ -97,13 +90,13 @@ class SheetOptions:
             rule = SiteRule(p_value=self.site_p)
         return SheetSites(are_used=not self.no_sites, rule=rule, jaspar=self.jaspar.part())
 
-    def check(self, sources: Any) -> None:
+    def check(self, sources: "SourceOptions") -> None:
         """Refuse options of the other kind of sources.
 
         Parameters
         ----------
         sources
-            The publishers' files, as typed: a dataclass whose fields are None where not given.
+            The publishers' files, as typed.
 
         Raises
         ------
@@ -163,9 +156,5 @@ def _tell_few(dataset: "Dataset") -> None:
     """Name files of which hardly a summit lies in an accessible region."""
     for summary in dataset.summaries():
         for file in () if summary.made_from is None else summary.made_from.files:
-            if file.num_in_accessible < _FEW_ACCESSIBLE * file.num_peaks:
-                err.print(
-                    f"{file.peaks.file} ({summary.tf} in {file.biosample}): "
-                    f"{file.num_in_accessible:,} of {file.num_peaks:,} summits lie in an "
-                    "accessible region; check that assembly and biosample are right"
-                )
+            what = f"{file.peaks.file} ({summary.tf} in {file.biosample})"
+            tell_few_accessible(what, file.num_in_accessible, file.num_peaks)

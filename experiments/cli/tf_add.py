@@ -21,9 +21,10 @@ from experiments.cli.console import (
     left_out_kept,
     out,
     steps,
+    tell_few_accessible,
     tell_left_out,
 )
-from experiments.cli.jaspar_options import JasparOptions
+from experiments.cli.jaspar_options import JasparOptions, SitePOption
 from experiments.cli.options import spread
 from experiments.cli.peak_options import PeakOptions
 from experiments.cli.tf_train import TrainOptions, train_and_judge
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from data.own_tf.files import PeakFile, ReadFiles
     from data.own_tf.labels import Labels, OwnTF
     from data.sources.genome import Genome
-
-_FEW_ACCESSIBLE = 0.05
-"""Share of summits in accessible regions below which something is likely wrong."""
 
 
 def register(app: typer.Typer) -> None:
@@ -85,13 +83,7 @@ class FileOptions:
             "JASPAR's matrix of the TF's name where sites are predicted."
         ),
     ] = None
-    site_p: Annotated[
-        float,
-        typer.Option(
-            help="Largest p-value of a hit of the motif that is taken for a site, where sites are "
-            "predicted."
-        ),
-    ] = 1e-3
+    site_p: SitePOption = 1e-3
     jaspar: JasparOptions
     accessible: Annotated[
         list[Path] | None,
@@ -218,7 +210,7 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
         more = _more_regions(regions, read, opened) if own.extend_regions else None
         extended = regions if more is None else regions.extended(more)
         labels = label_own_tf(dataset, tf, opened, extended, read)
-    tell_left_out(odd_rows, own.left_out)
+    tell_left_out(odd_rows)
     _print_labels(labels, tf)
     _check_number(labels, force=options.force)
     if more is not None:
@@ -366,11 +358,7 @@ def _print_labels(labels: "Labels", tf: "OwnTF") -> None:
             err.print(
                 f"{count.file}: {count.num_elsewhere:,} peaks on chromosomes without regions",
             )
-        if count.num_in_accessible < _FEW_ACCESSIBLE * count.num_peaks:
-            err.print(
-                f"{count.file}: {count.num_in_accessible:,} of {count.num_peaks:,} summits lie in "
-                "an accessible region; check that assembly and biosample are right",
-            )
+        tell_few_accessible(str(count.file), count.num_in_accessible, count.num_peaks)
 
 
 def _check_number(labels: "Labels", *, force: bool) -> None:

@@ -90,7 +90,7 @@ def test_fingerprints_follow_regions_and_evidence_and_not_the_order_asked_in(tmp
 def test_a_killed_writer_leaves_no_dataset_and_its_rubbish_is_cleared(tmp_path):
     script = (
         "import os, sys; from pathlib import Path; import data.dataset.store as s\n"
-        "s.write_evidence = lambda *a: os.kill(os.getpid(), 9)\n"
+        "s.write_evidence = lambda *a, **k: os.kill(os.getpid(), 9)\n"
         "from tests.data.dataset.test_store import write; write(Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "d")]

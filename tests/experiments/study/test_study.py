@@ -305,7 +305,7 @@ def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
         beside = replace(twin.role, variant=Variant.WITH_MOTIF)
         assert run == replace(twin, spec=run.spec, role=beside)
         assert set_name(run.role) == f"{set_name(twin.role)}, with the motif"
-    remarks = [remark for remark in planned.remarks if remark not in without.remarks]
+    remarks = [str(remark) for remark in planned.remarks if remark not in without.remarks]
     name = planned.runs[0].experiment
     told = f"{name}: left out the motif of A3: JASPAR 2020 has no motif of A3"
     assert remarks == ([told] if num_pairs else [])

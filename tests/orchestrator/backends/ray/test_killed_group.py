@@ -61,7 +61,7 @@ def wait_for_states(number: int, workspace: Workspace, driver: "subprocess.Popen
     """Wait until so many states are written from now on; give their file."""
     states = {path.stat().st_mtime_ns for path in workspace.root.glob("training/[!.]*")}
     number += len(states)
-    until = time.monotonic() + 240
+    until = time.monotonic() + 120
     while len(states) < number:
         assert driver.poll() is None, (workspace.root / "log").read_text()
         assert time.monotonic() < until, "waited in vain"
