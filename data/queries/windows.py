@@ -46,6 +46,10 @@ class Windows:
     """Start of the region that was asked for, shape (n,)."""
     end: NDArray[np.int32] | None = None
     """One past its last base, shape (n,)."""
+    read_chrom: NDArray[np.object_] | None = None
+    """The genome's own name of the chromosome, shape (n,); None of what is not of a BED file."""
+    read_start: NDArray[np.int32] | None = None
+    """Where the sequence that is read begins, shape (n,); None of what is not of a BED file."""
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -123,6 +127,8 @@ def bed_windows(
                 chrom=batch.names(CHROM)[fitted.rows[whole]],
                 start=fitted.start[whole],
                 end=fitted.end[whole],
+                read_chrom=chrom[whole],
+                read_start=first_base[whole],
             )
     if shape.summit is not None:
         lacking = f"; {num_lacking:,} of {num_rows:,} rows have none" if num_lacking else ""
