@@ -18,6 +18,7 @@ import pyarrow as pa
 from isal import igzip
 
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, BedBatch, parse_bed
 from data.text import UNPACK_ERRORS, damaged, is_tar, open_binary
@@ -42,8 +43,13 @@ def is_archive(path: Path) -> bool:
         return is_tar(file.peek(512))
 
 
-def iterate_sites(path: Path) -> Iterator[BedBatch]:
+def iterate_sites(path: Path, left_out: LeftOut | None = None) -> Iterator[BedBatch]:
     """Read the sites of all BED files of an archive or a folder, a file or a part of one at a time.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that cannot be read are noted. By default the first of them is an error.
 
     Yields
     ------
@@ -62,7 +68,7 @@ def iterate_sites(path: Path) -> Iterator[BedBatch]:
         num_files += 1
         name = PurePosixPath(member.name).name
         named = False
-        for batch in parse_bed(member, BED3, file):
+        for batch in parse_bed(member, BED3, file, left_out):
             num_rows += len(batch)
             named = True
             yield _with_name(batch, name)
