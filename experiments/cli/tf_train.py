@@ -249,13 +249,14 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.card import write_card
     from orchestrator.verdict.verdict import judge
 
+    max_bound, num_folds = options.max_bound, options.num_folds
     run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
         start, suggestion = _chosen(workspace, loaded, study, tf, options)
         with checked_settings():
-            planned = own_tf(loaded, study, start, tf, options.max_bound, options.num_folds)
+            planned = own_tf(loaded, study, start, tf, max_bound, num_folds)
         plan = Plan(planned.runs)
     if suggestion is not None:
         print_suggestion(suggestion)
