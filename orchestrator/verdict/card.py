@@ -86,6 +86,7 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         ("bound regions used", used),
         ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
         ("test regions seen in pre-training", seen),
+        *([("peaks", numbers.peaks)] if numbers.peaks else []),
         ("sites", sites),
         ("multi-model", f"{numbers.start_name}, run {numbers.start_key}"),
         ("replicates", f"{numbers.num_replicates}, from one multi-model"),
