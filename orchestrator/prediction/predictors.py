@@ -33,7 +33,7 @@ from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
 from model.ensemble import Calibration, Member, fit_calibration
 from model.prediction import both_strand_logits
-from orchestrator.errors import RunError
+from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.model_card import (
     MODEL_FILE,
@@ -122,10 +122,10 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     imported = [path.parent.name for path in workspace.models.glob(f"*/{MODEL_FILE}")]
     try:
         run = find_run(store, named, arm)
-    except RunError as error:
+    except UnknownModelError as error:
         near = near_names(named, imported)
         hint = f"; imported models near: {', '.join(near)}" if near else ""
-        raise RunError(f"{error}{hint}") from None
+        raise UnknownModelError(f"{error}{hint}") from None
     spec = run.planned.spec
     if spec.training is None:
         raise RunError(f"run {run.key} scored a network and has none of its own; name that")

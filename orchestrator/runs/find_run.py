@@ -1,7 +1,7 @@
 """Which finished run a person means: by its key, or by a TF and an arm."""
 
 from data.near_names import near_names
-from orchestrator.errors import RunError
+from orchestrator.errors import UnknownModelError
 from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore, StoredRun
 
@@ -20,7 +20,7 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
 
     Raises
     ------
-    RunError
+    UnknownModelError
         If there is none.
     """
     if store.is_complete(named):
@@ -36,7 +36,9 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     if tf is None:
         near = near_names(named, sorted(known))
         hint = f"; near: {', '.join(near)}" if near else ""
-        raise RunError(f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}")
+        raise UnknownModelError(
+            f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}"
+        )
     of_tf = {
         name: [run for run in runs if tf in run.planned.spec.regions.tfs]
         for name, runs in by_arm.items()
@@ -47,7 +49,9 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
             return store.open(start.key)
     if not of_tf[arm]:
         others = ", ".join(name for name, runs in of_tf.items() if runs)
-        raise RunError(f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}")
+        raise UnknownModelError(
+            f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}"
+        )
     models = [run for run in of_tf[arm] if is_model(run)]
     return (models or of_tf[arm])[-1]
 

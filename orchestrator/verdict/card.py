@@ -82,6 +82,7 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
             "test regions seen in pre-training",
             f"{numbers.num_seen:,}" if numbers.num_seen else "none",
         ),
+        *([("peaks", numbers.peaks)] if numbers.peaks else []),
         ("sites", sites),
         ("multi-model", f"{numbers.start_name}, run {numbers.start_key}"),
         ("replicates", f"{numbers.num_replicates}, from one multi-model"),
