@@ -23,10 +23,21 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from data.ahead import ahead
 from data.errors import DataError
 from data.left_out import LeftOut, is_other_assembly, is_other_format
 from data.schema import CHROM, END, START
-from data.text import HEADERS, all_lines, blocks, blocks_of, filled_lines, is_header, lines_of
+from data.text import (
+    HEADERS,
+    OnRead,
+    all_lines,
+    blocks,
+    blocks_of,
+    filled_lines,
+    is_header,
+    lines_of,
+    num_lines,
+)
 
 MISSING: Final = -1
 """What an optional integer is where a row has none."""
@@ -175,8 +186,14 @@ def read_head(path: Path) -> Head:
     return head
 
 
-def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
-    """Tell the beginning of a file from its filled lines; None where it has no rows."""
+def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head | None:
+    """Tell the beginning of a file from its filled lines; None where it has no rows.
+
+    Parameters
+    ----------
+    num_rows
+        Most rows that the beginning has; by default as many as tell the format.
+    """
     names: tuple[str, ...] = ()
     comments = []
     for number, line in lines:
@@ -187,7 +204,7 @@ def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
             names = tuple(field.strip("\"' ") for field in fields)
         else:
             data = (one for _, one in lines if not is_header(one))
-            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, HEAD_ROWS - 1)))
+            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, num_rows - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
     return None
 
@@ -214,7 +231,10 @@ def read_bed(path: Path, file_format: BedFormat, left_out: LeftOut | None = None
 
 
 def iterate_bed(
-    path: Path, file_format: BedFormat, left_out: LeftOut | None = None
+    path: Path,
+    file_format: BedFormat,
+    left_out: LeftOut | None = None,
+    on_read: OnRead | None = None,
 ) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
@@ -226,6 +246,8 @@ def iterate_bed(
     left_out
         Where rows that cannot be read are noted: too few or too many columns, a coordinate that is
         no number, start >= end. By default the first of them refuses the file.
+    on_read
+        Called now and then with the bytes read and those of the file; by default nothing is called.
 
     Raises
     ------
@@ -234,7 +256,7 @@ def iterate_bed(
     """
     parser = _Parser(path, file_format, read_head(path), left_out)
     num_rows = 0
-    for first_line, text in blocks(path):
+    for first_line, text in ahead(blocks(path, on_read)):
         batch = parser.parse(first_line, text)
         if batch is not None:
             num_rows += len(batch)
@@ -264,7 +286,8 @@ def parse_bed(
         As :func:`iterate_bed`, but that the file may be empty.
     """
     parts = list(blocks_of(path, file))
-    head = head_of((number, line) for number, line in lines_of(parts) if line.strip())
+    filled = ((number, line) for number, line in lines_of(parts) if line.strip())
+    head = head_of(filled, num_rows=1)
     if head is None:
         return
     parser = _Parser(path, file_format, head, left_out)
@@ -312,7 +335,7 @@ class _Parser:
         if b"\t" not in text:
             text = _SPACES.sub(b"\t", _OUTER_SPACES.sub(b"", text))
         rows = self._arrow(text)
-        if self._is_whole(rows, text.count(b"\n")) and not self._holds_headers(rows):
+        if self._is_whole(rows, num_lines(text)) and not self._holds_headers(rows):
             numbers = np.arange(first_line, first_line + rows.num_rows, dtype=np.int32)
         else:
             lines, rows = self._line_by_line(first_line, text)
