@@ -3,13 +3,15 @@
 Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
 that block are looked at one by one. Rows are counted from 1 as an editor shows them. Blank lines,
 comments, `track` and `browser` lines and lines of column names are passed over. A line without any
-tab is separated by its spaces.
+tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
+(`1e+06`, `1000000.0`, `1,000,000`); one that was rounded (`1.23E+08`) is refused.
 """
 
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Final, NoReturn
@@ -19,9 +21,20 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from data.ahead import ahead
 from data.errors import DataError
 from data.schema import CHROM, END, START
-from data.text import HEADERS, all_lines, blocks, blocks_of, filled_lines, is_header, lines_of
+from data.text import (
+    HEADERS,
+    OnRead,
+    all_lines,
+    blocks,
+    blocks_of,
+    filled_lines,
+    is_header,
+    lines_of,
+    num_lines,
+)
 
 MISSING: Final = -1
 """What an optional integer is where a row has none."""
@@ -29,6 +42,12 @@ HEAD_ROWS: Final = 1000
 """Rows from which the format of a file is told."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
+_IN_GROUPS: Final = re.compile(r"\d{1,3}(,\d{3})+")
+_WITH_POINT: Final = re.compile(r"(\d+)\.0*")
+_SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}")
+_EXACT: Final = re.compile(r"\d(\.\d{1,3})?e\+?\d{1,2}")
+"""As R writes a round number in full. Numbers that were rounded to six digits have more of them, in
+nine of ten rows, and Excel writes a capital E."""
 _SPACES: Final = re.compile(rb"[^\S\n]+")
 _OUTER_SPACES: Final = re.compile(rb"^[^\S\n]+|[^\S\n]+$", re.MULTILINE)
 _START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
@@ -154,8 +173,14 @@ def read_head(path: Path) -> Head:
     return head
 
 
-def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
-    """Tell the beginning of a file from its filled lines; None where it has no rows."""
+def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head | None:
+    """Tell the beginning of a file from its filled lines; None where it has no rows.
+
+    Parameters
+    ----------
+    num_rows
+        Most rows that the beginning has; by default as many as tell the format.
+    """
     names: tuple[str, ...] = ()
     comments = []
     for number, line in lines:
@@ -166,7 +191,7 @@ def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
             names = tuple(field.strip("\"' ") for field in fields)
         else:
             data = (one for _, one in lines if not is_header(one))
-            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, HEAD_ROWS - 1)))
+            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, num_rows - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
     return None
 
@@ -192,11 +217,18 @@ def read_bed(path: Path, file_format: BedFormat) -> BedBatch:
     return BedBatch(path, np.concatenate([one.line for one in batches]), table.to_batches()[0])
 
 
-def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
+def iterate_bed(
+    path: Path, file_format: BedFormat, on_read: OnRead | None = None
+) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
     Starts may be negative here, and ends beyond the chromosome's: `data.sources.fitting` sees to
     them.
+
+    Parameters
+    ----------
+    on_read
+        Called now and then with the bytes read and those of the file; by default nothing is called.
 
     Raises
     ------
@@ -206,7 +238,7 @@ def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
     """
     parser = _Parser(path, file_format, read_head(path))
     num_rows = 0
-    for first_line, text in blocks(path):
+    for first_line, text in ahead(blocks(path, on_read)):
         batch = parser.parse(first_line, text)
         if batch is not None:
             num_rows += len(batch)
@@ -231,7 +263,8 @@ def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[B
         As :func:`iterate_bed`, but that the file may be empty.
     """
     parts = list(blocks_of(path, file))
-    head = head_of((number, line) for number, line in lines_of(parts) if line.strip())
+    filled = ((number, line) for number, line in lines_of(parts) if line.strip())
+    head = head_of(filled, num_rows=1)
     if head is None:
         return
     parser = _Parser(path, file_format, head)
@@ -270,7 +303,7 @@ class _Parser:
         if b"\t" not in text:
             text = _SPACES.sub(b"\t", _OUTER_SPACES.sub(b"", text))
         rows = self._arrow(text)
-        if rows is None or rows.num_rows != text.count(b"\n") or self._holds_headers(rows):
+        if rows is None or rows.num_rows != num_lines(text) or self._holds_headers(rows):
             lines = [
                 (number, "\t".join(fields))
                 for number, line in enumerate(text.decode()[:-1].split("\n"), start=first_line)
@@ -279,6 +312,9 @@ class _Parser:
             if not lines:
                 return None
             rows = self._arrow("".join(f"{line}\n" for _, line in lines).encode())
+            if rows is None:
+                plain = (self._with_plain_integers(line) for _, line in lines)
+                rows = self._arrow("".join(f"{line}\n" for line in plain).encode())
             if rows is None or rows.num_rows != len(lines) or self._lacks_integers(rows):
                 self._explain(lines)
             numbers = np.array([number for number, _ in lines], dtype=np.int32)
@@ -300,6 +336,15 @@ class _Parser:
             return None
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else None
+
+    def _with_plain_integers(self, line: str) -> str:
+        """Give a line with the integers that every row must have written as digits alone."""
+        fields = line.split("\t")
+        for name in self._format.integers:
+            index = self._format.columns.index(name)
+            if name not in self._format.optional and index < len(fields):
+                fields[index] = _plain_integer(fields[index])
+        return "\t".join(fields)
 
     def _holds_headers(self, rows: pa.RecordBatch) -> bool:
         if CHROM not in self._format.used:
@@ -343,11 +388,17 @@ class _Parser:
                 )
             for name in self._format.integers:
                 value = fields[self._format.columns.index(name)]
-                fits = _is_number_or_missing if name in self._format.optional else _is_int32
+                is_optional = name in self._format.optional
+                fits = _is_number_or_missing if is_optional else _is_coordinate
                 if name in self._format.used and not fits(value):
+                    is_rounded = _SCIENTIFIC.fullmatch(value) is not None
                     raise DataError(
-                        f"{self._path}: row {row}: {name} is {value[:40]!r}, not a whole number; "
-                        f"{self._format.remedy}"
+                        f"{self._path}: row {row}: {name} is {value[:40]!r}, "
+                        + (
+                            "which may have been rounded; save the numbers in full"
+                            if is_rounded
+                            else f"not a whole number; {self._format.remedy}"
+                        )
                     )
         raise DataError(
             f"{self._path}: rows {lines[0][0]} to {lines[-1][0]} cannot be read; "
@@ -425,9 +476,21 @@ def _check_intervals(batch: BedBatch) -> None:
         )
 
 
-def _is_int32(value: str) -> bool:
+def _plain_integer(text: str) -> str:
+    """Spell a whole number by digits alone; what is none, or may have been rounded, stays."""
+    text = text.strip().removeprefix("+")
+    if _IN_GROUPS.fullmatch(text):
+        return text.replace(",", "")
+    if with_point := _WITH_POINT.fullmatch(text):
+        return with_point[1]
+    if _EXACT.fullmatch(text) and (value := Decimal(text)) == int(value):
+        return str(int(value))
+    return text
+
+
+def _is_coordinate(value: str) -> bool:
     try:
-        return -(2**31) <= int(value) < 2**31 and "_" not in value
+        return -(2**31) <= int(_plain_integer(value)) < 2**31 and "_" not in value
     except ValueError:
         return False
 

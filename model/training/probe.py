@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from model.encoding import OneHotEncoder, reverse_complement, to_tensor
@@ -189,6 +188,9 @@ def _regression(
     columns = [(features - center) / scale]
     if motif is not None:
         columns.append(MOTIF_SCALE * motif[:, None])
+    # here, since most commands fit no probe and are to start at once
+    from sklearn.linear_model import LogisticRegression
+
     fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(np.hstack(columns), bound)
     if motif is not None and fitted.coef_[0][-1] < 0:
         # the loss is convex, so its minimum at 0 or more then lies at 0

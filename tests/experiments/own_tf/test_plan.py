@@ -127,7 +127,7 @@ def planned(resolved: Workspace) -> Callable[..., list]:
 
     def plan(study: Study = STUDY, max_bound: int | None = None) -> list:
         start = suggest(loaded, study, RunStore(resolved), "MINE").starts[0]
-        found = own_tf(loaded, study, start, "MINE", max_bound)
+        found = own_tf(loaded, study, start, "MINE", max_bound, num_folds=0)
         return [loaded, start, found]
 
     return plan
