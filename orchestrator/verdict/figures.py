@@ -26,6 +26,8 @@ from orchestrator.verdict.operating import Operating
 
 _SIZE_INCHES = (3.4, 2.7)
 _CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN)
+_RIGHT: Final = 0.8
+"""Points further to the right have their label on their left."""
 _LOGO_ROW: Final = MAX_BITS + 0.9
 """Height of a logo with its title, in bits."""
 
@@ -164,10 +166,20 @@ def _unit_square(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _points(axes: Axes, points: Sequence[tuple[float, float, float]]) -> None:
+    """Draw operating points, each x, y and threshold; those of one place have one label."""
+    by_place: dict[tuple[float, float], list[float]] = {}
     for x, y, threshold in points:
+        by_place.setdefault((x, y), []).append(threshold)
+    for (x, y), thresholds in by_place.items():
         axes.plot([x], [y], "o", color=BLUE, markersize=3.5)
+        is_right = x > _RIGHT
         axes.annotate(
-            f"{threshold:g}", (x, y), xytext=(3, -8), textcoords="offset points", fontsize=6.5
+            " to ".join(f"{one:g}" for one in sorted({thresholds[0], thresholds[-1]})),
+            (x, y),
+            xytext=(-4 if is_right else 4, -8),
+            textcoords="offset points",
+            ha="right" if is_right else "left",
+            fontsize=6.5,
         )
 
 
