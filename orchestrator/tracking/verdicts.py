@@ -133,9 +133,9 @@ def _metrics(content: Card) -> Iterator[tuple[str, float]]:
             yield f"{group}/{score}", one.value
             yield f"{group}/{score}_low", one.ends.low
             yield f"{group}/{score}_high", one.ends.high
-    for one in () if content.operating is None else content.operating.points:
+    for point in () if content.operating is None else content.operating.points:
         for name in ("recall", "precision", "f1", "precision_at_rate", "f1_at_rate"):
-            yield f"from {one.threshold:g}/{name}", getattr(one, name)
+            yield f"from {point.threshold:g}/{name}", getattr(point, name)
     yield "calibration/brier", numbers.calibration.brier
     yield "calibration/error", numbers.calibration.error
     for name in ("num_bound", "num_test_bound", "num_test", "num_seen"):

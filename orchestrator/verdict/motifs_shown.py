@@ -55,12 +55,13 @@ def matching_filters(
     filters
         The filters that match, the best first.
     """
-    found = stored.matches[stored.matches["matrix_id"] == motif.matrix_id].set_index("filter")
+    found = stored.matches[stored.matches["matrix_id"] == motif.matrix_id]
+    aligned = {int(row["filter"]): row for row in found.to_dict("records")}
     shown = []
     for index in list(filters)[:NUM_FILTERS]:
         frequencies, start = stored.motifs.frequencies[index], 0
-        if index in found.index:
-            row = found.loc[index]
+        if index in aligned:
+            row = aligned[index]
             start = int(row["offset"])
             if row["orientation"] == "-":
                 # the offset counts in the motif's reverse complement
