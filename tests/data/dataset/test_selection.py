@@ -282,10 +282,16 @@ def test_a_step_is_a_fraction(fraction):
 @pytest.mark.parametrize("split", ["random", "chromosome"])
 def test_an_exact_number_is_of_what_is_trained_and_validated_on(split):
     regions, evidence = make_regions(), make_evidence()
-    chroms = {"val_chroms": ("chr2",), "test_chroms": ("chr1",)} if split == "chromosome" else {}
+    by_chrom = split == "chromosome"
 
     def select(train_bound: int | None) -> Selection:
-        sampling = Sampling(seed=3, split=split, train_bound=train_bound, **chroms)
+        sampling = Sampling(
+            seed=3,
+            split=split,
+            train_bound=train_bound,
+            val_chroms=("chr2",) if by_chrom else (),
+            test_chroms=("chr1",) if by_chrom else (),
+        )
         return select_individual(regions, evidence, sampling)
 
     whole = select(None)

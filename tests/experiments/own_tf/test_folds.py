@@ -19,7 +19,7 @@ from model.ensemble import Calibration
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import UnknownModelError
 from orchestrator.interpretation import run_motifs
-from orchestrator.plan import Plan, PlannedRun
+from orchestrator.plan import Plan, PlannedRun, RunOutcome
 from orchestrator.prediction.listing import models_table
 from orchestrator.prediction.predictors import find_predictor
 from orchestrator.report.bootstrap import Bootstrap
@@ -147,7 +147,7 @@ def test_the_key_of_a_run_without_folds_is_what_it_was():
 def test_a_model_is_trained_on_all_regions_and_tested_on_each_once(resolved):
     loaded, study = planned(resolved)
     runs = plain(study.runs)
-    done = []
+    done: list[RunOutcome] = []
     run_plan(Plan(runs), resolved, on_done=done.append)
     assert [one.error for one in done if one.error] == []
     store = RunStore(resolved)
@@ -173,20 +173,20 @@ def test_a_model_is_trained_on_all_regions_and_tested_on_each_once(resolved):
     assert again == []
 
     # what predicts is the model and never a fold, whatever finished last
-    fold = store.open(model.spec.folds[0].key)
-    (fold.path / "metrics.json").touch()
+    first = store.open(model.spec.folds[0].key)
+    (first.path / "metrics.json").touch()
     assert find_run(store, "SPI1").key == model.key
     predictor = find_predictor(resolved, "SPI1")
     assert [one.key for one in predictor.replicates] == [model.key]
     assert predictor.replicates[0].calibration != Calibration()
     assert predictor.about.regions.num_folds == 4
     with pytest.raises(UnknownModelError, match="a fold of a cross-validation"):
-        find_run(store, fold.key)
+        find_run(store, first.key)
     assert set(results_table(store)["key"]) == {run.key for run in runs if run.role.fold is None}
     [row] = [one for one in models_table(resolved).itertuples() if one.model == "own, transfer"]
     assert row.tested_on == "all, in 4 folds of chromosomes"
-    assert run_tags(fold.planned)["fold"] == "1 of 4"
-    assert fold.planned.name == "SPI1 transfer all regions, fold 1 r1"
+    assert run_tags(first.planned)["fold"] == "1 of 4"
+    assert first.planned.name == "SPI1 transfer all regions, fold 1 r1"
     assert "fold" not in run_tags(stored.planned)
 
 
