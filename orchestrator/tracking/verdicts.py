@@ -8,16 +8,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, final
 
-from orchestrator.tracking.client import TrackingClient
-from orchestrator.tracking.run_record import NOTE_TAG
-from orchestrator.tracking.views import kind_tags
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient
+from orchestrator.tracking.views import VERDICTS, other_tags
 from orchestrator.verdict.card_tables import THRESHOLD_TITLES, threshold_caption, threshold_rows
 from orchestrator.verdict.stored import Card, StoredCard, stored_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-EXPERIMENT: Final = "verdicts"
+EXPERIMENT: Final = VERDICTS
 
 
 @final
@@ -58,7 +57,7 @@ class VerdictWriter:
         if not cards:
             return 0
         with self._client.translated():
-            experiment_id = self._client.experiment_id(EXPERIMENT, kind_tags)
+            experiment_id = self._client.experiment_id(EXPERIMENT, other_tags)
             missing = self._missing(cards, experiment_id)
             for card in missing:
                 self._log_card(card, experiment_id)
