@@ -73,7 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         view.sync(RunStore(place))
         experiment = view.client.experiment_id(VERDICTS, other_tags)
         for tf, made in (("SPI1", "2026-01-01"), ("SPI1", "2026-02-01"), (HOSTILE, "2026-01-01")):
-            sentence = SENTENCE if made == "2026-02-01" else f"{tf}: do not use."
+            sentence = f"{SENTENCE}\n\n{TABLE}" if made == "2026-02-01" else f"{tf}: do not use."
             tags = {"tf": tf, "made": made, "level": "use with care", NOTE_TAG: sentence}
             run = view.client.mlflow.create_run(experiment, tags=tags, run_name=tf)
             view.client.mlflow.set_terminated(run.info.run_id)
@@ -96,6 +96,7 @@ def test_the_first_page_shows_the_means_of_both_arms_and_their_difference(served
     assert "2 + 2" in row
     assert "8 finished" in text
     assert SENTENCE in text
+    assert TABLE not in text
     assert text.count("tf/SPI1.html") == 1
 
 
