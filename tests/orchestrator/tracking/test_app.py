@@ -27,6 +27,8 @@ from tests.helpers.finished_runs import planned_run, store_run
 
 HOSTILE: Final = "<img src=x onerror=alert(1)>'\""
 SENTENCE: Final = "SPI1: use with care."
+TABLE: Final = "| 0.50 | 0.75 |"
+"""What follows the conclusion in the note of a card."""
 SCORES: Final[dict[Arm, float]] = {"transfer": 0.8, "scratch": 0.6}
 WINDOW: Final = {"width": 1440, "height": 900}
 
