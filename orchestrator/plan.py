@@ -28,7 +28,7 @@ class PlannedRun:
     @property
     def needs(self) -> tuple[str, ...]:
         """Keys of the runs that must be complete before this one starts."""
-        return () if self.spec.start is None else (self.spec.start.key,)
+        return () if self.spec.start_run is None else (self.spec.start_run.key,)
 
     @property
     def experiment(self) -> str:

@@ -271,7 +271,7 @@ def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutMod
             val_chroms=sampling.val_chroms,
             num_bound_sampled=sampling.num_bound,
         ),
-        pretrained_on=() if spec.start is None else spec.start.regions.tfs,
+        pretrained_on=spec.pretrained_on,
         sources=dataset.manifest.sources,
         added=dataset.summary(tf).made_from if tf in dataset.tfs else None,
     )

@@ -15,14 +15,16 @@ from model.metrics import Metrics, mean_metrics
 from model.training.loop import TrainingResult
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.run_metrics import RunMetrics
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 
 
 def region_counts(spec: RunSpec, selection: Selection, loaded: LoadedDataset) -> dict[str, int]:
     """Count regions by part and label, and test regions that pre-training has seen."""
     test = selection.region_ids[selection.rows(Part.TEST)]
     seen: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    if spec.start is not None:
+    if isinstance(spec.start, BaseStart):
+        seen = test[loaded.regions.lies_on(spec.start.seen_chroms, test)]
+    elif spec.start is not None:
         seen = loaded.select(spec.start.regions).seen_in_training()
     labels = selection.labels[selection.part != Part.TEST]
     return {

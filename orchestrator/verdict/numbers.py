@@ -1,19 +1,22 @@
 """The numbers of a verdict, from finished runs: arms, gains, learning curve, calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import Background
 from data.dataset.sampling import Part
 from data.dataset.store import Dataset
+from data.records import IF_SET
 from model.checkpoint import load
 from model.device import one_thread
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
+from orchestrator.prediction.base_fit import BaseFit, fit_of_start
 from orchestrator.prediction.predictors import calibration_of
 from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
 from orchestrator.report.calls import read_predictions
@@ -22,6 +25,7 @@ from orchestrator.role_names import set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.spec import BaseStart
 from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
 from orchestrator.workspace import Workspace
 
@@ -106,6 +110,10 @@ class Numbers:
     start_name: str
     keys: tuple[str, ...]
     """Keys of the transfer runs on all regions, by replicate."""
+    base: BaseFit | None = field(default=None, metadata=IF_SET)
+    """How the base fits that the model started from; None for a multi-model of this workspace."""
+    unbound: Background | None = field(default=None, metadata=IF_SET)
+    """Where the unbound regions of a lab's own dataset come from; None where it was built."""
 
     @property
     def transfer(self) -> Mapping[str, Value]:
@@ -155,6 +163,8 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     start = first.spec.start
     if start is None:
         raise RunError(f"{first.name}: has no multi-model to start from")
+    dataset = loaded.dataset
+    own = dataset.manifest.own_regions
     selection = loaded.select(first.spec.regions)
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
@@ -175,12 +185,14 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         num_test_bound=counts[Part.TEST],
         num_test=len(bound[Part.TEST]),
         num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
-        sites=_sites(loaded.dataset, tf),
+        sites=_sites(dataset, tf),
         split=_split(first),
         start_key=start.key,
-        start_tfs=start.regions.tfs,
+        start_tfs=first.spec.pretrained_on,
         start_name=set_name(planned[TRANSFER][0].role),
         keys=tuple(run.key for run in models),
+        base=fit_of_start(start, dataset, tf) if isinstance(start, BaseStart) else None,
+        unbound=None if own is None else own.unbound,
     )
 
 
