@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import PurePath
 from typing import Literal
 
 from data.records import IF_SET
@@ -80,6 +81,20 @@ class PeakChoice:
         """Files that each biosample must come with; None for two or more."""
         return int(self.replicates.partition("-of-")[2]) if "-of-" in self.replicates else None
 
+    def words(self) -> list[str]:
+        """Say which peaks count, a phrase for each setting; none where all do."""
+        said = []
+        if self.min_score is not None:
+            said.append(f"{self.score or 'score'} of at least {self.min_score:g}")
+        if self.top is not None:
+            by = f" by {self.score}" if self.score else ""
+            said.append(f"the best {self.top:,} of each file{by}")
+        if self.replicates == "union":
+            said.append("those of all replicates")
+        elif self.replicates:
+            said.append(f"those that {self.num_agreeing} of {self.num_files} replicates agree on")
+        return said
+
 
 @dataclass(frozen=True, kw_only=True)
 class AddedFile:
@@ -138,6 +153,15 @@ class AddedTF:
     """Which of the peaks in the files counted."""
     exclude: tuple[SourceFile, ...] = field(default=(), metadata=IF_SET)
     """Files of places that were left out."""
+
+    @property
+    def peaks_that_count(self) -> str:
+        """Which of its peaks count, in words; empty where all do."""
+        said = self.choice.words()
+        if self.exclude:
+            names = ", ".join(PurePath(one.file).name for one in self.exclude)
+            said.append(f"without those that overlap {names}")
+        return ", ".join(said)
 
     @property
     def biosamples(self) -> tuple[str, ...]:

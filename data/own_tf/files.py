@@ -11,11 +11,11 @@ from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.own_tf.chosen import chosen_peaks
-from data.own_tf.peaks import Peaks, read_own_peaks
+from data.own_tf.peaks import Peaks, read_own_peaks, read_places
 from data.own_tf.remap import of_biosample
 from data.own_tf.replicates import agreed_peaks
-from data.schema import CHROM, END, START
-from data.sources.bed import BED3, BedBatch, read_bed
+from data.schema import CHROM
+from data.sources.bed import BedBatch
 from data.sources.blacklist import Blacklist
 from data.sources.chromosomes import Chromosomes
 from data.sources.fitting import Fitted, Fitting
@@ -187,8 +187,8 @@ def read_files(
 
 def read_intervals(path: Path, places: Places) -> Intervals:
     """Read the intervals of a BED file; errors as for :func:`read_files`."""
-    rows = read_bed(path, BED3)
-    fitted, codes = places.placed(rows, rows.integers(START), rows.integers(END))
+    rows, start, end = read_places(path)
+    fitted, codes = places.placed(rows, start, end)
     return Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end)
 
 

@@ -105,6 +105,25 @@ def read_own_peaks(path: Path, score: str = "") -> Peaks:
     )
 
 
+def read_places(path: Path) -> tuple[BedBatch, NDArray[np.int32], NDArray[np.int32]]:
+    """Read the intervals of a BED file, or of a file in any other format of peaks.
+
+    Returns
+    -------
+    tuple
+        The rows, their starts and ends, 0-based and half-open, each of shape (M,).
+
+    Raises
+    ------
+    DataError
+        If a row does not fit the format.
+    """
+    shape = format_of(read_head(path), path).intervals()
+    rows = read_bed(path, shape.bed_format([]))
+    start, _, _ = start_and_summit(rows, shape)
+    return rows, start, rows.integers(END)
+
+
 def start_and_summit(
     rows: BedBatch, shape: PeakFormat
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:

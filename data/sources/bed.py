@@ -3,13 +3,15 @@
 Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
 that block are looked at one by one. Rows are counted from 1 as an editor shows them. Blank lines,
 comments, `track` and `browser` lines and lines of column names are passed over. A line without any
-tab is separated by its spaces.
+tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
+(`1e+06`, `1000000.0`, `1,000,000`); one that was rounded (`1.23E+08`) is refused.
 """
 
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Final, NoReturn
@@ -29,6 +31,12 @@ HEAD_ROWS: Final = 1000
 """Rows from which the format of a file is told."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
+_IN_GROUPS: Final = re.compile(r"\d{1,3}(,\d{3})+")
+_WITH_POINT: Final = re.compile(r"(\d+)\.0*")
+_SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}")
+_EXACT: Final = re.compile(r"\d(\.\d{1,3})?e\+?\d{1,2}")
+"""As R writes a round number in full. Numbers that were rounded to six digits have more of them, in
+nine of ten rows, and Excel writes a capital E."""
 _SPACES: Final = re.compile(rb"[^\S\n]+")
 _OUTER_SPACES: Final = re.compile(rb"^[^\S\n]+|[^\S\n]+$", re.MULTILINE)
 _START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
@@ -279,6 +287,9 @@ class _Parser:
             if not lines:
                 return None
             rows = self._arrow("".join(f"{line}\n" for _, line in lines).encode())
+            if rows is None:
+                plain = (self._with_plain_integers(line) for _, line in lines)
+                rows = self._arrow("".join(f"{line}\n" for line in plain).encode())
             if rows is None or rows.num_rows != len(lines) or self._lacks_integers(rows):
                 self._explain(lines)
             numbers = np.array([number for number, _ in lines], dtype=np.int32)
@@ -300,6 +311,15 @@ class _Parser:
             return None
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else None
+
+    def _with_plain_integers(self, line: str) -> str:
+        """Give a line with the integers that every row must have written as digits alone."""
+        fields = line.split("\t")
+        for name in self._format.integers:
+            index = self._format.columns.index(name)
+            if name not in self._format.optional and index < len(fields):
+                fields[index] = _plain_integer(fields[index])
+        return "\t".join(fields)
 
     def _holds_headers(self, rows: pa.RecordBatch) -> bool:
         if CHROM not in self._format.used:
@@ -343,11 +363,17 @@ class _Parser:
                 )
             for name in self._format.integers:
                 value = fields[self._format.columns.index(name)]
-                fits = _is_number_or_missing if name in self._format.optional else _is_int32
+                is_optional = name in self._format.optional
+                fits = _is_number_or_missing if is_optional else _is_coordinate
                 if name in self._format.used and not fits(value):
+                    is_rounded = _SCIENTIFIC.fullmatch(value) is not None
                     raise DataError(
-                        f"{self._path}: row {row}: {name} is {value[:40]!r}, not a whole number; "
-                        f"{self._format.remedy}"
+                        f"{self._path}: row {row}: {name} is {value[:40]!r}, "
+                        + (
+                            "which may have been rounded; save the numbers in full"
+                            if is_rounded
+                            else f"not a whole number; {self._format.remedy}"
+                        )
                     )
         raise DataError(
             f"{self._path}: rows {lines[0][0]} to {lines[-1][0]} cannot be read; "
@@ -425,9 +451,21 @@ def _check_intervals(batch: BedBatch) -> None:
         )
 
 
-def _is_int32(value: str) -> bool:
+def _plain_integer(text: str) -> str:
+    """Spell a whole number by digits alone; what is none, or may have been rounded, stays."""
+    text = text.strip().removeprefix("+")
+    if _IN_GROUPS.fullmatch(text):
+        return text.replace(",", "")
+    if with_point := _WITH_POINT.fullmatch(text):
+        return with_point[1]
+    if _EXACT.fullmatch(text) and (value := Decimal(text)) == int(value):
+        return str(int(value))
+    return text
+
+
+def _is_coordinate(value: str) -> bool:
     try:
-        return -(2**31) <= int(value) < 2**31 and "_" not in value
+        return -(2**31) <= int(_plain_integer(value)) < 2**31 and "_" not in value
     except ValueError:
         return False
 

@@ -27,6 +27,8 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
         cells = (f"{number:,}" for number in numbers)
         table.add_row(file.peaks.name, count.format, file.biosample, *cells)
     out.print(table)
+    if words := labels.added.peaks_that_count:
+        out.print(f"peaks that count: {words}")
     bound, unbound = labels.num(Evidence.BOUND), labels.num(Evidence.UNBOUND)
     one_source = labels.num(Evidence.PEAK) + labels.num(Evidence.SITE)
     predicted = tf.motif is not None and any(file.sites is None for file in tf.files)

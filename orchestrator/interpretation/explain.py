@@ -30,9 +30,9 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part
 from data.left_out import LeftOut
 from data.motifs.pwm import BASES
+from data.own_tf.peaks import read_places
 from data.packing import unpack
-from data.schema import CHROM, END, START
-from data.sources.bed import BED3, read_bed
+from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps
 from data.sources.intervals import Intervals
@@ -122,16 +122,14 @@ def bed_regions(
     RunError
         If nothing overlaps.
     """
-    batch = read_bed(path, BED3)
+    batch, start, end = read_places(path)
     codes, names = batch.text(CHROM)
     own = Chromosomes(path, regions.chroms, None)
     odd_rows = LeftOut() if left_out is None else left_out
     names = [own.named(name, path, odd_rows) for name in names]
     known = {chrom: code for code, chrom in enumerate(regions.chroms)}
     chrom = np.array([known.get(name, -1) for name in names], dtype=np.int16)[codes]
-    intervals = Intervals.of_one_pair(
-        regions.chroms, chrom, batch.integers(START), batch.integers(END)
-    )
+    intervals = Intervals.of_one_pair(regions.chroms, chrom, start, end)
     overlapping = np.zeros(len(batch), dtype=bool)
     found = np.zeros(len(regions), dtype=bool)
     for rows, ids in overlaps(regions, intervals):

@@ -88,6 +88,7 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
             "test regions seen in pre-training",
             f"{numbers.num_seen:,}" if numbers.num_seen else "none",
         ),
+        *([("peaks", numbers.peaks)] if numbers.peaks else []),
         ("sites", sites),
         ("unbound regions", UNBOUND_WORDS[numbers.unbound]),
         (

@@ -102,6 +102,8 @@ class Numbers:
     """Test regions that the multi-model was trained or validated on, the most of any replicate."""
     sites: str
     """Where the sites of its bound regions come from: given, predicted, none; or dataset."""
+    peaks: str = field(default="", metadata=IF_SET)
+    """Which of its peaks count, in words; empty where all do."""
     split: str
     """How regions are held out, in words."""
     start_key: str
@@ -186,6 +188,7 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         num_test=len(bound[Part.TEST]),
         num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
         sites=_sites(dataset, tf),
+        peaks=_peaks(dataset, tf),
         split=_split(first),
         start_key=start.key,
         start_tfs=first.spec.pretrained_on,
@@ -283,6 +286,11 @@ def check_calibration(
     error = sum(abs(one.predicted - one.observed) * one.num for one in bins) / len(order)
     brier = float(np.mean((probabilities - bound) ** 2))
     return CalibrationCheck(bins=tuple(bins), brier=brier, error=error)
+
+
+def _peaks(dataset: Dataset, tf: str) -> str:
+    made_from = dataset.summary(tf).made_from
+    return "" if made_from is None else made_from.peaks_that_count
 
 
 def _sites(dataset: Dataset, tf: str) -> str:
