@@ -119,8 +119,8 @@ class Places:
         if (found < 0).all():
             raise DataError(
                 f"{rows.path}: no row on a chromosome that has regions; it names them like "
-                f"{names[0]!r}, the dataset like {self.chroms[0]!r}: give another assembly, or its "
-                "names by --chrom-alias"
+                f"{names[0]!r}, the dataset or genome like {self.chroms[0]!r}: give another "
+                "assembly, or its names by --chrom-alias"
             )
         fitting.check()
         return fitted, found[codes]
