@@ -8,7 +8,7 @@ older keys stay what they are.
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
 
@@ -59,6 +59,16 @@ class RegionSpec:
     def is_masked(self) -> bool:
         """Whether they are a masked multi-model's: every cell resolved for its TF counts."""
         return self.rows == "resolved"
+
+    @property
+    def is_fold(self) -> bool:
+        """Whether they are those of one fold of a cross-validation."""
+        return self.sampling.fold is not None
+
+    @property
+    def is_judged_by_folds(self) -> bool:
+        """Whether a model learns from all of them, and others test them fold by fold."""
+        return self.sampling.is_judged_by_folds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +143,17 @@ class RunSpec:
             {"version": SPEC_VERSION, **_canonical(self)}, sort_keys=True, separators=(",", ":")
         )
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def folds(self) -> "tuple[RunSpec, ...]":
+        """Runs that test what this one learns from, a fold each; none where it tests itself."""
+        sampling = self.regions.sampling
+        if not sampling.is_judged_by_folds:
+            return ()
+        return tuple(
+            replace(self, regions=replace(self.regions, sampling=sampling.of_fold(number)))
+            for number in range(len(sampling.folds))
+        )
 
 
 def _tfs_of(start: RunSpec | None) -> tuple[str, ...]:

@@ -115,9 +115,10 @@ class RegionTable:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
-    def chromosomes(self) -> dict[str, int]:
-        """Number of regions by chromosome, in the table's order."""
-        counts = np.bincount(self.chrom, minlength=len(self.chroms)).tolist()
+    def chromosomes(self, ids: NDArray[np.int64] | None = None) -> dict[str, int]:
+        """Number of regions by chromosome, in the table's order, of all or of some rows."""
+        chrom = self.chrom if ids is None else self.chrom[ids]
+        counts = np.bincount(chrom, minlength=len(self.chroms)).tolist()
         return {name: num for name, num in zip(self.chroms, counts, strict=True) if num}
 
     @property

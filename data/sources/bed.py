@@ -21,9 +21,20 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from data.ahead import ahead
 from data.errors import DataError
 from data.schema import CHROM, END, START
-from data.text import HEADERS, all_lines, blocks, blocks_of, filled_lines, is_header, lines_of
+from data.text import (
+    HEADERS,
+    OnRead,
+    all_lines,
+    blocks,
+    blocks_of,
+    filled_lines,
+    is_header,
+    lines_of,
+    num_lines,
+)
 
 MISSING: Final = -1
 """What an optional integer is where a row has none."""
@@ -162,8 +173,14 @@ def read_head(path: Path) -> Head:
     return head
 
 
-def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
-    """Tell the beginning of a file from its filled lines; None where it has no rows."""
+def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head | None:
+    """Tell the beginning of a file from its filled lines; None where it has no rows.
+
+    Parameters
+    ----------
+    num_rows
+        Most rows that the beginning has; by default as many as tell the format.
+    """
     names: tuple[str, ...] = ()
     comments = []
     for number, line in lines:
@@ -174,7 +191,7 @@ def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
             names = tuple(field.strip("\"' ") for field in fields)
         else:
             data = (one for _, one in lines if not is_header(one))
-            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, HEAD_ROWS - 1)))
+            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, num_rows - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
     return None
 
@@ -200,11 +217,18 @@ def read_bed(path: Path, file_format: BedFormat) -> BedBatch:
     return BedBatch(path, np.concatenate([one.line for one in batches]), table.to_batches()[0])
 
 
-def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
+def iterate_bed(
+    path: Path, file_format: BedFormat, on_read: OnRead | None = None
+) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
     Starts may be negative here, and ends beyond the chromosome's: `data.sources.fitting` sees to
     them.
+
+    Parameters
+    ----------
+    on_read
+        Called now and then with the bytes read and those of the file; by default nothing is called.
 
     Raises
     ------
@@ -214,7 +238,7 @@ def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
     """
     parser = _Parser(path, file_format, read_head(path))
     num_rows = 0
-    for first_line, text in blocks(path):
+    for first_line, text in ahead(blocks(path, on_read)):
         batch = parser.parse(first_line, text)
         if batch is not None:
             num_rows += len(batch)
@@ -239,7 +263,8 @@ def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[B
         As :func:`iterate_bed`, but that the file may be empty.
     """
     parts = list(blocks_of(path, file))
-    head = head_of((number, line) for number, line in lines_of(parts) if line.strip())
+    filled = ((number, line) for number, line in lines_of(parts) if line.strip())
+    head = head_of(filled, num_rows=1)
     if head is None:
         return
     parser = _Parser(path, file_format, head)
@@ -278,7 +303,7 @@ class _Parser:
         if b"\t" not in text:
             text = _SPACES.sub(b"\t", _OUTER_SPACES.sub(b"", text))
         rows = self._arrow(text)
-        if rows is None or rows.num_rows != text.count(b"\n") or self._holds_headers(rows):
+        if rows is None or rows.num_rows != num_lines(text) or self._holds_headers(rows):
             lines = [
                 (number, "\t".join(fields))
                 for number, line in enumerate(text.decode()[:-1].split("\n"), start=first_line)

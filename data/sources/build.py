@@ -28,9 +28,13 @@ from data.sources.intervals import read_peaks, read_sites, tfs_of, tfs_without
 from data.sources.name_rules import NameRules
 from data.sources.row_names import ListedNames, Naming, read_naming
 from data.sources.tables import Profiled, SourceFiles, read_dhs
+from data.text import OnRead
 
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
 TREATED_SOURCES: Final = "DHS sources: treated"
+_LARGE_BYTES: Final = 100_000_000
+"""Size of a file from which it is told how much of it is read."""
+_PARTS_TOLD: Final = 20
 
 
 def build_dataset(
@@ -69,7 +73,8 @@ def build_dataset(
         rules = name_rules or NameRules()
         naming = read_naming(sources, rules)
         on_step("reading sites")
-        sites = read_sites(sources.sites, naming.names, genome, left_out)
+        of_sites_read = _share_of(on_step, "reading sites")
+        sites = read_sites(sources.sites, naming.names, genome, left_out, of_sites_read)
         profiled = naming.names.profiled()
         on_step("reading DHSs and their sequences")
         dhs, accessible, dropped = _read_dhs(sources, profiled, naming)
@@ -86,8 +91,10 @@ def build_dataset(
         of_sites = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
         with_sites = tfs_of(sites, profiled)
         del sites
+        on_step("reading peaks")
+        of_peaks_read = _share_of(on_step, "reading peaks")
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude, of_peaks_read)
         on_step("joining peaks")
-        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude)
         peak_hits = matched_hits(regions, peaks, profiled, accessible)
         dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
         dropped |= of_sites
@@ -110,6 +117,20 @@ def build_dataset(
             dropped=dropped,
             replace=replace,
         )
+
+
+def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:
+    """Tell how much of a large file is read, at every twentieth of it."""
+    num_told = 0
+
+    def on_read(num_read: int, num_bytes: int) -> None:
+        nonlocal num_told
+        num = num_read * _PARTS_TOLD // num_bytes
+        if num_bytes >= _LARGE_BYTES and num > num_told:
+            num_told = num
+            on_step(f"{step}: {num / _PARTS_TOLD:.0%} of {num_bytes / 1e9:.1f} GB")
+
+    return on_read
 
 
 def _read_dhs(

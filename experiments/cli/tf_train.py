@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.loaded_dataset import LoadedDataset
 
 
+MIN_FOLDS: Final = 3
 _NUMBER: Final = re.compile(r"-?\d{1,6}")
 _BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
 
@@ -78,6 +79,14 @@ class TrainOptions:
         ),
     ] = "3"
     regions: SplitOptions = _BY_CHROMOSOME
+    folds: Annotated[
+        str,
+        typer.Option(
+            help="Judge by cross-validation in so many folds of whole chromosomes, and let the "
+            "model learn from all regions; 0 holds chromosomes out. By default `auto`: 5 folds "
+            "where fewer than 50 bound regions lie on the chromosome that would be held out."
+        ),
+    ] = "auto"
     string: StringOption = None
     pretraining: PretrainOptions
     individual: IndividualOptions
@@ -103,6 +112,29 @@ class TrainOptions:
         if not self.sample.isdigit():
             raise RunError(f"--sample: {self.sample!r} is neither a number nor `all`")
         return int(self.sample)
+
+    @property
+    def num_folds(self) -> int | None:
+        """Folds of chromosomes to judge by; None where the number of bound regions decides.
+
+        Raises
+        ------
+        RunError
+            If it is neither a number nor `auto`, or does not go with the split.
+        """
+        held_out = bool(self.regions.test_chroms or self.regions.val_chroms)
+        if self.folds == "auto":
+            return 0 if held_out else None
+        if not self.folds.isdecimal() or 0 < int(self.folds) < MIN_FOLDS:
+            raise RunError(
+                f"--folds: give {MIN_FOLDS} or more, 0 for none, or `auto`, and not {self.folds!r}"
+            )
+        if int(self.folds) and (held_out or self.regions.split is Split.RANDOM):
+            raise RunError(
+                "--folds tests every chromosome once; leave out --test-chroms and --val-chroms, "
+                "and --split random"
+            )
+        return int(self.folds)
 
     @property
     def num_replicates(self) -> int:
@@ -226,6 +258,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.card import write_card
     from orchestrator.verdict.verdict import judge
 
+    max_bound, num_folds = options.max_bound, options.num_folds
     run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
@@ -235,7 +268,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
             sampling = options.sampling(loaded, start.spec.seen_chroms)
             study = replace(study, sampling=sampling)
         with checked_settings():
-            planned = own_tf(loaded, study, start, tf, options.max_bound)
+            planned = own_tf(loaded, study, start, tf, max_bound, num_folds)
         plan = Plan(planned.runs)
     if suggestion is not None:
         print_suggestion(suggestion)

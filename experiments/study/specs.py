@@ -151,6 +151,8 @@ class SpecBuilder:
 
     def _num_bound(self, regions: RegionSpec) -> int:
         """Bound regions that an individual model learns from, those to test on included."""
+        if regions.sampling.train_bound is not None:
+            return regions.sampling.train_bound
         num_bound = regions.sampling.num_bound
         if num_bound is None:
             num_bound = self.dataset.summary(regions.tfs[0]).count(Evidence.BOUND)

@@ -68,10 +68,13 @@ ROW_ORDER: Final = (
 def results_table(store: RunStore) -> pd.DataFrame:
     """One row per finished run, sorted by experiment, TF, size, group, arm and replicate.
 
-    A run that serves several experiments, or several groups of one, has a row for each.
+    A run that serves several experiments, or several groups of one, has a row for each. The folds
+    of a cross-validation have none: what they tested stands in the row of their model.
     """
     rows = []
     for run, planned in store.with_roles():
+        if planned.spec.regions.is_fold:
+            continue
         record = {**planned.tags(), **vars(run.metrics), **_facts(planned)}
         rows.append({name: record[name] for name in COLUMNS})
     table = pd.DataFrame(rows, columns=list(COLUMNS))

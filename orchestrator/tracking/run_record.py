@@ -31,6 +31,9 @@ def run_tags(planned: PlannedRun) -> dict[str, str]:
     """Key and role of a run."""
     tags = {name: str(value) for name, value in role_tags(planned.role).items()}
     tags["with_target"] = "true" if planned.role.with_target else ""
+    sampling = planned.spec.regions.sampling
+    if sampling.fold is not None:
+        tags["fold"] = f"{sampling.fold + 1} of {len(sampling.folds)}"
     return {"key": planned.key, **tags}
 
 

@@ -20,6 +20,8 @@ What MLflow shows:
   (`orchestrator.tracking.curves`); the PWMs of the filters, ``filters.meme`` and ``filters.json``,
   and their logos, ``logos.svg``. `orchestrator.tracking.motifs` adds their matches in JASPAR and
   what `bindgrid motifs` made; `orchestrator.tracking.models` registers networks
+- a fold of a cross-validation is a run of its own with the tag ``fold`` (``2 of 5``) and without
+  artifacts; the run of the model has the metrics and curves of all folds together
 - a run that failed has the status FAILED and the tag ``error``; it is deleted once a run of the
   same key succeeds
 - saved views of each experiment, and a note on it: `orchestrator.tracking.views`
@@ -215,9 +217,10 @@ class RunWriter:
         self._client.log_batches(run_id, run_metrics(run, start, end), run_params(planned))
         source = self._client.workspace.dataset.resolve().as_uri()
         self._client.mlflow.log_inputs(run_id, [run_dataset(run, planned, source)])
-        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
-            write_run_files(run, planned.name, Path(folder))
-            self._client.mlflow.log_artifacts(run_id, folder)
+        if not planned.spec.regions.is_fold:
+            with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+                write_run_files(run, planned.name, Path(folder))
+                self._client.mlflow.log_artifacts(run_id, folder)
         self._client.mlflow.set_terminated(run_id, end_time=end)
 
     def _pretraining_run(self, planned: PlannedRun, experiment_id: str) -> Run | None:

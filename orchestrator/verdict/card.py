@@ -77,17 +77,21 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         "dataset": "those of the dataset",
         "none": "none: bound by peaks alone, which is weaker evidence",
     }.get(numbers.sites, numbers.sites)
+    used = (
+        f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
+        f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on"
+    )
+    seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none"
+    if numbers.num_folds:
+        used = (
+            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model that "
+            f"learnt from the other {numbers.num_folds - 1} folds"
+        )
+        seen += f", with the labels of other TFs than {numbers.tf}" if numbers.num_seen else ""
     return [
-        (
-            "bound regions used",
-            f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
-            f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on",
-        ),
+        ("bound regions used", used),
         ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
-        (
-            "test regions seen in pre-training",
-            f"{numbers.num_seen:,}" if numbers.num_seen else "none",
-        ),
+        ("test regions seen in pre-training", seen),
         *([("peaks", numbers.peaks)] if numbers.peaks else []),
         ("sites", sites),
         ("unbound regions", UNBOUND_WORDS[numbers.unbound]),

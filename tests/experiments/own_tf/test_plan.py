@@ -182,7 +182,7 @@ def planned(resolved: Workspace) -> Callable[..., list]:
 
     def plan(study: Study = STUDY, max_bound: int | None = None) -> list:
         start = masked(suggest(loaded, study, RunStore(resolved), "MINE"))
-        found = own_tf(loaded, study, start, "MINE", max_bound)
+        found = own_tf(loaded, study, start, "MINE", max_bound, num_folds=0)
         return [loaded, start, found]
 
     return plan
