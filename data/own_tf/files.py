@@ -187,7 +187,7 @@ def read_files(
 
 def read_intervals(path: Path, places: Places) -> Intervals:
     """Read the intervals of a BED file; errors as for :func:`read_files`."""
-    rows, start, end = read_places(path)
+    rows, start, end = read_places(path, places.left_out)
     fitted, codes = places.placed(rows, start, end)
     return Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end)
 
@@ -205,7 +205,7 @@ def read_peaks_of(
     file: PeakFile, pair: int, places: Places, exclude: Blacklist, choice: PeakChoice
 ) -> ReadPeaks:
     """Read a file of peaks, as those of a pair; other parameters and errors as `read_files`."""
-    peaks = read_own_peaks(file.peaks, choice.score)
+    peaks = read_own_peaks(file.peaks, choice.score, places.left_out)
     peaks = of_biosample(peaks, file.biosample, places.left_out)
     fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end, exclude)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)

@@ -83,10 +83,10 @@ def read_sheet_files(
     raw: dict[Path, Peaks] = {}
     row_of = {one.path: one.row for one in reversed(sheet.opened)}
     for path, row in sorted(row_of.items(), key=lambda item: item[1]):
-        found = faults.attempt(row, partial(read_own_peaks, path))
+        found = faults.attempt(row, partial(read_own_peaks, path, left_out=left_out))
         if found is not None:
             raw[path] = found
-    given = None if regions is None else read_own_peaks(regions)
+    given = None if regions is None else read_own_peaks(regions, left_out=left_out)
     chroms = _chroms([given] if given else list(raw.values()), genome, left_out)
     places = Places(chroms, genome, left_out)
     opened: dict[Path, ReadOpened] = {}

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Param, Run
 
 MAX_PARAM_CHARACTERS: Final = 6000
-NOTE_TAG: Final = "mlflow.note.content"
-"""Markdown that MLflow's UI shows as the description of a run or an experiment."""
 _CONTEXT_TAG: Final = "mlflow.data.context"
 _COUNTS: Final = ("num_train_regions", "num_val_regions", "num_test_regions")
 

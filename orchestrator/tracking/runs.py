@@ -35,9 +35,8 @@ from typing import TYPE_CHECKING, final
 
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.tracking.client import MAX_TAG_CHARACTERS, TrackingClient
+from orchestrator.tracking.client import MAX_TAG_CHARACTERS, NOTE_TAG, TrackingClient
 from orchestrator.tracking.run_record import (
-    NOTE_TAG,
     role,
     run_dataset,
     run_metrics,

@@ -15,7 +15,8 @@ from data.records import to_json
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
 from orchestrator.report.figure_style import save
-from orchestrator.report.page import inline_svg, render
+from orchestrator.report.page import inline_svg
+from orchestrator.report.rendering import render
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
