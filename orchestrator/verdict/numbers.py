@@ -7,15 +7,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import Background
 from data.dataset.sampling import Part
 from data.dataset.store import Dataset
 from data.records import IF_SET
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
+from orchestrator.prediction.base_fit import BaseFit, fit_of_start
 from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
+from orchestrator.spec import BaseStart
 from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER
 from orchestrator.verdict.judged import Judged
 
@@ -106,6 +109,10 @@ class Numbers:
     start_name: str
     keys: tuple[str, ...]
     """Keys of the transfer runs on all regions, by replicate."""
+    base: BaseFit | None = field(default=None, metadata=IF_SET)
+    """How the base fits that the model started from; None for a multi-model of this workspace."""
+    unbound: Background | None = field(default=None, metadata=IF_SET)
+    """Where the unbound regions of a lab's own dataset come from; None where it was built."""
 
     @property
     def transfer(self) -> Mapping[str, Value]:
@@ -141,6 +148,8 @@ def collect_numbers(judged: Judged) -> Numbers:
     start = first.spec.start
     if start is None:
         raise RunError(f"{first.name}: has no multi-model to start from")
+    dataset = loaded.dataset
+    own = dataset.manifest.own_regions
     selection = loaded.select(first.spec.regions)
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
@@ -166,13 +175,15 @@ def collect_numbers(judged: Judged) -> Numbers:
         num_test=len(tested),
         num_folds=len(first.spec.folds),
         num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
-        sites=_sites(loaded.dataset, tf),
-        peaks=_peaks(loaded.dataset, tf),
+        sites=_sites(dataset, tf),
+        peaks=_peaks(dataset, tf),
         split=_split(first),
         start_key=start.key,
-        start_tfs=start.regions.tfs,
+        start_tfs=first.spec.pretrained_on,
         start_name=set_name(planned[TRANSFER][0].role),
         keys=tuple(run.key for run in models),
+        base=fit_of_start(start, dataset, tf) if isinstance(start, BaseStart) else None,
+        unbound=None if own is None else own.unbound,
     )
 
 

@@ -164,12 +164,12 @@ def binding_rate(dataset: Dataset, tf: str) -> tuple[float, str]:
     """Fraction of regions that a TF binds, and where it is known from.
 
     It is that of the dataset's regions where the TF is known to be bound or not; or assumed, where
-    the dataset has hardly any other regions than the TF's peaks.
+    the dataset was made of a lab's own peaks, or has hardly any other regions than the TF's.
     """
     summary = dataset.summary(tf)
     num_bound, num_unbound = (summary.count(code) for code in (Evidence.BOUND, Evidence.UNBOUND))
     rate = num_bound / max(1, num_bound + num_unbound)
-    if 0 < rate < BALANCED:
+    if 0 < rate < BALANCED and dataset.manifest.own_regions is None:
         return rate, f"{num_bound:,} of {num_bound + num_unbound:,} open regions of the dataset"
     return ASSUMED_RATE, "assumed, since the dataset has few regions that are not bound"
 
