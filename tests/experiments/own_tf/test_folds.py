@@ -56,7 +56,8 @@ def planned(
     place: Workspace, study: Study = STUDY, num_folds: int | None = None
 ) -> tuple[LoadedDataset, PlannedStudy]:
     loaded = LoadedDataset(place.dataset)
-    start = suggest(loaded, study, RunStore(place), "SPI1").starts[0]
+    starts = suggest(loaded, study, RunStore(place), "SPI1").starts
+    start = next(one for one in starts if one.kind == "masked")
     return loaded, own_tf(loaded, study, start, "SPI1", num_folds=num_folds)
 
 
