@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.own_tf.peak_formats import PeakFormat, format_of
 from data.schema import CHROM, END, START
-from data.sources.bed import MISSING, BedBatch, first_true, read_bed, read_head
+from data.sources.bed import MISSING, BedBatch, first_true, read_bed
+from data.sources.head import read_head
 
 
 @dataclass(frozen=True, kw_only=True)
