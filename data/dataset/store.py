@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -67,8 +66,25 @@ class Manifest:
     """Files that the dataset was made from."""
     dropped: Mapping[str, int]
     """Numbers of rows left out or collapsed, by reason."""
+    jaspar: str = field(default="", metadata=IF_SET)
+    """Part of JASPAR that goes with its TFs, such as `JASPAR2022 CORE plants`; empty for the
+    paper's, 2020 and vertebrates, and in what an older bindgrid wrote."""
     versions: tuple[TableVersion, ...] = field(default=(), metadata=IF_SET)
     """Earlier versions of the region table, from the build on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a dataset is made from, beside what it holds."""
+
+    sources: Sequence[SourceFile] = ()
+    """The files, see :func:`source_record`."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of rows left out or collapsed, by reason."""
+    built_from: Mapping[str, AddedTF] = field(default_factory=dict)
+    """What TFs of a sample sheet are built from, by TF."""
+    jaspar: str = ""
+    """Part of JASPAR that goes with its TFs; empty for the paper's, 2020 and vertebrates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,10 +265,8 @@ def write_dataset(
     regions: RegionTable,
     evidence: Mapping[str, NDArray[np.uint8]],
     accessibility: Mapping[str, NDArray[np.bool_]] | None,
-    sources: Sequence[SourceFile],
-    dropped: Mapping[str, int],
+    origin: Origin = Origin(),
     replace: bool = False,
-    built_from: Mapping[str, AddedTF] = MappingProxyType({}),
 ) -> Dataset:
     """Write a dataset; it appears at `path` in one rename, or not at all.
 
@@ -262,14 +276,10 @@ def write_dataset(
         Evidence codes by TF, each of shape (N,).
     accessibility
         By biosample, each of shape (N,); None where it is not known.
-    sources
-        What the dataset was made from, see :func:`source_record`.
-    dropped
-        Numbers of rows left out or collapsed, by reason.
+    origin
+        What the dataset is made from; by default nothing is recorded of it.
     replace
         Whether a dataset that is there already gives way.
-    built_from
-        What TFs of a sample sheet were built from, by TF.
 
     Raises
     ------
@@ -282,15 +292,17 @@ def write_dataset(
             (partial / "evidence").mkdir()
             write_regions(partial / "regions.parquet", regions)
             for tf, codes in evidence.items():
-                write_evidence(evidence_path(partial, tf), codes, built_from=built_from.get(tf))
+                built_from = origin.built_from.get(tf)
+                write_evidence(evidence_path(partial, tf), codes, built_from=built_from)
             if accessibility is not None:
                 pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
             manifest = Manifest(
                 schema_version=schema.SCHEMA_VERSION,
                 num_regions=len(regions),
                 regions_fingerprint=regions.fingerprint,
-                sources=tuple(sources),
-                dropped=dict(dropped),
+                sources=tuple(origin.sources),
+                dropped=dict(origin.dropped),
+                jaspar=origin.jaspar,
             )
             (partial / "manifest.json").write_text(to_json(manifest))
     except OSError as error:

@@ -19,6 +19,7 @@ from data.dataset.region_table import RegionTable
 from data.dataset.store import (
     DROPPED_WITH_N,
     Dataset,
+    Origin,
     refuse_existing,
     source_record,
     write_dataset,
@@ -162,17 +163,22 @@ def build_from_sheet(
             regions=made.regions,
             evidence=dict(zip(profiled.tfs, evidence, strict=True)),
             accessibility=dict(zip(profiled.biosamples, accessible.T, strict=True)),
-            sources=list(sources.values()),
-            dropped={
-                "regions: past the end of their chromosome": made.num_past_end,
-                f"regions: {EXCLUDED}": made.num_excluded,
-                "regions: summits of one place or in another's region": made.num_merged,
-                WITHOUT_SUMMIT: sum(one.peaks.num_without_summit for one in read.peaks.values()),
-                DROPPED_WITH_N: made.regions.num_with_n,
-                **_dropped(files, sheet, left_out),
-            },
+            origin=Origin(
+                sources=list(sources.values()),
+                dropped={
+                    "regions: past the end of their chromosome": made.num_past_end,
+                    f"regions: {EXCLUDED}": made.num_excluded,
+                    "regions: summits of one place or in another's region": made.num_merged,
+                    WITHOUT_SUMMIT: sum(
+                        one.peaks.num_without_summit for one in read.peaks.values()
+                    ),
+                    DROPPED_WITH_N: made.regions.num_with_n,
+                    **_dropped(files, sheet, left_out),
+                },
+                built_from=_records(checked, counts, sites, sources),
+                jaspar="" if sites.jaspar == DEFAULT else sites.jaspar.name,
+            ),
             replace=replace,
-            built_from=_records(checked, counts, sites, sources),
         )
 
 

@@ -13,6 +13,7 @@ from data.dataset.region_table import RegionTable, chrom_sort_key
 from data.dataset.store import (
     DROPPED_WITH_N,
     Dataset,
+    Origin,
     refuse_existing,
     source_record,
     write_dataset,
@@ -113,8 +114,7 @@ def build_dataset(
             regions=regions,
             evidence=dict(zip(profiled.tfs, evidence, strict=True)),
             accessibility=dict(zip(profiled.biosamples, accessible.T, strict=True)),
-            sources=checksums.result(),
-            dropped=dropped,
+            origin=Origin(sources=checksums.result(), dropped=dropped),
             replace=replace,
         )
 

@@ -34,6 +34,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     from data.dataset.added import AddedTF, PeakChoice
     from data.dataset.region_table import RegionTable
+    from data.motifs.database import Jaspar
     from data.own_tf.files import PeakFile, ReadFiles
     from data.own_tf.labels import Labels, OwnTF
     from data.sources.genome import Genome
@@ -121,8 +122,19 @@ class FileOptions:
         biosamples = self.biosample * (len(self.peaks) if is_shared else 1)
         return _files(dataset, self.peaks, biosamples, self.sites, self.accessible)
 
-    def own_tf(self, name: str, files: "tuple[PeakFile, ...]", choice: "PeakChoice") -> "OwnTF":
+    def own_tf(
+        self,
+        name: str,
+        files: "tuple[PeakFile, ...]",
+        choice: "PeakChoice",
+        of_dataset: "Jaspar",
+    ) -> "OwnTF":
         """Decide where the sites of the TF come from.
+
+        Parameters
+        ----------
+        of_dataset
+            Part of JASPAR that the dataset was built with; the options stand before it.
 
         Raises
         ------
@@ -136,7 +148,8 @@ class FileOptions:
         if self.no_sites and (given or self.motif is not None):
             raise RunError("--no-sites and --sites or --motif exclude each other; leave one out")
         is_wanted = self.motif is not None or not (given or self.no_sites)
-        found = find_motif(name, self.motif, err.print, self.jaspar.part()) if is_wanted else None
+        jaspar = self.jaspar.part(of_dataset)
+        found = find_motif(name, self.motif, err.print, jaspar) if is_wanted else None
         with checked_settings():
             rule = SiteRule(p_value=self.site_p)
             return OwnTF(
@@ -194,13 +207,14 @@ def _label(workspace: Workspace, name: str, options: AddOptions) -> None:
     from data.own_tf.edit import add_labels, check_name, source_genome
     from data.own_tf.files import read_files
     from data.own_tf.labels import label_own_tf
+    from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 
     dataset, own = Dataset.open(workspace.dataset), options.files
     check_name(dataset, name, replace=options.replace)
     choice = own.counted.choice(options.training.peak_replicates)
     files = own.paired(dataset, choice)
     odd_rows = LeftOut()
-    tf = own.own_tf(name, files, choice)
+    tf = own.own_tf(name, files, choice, workspace_jaspar(workspace))
     with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")

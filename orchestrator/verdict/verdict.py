@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from data.dataset.store import Dataset
 from data.errors import DataError
-from data.motifs.database import jaspar_database, jaspar_motifs
+from data.motifs.database import Jaspar, jaspar_database, jaspar_motifs
 from data.motifs.matches import ALPHA
 from data.own_tf.record import added_motif
 from model.errors import ModelError
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import run_motifs
+from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore
 from orchestrator.steps import OnStep, silent
@@ -36,7 +37,7 @@ class Filters:
     matching: tuple[MatchingFilter, ...]
     """Those that match one of `wanted`, the best first."""
     wanted: tuple[str, ...]
-    """Matrices of the TF's motif in JASPAR 2020; empty where it has none there."""
+    """Matrices of the TF's motif in JASPAR; empty where it has none there."""
     num_matched: int
     """Filters that match any motif."""
     num_filters: int
@@ -80,11 +81,12 @@ def judge(
 
 def _filters(workspace: Workspace, numbers: Numbers, tf: str, on_step: OnStep) -> Filters | None:
     run = RunStore(workspace).open(numbers.keys[0])
+    jaspar = workspace_jaspar(workspace)
     try:
-        stored = run_motifs(run, workspace, jaspar_database(), on_step=on_step)
+        stored = run_motifs(run, workspace, jaspar_database(jaspar), on_step=on_step)
     except (DataError, ModelError, RunError):
         return None
-    wanted = _matrices(Dataset.open(workspace.dataset), tf)
+    wanted = _matrices(Dataset.open(workspace.dataset), tf, jaspar)
     matches = stored.matches
     own = matches[matches["matrix_id"].isin(wanted) & (matches["q_value"] < ALPHA)]
     best = own.sort_values(["q_value", "filter"]).drop_duplicates("filter")
@@ -105,9 +107,9 @@ def _filters(workspace: Workspace, numbers: Numbers, tf: str, on_step: OnStep) -
     )
 
 
-def _matrices(dataset: Dataset, tf: str) -> tuple[str, ...]:
-    """Matrices of a TF in JASPAR 2020: by its name, and by the motif that it was added by."""
-    by_tf = jaspar_motifs()
+def _matrices(dataset: Dataset, tf: str, jaspar: Jaspar) -> tuple[str, ...]:
+    """Matrices of a TF in JASPAR: by its name, and by the motif that it was added by."""
+    by_tf = jaspar_motifs(jaspar)
     motif = added_motif(dataset, tf)
     names = [tf.upper()] + ([] if motif is None else [motif.tf.upper()])
     found = [one.matrix_id for name in names for one in by_tf.get(name, ())]
