@@ -84,6 +84,11 @@ class Jaspar:
         """What people call it, such as `JASPAR2022 CORE plants`."""
         return f"{self.release} CORE {self.taxon}"
 
+    @property
+    def recorded(self) -> str:
+        """What the manifest of a dataset has of it: its name; nothing for the default."""
+        return "" if self == Jaspar() else self.name
+
 
 DEFAULT: Final = Jaspar()
 """The paper's: release 2020, vertebrates."""

@@ -167,7 +167,7 @@ def build_from_sheet(
                 sources=list(sources.values()),
                 dropped=_dropped_regions(made, read) | _dropped(files, sheet, left_out),
                 built_from=_records(checked, counts, sites, sources),
-                jaspar="" if sites.jaspar == DEFAULT else sites.jaspar.name,
+                jaspar=sites.jaspar.recorded,
             ),
             replace=replace,
         )

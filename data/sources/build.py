@@ -123,7 +123,7 @@ def _made_regions(
 ) -> _MadeRegions:
     """Read the DHSs, once the sites tell what was profiled, and make the regions of them."""
     profiled = naming.names.profiled()
-    dhs, accessible, dropped = _read_dhs(sources, profiled, naming)
+    dhs, accessible, dropped = _read_dhs(sources, profiled, naming, left_out)
     fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
     fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
     fitting.check()
@@ -170,7 +170,7 @@ def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:
 
 
 def _read_dhs(
-    sources: SourceFiles, profiled: Profiled, naming: Naming
+    sources: SourceFiles, profiled: Profiled, naming: Naming, left_out: LeftOut
 ) -> tuple[BedBatch, NDArray[np.bool_], dict[str, int]]:
     """Read the DHSs, in which biosamples each is accessible, and what was left out, by reason.
 
@@ -178,7 +178,7 @@ def _read_dhs(
     paper: they repeat what chromosomes hold, so that a test region could be one that was trained
     on.
     """
-    dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table)
+    dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table, left_out)
     dropped = {TREATED_SOURCES: naming.treated_sources}
     if isinstance(naming.names, ListedNames):
         return dhs, accessible, dropped

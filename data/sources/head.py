@@ -1,6 +1,7 @@
 """The beginning of a tab-separated file, from which its format is told."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -28,6 +29,12 @@ class Head:
     """Fields of the first rows, at most `HEAD_ROWS`."""
     first_line: int
     """Line of the first row, counted from 1."""
+
+    @property
+    def num_columns(self) -> int:
+        """Columns of most of the first rows, else of the first one."""
+        (usual, num), *_ = Counter(map(len, self.rows)).most_common()
+        return usual if 2 * num > len(self.rows) else len(self.rows[0])
 
     @property
     def is_quoted(self) -> bool:

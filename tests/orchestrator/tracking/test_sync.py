@@ -197,7 +197,12 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     jaspar = motif_database.jaspar_database()
     few = replace(jaspar, motifs=jaspar.motifs[:60])
     asked: list[motif_database.Jaspar] = []
-    monkeypatch.setattr(motif_database, "jaspar_database", lambda part: asked.append(part) or few)
+
+    def few_of(part: motif_database.Jaspar) -> motif_database.MotifDatabase:
+        asked.append(part)
+        return few
+
+    monkeypatch.setattr(motif_database, "jaspar_database", few_of)
     run = find_run(store, "SPI1")
     folder = logged.client.workspace.motifs(run.key) / "conv1-mine"
     folder.mkdir(parents=True)
@@ -251,7 +256,8 @@ def test_a_browser_reaches_transfer_beside_scratch_without_a_filter(logged, tmp_
         mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
         browser() as page,
     ):
-        show_runs(page, f"{server.url}/{logged.views.links()['transfer']}", pair)
+        page.open(f"{server.url}/{logged.views.links()['transfer']}")
+        show_runs(page, pair)
         shown = page.evaluate("[...document.querySelectorAll('.ag-row')].map(r => r.innerText)")
         names = [text for text in shown if pair.transfer in text or pair.scratch in text]
         assert len(names) == 2
