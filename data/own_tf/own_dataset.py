@@ -47,7 +47,7 @@ class OwnAddition:
     more: RegionTable | None
     """Regions that are not there yet; None where all are."""
     accessible: Mapping[str, NDArray[np.bool_]]
-    """Of all regions, by biosample, each of shape (N,)."""
+    """Whether each region is accessible, by biosample, each of shape (N,)."""
     record: OwnRegions
     genome: Path
     files: tuple[PeakFile, ...]
