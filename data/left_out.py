@@ -107,17 +107,21 @@ class LeftOut:
         ]
 
     def write(self, path: Path) -> None:
-        """Write the rows as a table: file, row, reason.
+        """Write the rows as a table: file, row, reason; a file's rows in their order in it.
 
         Raises
         ------
         DataError
             If the file cannot be written.
         """
+        # two threads may read a file, and note its rows in no fixed order
+        by_file: dict[Path, list[tuple[int, str]]] = {}
+        for file, lines, reason in self._rows:
+            by_file.setdefault(file, []).extend((line, reason) for line in lines.tolist())
         rows = (
             f"{file}\t{line}\t{reason}\n"
-            for file, lines, reason in self._rows
-            for line in lines.tolist()
+            for file, noted in by_file.items()
+            for line, reason in sorted(noted)
         )
         _write_table(path, "file\trow\treason\n", rows)
 
