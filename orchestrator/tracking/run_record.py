@@ -6,7 +6,7 @@ Functions of a run alone; `orchestrator.tracking.client` writes what they return
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from data.records import to_values
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Param, Run
 
 MAX_PARAM_CHARACTERS: Final = 6000
+LOSSES: Final = ("train_loss", "val_loss")
+"""Metrics of an epoch."""
 _CONTEXT_TAG: Final = "mlflow.data.context"
 _COUNTS: Final = ("num_train_regions", "num_val_regions", "num_test_regions")
 
@@ -42,26 +44,38 @@ def role(tags: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(tags.get(name, "") for name in _ROLE_TAGS)
 
 
-def run_metrics(run: StoredRun, start: int, end: int) -> list[Metric]:
+def run_metrics(run: StoredRun, start: int, end: int, num_known: int = 0) -> list[Metric]:
     """Losses by epoch, at the time of its end, and the measures on the test regions.
 
     Parameters
     ----------
     start, end
         Of the training, milliseconds since the epoch.
+    num_known
+        Epochs that MLflow has already, which are left out; none by default.
     """
-    summary = run.metrics
-    return [*_epoch_metrics(run.history, start, end), *_summary_metrics(summary, end)]
+    metrics: list[Metric] = []
+    now = float(start)
+    for epoch in run.history:
+        now = min(now + 1000 * epoch.seconds, end)
+        if epoch.epoch > num_known:
+            metrics += epoch_metrics([epoch], int(now))
+    return [*metrics, *_summary_metrics(run.metrics, end)]
 
 
-def _epoch_metrics(history: Sequence[Epoch], start: int, end: int) -> Iterator[Metric]:
+def epoch_metrics(epochs: Iterable[Epoch], now: int) -> Iterator[Metric]:
+    """Losses of some epochs, each with its number as step.
+
+    Parameters
+    ----------
+    now
+        Milliseconds since the epoch.
+    """
     from mlflow.entities import Metric
 
-    now = float(start)
-    for epoch in history:
-        now = min(now + 1000 * epoch.seconds, end)
-        for name in ("train_loss", "val_loss"):
-            yield Metric(name, getattr(epoch, name), int(now), epoch.epoch)
+    for epoch in epochs:
+        for name in LOSSES:
+            yield Metric(name, getattr(epoch, name), now, epoch.epoch)
 
 
 def _summary_metrics(summary: RunMetrics, end: int) -> Iterator[Metric]:
