@@ -7,7 +7,9 @@ ended. A plan has one MLflow run in the experiment ``plans``: metrics ``complete
 ``to_do``, with the number of runs that ended as step.
 
 What a plan leaves unfinished gets the status KILLED: at once if it is interrupted, by the next
-command if its process was killed. A plan that is resumed goes on in the same MLflow runs.
+command if its process was killed. With `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` the plan's MLflow
+run has the use of processors, memory and GPUs of the driver's machine too. A plan that is resumed
+goes on in the same MLflow runs.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from orchestrator.tracking.views import PLANS, other_tags
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 WORKSPACE_TAG: Final = "workspace"
 _PLAN_TAG: Final = "plan"
@@ -52,6 +55,7 @@ class LiveWriter:
         self._runs = runs
         self._plan: Plan | None = None
         self._plan_run_id = ""
+        self._monitor: SystemMetricsMonitor | None = None
         self._counts: Counter[str] = Counter()
         self._open: dict[str, list[Begun]] = {}
         """The MLflow runs of each training that runs, by run key."""
@@ -89,6 +93,7 @@ class LiveWriter:
                 made = mlflow.create_run(experiment_id, tags=tags, run_name=name)
                 self._plan_run_id = made.info.run_id
             self._log_counts()
+            self._monitor = system_monitor(self._plan_run_id, self._client.uri)
 
     def poll(self) -> None:
         """Log the epochs that ended since the last call.
@@ -145,6 +150,8 @@ class LiveWriter:
         """
         if not self._plan_run_id:
             return
+        if self._monitor is not None:
+            self._monitor.finish()
         with self._client.translated():
             for begun in self._open.values():
                 for one in begun:
@@ -200,3 +207,19 @@ class LiveWriter:
         now, step = int(1000 * time.time()), counts["complete"] + counts["failed"]
         metrics = [Metric(name, float(count), now, step) for name, count in counts.items()]
         self._client.log_batches(self._plan_run_id, metrics)
+
+
+def system_monitor(run_id: str, uri: str) -> SystemMetricsMonitor | None:
+    """Begin to log the use of processors, memory and GPUs of this machine to an MLflow run.
+
+    Only where MLflow's own variable `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` asks for it.
+    """
+    from mlflow.environment_variables import MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING
+
+    if not MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING.get():
+        return None
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run_id, tracking_uri=uri)
+    monitor.start()
+    return monitor

@@ -15,8 +15,9 @@ What MLflow shows:
 - parameters: the run's spec, nested names joined by dots; a pre-training run by its key
 - metrics: ``train_loss`` and ``val_loss`` with the epoch as step, and once ``mcc auroc
   average_precision aucpr_trapezoid precision recall best_epoch seconds``
-- its dataset by name and fingerprint; the run that it started from, as the tag ``pretraining_run``
-  and as a link in the description
+- the dataset that it learnt from by name and fingerprint, and the regions that it was tested on;
+  MLflow's own tags of user, program and commit; the run that it started from, as the tag
+  ``pretraining_run`` and as a link in the description
 - artifacts: ``run.json``, ``metrics.json``, ``history.json``; the curves
   (`orchestrator.tracking.curves`); the PWMs of the filters, ``filters.meme`` and ``filters.json``,
   and their logos, ``logos.svg``. `orchestrator.tracking.motifs` adds their matches in JASPAR and
@@ -42,11 +43,12 @@ from orchestrator.tracking.client import MAX_TAG_CHARACTERS, NOTE_TAG, TrackingC
 from orchestrator.tracking.run_record import (
     LOSSES,
     role,
-    run_dataset,
+    run_datasets,
     run_metrics,
     run_note,
     run_params,
     run_tags,
+    source_tags,
 )
 from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
 
@@ -243,7 +245,10 @@ class RunWriter:
         if taken is None:
             tags["run_folder"] = str(self._client.workspace.run(planned.key))
             created = mlflow.create_run(
-                experiment_id, start_time=start_time, tags=tags, run_name=planned.name
+                experiment_id,
+                start_time=start_time,
+                tags={**tags, **source_tags()},
+                run_name=planned.name,
             )
             self._client.log_batches(created.info.run_id, params=params)
             return Begun(created.info.run_id, 0)
@@ -278,7 +283,7 @@ class RunWriter:
             tags["pretraining_run"] = pretraining.info.run_id
         self._client.log_batches(run_id, run_metrics(run, start, end, begun.num_epochs), tags=tags)
         source = self._client.workspace.dataset.resolve().as_uri()
-        self._client.mlflow.log_inputs(run_id, [run_dataset(run, planned, source)])
+        self._client.mlflow.log_inputs(run_id, run_datasets(run, planned, source))
         if not planned.spec.regions.is_fold:
             with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
                 write_run_files(run, planned.name, Path(folder))
