@@ -195,18 +195,20 @@ class ModelWriter:
             f"{metrics.average_precision:.3f}."
         )
         tf = run.planned.spec.regions.tfs[0]
-        model_id = self._log_model(run, logged, {**tags, "tf": tf, NOTE_TAG: text})
+        model = self._log_model(run, logged, {**tags, "tf": tf, NOTE_TAG: text})
+        # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names, and nowhere else
+        is_own = self._client.is_own_database
         return self._client.mlflow.create_model_version(
             name,
-            f"models:/{model_id}",
+            model.artifact_location if is_own else f"models:/{model.model_id}",
             run_id=logged.info.run_id,
             tags=tags,
             description=text,
-            model_id=model_id,
+            model_id=model.model_id,
         )
 
-    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> str:
-        """Log a run's network as a model of MLflow, with its metrics; gives the model's id.
+    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel:
+        """Log a run's network as a model of MLflow, with its metrics.
 
         The metrics name the test regions, as the run's inputs do.
         """
@@ -246,7 +248,7 @@ class ModelWriter:
             if math.isfinite(value)
         ]
         self._client.log_batches(logged.info.run_id, metrics)
-        return str(model.model_id)
+        return model
 
     def _put(self, run: StoredRun, model: LoggedModel, run_id: str) -> None:
         """Put a run's network among the artifacts of a model."""

@@ -116,7 +116,7 @@ def test_logged_models_are_searched_by_tf_and_ordered_by_their_metric(uri: str) 
     assert scores == sorted(scores, reverse=True)
     best = models[0]
     assert best.status == "READY"
-    run = mlflow.get_run(best.source_run_id)
+    run = mlflow.get_run(str(best.source_run_id))
     assert run.inputs is not None
     assert run.outputs is not None
     [tested] = [one for one in run.inputs.dataset_inputs if one.tags[0].value == "test"]
@@ -129,7 +129,7 @@ def test_the_best_model_is_loaded_by_its_alias_with_signature_and_example(uri: s
     import mlflow
 
     version = mlflow.MlflowClient().get_model_version_by_alias("bindgrid-SPI1", "best")
-    assert version.source.startswith("models:/m-")
+    assert str(version.source).startswith("models:/m-")
     assert "MCC" in str(version.description)
     model = mlflow.pyfunc.load_model("models:/bindgrid-SPI1@best")
     assert f"models:/{model.metadata.model_id}" == version.source
