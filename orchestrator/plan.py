@@ -28,7 +28,7 @@ class PlannedRun:
     @property
     def needs(self) -> tuple[str, ...]:
         """Keys of the runs that must be complete before this one starts."""
-        start = self.spec.start
+        start = self.spec.start_run
         return tuple(one.key for one in (*([] if start is None else [start]), *self.spec.folds))
 
     @property

@@ -26,6 +26,8 @@ class SetKind(StrEnum):
     """Every resolved cell of all TFs with enough bound regions."""
     MASKED_APART = "masked-apart"
     """As `MASKED`, without any TF of the target's binding modes."""
+    BASE = "base"
+    """The base that comes with bindgrid, which no run here has trained."""
     NAMED = "named"
     """TFs that the user named."""
     SAME_MODE = GroupKind.SAME_MODE.value

@@ -72,6 +72,24 @@ class RegionSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaseStart:
+    """A base in place of a run to start from: a masked multi-model that comes with bindgrid."""
+
+    name: str
+    sha256: str
+    """Checksum of the weights that are started from."""
+    tfs: tuple[str, ...]
+    """TFs that it was trained on."""
+    seen_chroms: tuple[str, ...] = ()
+    """Chromosomes of the dataset whose regions it was trained on; none of another species."""
+
+    @property
+    def key(self) -> str:
+        """What names it where a run that is started from has its key."""
+        return self.sha256[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One training, or with `training=None` one scoring of a trained network or of a motif."""
 
@@ -81,8 +99,8 @@ class RunSpec:
     """None: the start's weights are scored as they are."""
     seed: int
     """Seed of initialization, shuffling and dropout."""
-    start: "RunSpec | None" = None
-    """The pre-training run whose weights this one starts from; None: from scratch."""
+    start: "RunSpec | BaseStart | None" = None
+    """The pre-training run, or the base, whose weights this one starts from; None: from scratch."""
     layers: Literal["hidden", "all"] = "hidden"
     """Which layers come from the start; the paper copies all but the output (`hidden`)."""
     average_strands: bool = field(default=False, metadata={"late": True})
@@ -101,10 +119,22 @@ class RunSpec:
         needs_start = self.training is None and not self.motif
         if needs_start and (self.start is None or self.layers != "all"):
             raise ValueError("scoring needs a start and all of its layers")
+        if isinstance(self.start, BaseStart) and self.layers == "all":
+            raise ValueError("a base lends its hidden layers alone")
         if self.layers == "hidden" and self.network.num_tfs != len(self.regions.tfs):
             raise ValueError(
                 f"the network has {self.network.num_tfs} outputs for {len(self.regions.tfs)} TFs"
             )
+
+    @property
+    def start_run(self) -> "RunSpec | None":
+        """The run that it starts from; None from scratch or from a base."""
+        return None if isinstance(self.start, BaseStart) else self.start
+
+    @property
+    def pretrained_on(self) -> tuple[str, ...]:
+        """TFs of the multi-model that it starts from; none from scratch."""
+        return self.start.tfs if isinstance(self.start, BaseStart) else _tfs_of(self.start)
 
     @cached_property
     def key(self) -> str:
@@ -124,6 +154,10 @@ class RunSpec:
             replace(self, regions=replace(self.regions, sampling=sampling.of_fold(number)))
             for number in range(len(sampling.folds))
         )
+
+
+def _tfs_of(start: RunSpec | None) -> tuple[str, ...]:
+    return () if start is None else start.regions.tfs
 
 
 def _canonical(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """How regions are split into training, validation and test: the settings of a draw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final, Literal
@@ -154,7 +154,9 @@ class Sampling:
             raise ValueError("the chromosomes to test on are those of the fold")
 
 
-def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) -> tuple[str, str]:
+def default_chromosomes(
+    counts: Mapping[str, int], named: Sequence[str] = (), avoid: Collection[str] = ()
+) -> tuple[str, str]:
     """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
 
     Parameters
@@ -164,6 +166,8 @@ def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) ->
     named
         Chromosomes that were named to validate or to test on, where the others are to be chosen;
         they are not chosen. By default none is named.
+    avoid
+        Chromosomes that are chosen only where there are no others. By default there are none.
 
     Raises
     ------
@@ -175,7 +179,7 @@ def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) ->
             f"a chromosome split needs three chromosomes, there are {len(counts)}; split at random"
         )
     tenth = sum(counts.values()) / 10
-    nearest = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))
+    nearest = sorted(counts, key=lambda chrom: (chrom in avoid, abs(counts[chrom] - tenth)))
     free = [chrom for chrom in nearest if chrom not in named]
     if len(free) < 2:
         raise DataError(

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.near_names import folded, near_names
 from data.schema import CHROM, END, START
-from data.sources.bed import BED3, MISSING, BedBatch, BedFormat, Head, fields_of, has_names
+from data.sources.bed import BED3, MISSING, BedBatch, BedFormat
+from data.sources.head import Head, fields_of, has_names
 from data.sources.intervals import NAME, PEAKS_FORMAT, SUMMIT
 
 SummitRule = Callable[[BedBatch, NDArray[np.int32]], NDArray[np.int32]]
@@ -278,7 +279,7 @@ def _fits_homer(row: Sequence[str]) -> bool:
 
 def _is_narrow(head: Head, path: Path) -> bool:
     """Whether rows are narrowPeak's; where no row at all has a summit, the file's name decides."""
-    if len(head.rows[0]) < len(_NARROW_NAMES) or not head.most(_fits_narrow):
+    if head.num_columns < len(_NARROW_NAMES) or not head.most(_fits_narrow):
         return False
     if any(_number(row[9]) is not None for row in head.rows if len(row) > 9):
         return True

@@ -19,6 +19,7 @@ from isal import igzip
 
 from data.ahead import ahead
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, BedBatch, parse_bed
 from data.text import UNPACK_ERRORS, OnRead, damaged, is_tar, open_binary
@@ -43,11 +44,15 @@ def is_archive(path: Path) -> bool:
         return is_tar(file.peek(512))
 
 
-def iterate_sites(path: Path, on_read: OnRead | None = None) -> Iterator[BedBatch]:
+def iterate_sites(
+    path: Path, left_out: LeftOut | None = None, on_read: OnRead | None = None
+) -> Iterator[BedBatch]:
     """Read the sites of all BED files of an archive or a folder, a file or a part of one at a time.
 
     Parameters
     ----------
+    left_out
+        Where rows that cannot be read are noted. By default the first of them is an error.
     on_read
         Called now and then with the bytes read of an archive and those that it has; by default, and
         where it is a folder, nothing is called.
@@ -69,7 +74,7 @@ def iterate_sites(path: Path, on_read: OnRead | None = None) -> Iterator[BedBatc
         num_files += 1
         name = PurePosixPath(member.name).name
         named = False
-        for batch in parse_bed(member, BED3, file):
+        for batch in parse_bed(member, BED3, file, left_out):
             num_rows += len(batch)
             named = True
             yield _with_name(batch, name)

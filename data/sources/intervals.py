@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from data.ahead import ahead
 from data.errors import DataError
-from data.left_out import MAX_ODD_SHARE, LeftOut
+from data.left_out import MAX_ODD_SHARE, LeftOut, is_other_format
 from data.schema import CHROM, END, START
 from data.sources.archives import NAME, is_archive, iterate_sites
-from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
+from data.sources.bed import MISSING, BedBatch, BedFormat, iterate_bed
 from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
 from data.sources.row_names import (
@@ -140,28 +140,60 @@ def read_peaks(
     Raises
     ------
     DataError
-        If a row does not fit the format, its summit lies outside the peak, its name does not meet
-        those of the dataset, no row is left, or the file is of another assembly.
+        If too many rows cannot be read, or have a summit outside the peak, names do not meet those
+        of the dataset, no row is left, or the file is of another assembly.
     """
     collected = _Collector(path, names, genome, remap_name, left_out, exclude)
     num_without = 0
-    for batch in ahead(iterate_bed(path, PEAKS_FORMAT, on_read)):
-        start, end, summit = (batch.integers(name) for name in (START, END, SUMMIT))
-        lacks = summit == MISSING
+    for batch in ahead(iterate_bed(path, PEAKS_FORMAT, left_out, on_read)):
+        start, end = batch.integers(START), batch.integers(END)
+        summit = batch.integers(SUMMIT)
+        lacks = lacks_summit(batch, start, end, summit, PEAKS_FORMAT.remedy)
         if lacks.any():
             num_without += int(lacks.sum())
             summit = np.where(lacks, start + (end - start) // 2, summit)
-        if (index := first_true((summit < start) | (summit >= end))) is not None:
-            raise batch.error(
-                index,
-                f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}",
-                PEAKS_FORMAT.remedy,
-            )
         collected.add(batch, summit)
     found = collected.intervals()
     if num_without:
         found.dropped[_WITHOUT_SUMMIT] = num_without
     return found
+
+
+def lacks_summit(
+    batch: BedBatch,
+    start: NDArray[np.int32],
+    end: NDArray[np.int32],
+    summit: NDArray[np.int32],
+    remedy: str,
+) -> NDArray[np.bool_]:
+    """Tell which peaks have no summit: it is `MISSING`, or lies outside the peak.
+
+    Parameters
+    ----------
+    batch
+        The M rows, for messages.
+    start, end, summit
+        Each of shape (M,).
+    remedy
+        What to do about a file whose summits lie elsewhere.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (M,).
+
+    Raises
+    ------
+    DataError
+        If so many summits lie outside their peaks that the column holds something else.
+    """
+    lacks = summit == MISSING
+    outside = ~lacks & ((summit < start) | (summit >= end))
+    if is_other_format(int(outside.sum()), len(batch)):
+        index = int(outside.argmax())
+        told = f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}"
+        raise batch.error(index, told, remedy)
+    return lacks | outside
 
 
 def read_sites(
@@ -174,9 +206,9 @@ def read_sites(
     """Read UniBind sites, of one file, a folder or a tar archive; see :func:`read_peaks`."""
     collected = _Collector(path, names, genome, unibind_name, left_out)
     batches = (
-        iterate_sites(path, on_read)
+        iterate_sites(path, left_out, on_read)
         if is_archive(path)
-        else iterate_bed(path, SITES_FORMAT, on_read)
+        else iterate_bed(path, SITES_FORMAT, left_out, on_read)
     )
     for batch in ahead(batches):
         collected.add(batch)

@@ -35,8 +35,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.schema import CHROM, END, START
-from data.sources.bed import BedBatch, BedFormat, Head, read_bed, read_head, read_records
+from data.sources.bed import BedBatch, BedFormat, read_bed
+from data.sources.head import Head, read_head
+from data.sources.header_table import read_records
 from data.text import filled_lines
 
 _SOURCE_IDS: Final = "sourceIds"
@@ -192,17 +195,24 @@ def read_dhs_sources(path: Path) -> dict[int, str]:
     return names
 
 
-def read_dhs(path: Path, profiled: Profiled, samples: Path) -> tuple[BedBatch, NDArray[np.bool_]]:
+def read_dhs(
+    path: Path, profiled: Profiled, samples: Path, left_out: LeftOut
+) -> tuple[BedBatch, NDArray[np.bool_]]:
     """Read the DHSs: their rows, and in which biosamples each is accessible, shape (N, S).
 
     Whether they lie within the genome is not looked at here, see `data.sources.fitting`.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that cannot be read are noted.
 
     Raises
     ------
     DataError
         If a row does not fit the format or names a source id that the sample table lacks.
     """
-    batch = read_bed(path, _with_bin() if _has_bin(read_head(path)) else DHS_FORMAT)
+    batch = read_bed(path, _with_bin() if _has_bin(read_head(path)) else DHS_FORMAT, left_out)
     # distinct lists of sources are fewer than DHSs: split each once
     lists = batch.rows.column(_SOURCE_IDS)
     split = pc.split_pattern(lists.dictionary, ",")

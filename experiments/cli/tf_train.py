@@ -2,7 +2,8 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -33,6 +34,7 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
+    from data.dataset.sampling import Sampling
     from experiments.own_tf.suggestion import Start, Suggestion
     from experiments.study.planner import PlannedStudy
     from experiments.study.study import Study
@@ -54,7 +56,8 @@ class TrainOptions:
         str,
         typer.Option(
             help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
-            "complete), or of these TFs, separated by commas. By default the first suggestion of "
+            "complete), from the base that comes with bindgrid (base), or from a multi-model of "
+            "these TFs, separated by commas. By default the first suggestion of "
             "`bindgrid tf suggest`."
         ),
     ] = ""
@@ -153,6 +156,12 @@ class TrainOptions:
         words = names_in(self.replicates)
         return ",".join(word for word in words if not _NUMBER.fullmatch(word))
 
+    def sampling(self, loaded: "LoadedDataset", avoid: Collection[str] = ()) -> "Sampling":
+        """Give how regions are split; parameters and errors as for `SplitOptions.sampling`."""
+        masked = MultiModel(pretrain=Pretrain.MASKED)
+        with checked_settings():
+            return masked.held_back_of(self.regions.sampling(loaded, avoid))
+
     def study(self, loaded: "LoadedDataset", tf: str, precision: "TrainingPrecision") -> "Study":
         """Give the study that the options stand for.
 
@@ -171,12 +180,11 @@ class TrainOptions:
         links = None
         if self.string is not None:
             links = read_string_links(self.string, loaded.dataset.tfs, None)
-        masked = MultiModel(pretrain=Pretrain.MASKED)
         with checked_settings():
             trainings = self.individual.of(self.pretraining.of(Trainings()))
             return Study(
                 tfs=(tf,),
-                sampling=masked.held_back_of(self.regions.sampling(loaded)),
+                sampling=self.sampling(loaded),
                 scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
@@ -246,6 +254,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     """
     from experiments.own_tf.plan import own_tf
     from orchestrator.plan import Plan
+    from orchestrator.spec import BaseStart
     from orchestrator.verdict.card import write_card
     from orchestrator.verdict.verdict import judge
 
@@ -255,6 +264,9 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
         start, suggestion = _chosen(workspace, loaded, study, tf, options)
+        if isinstance(start.spec, BaseStart):
+            sampling = options.sampling(loaded, start.spec.seen_chroms)
+            study = replace(study, sampling=sampling)
         with checked_settings():
             planned = own_tf(loaded, study, start, tf, max_bound, num_folds)
         plan = Plan(planned.runs)
@@ -302,7 +314,13 @@ def _chosen(
     options: TrainOptions,
 ) -> "tuple[Start, Suggestion | None]":
     """Give the start that the options name, or the first suggestion and all others."""
-    from experiments.own_tf.suggestion import KINDS, start_from_run, start_from_tfs
+    from experiments.own_tf.suggestion import (
+        KINDS,
+        start_from_base,
+        start_from_run,
+        start_from_tfs,
+    )
+    from orchestrator.role import SetKind
     from orchestrator.runs.store import RunStore
 
     if options.pretrain_set and options.pretrain_run:
@@ -312,6 +330,9 @@ def _chosen(
         return start_from_run(loaded, store, options.pretrain_run, tf), None
     if options.pretrain_set and options.pretrain_set not in KINDS:
         return start_from_tfs(loaded, study, store, names_in(options.pretrain_set)), None
+    is_own = loaded.dataset.manifest.own_regions is not None
+    if options.pretrain_set == SetKind.BASE or (is_own and not options.pretrain_set):
+        return start_from_base(loaded, study, tf), None
     suggestion = _suggestion(workspace, loaded, study, tf)
     if not options.pretrain_set:
         return suggestion.starts[0], suggestion
@@ -326,10 +347,13 @@ def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: Train
     """Tell how long the multi-model takes that is missing, and ask at a terminal."""
     from orchestrator.backends.cost import calibrate, run_seconds
 
-    precision = start.spec.training.precision if start.spec.training is not None else "float32"
+    run = start.run
+    if run is None:
+        return
+    precision = run.training.precision if run.training is not None else "float32"
     with steps("Calibrating"):
-        rates = calibrate(1, precision, start.spec.network.name)
-    seconds = run_seconds(plan[start.spec.key], planned.sizes[start.spec.key], rates)
+        rates = calibrate(1, precision, run.network.name)
+    seconds = run_seconds(plan[run.key], planned.sizes[run.key], rates)
     serves = "; it serves every TF that you add" if start.kind == "masked" else ""
     err.print(
         f"the multi-model ({start.name}) is not trained yet; that takes about "

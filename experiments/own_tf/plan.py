@@ -94,7 +94,8 @@ def own_tf(
         set_kind=start.kind,
         set_label=start.name,
     )
-    draft.add(start.spec, of_multi)
+    if start.run is not None:
+        draft.add(start.run, of_multi)
     by_replicate = {
         replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
         for replicate in range(1, study.scale.target_replicates + 1)
@@ -134,9 +135,9 @@ def _judged(loaded: LoadedDataset, study: Study, tf: str, num_folds: int | None)
 def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | None) -> _Regions:
     # by chromosome, both keep the same chromosomes to test on; at random, what it has not seen
     is_random = draft.study.sampling.split == "random"
-    multi = start.spec if is_random else None
+    multi = start.run if is_random else None
     sampling = replace(draft.study.sampling, held_back=None)
-    builder = replace(draft.builder, rows=start.spec.regions.rows, sampling=sampling)
+    builder = replace(draft.builder, rows=start.rows, sampling=sampling)
     everything = builder.individual_regions(tf, seed=seed, num_bound=None, multi=multi)
     bound, _ = individual_pools(
         draft.loaded.regions,

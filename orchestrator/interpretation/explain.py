@@ -125,10 +125,10 @@ def bed_regions(
     RunError
         If nothing overlaps.
     """
-    batch, start, end = read_places(path)
+    odd_rows = LeftOut() if left_out is None else left_out
+    batch, start, end = read_places(path, odd_rows)
     codes, names = batch.text(CHROM)
     own = Chromosomes(path, regions.chroms, None)
-    odd_rows = LeftOut() if left_out is None else left_out
     names = [own.named(name, path, odd_rows) for name in names]
     known = {chrom: code for code, chrom in enumerate(regions.chroms)}
     chrom = np.array([known.get(name, -1) for name in names], dtype=np.int16)[codes]

@@ -279,7 +279,7 @@ def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutMod
             num_bound_sampled=sampling.num_bound,
             num_folds=len(sampling.folds),
         ),
-        pretrained_on=() if spec.start is None else spec.start.regions.tfs,
+        pretrained_on=spec.pretrained_on,
         sources=dataset.manifest.sources,
         added=dataset.summary(tf).made_from if tf in dataset.tfs else None,
     )

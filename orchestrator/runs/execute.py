@@ -35,6 +35,7 @@ from model.transfer import transfer_hidden_layers
 from orchestrator.errors import RunError
 from orchestrator.gpus import require_gpu
 from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.prediction.base import weights_of
 from orchestrator.runs.context import RunContext
 from orchestrator.runs.epoch_log import epoch_log
 from orchestrator.runs.filter_files import RunFilters, filter_records, write_filters
@@ -51,7 +52,7 @@ from orchestrator.runs.store import (
     RUN_FILE,
     RunStore,
 )
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 from orchestrator.workspace import Workspace
 
 
@@ -134,11 +135,13 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
 
 def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Module:
     """Build a run's network with the weights, and the motif, that its training starts from."""
-    if spec.start is not None and spec.layers == "all":
-        return load(store.open(spec.start.key).path)
+    if spec.start_run is not None and spec.layers == "all":
+        return load(store.open(spec.start_run.key).path)
     network = build_network(spec.network, seed=spec.seed)
     if spec.start is not None:
-        transfer_hidden_layers(load_state(store.open(spec.start.key).path), network)
+        start = spec.start
+        folder = weights_of(start) if isinstance(start, BaseStart) else store.open(start.key).path
+        transfer_hidden_layers(load_state(folder), network)
     term = network.motif_term if isinstance(network, BindingNetwork) else None
     if term is not None:
         term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
@@ -218,9 +221,9 @@ def _test_predictions(
     probabilities = predict(
         network, regions.sequences[ids], both_strands=spec.average_strands, device=device
     )
-    if spec.training is None and spec.start is not None:
+    if spec.training is None and spec.start_run is not None:
         # a multi-model is scored on one of its TFs
-        outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
+        outputs = [spec.start_run.regions.tfs.index(tf) for tf in spec.regions.tfs]
         probabilities = probabilities[:, outputs]
     return probabilities
 

@@ -15,7 +15,7 @@ from model.metrics import Metrics, mean_metrics
 from model.training.loop import TrainingResult
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.run_metrics import RunMetrics
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 
 
 def region_counts(
@@ -30,7 +30,9 @@ def region_counts(
     """
     test = tested.region_ids
     seen: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    if spec.start is not None:
+    if isinstance(spec.start, BaseStart):
+        seen = test[loaded.regions.lies_on(spec.start.seen_chroms, test)]
+    elif spec.start is not None:
         seen = loaded.select(spec.start.regions).seen_in_training()
     labels = selection.labels[selection.part != Part.TEST]
     return {

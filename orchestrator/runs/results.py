@@ -9,6 +9,7 @@ from data.output import Format, Output, output_file, text_output
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore
+from orchestrator.spec import BaseStart
 
 COLUMNS: Final = (
     "key",
@@ -86,7 +87,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
     size = math.nan
     if role.size is not None:
         size = math.inf if role.size.num_bound is None else float(role.size.num_bound)
-    multi = spec if spec.start is None else spec.start
+    multi = spec.start_run or spec
     return {
         "set_kind": role.set_kind.value,
         "size": size,
@@ -97,7 +98,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         "mode": "" if role.mode is None else role.mode.value,
         "tested_on": role.tested_on or "",
         "network": "" if role.arm == "motif" else spec.network.name,
-        "masked": multi.regions.is_masked,
+        "masked": multi.regions.is_masked or isinstance(spec.start, BaseStart),
         "with_motif": bool(spec.motif) and spec.training is not None,
     }
 

@@ -21,6 +21,7 @@ from orchestrator.plan import PlannedRun
 from orchestrator.role_records import NAMES, role_tags
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import SUMMARY_METRICS, StoredRun
+from orchestrator.spec import BaseStart
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Param, Run
@@ -185,7 +186,9 @@ def run_note(planned: PlannedRun, pretraining: Run | None) -> str:
     if start is None:
         what = "random weights" if planned.arm == "scratch" else f"random weights, on {num_tfs} TFs"
         return f"Trained from {what}."
-    name = f"a multi-model of {len(start.regions.tfs)} TFs"
+    name = f"a multi-model of {len(planned.spec.pretrained_on)} TFs"
+    if isinstance(start, BaseStart):
+        name = f"{start.name}, {name}"
     if pretraining is not None:
         info = pretraining.info
         name = f"[{info.run_name}](#/experiments/{info.experiment_id}/runs/{info.run_id})"

@@ -296,11 +296,11 @@ class RunWriter:
         That of the same experiment comes first. It is logged before the runs that start from it,
         since it ended before them.
         """
-        if planned.spec.start is None:
+        if planned.spec.start_run is None:
             return None
-        wanted = experiment_id, planned.spec.start.key
+        key = planned.spec.start_run.key
+        wanted = experiment_id, key
         if wanted not in self._pretraining:
-            key = planned.spec.start.key
             found = self._client.finished_run(key, [experiment_id])
             found = found or self._client.finished_run(key)
             if found is None:

@@ -251,7 +251,7 @@ def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(bu
     assert path is not None
     read = read_files([file], built.regions().chroms, Genome(path))
     assert read.peaks[0].summits.start.tolist() == [200, 110, 2969]
-    assert read.accessible[opened].end.tolist() == [420, 20, 3000]
+    assert read.accessible[opened].places.end.tolist() == [420, 20, 3000]
     assert read.left_out.told(peaks) == {
         "on chromosomes that the genome lacks": 1,
         "beyond the end of their chromosome": 1,
@@ -288,8 +288,12 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
     ):
         with pytest.raises(DataError, match=words):
             find_motif("MINE", given)
-    with pytest.raises(DataError, match=r"no motif of 'PU\.1' \(an alias of SPI1\)"):
+    alias = r"no motif of 'PU\.1' \(an alias of SPI1\).* --motif, such as MA0080\.5 of SPI1"
+    with pytest.raises(DataError, match=alias):
         find_motif("PU.1")
+    for name in ("PU.1", "SPI1", "spi1"):
+        with pytest.raises(DataError, match=r"the motif of SPI1 is --motif MA0080\.5"):
+            find_motif("MINE", name)
 
 
 def test_a_motif_is_found_in_the_part_of_jaspar_that_is_asked_for_and_recorded_with_it():

@@ -22,7 +22,7 @@ RIGHT = {"scratch": (0.5, 0.6), PAPER: (0.6, 0.7), MASKED: (0.72, 0.9)}
 
 def of_masked(run: PlannedRun) -> PlannedRun:
     """Make the multi-model that a run starts from one of every resolved cell."""
-    start = run.spec.start
+    start = run.spec.start_run
     assert start is not None
     start = replace(start, regions=replace(start.regions, rows="resolved"))
     return replace(run, spec=replace(run.spec, start=start))

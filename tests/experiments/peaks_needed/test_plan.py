@@ -89,8 +89,6 @@ def write(path: Path) -> None:
         ),
         evidence=evidence,
         accessibility=None,
-        sources=[],
-        dropped={},
     )
 
 
@@ -174,8 +172,8 @@ def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_fro
         assert len({run.spec.regions for run in members}) == 1
         own = loaded.select(members[0].spec.regions)
         for run in members[2:]:
-            assert run.spec.start is not None
-            seen = loaded.select(run.spec.start.regions).seen_in_training()
+            assert run.spec.start_run is not None
+            seen = loaded.select(run.spec.start_run.regions).seen_in_training()
             assert not np.intersect1d(own.region_ids[own.rows(Part.TEST)], seen).size
             if split == "random":
                 assert not np.intersect1d(own.region_ids, seen).size
