@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestrator.errors import RunError
 from orchestrator.runs.store import RunStore
 from orchestrator.steps import OnStep
-from orchestrator.tracking.client import tracking_uri
+from orchestrator.tracking.client import tracking_uri, without_password
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.views import NO_FIGURES, Figures
@@ -79,7 +79,9 @@ def serve_ui(
     """
     uri = tracking_uri(workspace)
     if uri.startswith(("http://", "https://")):
-        raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
+        raise RunError(
+            f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {without_password(uri)}"
+        )
     _check_free(host, port)
     view, store = MlflowView(workspace, figures), RunStore(workspace)
     view.sync(store)
@@ -125,7 +127,6 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
     """
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
         *("--artifacts-destination", workspace.mlflow_artifacts.resolve().as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
@@ -134,7 +135,8 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **_SERVER_ENVIRONMENT},
+            # not as an argument: everybody on the machine can see those, and it may have a password
+            env={**os.environ, **_SERVER_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": uri},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -21,7 +20,7 @@ from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_
 from orchestrator.verdict.numbers import Value
 from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, file_name
 
 TEMPLATE: Final = "tf.html"
 SCORE_WORDS: Final = {"mcc": "MCC", "auroc": "AUROC", "average_precision": "avg. precision"}
@@ -36,7 +35,7 @@ def write_card(verdict: Verdict, workspace: Workspace) -> StoredCard:
         If they cannot be written.
     """
     folder = workspace.cards
-    name = quote(verdict.numbers.tf, safe="")
+    name = file_name(verdict.numbers.tf)
     made = datetime.now().astimezone()
     card = Card(
         version=CARD_VERSION,

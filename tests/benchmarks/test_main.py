@@ -16,6 +16,8 @@ from data.simulation.simulate import SimulationConfig, simulate
 from data.sources.build import build_dataset
 from orchestrator.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RAY = pytest.mark.xdist_group("ray")
 
 
