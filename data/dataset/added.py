@@ -5,9 +5,11 @@ models.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import PurePath
+from typing import Literal
 
 from data.records import IF_SET
 
@@ -21,6 +23,23 @@ class SourceFile:
     size: int
     """In bytes."""
     sha256: str
+
+
+Background = Literal["accessible", "genome"]
+"""Where the unbound regions of a lab's own dataset come from: accessible peaks, or the genome."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRegions:
+    """How a dataset was made whose regions are those of a lab's own peaks, and no DHSs."""
+
+    unbound: Background
+    genome: str
+    """Path of the indexed FASTA."""
+    assembly: str = field(default="", metadata=IF_SET)
+    """Its assembly, such as hg38; empty where it is not known."""
+    accessible: Mapping[str, str] = field(default_factory=dict, metadata=IF_SET)
+    """Path of the accessible peaks of each biosample."""
 
 
 @dataclass(frozen=True, kw_only=True)

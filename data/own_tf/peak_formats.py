@@ -278,7 +278,7 @@ def _fits_homer(row: Sequence[str]) -> bool:
 
 def _is_narrow(head: Head, path: Path) -> bool:
     """Whether rows are narrowPeak's; where no row at all has a summit, the file's name decides."""
-    if len(head.rows[0]) < len(_NARROW_NAMES) or not head.most(_fits_narrow):
+    if head.num_columns < len(_NARROW_NAMES) or not head.most(_fits_narrow):
         return False
     if any(_number(row[9]) is not None for row in head.rows if len(row) > 9):
         return True

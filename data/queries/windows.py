@@ -106,10 +106,10 @@ def bed_windows(
     head = read_head(path)
     shape = format_of(head, path)
     # what counts from 1 is a table, whose fourth column is no name
-    has_name = len(head.rows[0]) > 3 and not shape.counts_from_one
+    has_name = head.num_columns > 3 and not shape.counts_from_one
     fitting = Fitting(path, genome.chromosomes, left_out, exclude)
     num = num_rows = num_lacking = 0
-    for batch in iterate_bed(path, shape.bed_format([3] if has_name else [])):
+    for batch in iterate_bed(path, shape.bed_format([3] if has_name else []), left_out):
         start, summit, lacks = start_and_summit(batch, shape)
         num_rows += len(batch)
         num_lacking += int(lacks.sum())
@@ -304,7 +304,7 @@ def _names(batch: BedBatch, column: str) -> NDArray[np.object_]:
 def _united(path: Path, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
     """Rows of a BED file by chromosome in the genome's order, sorted, overlapping ones as one."""
     fitting = Fitting(path, genome.chromosomes, left_out)
-    fitted = fitting.fit(*read_places(path))
+    fitted = fitting.fit(*read_places(path, left_out))
     fitting.check()
     chrom, start, end = fitted.batch.names(CHROM), fitted.start, fitted.end
     spans: dict[str, list[tuple[int, int]]] = {}

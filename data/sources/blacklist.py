@@ -41,7 +41,7 @@ class Blacklist:
         self._codes: dict[str, int] = {}
         self._intervals: dict[Path, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         for path in paths:
-            rows, start, end = read_places(path)
+            rows, start, end = read_places(path, left_out)
             fitting = Fitting(path, chromosomes, left_out)
             fitted = fitting.fit(rows, start, end)
             fitting.check()

@@ -57,6 +57,6 @@ def print_verdict(verdict: "Verdict") -> None:
         out.print(f"{name}: {value}")
     for sentence in sentences(verdict):
         out.print(sentence)
-    if numbers.num_seen:
+    if numbers.num_seen and not numbers.num_folds:
         complain(f"{numbers.num_seen:,} test regions were seen in pre-training")
     out.print(verdict.conclusion.sentence, style="bold")

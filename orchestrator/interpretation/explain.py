@@ -88,6 +88,8 @@ class Explained:
 def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDArray[np.int64]:
     """Ids of the bound test regions with the highest predicted probability.
 
+    Of a model that is judged by cross-validation, all regions are test regions.
+
     Raises
     ------
     RunError
@@ -96,7 +98,8 @@ def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDAr
     loaded = load_dataset(workspace)
     selection = loaded.select(run.planned.spec.regions)
     target = output_of(run, tf)
-    rows = selection.rows(Part.TEST)
+    is_judged_by_folds = run.planned.spec.regions.is_judged_by_folds
+    rows = np.arange(len(selection.part)) if is_judged_by_folds else selection.rows(Part.TEST)
     rows = rows[selection.labels[rows, target] == 1]
     if not len(rows):
         raise RunError(f"run {run.key} has no bound test region of {tf}; give regions by --bed")
@@ -122,10 +125,10 @@ def bed_regions(
     RunError
         If nothing overlaps.
     """
-    batch, start, end = read_places(path)
+    odd_rows = LeftOut() if left_out is None else left_out
+    batch, start, end = read_places(path, odd_rows)
     codes, names = batch.text(CHROM)
     own = Chromosomes(path, regions.chroms, None)
-    odd_rows = LeftOut() if left_out is None else left_out
     names = [own.named(name, path, odd_rows) for name in names]
     known = {chrom: code for code, chrom in enumerate(regions.chroms)}
     chrom = np.array([known.get(name, -1) for name in names], dtype=np.int16)[codes]

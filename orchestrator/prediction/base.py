@@ -28,6 +28,7 @@ from orchestrator.prediction.base_card import BASE_FILE, BASE_VERSION, BaseCard,
 from orchestrator.prediction.model_card import AboutModel, AboutRegions
 from orchestrator.prediction.predictors import Predictor, Replicate
 from orchestrator.runs.run_metrics import RunMetrics
+from orchestrator.spec import BaseStart
 
 BASE_VARIABLE: Final = "BINDGRID_BASE"
 """Environment variable that names the folder of another base."""
@@ -111,6 +112,21 @@ class Base:
             ),
         )
 
+    def start(self, seen_chroms: Sequence[str] = ()) -> BaseStart:
+        """Give it as what a run starts from: its first network.
+
+        Parameters
+        ----------
+        seen_chroms
+            Chromosomes of the dataset whose regions it was trained on. By default none.
+        """
+        return BaseStart(
+            name=self.card.name,
+            sha256=self.card.replicates[0].sha256,
+            tfs=self.tfs,
+            seen_chroms=tuple(seen_chroms),
+        )
+
     def panel(self, tfs: Sequence[str]) -> Panel:
         """Load what predicts some of its TFs at once, in the order given.
 
@@ -180,6 +196,25 @@ def find_base() -> Base | None:
     if named:
         return open_base(Path(named))
     return open_base(SHIPPED_BASE) if (SHIPPED_BASE / BASE_FILE).is_file() else None
+
+
+def weights_of(start: BaseStart) -> Path:
+    """Find the folder of the network that a run starts from.
+
+    Raises
+    ------
+    RunError
+        If the base at hand has other weights, or there is none.
+    """
+    base = find_base()
+    for one in () if base is None else base.card.replicates:
+        if base is not None and one.sha256 == start.sha256:
+            return base.folder / one.folder
+    there = "there is none here" if base is None else f"here is {base.card.name} of other weights"
+    raise RunError(
+        f"{start.name}: is the base that the run starts from, and {there}; name its folder by "
+        f"{BASE_VARIABLE}"
+    )
 
 
 def require_base() -> Base:

@@ -71,12 +71,13 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
         if arm is not None and arm != "multi" and is_model(run):
             newest[run.planned.spec.regions.tfs[0], arm] = run
     for (tf, name), run in sorted(newest.items(), key=lambda one: one[0]):
+        sampling = run.planned.spec.regions.sampling
         yield _row(
             tf if name == "transfer" else f"{tf} --arm {name}",
             tf,
             f"own, {name}",
             run.metrics,
-            _where(run.planned.spec.regions.sampling.test_chroms),
+            _where(sampling.test_chroms, len(sampling.folds)),
             verdicts.get(tf.upper(), "") if name == "transfer" else "",
         )
 
@@ -84,13 +85,15 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
 def _imported(workspace: Workspace) -> Iterator[ModelRow]:
     for path in sorted(workspace.models.glob(f"*/{MODEL_FILE}")):
         model = open_model(path.parent)
-        where = _where(model.about.regions.test_chroms)
+        where = _where(model.about.regions.test_chroms, model.about.regions.num_folds)
         yield _row(
             unquote(path.parent.name), model.tf, "imported", model.replicates[0].metrics, where, ""
         )
 
 
-def _where(test_chroms: Sequence[str]) -> str:
+def _where(test_chroms: Sequence[str], num_folds: int) -> str:
+    if num_folds:
+        return f"all, in {num_folds} folds of chromosomes"
     return ", ".join(test_chroms) or "regions held out at random"
 
 

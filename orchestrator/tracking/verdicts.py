@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, final
 
-from orchestrator.tracking.client import TrackingClient
-from orchestrator.tracking.run_record import NOTE_TAG
-from orchestrator.tracking.views import kind_tags
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient
+from orchestrator.tracking.views import VERDICTS, other_tags
 from orchestrator.verdict.stored import StoredCard, stored_cards
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from orchestrator.verdict.numbers import Numbers
 
-EXPERIMENT: Final = "verdicts"
+EXPERIMENT: Final = VERDICTS
 
 
 @final
@@ -57,7 +56,7 @@ class VerdictWriter:
         if not cards:
             return 0
         with self._client.translated():
-            experiment_id = self._client.experiment_id(EXPERIMENT, kind_tags)
+            experiment_id = self._client.experiment_id(EXPERIMENT, other_tags)
             missing = self._missing(cards, experiment_id)
             for card in missing:
                 self._log_card(card, experiment_id)

@@ -9,11 +9,13 @@ from typing import Final
 from markupsafe import Markup
 
 from data.atomic import whole_file
+from data.dataset.added import Background
 from data.records import to_json
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
 from orchestrator.report.figure_style import save
-from orchestrator.report.page import inline_svg, render
+from orchestrator.report.page import inline_svg
+from orchestrator.report.rendering import render
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
@@ -23,6 +25,11 @@ from orchestrator.verdict.verdict import Verdict
 from orchestrator.workspace import Workspace, file_name
 
 TEMPLATE: Final = "tf.html"
+UNBOUND_WORDS: Final[dict[Background | None, str]] = {
+    None: "accessible regions of the dataset without a peak or a site",
+    "accessible": "accessible peaks without a peak of the TF",
+    "genome": "windows of the genome, at least 1 kb from each peak",
+}
 SCORE_WORDS: Final = {"mcc": "MCC", "auroc": "AUROC", "average_precision": "avg. precision"}
 
 
@@ -70,20 +77,28 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         "dataset": "those of the dataset",
         "none": "none: bound by peaks alone, which is weaker evidence",
     }.get(numbers.sites, numbers.sites)
+    used = (
+        f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
+        f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on"
+    )
+    seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none"
+    if numbers.num_folds:
+        used = (
+            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model that "
+            f"learnt from the other {numbers.num_folds - 1} folds"
+        )
+        seen += f", with the labels of other TFs than {numbers.tf}" if numbers.num_seen else ""
     return [
-        (
-            "bound regions used",
-            f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
-            f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on",
-        ),
+        ("bound regions used", used),
         ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
-        (
-            "test regions seen in pre-training",
-            f"{numbers.num_seen:,}" if numbers.num_seen else "none",
-        ),
+        ("test regions seen in pre-training", seen),
         *([("peaks", numbers.peaks)] if numbers.peaks else []),
         ("sites", sites),
-        ("multi-model", f"{numbers.start_name}, run {numbers.start_key}"),
+        ("unbound regions", UNBOUND_WORDS[numbers.unbound]),
+        (
+            "multi-model",
+            numbers.start_name + (f", run {numbers.start_key}" if numbers.base is None else ""),
+        ),
         ("replicates", f"{numbers.num_replicates}, from one multi-model"),
     ]
 
@@ -109,6 +124,14 @@ def sentences(verdict: Verdict) -> list[str]:
         f"Calibrated probabilities are off by {number(check.error)} on average over "
         f"{counted(len(check.bins), 'bin')} of test regions; Brier score {number(check.brier)}."
     )
+    if numbers.unbound == "genome":
+        said.append(
+            "Its unbound regions are windows of the whole genome, nearly all of closed chromatin, "
+            "and its bound ones are mostly open: the model also learnt what open chromatin looks "
+            "like, and its scores say little of how well it tells bound regions from other open "
+            "ones. With DNase or ATAC peaks of the cells (--accessible) they would."
+        )
+    said += numbers.base.sentences if numbers.base is not None else ()
     filters = verdict.filters
     if filters is None:
         said.append("No filters were read: too few regions are predicted correctly.")

@@ -1,28 +1,33 @@
 """The numbers of a verdict, from finished runs: arms, gains, learning curve, calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import Background
 from data.dataset.sampling import Part
 from data.dataset.store import Dataset
 from data.records import IF_SET
 from model.checkpoint import load
 from model.device import one_thread
+from model.ensemble import fit_calibration
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
+from orchestrator.prediction.base_fit import BaseFit, fit_of_start
 from orchestrator.prediction.predictors import calibration_of
 from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
-from orchestrator.report.calls import read_predictions
+from orchestrator.report.calls import Predictions, read_predictions
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.role_names import set_name
+from orchestrator.runs.fold_predictions import folds_of
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.spec import BaseStart
 from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
 from orchestrator.workspace import Workspace
 
@@ -90,11 +95,15 @@ class Numbers:
     calibration: CalibrationCheck
     num_replicates: int
     num_bound: int
-    """Bound regions used to train, validate and test, in the first replicate."""
+    """Bound regions used to train, validate and test, in the first replicate. With folds, the model
+    learns from all of them, and all are tested."""
     num_train_bound: int
     num_val_bound: int
     num_test_bound: int
     num_test: int
+    num_folds: int = field(default=0, metadata=IF_SET)
+    """Folds of whole chromosomes that tested every region once; 0 where the test regions are held
+    out from the model."""
     num_seen: int
     """Test regions that the multi-model was trained or validated on, the most of any replicate."""
     sites: str
@@ -109,6 +118,10 @@ class Numbers:
     start_name: str
     keys: tuple[str, ...]
     """Keys of the transfer runs on all regions, by replicate."""
+    base: BaseFit | None = field(default=None, metadata=IF_SET)
+    """How the base fits that the model started from; None for a multi-model of this workspace."""
+    unbound: Background | None = field(default=None, metadata=IF_SET)
+    """Where the unbound regions of a lab's own dataset come from; None where it was built."""
 
     @property
     def transfer(self) -> Mapping[str, Value]:
@@ -142,7 +155,8 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     store = RunStore(workspace)
     planned = by_arm(plan)
     runs = {arm: [store.open(one.key) for one in own] for arm, own in planned.items()}
-    predicted = {arm: [read_predictions(run) for run in own] for arm, own in runs.items()}
+    loaded = load_dataset(workspace)
+    predicted = {arm: [_predictions(run, loaded) for run in own] for arm, own in runs.items()}
     for one in predicted[TRANSFER]:
         if one.bound.all() or not one.bound.any():
             raise RunError(
@@ -153,14 +167,16 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
     models = runs[TRANSFER]
-    loaded = load_dataset(workspace)
     first = models[0].planned
     start = first.spec.start
     if start is None:
         raise RunError(f"{first.name}: has no multi-model to start from")
+    dataset = loaded.dataset
+    own = dataset.manifest.own_regions
     selection = loaded.select(first.spec.regions)
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
+    tested = predicted[TRANSFER][0].bound
     sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
     fractions = {arm: own[0].role.step or 1.0 for arm, own in planned.items()}
     steps = _steps(sizes, means, drawn, fractions)
@@ -170,22 +186,32 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         gains={arm: _gains(means, drawn, arm) for arm in ARMS if arm in runs and arm != TRANSFER},
         steps=steps,
         outlook=_outlook(steps, drawn["mcc"]),
-        calibration=_check(workspace, loaded, models, tf),
+        calibration=_check(workspace, loaded, models, predicted[TRANSFER], tf),
         num_replicates=len(models),
         num_bound=sum(counts.values()),
         num_train_bound=counts[Part.TRAIN],
         num_val_bound=counts[Part.VAL],
-        num_test_bound=counts[Part.TEST],
-        num_test=len(bound[Part.TEST]),
+        num_test_bound=int(tested.sum()),
+        num_test=len(tested),
+        num_folds=len(first.spec.folds),
         num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
-        sites=_sites(loaded.dataset, tf),
-        peaks=_peaks(loaded.dataset, tf),
+        sites=_sites(dataset, tf),
+        peaks=_peaks(dataset, tf),
         split=_split(first),
         start_key=start.key,
-        start_tfs=start.regions.tfs,
+        start_tfs=first.spec.pretrained_on,
         start_name=set_name(planned[TRANSFER][0].role),
         keys=tuple(run.key for run in models),
+        base=fit_of_start(start, dataset, tf) if isinstance(start, BaseStart) else None,
+        unbound=None if own is None else own.unbound,
     )
+
+
+def _predictions(run: StoredRun, loaded: LoadedDataset) -> Predictions:
+    """Read what a run predicted of its test regions, with the folds that they were tested in."""
+    found = read_predictions(run)
+    sampling = run.planned.spec.regions.sampling
+    return replace(found, fold=folds_of(sampling, loaded.regions, found.region_ids))
 
 
 def _means(metrics: Sequence[RunMetrics], names: Sequence[str]) -> Floats:
@@ -240,12 +266,20 @@ def _outlook(steps: Sequence[Step], drawn: ScoreDraws) -> Value | None:
 
 
 def _check(
-    workspace: Workspace, loaded: LoadedDataset, models: Sequence[StoredRun], tf: str
+    workspace: Workspace,
+    loaded: LoadedDataset,
+    models: Sequence[StoredRun],
+    predicted: Sequence[Predictions],
+    tf: str,
 ) -> CalibrationCheck:
     """Calibrated probabilities of the test regions of all replicates, beside their labels."""
     probabilities: list[NDArray[np.float32]] = []
     labels: list[NDArray[np.bool_]] = []
-    for run in models:
+    for run, own in zip(models, predicted, strict=True):
+        if own.fold is not None:
+            probabilities.append(calibrated_across(own))
+            labels.append(own.bound)
+            continue
         calibration = calibration_of(workspace, run, tf, 0)
         selection = loaded.select(run.planned.spec.regions)
         rows = selection.rows(Part.TEST)
@@ -256,6 +290,21 @@ def _check(
         probabilities.append(calibration.probabilities(logits))
         labels.append(selection.labels[rows, 0] == 1)
     return check_calibration(np.concatenate(probabilities), np.concatenate(labels))
+
+
+def calibrated_across(predicted: Predictions) -> NDArray[np.float32]:
+    """Calibrate the probabilities of each fold by those of all others, shape (n,).
+
+    The model itself is calibrated by those of all folds, which would be too good a test.
+    """
+    assert predicted.fold is not None
+    found = np.empty(len(predicted.bound), dtype=np.float32)
+    labels = predicted.bound.astype(np.float32)
+    for number in np.unique(predicted.fold):
+        own = predicted.fold == number
+        fitted = fit_calibration(predicted.logits[~own], labels[~own])
+        found[own] = fitted.probabilities(predicted.logits[own])
+    return found
 
 
 def check_calibration(
@@ -289,6 +338,8 @@ def _sites(dataset: Dataset, tf: str) -> str:
 
 def _split(planned: PlannedRun) -> str:
     sampling = planned.spec.regions.sampling
+    if sampling.folds:
+        return f"each once, in {len(sampling.folds)} folds of whole chromosomes"
     if sampling.split == "chromosome":
         return (
             f"tested on {', '.join(sampling.test_chroms)}, validated on "

@@ -79,6 +79,15 @@ def test_formats_are_told_apart(tmp_path, lines, name, summit):
             assert (peaks.start.tolist(), peaks.end.tolist()) == ([100], [300])
 
 
+@pytest.mark.parametrize("summit", ["200", "-5", "9999999", "2147483647"])
+def test_a_summit_outside_its_peak_concerns_its_own_row(tmp_path, summit):
+    path = tmp_path / "peaks.narrowPeak"
+    path.write_text(f"{NARROW}50\n" * 12 + f"{NARROW}{summit}\n")
+    peaks = read_own_peaks(path)
+    assert peaks.summit.tolist() == [150] * 12 + [200]
+    assert peaks.num_without_summit == 1
+
+
 @pytest.mark.parametrize(
     "lines",
     [

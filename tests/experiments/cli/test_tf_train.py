@@ -26,7 +26,8 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
     workspace = Workspace(tmp_path / "w")
     tiny_dataset(workspace.dataset, 800)  # of which others bind enough for a masked multi-model
-    train = ("tf", "train", "SPI1", *RANDOM, *QUICK, "--replicates", 1, "-w", workspace.root)
+    masked = ("--pretrain-set", "masked", "--replicates", 1)
+    train = ("tf", "train", "SPI1", *RANDOM, *QUICK, *masked, "-w", workspace.root)
     code, out, err = bindgrid(*train)
     assert code == 0, err
     assert "that takes about" in err
