@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have plans ask for networks of a few filters and units; for tests that need no other."""
-    sizes: dict[str, tuple[int, ...]] = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)}
+    sizes: dict[str, Any] = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)}
     monkeypatch.setattr(
         "experiments.study.specs.published", lambda *a, **k: replace(published(*a, **k), **sizes)
     )

@@ -304,8 +304,8 @@ def test_the_password_of_an_mlflow_is_neither_told_nor_stored(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1")
     run = ("run", "transfer", "--backend", "local", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA")
-    run = (*run, "--pretrain-epochs", "1", "--epochs", "1")
-    for command in (run, ("mlflow", "sync"), ("ui",)):
+    short = ("--pretrain-epochs", "1", "--epochs", "1")
+    for command in ((*run, *short), ("mlflow", "sync"), ("ui",)):
         _, out, err = bindgrid(*command, "-w", workspace.root)
         assert "***@127.0.0.1:1" in out + err
         assert "s3cret" not in out + err
