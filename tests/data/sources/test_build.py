@@ -545,3 +545,21 @@ def test_a_region_that_is_hit_in_two_parts_of_a_join_is_hit_once(tmp_path, monke
     monkeypatch.setattr(evidence_module, "_QUERIES_AT_ONCE", 1)
     # three peaks of one region and no site there are no site there
     assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK, 3, 3, 1]
+
+
+def test_the_index_of_a_genome_in_a_folder_that_cannot_be_written_to_lies_in_the_cache(
+    tmp_path, monkeypatch
+):
+    sources = TinySources().write(tmp_path / "sources")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lengths = Genome(sources.genome).lengths_bp
+    assert lengths == {"chr1": 3000, "chr2": 3000}
+    assert not sources.genome.with_name("genome.fa.fai").exists()
+    index = next((tmp_path / "cache" / "bindgrid").iterdir())
+    made = index.stat().st_mtime_ns
+    assert Genome(sources.genome).lengths_bp == lengths
+    assert index.stat().st_mtime_ns == made
+    # another genome of the name has an index of its own
+    sources.genome.write_text(">chr1\nACGT\n")
+    assert Genome(sources.genome).lengths_bp == {"chr1": 4}

@@ -31,7 +31,7 @@ from orchestrator.runs.results import results_table
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.run_record import run_tags
 from orchestrator.verdict.card import facts, write_card
-from orchestrator.verdict.numbers import calibrated_across
+from orchestrator.verdict.judged import calibrated_across
 from orchestrator.verdict.verdict import judge
 from orchestrator.workspace import Workspace
 
@@ -56,7 +56,8 @@ def planned(
     place: Workspace, study: Study = STUDY, num_folds: int | None = None
 ) -> tuple[LoadedDataset, PlannedStudy]:
     loaded = LoadedDataset(place.dataset)
-    start = suggest(loaded, study, RunStore(place), "SPI1").starts[0]
+    starts = suggest(loaded, study, RunStore(place), "SPI1").starts
+    start = next(one for one in starts if one.kind == "masked")
     return loaded, own_tf(loaded, study, start, "SPI1", num_folds=num_folds)
 
 
