@@ -232,7 +232,9 @@ def _cards(runs: Iterable[Run], workspace: Workspace | None) -> Iterator[CardLin
         file = f"{quote(tf, safe='')}.html"
         if workspace is not None and (workspace.cards / file).is_file():
             link = f"report/tf/{quote(file)}"
-        yield CardLink(tf=tf, sentence=run.data.tags.get(NOTE_TAG, ""), link=link)
+        # the note begins with the conclusion
+        sentence = run.data.tags.get(NOTE_TAG, "").partition("\n")[0]
+        yield CardLink(tf=tf, sentence=sentence, link=link)
 
 
 def _cut(name: str) -> str:

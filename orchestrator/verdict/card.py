@@ -1,31 +1,47 @@
 """A verdict as a page of its own, and as JSON beside it: `report/tf/<name>.html` and `.json`."""
 
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from data.atomic import whole_file
 from data.dataset.added import Background
 from data.records import to_json
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
-from orchestrator.report.figure_style import save
+from orchestrator.report.figure_style import svg_text
 from orchestrator.report.page import inline_svg
 from orchestrator.report.rendering import render
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
-from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
+from orchestrator.verdict.card_tables import (
+    MISSED_TITLES,
+    THRESHOLD_TITLES,
+    missed_caption,
+    missed_rows,
+    threshold_caption,
+    threshold_rows,
+)
+from orchestrator.verdict.figures import (
+    arms_figure,
+    calibration_figure,
+    contributions_figure,
+    curve_figure,
+    motifs_figure,
+    recall_figure,
+    roc_figure,
+)
 from orchestrator.verdict.numbers import Value
 from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.workspace import Workspace
 
 TEMPLATE: Final = "tf.html"
+WIDE: Final = "contributions"
+"""Name of the figure that is as wide as the page."""
 UNBOUND_WORDS: Final[dict[Background | None, str]] = {
     None: "accessible regions of the dataset without a peak or a site",
     "accessible": "accessible peaks without a peak of the TF",
@@ -51,6 +67,10 @@ def write_card(verdict: Verdict, workspace: Workspace) -> StoredCard:
         numbers=verdict.numbers,
         conclusion=verdict.conclusion,
         filters=verdict.filters,
+        operating=verdict.operating,
+        examples=verdict.examples,
+        motifs=verdict.motifs,
+        commands=verdict.commands,
     )
     page = _page(verdict, made.strftime("%Y-%m-%d %H:%M %Z"))
     try:
@@ -88,7 +108,9 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
             f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model that "
             f"learnt from the other {numbers.num_folds - 1} folds"
         )
-        seen += f", with the labels of other TFs than {numbers.tf}" if numbers.num_seen else ""
+        knows = numbers.base is not None and numbers.base.known_as
+        whose = "its own labels too" if knows else f"the labels of other TFs than {numbers.tf}"
+        seen += f", with {whose}" if numbers.num_seen else ""
     return [
         ("bound regions used", used),
         ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
@@ -150,26 +172,11 @@ def sentences(verdict: Verdict) -> list[str]:
 
 def _page(verdict: Verdict, made: str) -> str:
     numbers = verdict.numbers
-    figures = {
-        "arms": (arms_figure(numbers), "MCC of each arm on the same held-out regions."),
-        "calibration": (
-            calibration_figure(numbers),
-            "Fraction bound against the calibrated probability, test regions of all replicates.",
-        ),
-    }
-    if len(numbers.steps) > 1:
-        figures["curve"] = (
-            curve_figure(numbers),
-            "Transfer from fractions of the regions, on the same test regions.",
-        )
-    drawn: dict[str, Markup] = {}
-    captions = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (figure, caption) in figures.items():
-            stem = Path(folder) / name
-            save(figure, stem)
-            drawn[name] = inline_svg(stem.with_suffix(".svg").read_text(), name, caption)
-            captions[name] = caption
+    drawn, captions = {}, {}
+    for name, (figure, caption) in _figures(verdict).items():
+        drawn[name] = inline_svg(svg_text(figure), name, caption)
+        captions[name] = caption
+    operating, examples = verdict.operating, verdict.examples
     return render(
         TEMPLATE,
         tf=numbers.tf,
@@ -189,6 +196,49 @@ def _page(verdict: Verdict, made: str) -> str:
         start_tfs=" ".join(numbers.start_tfs),
         drawn=drawn,
         captions=captions,
+        threshold_titles=THRESHOLD_TITLES,
+        thresholds=[] if operating is None else threshold_rows(operating),
+        threshold_caption="" if operating is None else threshold_caption(operating),
+        missed_titles=MISSED_TITLES,
+        missed=[] if examples is None else missed_rows(examples),
+        missed_caption="" if examples is None else missed_caption(examples),
+        commands=verdict.commands,
         num_draws=NUM_RANK_DRAWS,
         made=made,
     )
+
+
+def _figures(verdict: Verdict) -> dict[str, tuple[Figure, str]]:
+    """Give the figures of the page with their captions, by name."""
+    numbers, operating, examples = verdict.numbers, verdict.operating, verdict.examples
+    figures = {
+        "arms": (arms_figure(numbers), "MCC of each arm on the same held-out regions."),
+        "calibration": (
+            calibration_figure(numbers),
+            "Fraction bound against the calibrated probability, test regions of all replicates.",
+        ),
+    }
+    if len(numbers.steps) > 1:
+        figures["curve"] = (
+            curve_figure(numbers),
+            "Transfer from fractions of the regions, on the same test regions.",
+        )
+    if operating is not None:
+        points = "Dots are the thresholds of the table."
+        figures["roc"] = (roc_figure(operating), f"ROC, test regions of all replicates. {points}")
+        figures["recall"] = (
+            recall_figure(operating),
+            f"Precision and recall on the same regions; dotted, guessing. {points}",
+        )
+    if verdict.motifs:
+        figures["motifs"] = (
+            motifs_figure(verdict.motifs),
+            "The TF's motif, and aligned with it the filters that match it best.",
+        )
+    if examples is not None and examples.best:
+        figures[WIDE] = (
+            contributions_figure(examples.best),
+            "What each base adds to the logit of the three bound test regions of the highest "
+            "probability: the logit less its mean with the three other bases there.",
+        )
+    return figures

@@ -1,7 +1,7 @@
 """The numbers of a verdict, from finished runs: arms, gains, learning curve, calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -11,25 +11,16 @@ from data.dataset.added import Background
 from data.dataset.sampling import Part
 from data.dataset.store import Dataset
 from data.records import IF_SET
-from model.checkpoint import load
-from model.device import one_thread
-from model.ensemble import fit_calibration
-from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.base_fit import BaseFit, fit_of_start
-from orchestrator.prediction.predictors import calibration_of
 from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
-from orchestrator.report.calls import Predictions, read_predictions
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.role_names import set_name
-from orchestrator.runs.fold_predictions import folds_of
-from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.run_metrics import RunMetrics
-from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.spec import BaseStart
-from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
-from orchestrator.workspace import Workspace
+from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.judged import Judged
 
 NUM_BINS: Final = 10
 """Number of bins of the calibration plot, with about equally many regions each."""
@@ -139,34 +130,20 @@ class Numbers:
         return self.gains.get(MOTIF)
 
 
-def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -> Numbers:
+def collect_numbers(judged: Judged) -> Numbers:
     """Work out the numbers of a TF from its finished runs.
-
-    Parameters
-    ----------
-    plan
-        The runs of the experiment, all complete.
 
     Raises
     ------
     RunError
-        If a run is missing or damaged, or a class has no test region.
+        If the TF's model has no multi-model to start from.
     """
-    store = RunStore(workspace)
-    planned = by_arm(plan)
-    runs = {arm: [store.open(one.key) for one in own] for arm, own in planned.items()}
-    loaded = load_dataset(workspace)
-    predicted = {arm: [_predictions(run, loaded) for run in own] for arm, own in runs.items()}
-    for one in predicted[TRANSFER]:
-        if one.bound.all() or not one.bound.any():
-            raise RunError(
-                f"{tf}: {int(one.bound.sum())} of {len(one.bound)} regions to test on are bound; "
-                "name other chromosomes by --test-chroms, or give more peaks"
-            )
+    tf, loaded, planned, runs = judged.tf, judged.loaded, judged.planned, judged.runs
+    predicted = judged.predicted
     drawn = Bootstrap().scores(predicted)
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
-    models = runs[TRANSFER]
+    models = judged.models
     first = models[0].planned
     start = first.spec.start
     if start is None:
@@ -186,7 +163,10 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         gains={arm: _gains(means, drawn, arm) for arm in ARMS if arm in runs and arm != TRANSFER},
         steps=steps,
         outlook=_outlook(steps, drawn["mcc"]),
-        calibration=_check(workspace, loaded, models, predicted[TRANSFER], tf),
+        calibration=check_calibration(
+            np.concatenate([one.probability for one in judged.calibrated]),
+            np.concatenate([one.bound for one in judged.calibrated]),
+        ),
         num_replicates=len(models),
         num_bound=sum(counts.values()),
         num_train_bound=counts[Part.TRAIN],
@@ -205,13 +185,6 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         base=fit_of_start(start, dataset, tf) if isinstance(start, BaseStart) else None,
         unbound=None if own is None else own.unbound,
     )
-
-
-def _predictions(run: StoredRun, loaded: LoadedDataset) -> Predictions:
-    """Read what a run predicted of its test regions, with the folds that they were tested in."""
-    found = read_predictions(run)
-    sampling = run.planned.spec.regions.sampling
-    return replace(found, fold=folds_of(sampling, loaded.regions, found.region_ids))
 
 
 def _means(metrics: Sequence[RunMetrics], names: Sequence[str]) -> Floats:
@@ -263,48 +236,6 @@ def _outlook(steps: Sequence[Step], drawn: ScoreDraws) -> Value | None:
     values = np.array([step.scores["mcc"].value for step in last])
     by_step = dict(zip((step.name for step in last), weights, strict=True))
     return Value(value=float(values @ weights), ends=interval(drawn.draws(by_step)))
-
-
-def _check(
-    workspace: Workspace,
-    loaded: LoadedDataset,
-    models: Sequence[StoredRun],
-    predicted: Sequence[Predictions],
-    tf: str,
-) -> CalibrationCheck:
-    """Calibrated probabilities of the test regions of all replicates, beside their labels."""
-    probabilities: list[NDArray[np.float32]] = []
-    labels: list[NDArray[np.bool_]] = []
-    for run, own in zip(models, predicted, strict=True):
-        if own.fold is not None:
-            probabilities.append(calibrated_across(own))
-            labels.append(own.bound)
-            continue
-        calibration = calibration_of(workspace, run, tf, 0)
-        selection = loaded.select(run.planned.spec.regions)
-        rows = selection.rows(Part.TEST)
-        with one_thread():
-            logits = both_strand_logits(
-                load(run.path), loaded.regions.sequences[selection.region_ids[rows]]
-            )
-        probabilities.append(calibration.probabilities(logits))
-        labels.append(selection.labels[rows, 0] == 1)
-    return check_calibration(np.concatenate(probabilities), np.concatenate(labels))
-
-
-def calibrated_across(predicted: Predictions) -> NDArray[np.float32]:
-    """Calibrate the probabilities of each fold by those of all others, shape (n,).
-
-    The model itself is calibrated by those of all folds, which would be too good a test.
-    """
-    assert predicted.fold is not None
-    found = np.empty(len(predicted.bound), dtype=np.float32)
-    labels = predicted.bound.astype(np.float32)
-    for number in np.unique(predicted.fold):
-        own = predicted.fold == number
-        fitted = fit_calibration(predicted.logits[~own], labels[~own])
-        found[own] = fitted.probabilities(predicted.logits[own])
-    return found
 
 
 def check_calibration(

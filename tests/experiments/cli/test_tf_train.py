@@ -37,7 +37,8 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert card["numbers"]["num_seen"] == 0
     page = (workspace.cards / "SPI1.html").read_text()
     assert card["conclusion"]["sentence"] in page
-    assert page.count("<svg") == 3
+    # arms, calibration, learning curve, ROC, precision and recall, motifs, contributions
+    assert page.count("<svg") == 7
     # the step of the curve and the control are no models to predict by
     for arm in ("transfer", "scratch"):
         assert group_name(find_run(RunStore(workspace), "SPI1", arm).planned.role) == "all regions"

@@ -31,7 +31,7 @@ from orchestrator.runs.results import results_table
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.run_record import run_tags
 from orchestrator.verdict.card import facts, write_card
-from orchestrator.verdict.numbers import calibrated_across
+from orchestrator.verdict.judged import calibrated_across
 from orchestrator.verdict.verdict import judge
 from orchestrator.workspace import Workspace
 

@@ -27,6 +27,8 @@ from tests.helpers.finished_runs import planned_run, store_run
 
 HOSTILE: Final = "<img src=x onerror=alert(1)>'\""
 SENTENCE: Final = "SPI1: use with care."
+TABLE: Final = "| 0.50 | 0.75 |"
+"""What follows the conclusion in the note of a card."""
 SCORES: Final[dict[Arm, float]] = {"transfer": 0.8, "scratch": 0.6}
 WINDOW: Final = {"width": 1440, "height": 900}
 
@@ -73,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         view.sync(RunStore(place))
         experiment = view.client.experiment_id(VERDICTS, other_tags)
         for tf, made in (("SPI1", "2026-01-01"), ("SPI1", "2026-02-01"), (HOSTILE, "2026-01-01")):
-            sentence = SENTENCE if made == "2026-02-01" else f"{tf}: do not use."
+            sentence = f"{SENTENCE}\n\n{TABLE}" if made == "2026-02-01" else f"{tf}: do not use."
             tags = {"tf": tf, "made": made, "level": "use with care", NOTE_TAG: sentence}
             run = view.client.mlflow.create_run(experiment, tags=tags, run_name=tf)
             view.client.mlflow.set_terminated(run.info.run_id)
@@ -96,6 +98,7 @@ def test_the_first_page_shows_the_means_of_both_arms_and_their_difference(served
     assert "2 + 2" in row
     assert "8 finished" in text
     assert SENTENCE in text
+    assert TABLE not in text
     assert text.count("tf/SPI1.html") == 1
 
 
