@@ -60,6 +60,14 @@ class Pretrain(StrEnum):
     MASKED = "masked"
 
 
+class MotifUse(StrEnum):
+    """Which motifs are terms of the logits of transfer."""
+
+    NONE = "none"
+    NAME = "name"
+    AUTO = "auto"
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
