@@ -39,17 +39,21 @@ class Cost:
 
     seconds: float
     peak_mib: float
+    cpu_seconds: float
+    """Of all its threads; it hardly depends on what else runs."""
 
 
 def measure(command: list[str]) -> Cost:
-    """Run a command, its output thrown away; wall seconds and peak resident memory."""
+    """Run a command, its output thrown away; seconds and peak resident memory."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    return Cost(time.perf_counter() - began, usage.ru_maxrss / 1024)
+    return Cost(
+        time.perf_counter() - began, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+    )
 
 
 def write_peaks(source: Path, path: Path, scale: int) -> int:

@@ -2,7 +2,8 @@
 
 The same everywhere: what does not fit, such as a row on a chromosome that the genome lacks, is left
 out and counted, and the run goes on. It stops where nothing is left, or where so much does not fit
-that the file must be of another assembly (:func:`is_other_assembly`).
+that the file must be of another assembly (:func:`is_other_assembly`). The same holds for rows that
+cannot be read, such as one that lacks columns (:func:`is_other_format`).
 """
 
 from collections import Counter
@@ -28,6 +29,11 @@ CLIPPED: Final = "clipped at the end of their chromosome"
 def is_other_assembly(num_odd: int, num: int) -> bool:
     """Whether so many of some rows do not fit the genome that the file is of another assembly."""
     return num_odd >= MIN_ODD and num_odd > MAX_ODD_SHARE * num
+
+
+def is_other_format(num_odd: int, num: int) -> bool:
+    """Whether so many rows cannot be read that the file is of another format, or damaged."""
+    return 10 * num_odd > num or is_other_assembly(num_odd, num)
 
 
 class LeftOut:

@@ -21,10 +21,11 @@ import sys
 import tempfile
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
+import numpy as np
 import pyarrow as pa
 from isal import igzip, igzip_lib
 
@@ -38,6 +39,9 @@ UNPACK_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, 
 HEADERS: Final = ("#", "track ", "track\t", "browser ", "browser\t")
 """Beginnings of lines that hold no data."""
 STANDARD_INPUT: Final = "-"
+OnRead = Callable[[int, int], None]
+"""Told how many bytes of a file are read, as it lies on disk, and how many it has."""
+_LINE_END: Final = b"\n"[0]
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 _PACKERS: Final = {
@@ -115,13 +119,18 @@ def is_bgzf(path: Path) -> bool:
     return head.startswith(_GZIP) and head[3] & 4 != 0 and head[12:14] == b"BC"
 
 
-def open_binary(path: Path, *, archive: bool = False) -> io.BufferedReader:
+def open_binary(
+    path: Path, *, archive: bool = False, on_read: OnRead | None = None
+) -> io.BufferedReader:
     """Open a file, unpacked, to read its bytes.
 
     Parameters
     ----------
     archive
         Whether it may be a tar archive. By default an archive is refused as no text.
+    on_read
+        Called now and then while the file is read, perhaps by another thread; by default nothing
+        is called.
 
     Raises
     ------
@@ -134,7 +143,7 @@ def open_binary(path: Path, *, archive: bool = False) -> io.BufferedReader:
             head = raw.read(8)
         if not head:
             raise DataError(f"{path}: the file is empty; check that it arrived whole")
-        file = _unpacked(local, head)
+        file = _unpacked(local, head, on_read)
     except OSError as error:
         raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path") from None
     try:
@@ -150,8 +159,13 @@ def open_binary(path: Path, *, archive: bool = False) -> io.BufferedReader:
     return file
 
 
-def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+def blocks(path: Path, on_read: OnRead | None = None) -> Iterator[tuple[int, bytes]]:
     r"""Yield a file's text, some megabytes at a time.
+
+    Parameters
+    ----------
+    on_read
+        As of :func:`open_binary`.
 
     Yields
     ------
@@ -164,7 +178,7 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     DataError
         As :func:`open_binary`, or if the file is truncated, damaged or no text.
     """
-    with open_binary(path) as file:
+    with open_binary(path, on_read=on_read) as file:
         yield from blocks_of(path, file)
 
 
@@ -200,9 +214,15 @@ def blocks_of(path: Path, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             text += b"\n"
         if text:
             yield line, _utf8(path, text, line)
-            line += text.count(b"\n")
+            line += num_lines(text)
         if at_end:
             return
+
+
+def num_lines(text: bytes) -> int:
+    r"""Count the lines of some text, each of which ends in `\n`."""
+    # five times as fast as bytes.count, which matters for gigabytes
+    return int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == _LINE_END))
 
 
 def all_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -213,7 +233,9 @@ def all_lines(path: Path) -> Iterator[tuple[int, str]]:
 def lines_of(parts: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:
     """Yield the number and text of every line of some blocks of text, without its end."""
     for first, text in parts:
-        yield from enumerate(text.decode()[:-1].split("\n"), start=first)
+        # one by one, since often the first lines alone are wanted
+        for number, line in enumerate(io.BytesIO(text), start=first):
+            yield number, line[:-1].decode()
 
 
 def filled_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -232,19 +254,59 @@ def damaged(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: truncated or damaged ({reason}); fetch the file again")
 
 
-def _unpacked(path: Path, head: bytes) -> io.BufferedReader:
+class _OnDisk(io.FileIO):
+    """A file as it lies on disk, which tells how much of it is read."""
+
+    def __init__(self, path: Path, on_read: OnRead | None) -> None:
+        super().__init__(path)
+        self._on_read = on_read
+        self._size = os.fstat(self.fileno()).st_size
+        self._num_read = 0
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer."""
+        return self._told(super().readinto(buffer) or 0)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read some bytes."""
+        found = super().read(size) or b""
+        self._told(len(found))
+        return found
+
+    def _told(self, num: int) -> int:
+        self._num_read += num
+        if self._on_read is not None:
+            self._on_read(self._num_read, self._size)
+        return num
+
+
+class _Unpacked(io.BufferedReader):
+    """A file, unpacked while it is read, which closes what lies on disk as well."""
+
+    def __init__(self, raw: io.RawIOBase, on_disk: _OnDisk) -> None:
+        super().__init__(raw, 1 << 16)
+        self._on_disk = on_disk
+
+    def close(self) -> None:
+        """Close both."""
+        super().close()
+        self._on_disk.close()
+
+
+def _unpacked(path: Path, head: bytes, on_read: OnRead | None) -> io.BufferedReader:
+    on_disk = _OnDisk(path, on_read)
     packer = next((name for magic, name in _PACKERS.items() if head.startswith(magic)), None)
     if packer == "gzip":
-        raw = igzip.open(path, "rb")
+        raw = igzip.open(on_disk, "rb")
     elif packer == "bzip2":
-        raw = bz2.open(path, "rb")  # noqa: SIM115
+        raw = bz2.open(on_disk, "rb")  # noqa: SIM115
     elif packer == "xz":
-        raw = lzma.open(path, "rb")  # noqa: SIM115
+        raw = lzma.open(on_disk, "rb")  # noqa: SIM115
     elif packer == "zstd":
-        raw = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+        raw = pa.CompressedInputStream(pa.PythonFile(on_disk), "zstd")
     else:
-        return path.open("rb")
-    return io.BufferedReader(cast(io.RawIOBase, raw), 1 << 16)
+        return io.BufferedReader(on_disk)
+    return _Unpacked(cast(io.RawIOBase, raw), on_disk)
 
 
 def _refuse_what_is_no_text(path: Path, head: bytes) -> None:

@@ -2,8 +2,9 @@
 
     python -m docs.screenshots --workspace DIR [--experiment transfer] [--tf SPI1] [--out docs]
 
-`mlflow-runs.png` shows the runs of an experiment as its saved view does, `mlflow-compare.png` the
-comparison of a TF's run by transfer with its run from scratch. The script needs Chromium (Debian:
+`mlflow-first.png` shows the first page, `mlflow-runs.png` the runs of an experiment opened from
+MLflow's list, and `mlflow-compare.png` the comparison of a TF's run by transfer with its run from
+scratch. The script needs Chromium (Debian:
 package chromium). It logs the runs that MLflow lacks, and starts MLflow's server on a free port.
 """
 
@@ -14,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from docs.browser import BrowserError, Page, browser
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
@@ -23,13 +26,11 @@ from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.workspace import Workspace
 
+FIRST_FILE = "mlflow-first.png"
 RUNS_FILE = "mlflow-runs.png"
 COMPARE_FILE = "mlflow-compare.png"
+_NUM_COLOURS = 64
 _HEADERS = ("tf", "arm", "pretraining_set", "group", "replicate", "num_bound", "mcc")
-_TOP_RIGHT_BUTTON = (
-    "[...document.querySelectorAll('button')].map(b => [b, b.getBoundingClientRect()])"
-    ".filter(([b, at]) => at.y < 80).sort((one, two) => two[1].x - one[1].x)[0]?.[0]"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +53,23 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         with (
             mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
-            browser(width=1500, height=1100) as page,
+            browser(width=1440, height=900) as page,
         ):
-            show_runs(page, f"{server.url}/{view.views.links()[options.experiment]}", pair)
+            page.open(f"{server.url}/")
+            page.wait_for_text("Transfer beside scratch", options.experiment)
+            page.screenshot(options.out / FIRST_FILE)
+            page.open(f"{server.url}/#/experiments/{view.views.experiment_id(options.experiment)}")
+            show_runs(page, pair)
             page.screenshot(options.out / RUNS_FILE)
             compare(page, pair)
             show_metrics(page)
             page.screenshot(options.out / COMPARE_FILE)
     except (BrowserError, RunError) as error:
         sys.exit(str(error))
-    for name in (RUNS_FILE, COMPARE_FILE):
+    for name in (FIRST_FILE, RUNS_FILE, COMPARE_FILE):
         path = options.out / name
+        # few colours make a file of a quarter of the size
+        Image.open(path).convert("RGB").quantize(_NUM_COLOURS).save(path, optimize=True)
         print(f"{path}: {path.stat().st_size // 1000} kB")
 
 
@@ -88,14 +95,9 @@ def _is_twin(role: PlannedRun, other: PlannedRun) -> bool:
     return same and other.arm == "scratch" and role.spec.regions == other.spec.regions
 
 
-def show_runs(page: Page, url: str, pair: Pair) -> None:
-    """Open an experiment's saved view and wait until it shows both runs and our columns."""
-    page.open(url)
+def show_runs(page: Page, pair: Pair) -> None:
+    """Wait until an experiment's page shows both runs and our columns."""
     page.wait_for_text(pair.transfer, pair.scratch, *_HEADERS)
-    # MLflow's assistant takes a quarter of the window
-    if page.evaluate("document.body.innerText.includes('MLflow Assistant')"):
-        page.click(_TOP_RIGHT_BUTTON)
-    page.wait("!document.body.innerText.includes('Ask questions about')")
 
 
 def compare(page: Page, pair: Pair) -> None:

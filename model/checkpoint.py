@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
@@ -23,8 +24,24 @@ WEIGHTS_FILE: Final = "weights.safetensors"
 CONFIG_FILE: Final = "network.json"
 
 
-def save(path: Path, network: nn.Module, config: NetworkConfig) -> None:
+def save(
+    path: Path,
+    network: nn.Module,
+    config: NetworkConfig,
+    *,
+    rounded_to: torch.dtype | None = None,
+) -> None:
     """Write a network's weights and config into the folder `path`, made if it is not there.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    network, config
+        The network and its sizes.
+    rounded_to
+        The 16-bit format that weights are rounded to, which halves the file. Vectors, such as the
+        statistics of batch norm, stay as they are. By default nothing is rounded.
 
     Raises
     ------
@@ -38,12 +55,18 @@ def save(path: Path, network: nn.Module, config: NetworkConfig) -> None:
     os.replace(beside, path / CONFIG_FILE)
     # safetensors takes only tensors that are contiguous; filters lie channels last
     state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+        name: _rounded(tensor.detach().cpu(), rounded_to).contiguous()
+        for name, tensor in network.state_dict().items()
     }
     beside = path / f".{WEIGHTS_FILE}.{os.getpid()}"
     # `save_file` would tell of a full disk in an error of its own
     beside.write_bytes(to_bytes(state))
     os.replace(beside, path / WEIGHTS_FILE)
+
+
+def _rounded(tensor: Tensor, to: torch.dtype | None) -> Tensor:
+    """Round a matrix or filters; a vector is given back as it is."""
+    return tensor if to is None or tensor.dim() < 2 else tensor.to(to)
 
 
 def load_state(path: Path) -> dict[str, Tensor]:

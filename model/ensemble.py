@@ -4,7 +4,7 @@ A network's logit of a sequence is the mean over its two strands; a :class:`Cali
 into a calibrated probability: of the regions that are given 0.8, about 80 % are bound. Networks
 that differ only in their seed are averaged; the spread is the standard deviation over them.
 
-Legend: n sequences, L base pairs, M networks.
+Legend: n sequences, L base pairs, M networks, T TFs.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import nn
 
 from model.checkpoint import load, load_config
 from model.errors import ModelError
-from model.prediction import both_strand_logits
+from model.prediction import both_strand_logits, every_logit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +80,37 @@ class Prediction:
     """Mean over the networks of the calibrated logits, shape (n,)."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Panel:
+    """Trained networks that predict T TFs at once, each by an output of its own."""
+
+    networks: tuple[nn.Module, ...]
+    """M networks, one or more, with the same outputs."""
+    length_bp: int
+    """Length of the sequences that they read."""
+    outputs: tuple[int, ...]
+    """Which outputs are the TFs', T of them."""
+    calibrations: tuple[tuple[Calibration, ...], ...]
+    """By network, one for each TF."""
+
+    def predict(self, sequences: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Predict calibrated probabilities, means over strands and networks, shape (n, T).
+
+        Each sequence goes through each network once, however many TFs there are.
+
+        Parameters
+        ----------
+        sequences
+            Packed bases, shape (n, L / 4).
+        """
+        found = np.zeros((len(sequences), len(self.outputs)), dtype=np.float32)
+        for network, calibrations in zip(self.networks, self.calibrations, strict=True):
+            logits = every_logit(network, sequences, self.outputs)
+            for column, calibration in enumerate(calibrations):
+                found[:, column] += calibration.probabilities(logits[:, column])
+        return found / np.float32(len(self.networks))
+
+
 def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> Calibration:
     """Fit a calibration to regions that the network was not trained on.
 
@@ -98,6 +128,9 @@ def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) ->
     ModelError
         There are no bound regions, or no unbound ones.
     """
+    # here, since most predictions fit nothing and are to start at once
+    from scipy.optimize import minimize
+
     bound = labels == 1
     num_bound, num_unbound = int(bound.sum()), int((labels == 0).sum())
     if not num_bound or not num_unbound:

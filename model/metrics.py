@@ -17,13 +17,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    auc,
-    average_precision_score,
-    matthews_corrcoef,
-    precision_recall_curve,
-    roc_auc_score,
-)
 
 from model.errors import ModelError
 from model.labels import Labels, resolved_cells
@@ -86,6 +79,15 @@ def evaluate(labels: Labels, probabilities: NDArray[np.float32]) -> Metrics:
     num_right = int(np.sum(called & bound))
     mcc = auroc = average_precision = trapezoid = math.nan
     if num_bound and num_unbound:
+        # here, since most predictions measure nothing and are to start at once
+        from sklearn.metrics import (
+            auc,
+            average_precision_score,
+            matthews_corrcoef,
+            precision_recall_curve,
+            roc_auc_score,
+        )
+
         mcc = float(matthews_corrcoef(bound, called))
         auroc = float(roc_auc_score(bound, scores))
         average_precision = float(average_precision_score(bound, scores))
@@ -101,6 +103,40 @@ def evaluate(labels: Labels, probabilities: NDArray[np.float32]) -> Metrics:
         num_bound=num_bound,
         num_unbound=num_unbound,
     )
+
+
+def best_threshold(labels: Labels, probabilities: NDArray[np.float32]) -> float:
+    """Probability at and above which calling a region bound gives the highest MCC.
+
+    Parameters
+    ----------
+    labels
+        1, 0, or NaN or -1, shape (n,).
+    probabilities
+        From 0 to 1, shape (n,).
+
+    Returns
+    -------
+    float
+        The lowest of the best; `THRESHOLD` where there is one class only.
+    """
+    resolved = resolved_cells(labels)
+    order = np.argsort(-probabilities[resolved], kind="stable")
+    scores = probabilities[resolved][order]
+    bound = labels[resolved][order] == 1.0
+    num, num_bound = len(bound), int(bound.sum())
+    if not 0 < num_bound < num:
+        return THRESHOLD
+    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # of each distinct score
+    right = np.cumsum(bound)[last].astype(np.float64)
+    called = last + 1.0
+    # the covariance of calls and labels over the product of their standard deviations
+    spread = np.sqrt(called * (num - called) * num_bound * (num - num_bound))
+    mcc = np.divide(
+        num * right - called * num_bound, spread, out=np.zeros_like(right), where=spread > 0
+    )
+    best = np.flatnonzero(mcc == mcc.max())[-1]
+    return float(scores[last[best]])
 
 
 def evaluate_per_tf(

@@ -7,6 +7,7 @@ ensemble calibrates (`model.ensemble`).
 Legend: B batch, L base pairs, n sequences, T TFs.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -72,7 +73,14 @@ def predict(
 def both_strand_logits(
     network: nn.Module, sequences: NDArray[np.uint8], *, output: int = 0
 ) -> NDArray[np.float32]:
-    """Mean logits of both strands, in eval mode, on the CPU, shape (n,).
+    """Mean logits of both strands of one output, shape (n,); see :func:`every_logit`."""
+    return every_logit(network, sequences, [output])[:, 0]
+
+
+def every_logit(
+    network: nn.Module, sequences: NDArray[np.uint8], outputs: Sequence[int]
+) -> NDArray[np.float32]:
+    """Mean logits of both strands of some outputs, in eval mode, on the CPU, shape (n, T).
 
     The network's device and mode are given back as found.
 
@@ -82,18 +90,19 @@ def both_strand_logits(
         Takes (B, 4, L), returns logits (B, T).
     sequences
         Packed bases, shape (n, L / 4).
-    output
-        Which of the T logits to give; the first by default.
+    outputs
+        Which of the network's logits to give, T of them.
     """
     check_sequences(sequences)
     device = torch.device("cpu")
     encode = OneHotEncoder(device)
-    found = np.empty(len(sequences), dtype=np.float32)
+    found = np.empty((len(sequences), len(outputs)), dtype=np.float32)
+    columns = list(outputs)
     with borrowed(network, device), torch.inference_mode():
         network.eval()
         for first in range(0, len(sequences), BATCH):
             forward = to_tensor(sequences[first : first + BATCH])
             both = torch.cat([forward, reverse_complement(forward)])
-            logits = network(encode(both))[:, output].float().view(2, -1)
+            logits = network(encode(both))[:, columns].float().view(2, len(forward), -1)
             found[first : first + BATCH] = logits.mean(dim=0).numpy()
     return found

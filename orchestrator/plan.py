@@ -28,7 +28,8 @@ class PlannedRun:
     @property
     def needs(self) -> tuple[str, ...]:
         """Keys of the runs that must be complete before this one starts."""
-        return () if self.spec.start is None else (self.spec.start.key,)
+        start = self.spec.start_run
+        return tuple(one.key for one in (*([] if start is None else [start]), *self.spec.folds))
 
     @property
     def experiment(self) -> str:

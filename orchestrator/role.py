@@ -4,11 +4,12 @@ A role decides nothing of a run's result, `orchestrator.spec` does. Names for pe
 it by `orchestrator.role_names`; it is stored and read back by `orchestrator.role_records`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, get_args
 
 from data.dataset.sampling import RowRule, Split
+from data.records import IF_SET
 from data.relations.groups import GroupKind
 
 Arm = Literal["scratch", "transfer", "multi", "motif"]
@@ -25,6 +26,8 @@ class SetKind(StrEnum):
     """Every resolved cell of all TFs with enough bound regions."""
     MASKED_APART = "masked-apart"
     """As `MASKED`, without any TF of the target's binding modes."""
+    BASE = "base"
+    """The base that comes with bindgrid, which no run here has trained."""
     NAMED = "named"
     """TFs that the user named."""
     SAME_MODE = GroupKind.SAME_MODE.value
@@ -74,6 +77,9 @@ class SampleSize:
     """None takes all."""
     at_most: bool = False
     """Whether a TF with fewer bound regions takes all that it has; it is left out otherwise."""
+    exact: bool = field(default=False, metadata=IF_SET)
+    """Whether the number is of regions to train and validate on; it counts those to test on too
+    otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +112,8 @@ class RunRole:
     """How regions are held back; None where the experiment does it in one way only."""
     step: float | None = None
     """Fraction of the regions that a step of a learning curve trains on; None for all."""
+    fold: int | None = None
+    """Which fold of a cross-validation the run tests, counted from 1; None for a model."""
     variant: Variant = Variant.PLAIN
     """How the run differs from the plain model of its experiment."""
     mode: ModeRelation | None = None

@@ -43,6 +43,8 @@ def size_name(size: SampleSize) -> str:
     """Name of a number of regions, such as `1000 bound`."""
     if size.num_bound is None:
         return ALL_REGIONS
+    if size.exact:
+        return f"{size.num_bound} bound to train"
     return f"at most {size.num_bound} bound" if size.at_most else f"{size.num_bound} bound"
 
 
@@ -53,6 +55,12 @@ def step_name(fraction: float) -> str:
 
 def group_name(role: RunRole) -> str:
     """Name of what the experiment tells its runs apart by, beside TF, arm and pre-training set."""
+    fold = "" if role.fold is None else f"fold {role.fold}"
+    return ", ".join(filter(None, (_group_of_folds(role), fold)))
+
+
+def _group_of_folds(role: RunRole) -> str:
+    """Name of the group, the same for all folds of a cross-validation and their model."""
     if role.label:
         return role.label
     if role.is_control:

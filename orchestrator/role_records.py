@@ -148,7 +148,7 @@ def _set_kind(label: str, spec: RunSpec) -> SetKind:
     """Kind of a multi-model's set: older records do not say it, save in one name."""
     if label == _WITHOUT_MODES:
         return SetKind.MASKED_APART
-    multi = spec if spec.start is None else spec.start
+    multi = spec.start_run or spec
     if multi.regions.is_masked:
         return SetKind.MASKED
     return SetKind.COMPLETE if len(multi.regions.tfs) > 5 else SetKind.NAMED

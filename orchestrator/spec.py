@@ -8,7 +8,7 @@ older keys stay what they are.
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
@@ -61,6 +61,34 @@ class RegionSpec:
         """Whether they are a masked multi-model's: every cell resolved for its TF counts."""
         return self.rows == "resolved"
 
+    @property
+    def is_fold(self) -> bool:
+        """Whether they are those of one fold of a cross-validation."""
+        return self.sampling.fold is not None
+
+    @property
+    def is_judged_by_folds(self) -> bool:
+        """Whether a model learns from all of them, and others test them fold by fold."""
+        return self.sampling.is_judged_by_folds
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseStart:
+    """A base in place of a run to start from: a masked multi-model that comes with bindgrid."""
+
+    name: str
+    sha256: str
+    """Checksum of the weights that are started from."""
+    tfs: tuple[str, ...]
+    """TFs that it was trained on."""
+    seen_chroms: tuple[str, ...] = ()
+    """Chromosomes of the dataset whose regions it was trained on; none of another species."""
+
+    @property
+    def key(self) -> str:
+        """What names it where a run that is started from has its key."""
+        return self.sha256[:16]
+
 
 class MotifChoice(StrEnum):
     """How the regions of a run choose the motifs of its terms, in place of a motif's name."""
@@ -83,8 +111,8 @@ class RunSpec:
     """None: the start's weights are scored as they are."""
     seed: int
     """Seed of initialization, shuffling and dropout."""
-    start: "RunSpec | None" = None
-    """The pre-training run whose weights this one starts from; None: from scratch."""
+    start: "RunSpec | BaseStart | None" = None
+    """The pre-training run, or the base, whose weights this one starts from; None: from scratch."""
     layers: Literal["hidden", "all"] = "hidden"
     """Which layers come from the start; the paper copies all but the output (`hidden`)."""
     average_strands: bool = field(default=False, metadata={"late": True})
@@ -107,6 +135,8 @@ class RunSpec:
         needs_start = self.training is None and not self.motif
         if needs_start and (self.start is None or self.layers != "all"):
             raise ValueError("scoring needs a start and all of its layers")
+        if isinstance(self.start, BaseStart) and self.layers == "all":
+            raise ValueError("a base lends its hidden layers alone")
         if self.layers == "hidden" and self.network.num_tfs != len(self.regions.tfs):
             raise ValueError(
                 f"the network has {self.network.num_tfs} outputs for {len(self.regions.tfs)} TFs"
@@ -117,6 +147,16 @@ class RunSpec:
         """How the regions choose motifs; None where they do not."""
         return MotifChoice(self.motif) if self.motif in set(MotifChoice) else None
 
+    @property
+    def start_run(self) -> "RunSpec | None":
+        """The run that it starts from; None from scratch or from a base."""
+        return None if isinstance(self.start, BaseStart) else self.start
+
+    @property
+    def pretrained_on(self) -> tuple[str, ...]:
+        """TFs of the multi-model that it starts from; none from scratch."""
+        return self.start.tfs if isinstance(self.start, BaseStart) else _tfs_of(self.start)
+
     @cached_property
     def key(self) -> str:
         """Hash of the canonical JSON, 16 hexadecimal digits."""
@@ -124,6 +164,21 @@ class RunSpec:
             {"version": SPEC_VERSION, **_canonical(self)}, sort_keys=True, separators=(",", ":")
         )
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def folds(self) -> "tuple[RunSpec, ...]":
+        """Runs that test what this one learns from, a fold each; none where it tests itself."""
+        sampling = self.regions.sampling
+        if not sampling.is_judged_by_folds:
+            return ()
+        return tuple(
+            replace(self, regions=replace(self.regions, sampling=sampling.of_fold(number)))
+            for number in range(len(sampling.folds))
+        )
+
+
+def _tfs_of(start: RunSpec | None) -> tuple[str, ...]:
+    return () if start is None else start.regions.tfs
 
 
 def _canonical(value: Any) -> Any:

@@ -5,14 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from data.dataset.sampling import Sampling
+from experiments.base.packaging import BaseSettings, package_base
+from experiments.base.plan import plan_base
 from experiments.cli.main import main
+from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
-from experiments.study.trainings import Trainings
+from experiments.study.trainings import Changes, Trainings
 from experiments.transfer.plan import transfer
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
+from orchestrator.prediction.base import BASE_VARIABLE, Base, open_base
 from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 
@@ -75,3 +81,31 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
         yield place
+
+
+@pytest.fixture(scope="session")
+def made_base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
+    """A workspace with a finished masked multi-model of the tiny TFs, and the base made of it."""
+    place = Workspace(tmp_path_factory.mktemp("base") / "workspace")
+    tiny_dataset(place.dataset)
+    loaded = load_dataset(place)
+    study = Study(
+        pretrain_tfs=None,
+        pretraining=Pretraining(rows="resolved", min_bound=1),
+        sampling=Sampling(split="chromosome", val_chroms=("chr3",), test_chroms=("chr2",)),
+        trainings=Trainings().with_multi(Changes(max_epochs=2)),
+    )
+    planned = plan_base(loaded, study, (0, 1))
+    run_plan(Plan(planned.study.runs), place, on_done=lambda outcome: None)
+    store = RunStore(place)
+    folder = place.root.parent / "tiny-base"
+    settings = BaseSettings(name="tiny-base", number_format="float16", min_bound=1, about=None)
+    package_base(loaded, [store.open(spec.key) for spec in planned.specs], folder, settings)
+    return place, folder
+
+
+@pytest.fixture
+def base(made_base: tuple[Workspace, Path], monkeypatch: pytest.MonkeyPatch) -> Base:
+    """The tiny base of two networks, in place of the one that comes with bindgrid."""
+    monkeypatch.setenv(BASE_VARIABLE, str(made_base[1]))
+    return open_base(made_base[1])

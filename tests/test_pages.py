@@ -41,7 +41,8 @@ def typed_in_demo() -> list[list[str]]:
 
 def test_the_first_result_of_the_readme(bindgrid, reader, monkeypatch):
     monkeypatch.chdir(reader)
-    commands = [*typed_in_demo(), *shell_commands((ROOT / "README.md").read_text())]
+    section = (ROOT / "README.md").read_text().partition("## A first result")[2]
+    commands = [*typed_in_demo(), *shell_commands(section)]
     names = [words[0] if words[0] != "data" else words[1] for words in commands]
     assert names == ["simulate", "build", "run", "report", "ui"]
     for name, words in zip(names, commands, strict=True):
@@ -50,6 +51,20 @@ def test_the_first_result_of_the_readme(bindgrid, reader, monkeypatch):
             code, _, err = bindgrid(*words, *SMALL.get(name, []), *only_one)
             assert code == 0, err
     assert "Transfer beat scratch for" in (reader / "demo/report/index.html").read_text()
+
+
+def test_what_the_readme_predicts_at_once(bindgrid, reader, base, monkeypatch):
+    monkeypatch.chdir(reader)
+    (reader / "demo/sources/genome.fa").rename("hg38.fa")
+    (reader / "regions.bed").write_text("chr1\t1000\t1200\nchr1\t3000\t3200\n")
+    section = (ROOT / "README.md").read_text().partition("## Predict at once")[2]
+    commands = shell_commands(section.partition("\n## ")[0])
+    assert [words[0] for words in commands] == ["models", "predict", "predict"]
+    for words in commands:
+        code, _, err = bindgrid(*words)
+        assert code == 0, err
+    assert len((reader / "spi1.tsv").read_text().splitlines()) == 3
+    assert list(pd.read_parquet("matrix.parquet"))[4:] == list(base.tfs)
 
 
 def test_the_tutorial(reader):

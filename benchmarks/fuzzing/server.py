@@ -20,8 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-LIMIT_SECONDS: Final = 120
-"""After which a command counts as hanging."""
+LIMIT_CPU_SECONDS: Final = 120
+"""After which a command counts as endless."""
+LIMIT_SECONDS: Final = 1200
+"""After which it counts as hanging; long, since the machine may be busy."""
 LIMIT_BYTES: Final = 4 << 30
 """Address space that a command may claim beyond what is loaded already."""
 _WARM: Final = (
@@ -121,6 +123,9 @@ def _become_command(words: list[str], folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit = _now_kib("VmSize") * 1024 + LIMIT_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime) + LIMIT_CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most))
     signal.alarm(LIMIT_SECONDS)
     sys.argv = ["bindgrid", *words]
 

@@ -5,8 +5,11 @@ models.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import PurePath
+from typing import Literal
 
 from data.records import IF_SET
 
@@ -20,6 +23,23 @@ class SourceFile:
     size: int
     """In bytes."""
     sha256: str
+
+
+Background = Literal["accessible", "genome"]
+"""Where the unbound regions of a lab's own dataset come from: accessible peaks, or the genome."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRegions:
+    """How a dataset was made whose regions are those of a lab's own peaks, and no DHSs."""
+
+    unbound: Background
+    genome: str
+    """Path of the indexed FASTA."""
+    assembly: str = field(default="", metadata=IF_SET)
+    """Its assembly, such as hg38; empty where it is not known."""
+    accessible: Mapping[str, str] = field(default_factory=dict, metadata=IF_SET)
+    """Path of the accessible peaks of each biosample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +80,20 @@ class PeakChoice:
     def num_files(self) -> int | None:
         """Files that each biosample must come with; None for two or more."""
         return int(self.replicates.partition("-of-")[2]) if "-of-" in self.replicates else None
+
+    def words(self) -> list[str]:
+        """Say which peaks count, a phrase for each setting; none where all do."""
+        said = []
+        if self.min_score is not None:
+            said.append(f"{self.score or 'score'} of at least {self.min_score:g}")
+        if self.top is not None:
+            by = f" by {self.score}" if self.score else ""
+            said.append(f"the best {self.top:,} of each file{by}")
+        if self.replicates == "union":
+            said.append("those of all replicates")
+        elif self.replicates:
+            said.append(f"those that {self.num_agreeing} of {self.num_files} replicates agree on")
+        return said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +153,15 @@ class AddedTF:
     """Which of the peaks in the files counted."""
     exclude: tuple[SourceFile, ...] = field(default=(), metadata=IF_SET)
     """Files of places that were left out."""
+
+    @property
+    def peaks_that_count(self) -> str:
+        """Which of its peaks count, in words; empty where all do."""
+        said = self.choice.words()
+        if self.exclude:
+            names = ", ".join(PurePath(one.file).name for one in self.exclude)
+            said.append(f"without those that overlap {names}")
+        return ", ".join(said)
 
     @property
     def biosamples(self) -> tuple[str, ...]:

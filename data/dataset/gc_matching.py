@@ -32,7 +32,7 @@ def gc_matched(
     NDArray
         Sorted ids of unbound regions.
     """
-    bound_bin, pool_bin = (_gc_bin(gc[ids], num_bins) for ids in (bound, unbound_pool))
+    bound_bin, pool_bin = (gc_bin(gc[ids], num_bins) for ids in (bound, unbound_pool))
     drawn = []
     for index, wanted in enumerate(np.bincount(bound_bin, minlength=num_bins)):
         candidates = unbound_pool[pool_bin == index]
@@ -40,6 +40,7 @@ def gc_matched(
     return np.sort(np.concatenate(drawn))
 
 
-def _gc_bin(gc: NDArray[np.float32], num_bins: int) -> NDArray[np.int64]:
+def gc_bin(gc: NDArray[np.float32], num_bins: int = 10) -> NDArray[np.int64]:
+    """Say which bin each GC fraction lies in, shape as `gc`; bins are closed on the right."""
     # rounding first, since 0.3 * 10 is a little over 3
     return np.maximum(np.ceil(np.round(gc * num_bins, 4)).astype(np.int64) - 1, 0)

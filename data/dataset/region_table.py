@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -75,6 +75,19 @@ class RegionTable:
             num_unknown=unknown.sum(axis=1, dtype=np.uint8),
         )
 
+    @classmethod
+    def empty(cls) -> "RegionTable":
+        """Make a table without regions."""
+        return cls.from_bases(
+            np.empty(0, dtype=object),
+            np.empty(0, dtype=np.int32),
+            np.empty((0, schema.REGION_WIDTH_BP), dtype=np.uint8),
+        )
+
+    def for_chroms(self, chroms: Sequence[str]) -> "RegionTable":
+        """Give the table with further chromosomes, without regions so far, after its own."""
+        return replace_fields(self, chroms=tuple(dict.fromkeys((*self.chroms, *chroms))))
+
     def __len__(self) -> int:
         return len(self.start)
 
@@ -88,21 +101,24 @@ class RegionTable:
         return replace_fields(self, num_added=0, **columns)
 
     def extended(self, more: "RegionTable") -> "RegionTable":
-        """The table with others after its own; their chromosomes are among its own."""
-        codes = np.array([self.chroms.index(name) for name in more.chroms], dtype=np.uint16)
+        """The table with others after its own; chromosomes that it lacks come after its own."""
+        chroms = tuple(dict.fromkeys((*self.chroms, *more.chroms)))
+        codes = np.array([chroms.index(name) for name in more.chroms], dtype=np.uint16)
         others = more._columns() | {"chrom": codes[more.chrom]}
         columns: dict[str, Any] = {
             name: np.concatenate([own, others[name]]) for name, own in self._columns().items()
         }
-        return replace_fields(self, num_added=self.num_added + len(more), **columns)
+        num_added = self.num_added + len(more)
+        return replace_fields(self, chroms=chroms, num_added=num_added, **columns)
 
     def _columns(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
-    def chromosomes(self) -> dict[str, int]:
-        """Number of regions by chromosome, in the table's order."""
-        counts = np.bincount(self.chrom, minlength=len(self.chroms)).tolist()
+    def chromosomes(self, ids: NDArray[np.int64] | None = None) -> dict[str, int]:
+        """Number of regions by chromosome, in the table's order, of all or of some rows."""
+        chrom = self.chrom if ids is None else self.chrom[ids]
+        counts = np.bincount(chrom, minlength=len(self.chroms)).tolist()
         return {name: num for name, num in zip(self.chroms, counts, strict=True) if num}
 
     @property

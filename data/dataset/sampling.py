@@ -1,7 +1,7 @@
 """How regions are split into training, validation and test: the settings of a draw."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final, Literal
 
@@ -22,6 +22,8 @@ Split = Literal["random", "chromosome"]
 
 MIN_PER_CLASS: Final = 10
 """Fewest bound (and unbound) regions that can be split in three at all."""
+MIN_FOLDS: Final = 3
+"""Fewest folds of chromosomes: one to test on, one to validate on, one to train on."""
 
 
 class Part(IntEnum):
@@ -66,6 +68,17 @@ class Sampling:
     """Fraction of the bound, and of the unbound, regions to train and validate on that are kept,
     for a step of a learning curve; None keeps all. The regions to test on stay the same, and a
     smaller fraction's regions are among those of a larger one."""
+    train_bound: int | None = field(default=None, metadata={"late": True})
+    """Exact number of bound, and at most of unbound, regions that are kept to train and validate
+    on; None keeps all. The regions to test on stay the same, and fewer are among more. `num_bound`
+    counts the regions to test on too."""
+    folds: tuple[tuple[str, ...], ...] = field(default=(), metadata={"late": True})
+    """Cross-validation over chromosomes (chromosome split only): the chromosomes of each fold. The
+    model learns from all of them, and each is tested by a model of the same settings that learns
+    from the others (:meth:`of_fold`). The first chromosome of a fold is validated on while the fold
+    before it is tested. Empty: one model, tested on `test_chroms`."""
+    fold: int | None = field(default=None, metadata={"late": True})
+    """Which fold is tested, counted from 0; None is the model that learns from all of them."""
 
     def __post_init__(self) -> None:
         if self.train_fraction is not None and not 0 < self.train_fraction < 1:
@@ -91,13 +104,59 @@ class Sampling:
                 )
             if self.split == "chromosome":
                 raise ValueError("a chromosome split holds chromosomes back, and no fraction")
-        if self.split == "chromosome" and not (self.val_chroms and self.test_chroms):
+        if self.train_bound is not None:
+            if self.train_bound < MIN_PER_CLASS:
+                raise ValueError(
+                    f"train_bound is {self.train_bound}, at least {MIN_PER_CLASS} are needed"
+                )
+            if self.train_fraction is not None:
+                raise ValueError("train_bound and train_fraction exclude each other")
+        self._check_folds()
+        needs_test = not self.is_judged_by_folds
+        if self.split == "chromosome" and not (
+            self.val_chroms and (self.test_chroms or not needs_test)
+        ):
             raise ValueError("a chromosome split needs val_chroms and test_chroms")
         if set(self.val_chroms) & set(self.test_chroms):
             raise ValueError("a chromosome cannot be for validation and for testing")
 
+    @property
+    def is_judged_by_folds(self) -> bool:
+        """Whether it is that of a model of all folds, which other models are tested for."""
+        return bool(self.folds) and self.fold is None
 
-def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) -> tuple[str, str]:
+    def in_folds(self, folds: Sequence[Sequence[str]]) -> "Sampling":
+        """Give the sampling of a model of all these folds."""
+        chroms = tuple(tuple(fold) for fold in folds)
+        return replace(self, folds=chroms, fold=None, val_chroms=chroms[0][:1], test_chroms=())
+
+    def of_fold(self, number: int) -> "Sampling":
+        """Give the sampling by which a fold, counted from 0, is tested."""
+        following = self.folds[(number + 1) % len(self.folds)]
+        return replace(self, fold=number, val_chroms=following[:1], test_chroms=self.folds[number])
+
+    def _check_folds(self) -> None:
+        # lists when read from JSON
+        object.__setattr__(self, "folds", tuple(tuple(fold) for fold in self.folds))
+        if not self.folds:
+            if self.fold is not None:
+                raise ValueError("a fold is one of several; give folds")
+            return
+        if self.split != "chromosome":
+            raise ValueError("folds are of chromosomes; split by chromosome")
+        if len(self.folds) < MIN_FOLDS or not all(self.folds):
+            raise ValueError(f"give {MIN_FOLDS} folds or more, each with a chromosome")
+        if len({chrom for fold in self.folds for chrom in fold}) < sum(map(len, self.folds)):
+            raise ValueError("a chromosome is in two folds")
+        if self.fold is not None and not 0 <= self.fold < len(self.folds):
+            raise ValueError(f"there is no fold {self.fold}; there are {len(self.folds)}, from 0")
+        if self.test_chroms != (() if self.fold is None else self.folds[self.fold]):
+            raise ValueError("the chromosomes to test on are those of the fold")
+
+
+def default_chromosomes(
+    counts: Mapping[str, int], named: Sequence[str] = (), avoid: Collection[str] = ()
+) -> tuple[str, str]:
     """Choose chromosomes to validate and to test on: those nearest to a tenth of the regions.
 
     Parameters
@@ -107,6 +166,8 @@ def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) ->
     named
         Chromosomes that were named to validate or to test on, where the others are to be chosen;
         they are not chosen. By default none is named.
+    avoid
+        Chromosomes that are chosen only where there are no others. By default there are none.
 
     Raises
     ------
@@ -118,7 +179,7 @@ def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) ->
             f"a chromosome split needs three chromosomes, there are {len(counts)}; split at random"
         )
     tenth = sum(counts.values()) / 10
-    nearest = sorted(counts, key=lambda chrom: abs(counts[chrom] - tenth))
+    nearest = sorted(counts, key=lambda chrom: (chrom in avoid, abs(counts[chrom] - tenth)))
     free = [chrom for chrom in nearest if chrom not in named]
     if len(free) < 2:
         raise DataError(
@@ -127,6 +188,49 @@ def default_chromosomes(counts: Mapping[str, int], named: Sequence[str] = ()) ->
         )
     test, val = (chrom if chrom in free else free[0] for chrom in nearest[:2])
     return val, test
+
+
+def chromosome_folds(
+    num_bound: Mapping[str, int], num_regions: Mapping[str, int], num_folds: int
+) -> tuple[tuple[str, ...], ...]:
+    """Deal whole chromosomes into folds with about as many bound regions each.
+
+    The chromosome with most bound regions goes first, each to the fold that has fewest. Of each
+    fold the chromosome nearest to a tenth of the bound regions comes first: it is validated on.
+
+    Parameters
+    ----------
+    num_bound
+        Number of the TF's bound regions by chromosome; others have none.
+    num_regions
+        Number of regions by chromosome, of all chromosomes; where numbers of bound regions are
+        equal, the chromosome with more regions goes first.
+    num_folds
+        Folds wanted; there are fewer where fewer chromosomes have bound regions.
+
+    Raises
+    ------
+    DataError
+        If bound regions lie on fewer than three chromosomes.
+    """
+    there = sorted(
+        num_regions, key=lambda chrom: (-num_bound.get(chrom, 0), -num_regions[chrom], chrom)
+    )
+    num = min(num_folds, sum(num_bound.get(chrom, 0) > 0 for chrom in there))
+    if num < MIN_FOLDS:
+        raise DataError(
+            f"bound regions lie on {num} chromosomes; cross-validation over chromosomes needs "
+            f"{MIN_FOLDS} or more, hold one chromosome out or split at random"
+        )
+    folds: list[list[str]] = [[] for _ in range(num)]
+    for chrom in there:
+        fewest = min(folds, key=lambda fold: sum(num_bound.get(one, 0) for one in fold))
+        fewest.append(chrom)
+    tenth = sum(num_bound.values()) / 10
+    return tuple(
+        tuple(sorted(fold, key=lambda chrom: abs(num_bound.get(chrom, 0) - tenth)))
+        for fold in folds
+    )
 
 
 def parts_of_dataset(

@@ -9,6 +9,8 @@ Rules of Novakovsky et al. 2021 (Methods, "Model training"):
   bound ones in ten bins; split 80/10/10;
 - a masked multi-model (beyond the paper) takes the regions resolved for at least one of its TFs,
   and has null labels where the others are not;
+- a model judged by cross-validation (beyond the paper) has the same regions as its folds, each of
+  which tests some of them once, and none to test on itself;
 - a downsampled individual model takes `num_bound` bound regions and as many unbound ones, split
   in the same way, and is tested on further regions held back, at most 5,000 of a class.
 
@@ -56,6 +58,13 @@ class Selection:
     def rows(self, part: Part) -> NDArray[np.int64]:
         """Indices, into the arrays here, of the regions of a part."""
         return np.flatnonzero(self.part == part)
+
+    def only(self, part: Part) -> "Selection":
+        """Give the regions of a part alone."""
+        rows = self.rows(part)
+        return Selection(
+            region_ids=self.region_ids[rows], labels=self.labels[rows], part=self.part[rows]
+        )
 
     def seen_in_training(self) -> NDArray[np.int64]:
         """Ids of the regions trained or validated on."""
@@ -192,10 +201,12 @@ def select_individual(
         bound, part_bound = _extend(bound, part_bound, more_bound)
         unbound, part_unbound = _extend(unbound, part_unbound, more_unbound)
 
-    if sampling.train_fraction is not None:
+    if sampling.train_fraction is not None or sampling.train_bound is not None:
+        kept = _kept(part_bound, sampling, name)
         fewer = np.random.default_rng([sampling.seed, 4])
-        bound, part_bound = _thinned(fewer, bound, part_bound, sampling.train_fraction)
-        unbound, part_unbound = _thinned(fewer, unbound, part_unbound, sampling.train_fraction)
+        bound, part_bound = _thinned(fewer, bound, part_bound, kept)
+        kept = _kept(part_unbound, sampling) if sampling.train_bound is None else kept
+        unbound, part_unbound = _thinned(fewer, unbound, part_unbound, kept)
 
     ids = np.concatenate([bound, unbound])
     order = np.argsort(ids)
@@ -206,6 +217,7 @@ def select_individual(
             part=np.concatenate([part_bound, part_unbound])[order],
         ),
         name,
+        needs_test=not sampling.is_judged_by_folds,
     )
 
 
@@ -222,22 +234,48 @@ def _extend(
     return np.concatenate([ids, more]), np.concatenate([part, test])
 
 
+def _kept(part: NDArray[np.uint8], sampling: Sampling, name: str = "") -> tuple[int, int]:
+    """How many regions of one class are kept to train and to validate on, one at least of each.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than an exact number asked for.
+    """
+    num_train, num_val = (int((part == one).sum()) for one in (Part.TRAIN, Part.VAL))
+    exact, fraction = sampling.train_bound, sampling.train_fraction
+    if exact is None:
+        share = fraction or 1
+        return max(1, round(share * num_train)), max(1, round(share * num_val))
+    if num_train + num_val < exact:
+        raise DataError(
+            f"{name} has {num_train + num_val} bound regions to train and validate on, {exact} are "
+            "needed; ask for fewer or choose another TF"
+        )
+    for_val = min(num_val, max(1, round(exact * num_val / (num_train + num_val))))
+    return exact - for_val, for_val
+
+
 def _thinned(
-    rng: np.random.Generator, ids: NDArray[np.int64], part: NDArray[np.uint8], fraction: float
+    rng: np.random.Generator,
+    ids: NDArray[np.int64],
+    part: NDArray[np.uint8],
+    kept: tuple[int, int],
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Keep a fraction of the regions of one class to train and to validate on, one at least."""
-    kept = [np.flatnonzero(part == Part.TEST)]
-    for wanted in (Part.TRAIN, Part.VAL):
+    """Keep some of the regions of one class to train and to validate on, and all to test on."""
+    rows = [np.flatnonzero(part == Part.TEST)]
+    for wanted, number in zip((Part.TRAIN, Part.VAL), kept, strict=True):
         # the whole order is drawn, so that fractions nest
-        order = rng.permutation(np.flatnonzero(part == wanted))
-        kept.append(order[: max(1, round(fraction * len(order)))])
-    rows = np.sort(np.concatenate(kept))
-    return ids[rows], part[rows]
+        rows.append(rng.permutation(np.flatnonzero(part == wanted))[:number])
+    found = np.sort(np.concatenate(rows))
+    return ids[found], part[found]
 
 
-def _checked(selection: Selection, name: str = "the multi-model") -> Selection:
+def _checked(
+    selection: Selection, name: str = "the multi-model", *, needs_test: bool = True
+) -> Selection:
     for part in Part:
-        if not len(selection.rows(part)):
+        if not len(selection.rows(part)) and (needs_test or part is not Part.TEST):
             raise DataError(
                 f"{name}: no region is left to {part.name.lower()} on; "
                 "name other chromosomes or use more regions"

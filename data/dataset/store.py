@@ -7,6 +7,7 @@
       regions.parquet           the region table, sequences packed
       regions.<n>.parquet       regions that were added later, see `data.own_tf.new_regions`
       accessibility.parquet     a bool column per biosample (absent where it is not known)
+      accessibility.<n>.parquet the same, once regions were added to a lab's own regions
       evidence/<TF>.parquet     one uint8 column; counts and content hash in its footer, and for a
                             TF that was added to the dataset what it was made from
 
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.atomic import whole_file, whole_folder
-from data.dataset.added import AddedTF, SourceFile
+from data.dataset.added import AddedTF, OwnRegions, SourceFile
 from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.errors import DataError
 from data.near_names import near_names
@@ -69,6 +70,8 @@ class Manifest:
     """Numbers of rows left out or collapsed, by reason."""
     versions: tuple[TableVersion, ...] = field(default=(), metadata=IF_SET)
     """Earlier versions of the region table, from the build on."""
+    own_regions: OwnRegions | None = field(default=None, metadata=IF_SET)
+    """How the regions of a lab's own peaks were made; None for a dataset that was built."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +169,7 @@ class Dataset:
     @cached_property
     def biosamples(self) -> tuple[str, ...]:
         """Names of the biosamples whose accessibility is known."""
-        path = self.path / "accessibility.parquet"
+        path = self._accessibility_path
         return tuple(pq.read_schema(path).names) if path.is_file() else ()
 
     @property
@@ -197,7 +200,7 @@ class Dataset:
         """Whether each region is accessible in a biosample, shape (N,)."""
         if biosample not in self.biosamples:
             raise DataError(_unknown("biosample", biosample, self.biosamples, self.path))
-        table = read_rows(self.path / "accessibility.parquet", *self.versions, columns=[biosample])
+        table = read_rows(self._accessibility_path, *self.versions, columns=[biosample])
         accessible = np.zeros(self.num_regions, dtype=bool)
         accessible[: table.num_rows] = table.column(biosample).to_numpy()
         return accessible
@@ -237,6 +240,14 @@ class Dataset:
             digest.update(f"{one.tf}={one.fingerprint};".encode())
         return digest.hexdigest()
 
+    @property
+    def _accessibility_path(self) -> Path:
+        """File of the newest version of the region table that has one."""
+        numbers = range(len(self.versions) - 1, 0, -1)
+        paths = (_accessibility_path(self.path, number) for number in numbers)
+        first = _accessibility_path(self.path, 0)
+        return next((path for path in paths if path.is_file()), first)
+
     def _evidence_path(self, tf: str) -> Path:
         if tf not in self.tfs:
             raise DataError(_unknown("TF", tf, self.tfs, self.path))
@@ -253,6 +264,8 @@ def write_dataset(
     dropped: Mapping[str, int],
     replace: bool = False,
     built_from: Mapping[str, AddedTF] = MappingProxyType({}),
+    added: Mapping[str, AddedTF] = MappingProxyType({}),
+    own_regions: OwnRegions | None = None,
 ) -> Dataset:
     """Write a dataset; it appears at `path` in one rename, or not at all.
 
@@ -270,6 +283,10 @@ def write_dataset(
         Whether a dataset that is there already gives way.
     built_from
         What TFs of a sample sheet were built from, by TF.
+    added
+        What TFs were made from that were added to a lab's own regions, by TF.
+    own_regions
+        How the regions of a lab's own peaks were made. By default they are no such regions.
 
     Raises
     ------
@@ -282,15 +299,18 @@ def write_dataset(
             (partial / "evidence").mkdir()
             write_regions(partial / "regions.parquet", regions)
             for tf, codes in evidence.items():
-                write_evidence(evidence_path(partial, tf), codes, built_from=built_from.get(tf))
+                records = {"added": added.get(tf), "built_from": built_from.get(tf)}
+                write_evidence(evidence_path(partial, tf), codes, **records)
             if accessibility is not None:
-                pq.write_table(pa.table(dict(accessibility)), partial / "accessibility.parquet")
+                table = pa.table(dict(accessibility))
+                pq.write_table(table, _accessibility_path(partial, 0))
             manifest = Manifest(
                 schema_version=schema.SCHEMA_VERSION,
                 num_regions=len(regions),
                 regions_fingerprint=regions.fingerprint,
                 sources=tuple(sources),
                 dropped=dict(dropped),
+                own_regions=own_regions,
             )
             (partial / "manifest.json").write_text(to_json(manifest))
     except OSError as error:
@@ -298,7 +318,12 @@ def write_dataset(
     return Dataset.open(path)
 
 
-def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
+def add_regions(
+    dataset: Dataset,
+    more: RegionTable,
+    accessibility: Mapping[str, NDArray[np.bool_]] | None = None,
+    own_regions: OwnRegions | None = None,
+) -> Dataset:
     """Add regions after those of a dataset, as a new version of its table.
 
     They are there when the manifest says so, in one rename. Evidence that is there stays as it is.
@@ -306,7 +331,12 @@ def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
     Parameters
     ----------
     more
-        On chromosomes that the dataset has, see `data.own_tf.new_regions`.
+        The regions, see `data.own_tf.new_regions` and `data.own_tf.own_regions`.
+    accessibility
+        Of all regions, old and new, by biosample. By default new ones are accessible in none.
+    own_regions
+        How a lab's own regions were made, now that these are added. By default what the manifest
+        says of it stays.
 
     Returns
     -------
@@ -317,8 +347,12 @@ def add_regions(dataset: Dataset, more: RegionTable) -> Dataset:
     number = len(dataset.versions)
     with whole_file(_added_path(dataset.path, number)) as partial:
         write_regions(partial, more)
+    if accessibility is not None:
+        with whole_file(_accessibility_path(dataset.path, number)) as partial:
+            pq.write_table(pa.table(dict(accessibility)), partial)
     manifest = changed(
         dataset.manifest,
+        own_regions=own_regions or dataset.manifest.own_regions,
         num_regions=len(extended),
         regions_fingerprint=extended.fingerprint,
         versions=tuple(
@@ -399,6 +433,10 @@ def source_record(path: Path) -> SourceFile:
 
 def _added_path(dataset: Path, number: int) -> Path:
     return dataset / f"regions.{number}.parquet"
+
+
+def _accessibility_path(dataset: Path, number: int) -> Path:
+    return dataset / (f"accessibility.{number}.parquet" if number else "accessibility.parquet")
 
 
 def _unknown(kind: str, name: str, known: Sequence[str], where: Path) -> str:

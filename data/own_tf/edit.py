@@ -32,6 +32,9 @@ def check_name(dataset: Dataset, name: str, *, replace: bool) -> None:
 
 def source_genome(dataset: Dataset) -> Path | None:
     """Path of the genome that the dataset was built from, if it is still there."""
+    if dataset.manifest.own_regions is not None:
+        genome = Path(dataset.manifest.own_regions.genome)
+        return genome if genome.is_file() else None
     for source in dataset.manifest.sources:
         path = Path(source.file)
         if path.is_file() and path.with_name(f"{path.name}.fai").is_file():

@@ -11,11 +11,11 @@ from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.own_tf.chosen import chosen_peaks
-from data.own_tf.peaks import Peaks, read_own_peaks
+from data.own_tf.peaks import Peaks, read_own_peaks, read_places
 from data.own_tf.remap import of_biosample
 from data.own_tf.replicates import agreed_peaks
-from data.schema import CHROM, END, START
-from data.sources.bed import BED3, BedBatch, read_bed
+from data.schema import CHROM
+from data.sources.bed import BedBatch
 from data.sources.blacklist import Blacklist
 from data.sources.chromosomes import Chromosomes
 from data.sources.fitting import Fitted, Fitting
@@ -51,6 +51,15 @@ class ReadPeaks:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadOpened:
+    """Accessible peaks of one file, or regions, that fit the genome."""
+
+    places: Intervals
+    summit: NDArray[np.int32]
+    """Shape as the intervals; the middle of a peak without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadFiles:
     """All files of a TF as they were read."""
 
@@ -60,7 +69,7 @@ class ReadFiles:
     """By file of peaks."""
     sites: dict[Path, Intervals]
     """By file of sites."""
-    accessible: dict[Path, Intervals]
+    accessible: dict[Path, ReadOpened]
     """By file of DNase or ATAC peaks."""
     exclude: Blacklist
     """Places to leave out; peaks that overlap them are not among these."""
@@ -110,8 +119,8 @@ class Places:
         if (found < 0).all():
             raise DataError(
                 f"{rows.path}: no row on a chromosome that has regions; it names them like "
-                f"{names[0]!r}, the dataset like {self.chroms[0]!r}: give another assembly, or its "
-                "names by --chrom-alias"
+                f"{names[0]!r}, the dataset or genome like {self.chroms[0]!r}: give another "
+                "assembly, or its names by --chrom-alias"
             )
         fitting.check()
         return fitted, found[codes]
@@ -153,10 +162,13 @@ def read_files(
     places = Places(chroms, genome, left_out)
     blacklist = Blacklist(exclude, places.chromosomes, left_out)
     biosamples = tuple(dict.fromkeys(file.biosample for file in files))
-    read: dict[Path, Intervals] = {}
-    for path in (path for file in files for path in (file.sites, file.accessible)):
-        if path is not None and path not in read:
-            read[path] = read_intervals(path, places)
+    sites: dict[Path, Intervals] = {}
+    opened: dict[Path, ReadOpened] = {}
+    for file in files:
+        if file.sites is not None and file.sites not in sites:
+            sites[file.sites] = read_intervals(file.sites, places)
+        if file.accessible is not None and file.accessible not in opened:
+            opened[file.accessible] = fitted_summits(read_own_peaks(file.accessible), places)
     peaks = [
         read_peaks_of(file, biosamples.index(file.biosample), places, blacklist, choice)
         for file in files
@@ -166,10 +178,8 @@ def read_files(
     return ReadFiles(
         biosamples=biosamples,
         peaks=tuple(peaks),
-        sites={file.sites: read[file.sites] for file in files if file.sites is not None},
-        accessible={
-            file.accessible: read[file.accessible] for file in files if file.accessible is not None
-        },
+        sites=sites,
+        accessible=opened,
         exclude=blacklist,
         left_out=left_out,
     )
@@ -177,16 +187,25 @@ def read_files(
 
 def read_intervals(path: Path, places: Places) -> Intervals:
     """Read the intervals of a BED file; errors as for :func:`read_files`."""
-    rows = read_bed(path, BED3)
-    fitted, codes = places.placed(rows, rows.integers(START), rows.integers(END))
+    rows, start, end = read_places(path, places.left_out)
+    fitted, codes = places.placed(rows, start, end)
     return Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end)
+
+
+def fitted_summits(peaks: Peaks, places: Places) -> ReadOpened:
+    """Fit accessible peaks, or regions, to the genome; errors as for :func:`read_files`."""
+    fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end)
+    return ReadOpened(
+        places=Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end),
+        summit=np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1),
+    )
 
 
 def read_peaks_of(
     file: PeakFile, pair: int, places: Places, exclude: Blacklist, choice: PeakChoice
 ) -> ReadPeaks:
     """Read a file of peaks, as those of a pair; other parameters and errors as `read_files`."""
-    peaks = read_own_peaks(file.peaks, choice.score)
+    peaks = read_own_peaks(file.peaks, choice.score, places.left_out)
     peaks = of_biosample(peaks, file.biosample, places.left_out)
     fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end, exclude)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)

@@ -145,6 +145,37 @@ def label_own_tf(
     accessible = np.stack(
         [_accessible(dataset, regions, read, biosample) for biosample in read.biosamples], axis=1
     )
+    return labels_of(tf, read, genome, regions, accessible)
+
+
+def labels_of(
+    tf: OwnTF,
+    read: ReadFiles,
+    genome: Genome | None,
+    regions: RegionTable,
+    accessible: NDArray[np.bool_],
+    *,
+    margin_bp: int | None = None,
+) -> Labels:
+    """Work out the evidence of a TF on regions whose accessibility is known.
+
+    Parameters
+    ----------
+    read
+        The TF's files.
+    genome
+        Is scanned for sites; None where none are to be predicted.
+    accessible
+        Whether a region is accessible in each biosample of the files, shape (N, S).
+    margin_bp
+        How near to a peak a region without a summit is unresolved, and not unbound. None, the
+        default, calls it unbound even where it overlaps the peak, as the build does.
+
+    Raises
+    ------
+    DataError
+        If no summit lies in a region that is accessible in its biosample.
+    """
     num = len(read.biosamples)
     profiled = Profiled(
         tfs=(tf.name,),
@@ -172,6 +203,9 @@ def label_own_tf(
         regions.chrom.astype(np.int32), regions.chroms, regions.start, regions.end
     )
     codes[excluded] = Evidence.UNMATCHED
+    if margin_bp is not None:
+        near = near_peaks(regions, read, margin_bp)
+        codes[near & (codes == Evidence.UNBOUND)] = Evidence.UNMATCHED
     return Labels(
         name=tf.name,
         codes=codes,
@@ -179,6 +213,21 @@ def label_own_tf(
         added=_record(tf, counts),
         num_excluded=int(excluded.sum()),
     )
+
+
+def near_peaks(regions: RegionTable, read: ReadFiles, margin_bp: int) -> NDArray[np.bool_]:
+    """Whether a region overlaps a peak of the TF, or lies nearer to one than a margin."""
+    near = np.zeros(len(regions), dtype=bool)
+    for one in read.peaks:
+        wide = Intervals.of_one_pair(
+            one.summits.chroms,
+            one.summits.chrom,
+            np.maximum(one.peaks.start - np.int32(margin_bp), 0),
+            one.peaks.end + np.int32(margin_bp),
+        )
+        for _, region in overlaps(regions, wide):
+            near[region] = True
+    return near
 
 
 def _accessible(
@@ -194,7 +243,7 @@ def _accessible(
         return np.concatenate([known, np.zeros(len(regions) - len(known), dtype=bool)])
     open_regions = np.zeros(len(regions), dtype=bool)
     for path in paths:
-        for _, region in overlaps(regions, read.accessible[path]):
+        for _, region in overlaps(regions, read.accessible[path].places):
             open_regions[region] = True
     if not open_regions.any():
         raise DataError(

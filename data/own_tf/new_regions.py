@@ -53,13 +53,13 @@ def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> Region
             "a biosample that the dataset lacks"
         )
     summits, middles = [], []
-    for path, opened in read.accessible.items():
+    for path, opened in ((path, one.places) for path, one in read.accessible.items()):
         for one in read.peaks:
             if one.file.accessible == path:
-                summits.append(_summits_in(opened, one.summits, regions))
+                summits.append(summits_in(opened, one.summits, regions))
         middles.append(_outside(opened, regions))
     # summits first: a peak's middle gives way to a summit near it
-    chrom, start = _kept(
+    chrom, start = windows_apart(
         regions,
         [np.concatenate([one[0] for one in group]) for group in (summits, middles)],
         [np.concatenate([one[1] for one in group]) for group in (summits, middles)],
@@ -74,7 +74,7 @@ def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> Region
     return RegionTable.from_bases(names, start, genome.sequences(names, start, REGION_WIDTH_BP))
 
 
-def _summits_in(
+def summits_in(
     opened: Intervals, summits: Intervals, regions: RegionTable
 ) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
     """Summits in accessible peaks and in no region: chromosome codes and positions."""
@@ -98,7 +98,7 @@ def _outside(
     return opened.chrom[free], (opened.start + (opened.end - opened.start) // 2)[free]
 
 
-def _kept(
+def windows_apart(
     regions: RegionTable,
     chroms: Sequence[NDArray[np.int16]],
     centres: Sequence[NDArray[np.int32]],

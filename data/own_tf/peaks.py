@@ -1,7 +1,8 @@
 """Peaks of one TF in one biosample, in the formats of `data.own_tf.peak_formats`.
 
-A peak whose own summit is missing (`.`, `NA`, empty, in narrowPeak -1) counts by its middle, and
-how many there are is told. Coordinates become 0-based and half-open; a summit is one base.
+A peak whose own summit is missing (`.`, `NA`, empty, in narrowPeak -1), or lies outside the peak,
+counts by its middle, and how many there are is told. Coordinates become 0-based and half-open; a
+summit is one base.
 """
 
 from dataclasses import dataclass, replace
@@ -11,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.own_tf.peak_formats import PeakFormat, format_of
 from data.schema import CHROM, END, START
-from data.sources.bed import MISSING, BedBatch, first_true, read_bed, read_head
+from data.sources.bed import BedBatch, first_true, read_bed, read_head
+from data.sources.intervals import lacks_summit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,7 @@ class Peaks:
         )
 
 
-def read_own_peaks(path: Path, score: str = "") -> Peaks:
+def read_own_peaks(path: Path, score: str = "", left_out: LeftOut | None = None) -> Peaks:
     """Read a file of peaks in one of the formats of `data.own_tf.peak_formats`.
 
     Parameters
@@ -77,22 +80,24 @@ def read_own_peaks(path: Path, score: str = "") -> Peaks:
     score
         Column that tells how good a peak is: the format's name for it, or its number, counted from
         1. By default those that the format has for it.
+    left_out
+        Where rows that cannot be read are noted. By default the first of them refuses the file.
 
     Raises
     ------
     DataError
-        If a row does not fit the format, a summit lies outside its peak, or there is no such
+        If too many rows cannot be read, or have a summit outside their peak, or there is no such
         column.
     """
     head = read_head(path)
     shape = format_of(head, path)
-    num_columns = len(head.rows[0])
+    num_columns = head.num_columns
     try:
         columns = [shape.index_of(score, num_columns)] if score else shape.score_columns()
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None
     columns = [index for index in columns if index < num_columns]
-    rows = read_bed(path, shape.bed_format(columns))
+    rows = read_bed(path, shape.bed_format(columns), left_out)
     start, summit, lacks = start_and_summit(rows, shape)
     return Peaks(
         format=shape.name,
@@ -103,6 +108,32 @@ def read_own_peaks(path: Path, score: str = "") -> Peaks:
         lacks_summit=lacks,
         scores=tuple(shape.column(index) for index in columns),
     )
+
+
+def read_places(
+    path: Path, left_out: LeftOut | None = None
+) -> tuple[BedBatch, NDArray[np.int32], NDArray[np.int32]]:
+    """Read the intervals of a BED file, or of a file in any other format of peaks.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that cannot be read are noted. By default the first of them refuses the file.
+
+    Returns
+    -------
+    tuple
+        The rows, their starts and ends, 0-based and half-open, each of shape (M,).
+
+    Raises
+    ------
+    DataError
+        If a row does not fit the format.
+    """
+    shape = format_of(read_head(path), path).intervals()
+    rows = read_bed(path, shape.bed_format([]), left_out)
+    start, _, _ = start_and_summit(rows, shape)
+    return rows, start, rows.integers(END)
 
 
 def start_and_summit(
@@ -118,7 +149,7 @@ def start_and_summit(
     Raises
     ------
     DataError
-        If a summit lies outside its peak.
+        If a start is 0 in a file that counts from 1, or too many summits lie outside their peaks.
     """
     start, end = rows.integers(START), rows.integers(END)
     if shape.counts_from_one:
@@ -127,13 +158,9 @@ def start_and_summit(
         start = start - np.int32(1)
     middle = start + (end - start) // 2
     summit = middle if shape.summit is None else shape.summit(rows, start)
-    lacks = (summit == MISSING) & (shape.summit is not None)
-    if (index := first_true(~lacks & ((summit < start) | (summit >= end)))) is not None:
-        raise rows.error(
-            index,
-            f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}",
-            shape.remedy,
-        )
+    lacks = np.zeros(len(rows), dtype=bool)
+    if shape.summit is not None:
+        lacks = lacks_summit(rows, start, end, summit, shape.remedy)
     return start, np.where(lacks, middle, summit), lacks
 
 

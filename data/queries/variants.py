@@ -8,7 +8,8 @@ alternative one ends at another base of the genome.
 
 A variant that cannot be predicted stays in its place, with the reason: symbolic alleles (`<DEL>`,
 `*`, breakends), longer ones, those whose reference allele is not the genome's, and variants that
-lie on a chromosome that the genome lacks, or beyond or too near to the end of one.
+lie on a chromosome that the genome lacks, or beyond or too near to the end of one. A row that is no
+VCF row holds no variant; it is noted as left out.
 
 A variant is *swapped* where the genome has its alternative allele in place of its reference allele,
 as tables of association studies often have it. It can be read as it is: its reference sequence is
@@ -131,7 +132,7 @@ class VcfReader:
     Raises
     ------
     DataError
-        While reading: if a row is no VCF row.
+        While reading: if no row is a VCF row.
     """
 
     def __init__(
@@ -198,7 +199,7 @@ class VcfReader:
         """Yield the variants with their sequences, in the file's order."""
         self.left_out.forget(self._path)
         drafts: list[_Draft] = []
-        for row in vcf_rows(self._path):
+        for row in vcf_rows(self._path, self.left_out):
             drafts += [self._draft(row, alternative) for alternative in row.alternatives]
             if len(drafts) >= _BATCH:
                 yield self._finished(drafts)

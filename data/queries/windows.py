@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.own_tf.peak_formats import format_of
-from data.own_tf.peaks import start_and_summit
+from data.own_tf.peaks import read_places, start_and_summit
 from data.packing import UNKNOWN, encode
-from data.schema import CHROM, END, START
-from data.sources.bed import BED3, BedBatch, iterate_bed, read_bed, read_head
+from data.schema import CHROM, END
+from data.sources.bed import BedBatch, iterate_bed, read_head
 from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
@@ -46,6 +46,10 @@ class Windows:
     """Start of the region that was asked for, shape (n,)."""
     end: NDArray[np.int32] | None = None
     """One past its last base, shape (n,)."""
+    read_chrom: NDArray[np.object_] | None = None
+    """The genome's own name of the chromosome, shape (n,); None of what is not of a BED file."""
+    read_start: NDArray[np.int32] | None = None
+    """Where the sequence that is read begins, shape (n,); None of what is not of a BED file."""
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -102,10 +106,10 @@ def bed_windows(
     head = read_head(path)
     shape = format_of(head, path)
     # what counts from 1 is a table, whose fourth column is no name
-    has_name = len(head.rows[0]) > 3 and not shape.counts_from_one
+    has_name = head.num_columns > 3 and not shape.counts_from_one
     fitting = Fitting(path, genome.chromosomes, left_out, exclude)
     num = num_rows = num_lacking = 0
-    for batch in iterate_bed(path, shape.bed_format([3] if has_name else [])):
+    for batch in iterate_bed(path, shape.bed_format([3] if has_name else []), left_out):
         start, summit, lacks = start_and_summit(batch, shape)
         num_rows += len(batch)
         num_lacking += int(lacks.sum())
@@ -123,6 +127,8 @@ def bed_windows(
                 chrom=batch.names(CHROM)[fitted.rows[whole]],
                 start=fitted.start[whole],
                 end=fitted.end[whole],
+                read_chrom=chrom[whole],
+                read_start=first_base[whole],
             )
     if shape.summit is not None:
         lacking = f"; {num_lacking:,} of {num_rows:,} rows have none" if num_lacking else ""
@@ -237,7 +243,7 @@ def tiled_windows(
     spans = {chrom: [(0, length)] for chrom, length in genome.lengths_bp.items()}
     left_out = LeftOut() if left_out is None else left_out
     if within is not None:
-        spans = _united(read_bed(within, BED3), genome, left_out)
+        spans = _united(within, genome, left_out)
     num_excluded = 0
     before = (length_bp - stride_bp) // 2
     for chrom, own in spans.items():
@@ -295,10 +301,10 @@ def _names(batch: BedBatch, column: str) -> NDArray[np.object_]:
     return batch.names(column) if column else np.full(len(batch), ".", dtype=object)
 
 
-def _united(batch: BedBatch, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
+def _united(path: Path, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
     """Rows of a BED file by chromosome in the genome's order, sorted, overlapping ones as one."""
-    fitting = Fitting(batch.path, genome.chromosomes, left_out)
-    fitted = fitting.fit(batch, batch.integers(START), batch.integers(END))
+    fitting = Fitting(path, genome.chromosomes, left_out)
+    fitted = fitting.fit(*read_places(path, left_out))
     fitting.check()
     chrom, start, end = fitted.batch.names(CHROM), fitted.start, fitted.end
     spans: dict[str, list[tuple[int, int]]] = {}

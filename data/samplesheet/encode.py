@@ -27,6 +27,7 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.samplesheet.faults import Faults
 from data.samplesheet.sheet import OpenFile, Sheet, SheetRow, SheetTable
+from data.sources.assemblies import assembly_of
 
 _MARKS: Final = ("File accession", "Output type", "Experiment target")
 _NEEDED: Final = (
@@ -50,17 +51,8 @@ _KINDS: Final = {
     "ATAC-seq": (*_IDR, "replicated peaks", "pseudoreplicated peaks", "peaks"),
 }
 _HISTONE: Final = re.compile(r"H(1|2A|2B|3|4)([KRSTFZ]\w*)?")
+_ENCODES_NAMES: Final = {"hg38": "GRCh38"}
 _TAG: Final = re.compile(r"(eGFP|GFP|3xFLAG|FLAG|HA|V5|Myc)-", re.IGNORECASE)
-_ASSEMBLY_OF_LENGTH: Final = {
-    ("chr1", 248_956_422): "GRCh38",
-    ("chr1", 249_250_621): "hg19",
-    ("chr1", 195_471_971): "mm10",
-    ("chr1", 197_195_432): "mm9",
-    ("chr2L", 23_513_712): "dm6",
-    ("chr2L", 23_011_544): "dm3",
-    ("chrI", 15_072_434): "ce11",
-    ("chrI", 15_072_423): "ce10",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,9 +179,9 @@ def _unused(cells: Mapping[str, str], assembly: str) -> str | None:
 def _assembly(table: SheetTable, lengths_bp: Mapping[str, int]) -> str:
     """Tell the genome's assembly by its chromosomes, or else by the table."""
     found = {_plain(cells["File assembly"]) for _, cells in table.records} - {""}
-    for (chrom, length), name in _ASSEMBLY_OF_LENGTH.items():
-        if lengths_bp.get(chrom) == length:
-            return name
+    told = assembly_of(lengths_bp)
+    if told is not None:
+        return _ENCODES_NAMES.get(told.name, told.name)
     if len(found) != 1:
         raise DataError(
             f"{table.path}: files of {len(found)} assemblies ({', '.join(sorted(found))}), and "

@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data.dataset.added import PeakChoice
 from data.dataset.region_table import chrom_sort_key
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.files import PeakFile, Places, ReadPeaks, read_intervals, read_peaks_of
+from data.own_tf.files import (
+    PeakFile,
+    Places,
+    ReadOpened,
+    ReadPeaks,
+    fitted_summits,
+    read_intervals,
+    read_peaks_of,
+)
 from data.own_tf.peak_formats import REMAP
 from data.own_tf.peaks import Peaks, read_own_peaks
 from data.samplesheet.faults import Faults
@@ -27,15 +34,6 @@ from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 
 _MAX_CHROMS: Final = int(np.iinfo(np.int16).max)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOpened:
-    """Accessible peaks of one file, or regions, that fit the genome."""
-
-    places: Intervals
-    summit: NDArray[np.int32]
-    """Shape as the intervals; the middle of a peak without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +83,15 @@ def read_sheet_files(
     raw: dict[Path, Peaks] = {}
     row_of = {one.path: one.row for one in reversed(sheet.opened)}
     for path, row in sorted(row_of.items(), key=lambda item: item[1]):
-        found = faults.attempt(row, partial(read_own_peaks, path))
+        found = faults.attempt(row, partial(read_own_peaks, path, left_out=left_out))
         if found is not None:
             raw[path] = found
-    given = None if regions is None else read_own_peaks(regions)
+    given = None if regions is None else read_own_peaks(regions, left_out=left_out)
     chroms = _chroms([given] if given else list(raw.values()), genome, left_out)
     places = Places(chroms, genome, left_out)
     opened: dict[Path, ReadOpened] = {}
     for path, peaks in raw.items():
-        fitted = faults.attempt(row_of[path], partial(_fitted, peaks, places))
+        fitted = faults.attempt(row_of[path], partial(fitted_summits, peaks, places))
         if fitted is not None:
             opened[path] = fitted
     return ReadSheet(
@@ -101,7 +99,7 @@ def read_sheet_files(
         peaks=_read_peaks(sheet.rows, pairs, places, reading),
         sites=_read_sites(sheet.rows, places, reading),
         opened=opened,
-        regions=None if given is None else _fitted(given, places),
+        regions=None if given is None else fitted_summits(given, places),
     )
 
 
@@ -119,14 +117,6 @@ def _chroms(files: Sequence[Peaks], genome: Genome, left_out: LeftOut) -> tuple[
             f"{_MAX_CHROMS:,} are the most; leave out the small ones"
         )
     return tuple(chroms) or tuple(genome.lengths_bp)[:_MAX_CHROMS]
-
-
-def _fitted(peaks: Peaks, places: Places) -> ReadOpened:
-    fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end)
-    return ReadOpened(
-        places=Intervals.of_one_pair(places.chroms, codes, fitted.start, fitted.end),
-        summit=np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1),
-    )
 
 
 def _read_peaks(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from data.dataset.region_table import RegionTable
 from data.errors import DataError
-from data.samplesheet.read import ReadOpened
+from data.own_tf.files import ReadOpened
 from data.schema import REGION_WIDTH_BP
 from data.sources.blacklist import Blacklist
 from data.sources.evidence import overlap_pairs, overlaps

@@ -17,10 +17,12 @@ from typing import IO, Final
 import pyarrow as pa
 from isal import igzip
 
+from data.ahead import ahead
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.schema import CHROM, END, START
 from data.sources.bed import BED3, BedBatch, parse_bed
-from data.text import UNPACK_ERRORS, damaged, is_tar, open_binary
+from data.text import UNPACK_ERRORS, OnRead, damaged, is_tar, open_binary
 
 NAME: Final = "name"
 _SITE_FILE: Final = re.compile(r"[^._][^.]*\..+\.[A-Z]{2}\d+\.\d+(\.\w+)?\.bed(\.gz)?")
@@ -42,8 +44,18 @@ def is_archive(path: Path) -> bool:
         return is_tar(file.peek(512))
 
 
-def iterate_sites(path: Path) -> Iterator[BedBatch]:
+def iterate_sites(
+    path: Path, left_out: LeftOut | None = None, on_read: OnRead | None = None
+) -> Iterator[BedBatch]:
     """Read the sites of all BED files of an archive or a folder, a file or a part of one at a time.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that cannot be read are noted. By default the first of them is an error.
+    on_read
+        Called now and then with the bytes read of an archive and those that it has; by default, and
+        where it is a folder, nothing is called.
 
     Yields
     ------
@@ -58,11 +70,11 @@ def iterate_sites(path: Path) -> Iterator[BedBatch]:
         fit.
     """
     num_rows = num_files = 0
-    for member, file in _files(path):
+    for member, file in ahead(_files(path, on_read)):
         num_files += 1
         name = PurePosixPath(member.name).name
         named = False
-        for batch in parse_bed(member, BED3, file):
+        for batch in parse_bed(member, BED3, file, left_out):
             num_rows += len(batch)
             named = True
             yield _with_name(batch, name)
@@ -84,14 +96,14 @@ def bed_names(path: Path) -> Iterator[str]:
         yield member.name
 
 
-def _files(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+def _files(path: Path, on_read: OnRead | None = None) -> Iterator[tuple[Path, IO[bytes]]]:
     """Yield the path and the content of every BED file, in the order of the archive."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if is_site_file(file.name) and file.is_file():
                 yield file, io.BytesIO(_unpacked(file, file.read_bytes()))
         return
-    with open_binary(path, archive=True) as packed:
+    with open_binary(path, archive=True, on_read=on_read) as packed:
         stream = _Tail(packed)
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK_BYTES) as archive:

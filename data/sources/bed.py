@@ -1,34 +1,60 @@
 """Reading of tab-separated source files: fast where they are right, exact where they are wrong.
 
 Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
-that block are looked at one by one. Rows are counted from 1 as an editor shows them. Blank lines,
+that block are looked at one by one; a few rows that cannot be read are left out and counted, more
+of them refuse the file. Rows are counted from 1 as an editor shows them. Blank lines,
 comments, `track` and `browser` lines and lines of column names are passed over. A line without any
-tab is separated by its spaces.
+tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
+(`1e+06`, `1000000.0`, `1,000,000`); one that was rounded (`1.23E+08`) is refused.
 """
 
 import csv
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import IO, Final, TypeGuard
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from data.ahead import ahead
 from data.errors import DataError
+from data.left_out import LeftOut, is_other_assembly, is_other_format
 from data.schema import CHROM, END, START
-from data.text import HEADERS, all_lines, blocks, blocks_of, filled_lines, is_header, lines_of
+from data.text import (
+    HEADERS,
+    OnRead,
+    all_lines,
+    blocks,
+    blocks_of,
+    filled_lines,
+    is_header,
+    lines_of,
+    num_lines,
+)
 
 MISSING: Final = -1
 """What an optional integer is where a row has none."""
+FEW_COLUMNS: Final = "too few columns"
+OTHER_COLUMNS: Final = "another number of columns than the other rows"
+NO_NUMBER: Final = "a coordinate that is no whole number"
+NO_BASE: Final = "an interval without a base"
 HEAD_ROWS: Final = 1000
 """Rows from which the format of a file is told."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
+_IN_GROUPS: Final = re.compile(r"\d{1,3}(,\d{3})+")
+_WITH_POINT: Final = re.compile(r"(\d+)\.0*")
+_SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}")
+_EXACT: Final = re.compile(r"\d(\.\d{1,3})?e\+?\d{1,2}")
+"""As R writes a round number in full. Numbers that were rounded to six digits have more of them, in
+nine of ten rows, and Excel writes a capital E."""
 _SPACES: Final = re.compile(rb"[^\S\n]+")
 _OUTER_SPACES: Final = re.compile(rb"^[^\S\n]+|[^\S\n]+$", re.MULTILINE)
 _START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
@@ -125,6 +151,12 @@ class Head:
     """Line of the first row, counted from 1."""
 
     @property
+    def num_columns(self) -> int:
+        """Columns of most of the first rows, else of the first one."""
+        (usual, num), *_ = Counter(map(len, self.rows)).most_common()
+        return usual if 2 * num > len(self.rows) else len(self.rows[0])
+
+    @property
     def is_quoted(self) -> bool:
         """Whether text stands in quotes, as R writes it."""
         first = self.rows[0][0]
@@ -154,8 +186,14 @@ def read_head(path: Path) -> Head:
     return head
 
 
-def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
-    """Tell the beginning of a file from its filled lines; None where it has no rows."""
+def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head | None:
+    """Tell the beginning of a file from its filled lines; None where it has no rows.
+
+    Parameters
+    ----------
+    num_rows
+        Most rows that the beginning has; by default as many as tell the format.
+    """
     names: tuple[str, ...] = ()
     comments = []
     for number, line in lines:
@@ -166,7 +204,7 @@ def head_of(lines: Iterator[tuple[int, str]]) -> Head | None:
             names = tuple(field.strip("\"' ") for field in fields)
         else:
             data = (one for _, one in lines if not is_header(one))
-            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, HEAD_ROWS - 1)))
+            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, num_rows - 1)))
             return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
     return None
 
@@ -184,38 +222,53 @@ def has_names(fields: Sequence[str]) -> bool:
     return any(_START_WORD.match(a) and _END_WORD.match(b) for a, b in pairwise(fields[1:4]))
 
 
-def read_bed(path: Path, file_format: BedFormat) -> BedBatch:
+def read_bed(path: Path, file_format: BedFormat, left_out: LeftOut | None = None) -> BedBatch:
     """Read the used columns of a BED-like file at once; see :func:`iterate_bed`."""
-    batches = list(iterate_bed(path, file_format))
+    batches = list(iterate_bed(path, file_format, left_out))
     table = pa.Table.from_batches([batch.rows for batch in batches])
     table = table.unify_dictionaries().combine_chunks()
     return BedBatch(path, np.concatenate([one.line for one in batches]), table.to_batches()[0])
 
 
-def iterate_bed(path: Path, file_format: BedFormat) -> Iterator[BedBatch]:
+def iterate_bed(
+    path: Path,
+    file_format: BedFormat,
+    left_out: LeftOut | None = None,
+    on_read: OnRead | None = None,
+) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
     Starts may be negative here, and ends beyond the chromosome's: `data.sources.fitting` sees to
     them.
 
+    Parameters
+    ----------
+    left_out
+        Where rows that cannot be read are noted: too few or too many columns, a coordinate that is
+        no number, start >= end. By default the first of them refuses the file.
+    on_read
+        Called now and then with the bytes read and those of the file; by default nothing is called.
+
     Raises
     ------
     DataError
-        If the file is missing, empty, truncated or has a row that does not fit: too few or too
-        many columns, a coordinate that is no number, start >= end.
+        If the file is missing, empty, truncated, or has too many such rows.
     """
-    parser = _Parser(path, file_format, read_head(path))
+    parser = _Parser(path, file_format, read_head(path), left_out)
     num_rows = 0
-    for first_line, text in blocks(path):
+    for first_line, text in ahead(blocks(path, on_read)):
         batch = parser.parse(first_line, text)
         if batch is not None:
             num_rows += len(batch)
             yield batch
+    parser.finish()
     if not num_rows:
         raise DataError(f"{path}: no rows; check that the file arrived whole")
 
 
-def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[BedBatch]:
+def parse_bed(
+    path: Path, file_format: BedFormat, file: IO[bytes], left_out: LeftOut | None = None
+) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file that is open; one without rows gives no batch.
 
     Parameters
@@ -224,6 +277,8 @@ def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[B
         What the file is called in messages, such as a member of an archive.
     file
         The file, unpacked; it is small enough to be held in memory.
+    left_out
+        As of :func:`iterate_bed`.
 
     Raises
     ------
@@ -231,24 +286,34 @@ def parse_bed(path: Path, file_format: BedFormat, file: IO[bytes]) -> Iterator[B
         As :func:`iterate_bed`, but that the file may be empty.
     """
     parts = list(blocks_of(path, file))
-    head = head_of((number, line) for number, line in lines_of(parts) if line.strip())
+    filled = ((number, line) for number, line in lines_of(parts) if line.strip())
+    head = head_of(filled, num_rows=1)
     if head is None:
         return
-    parser = _Parser(path, file_format, head)
+    parser = _Parser(path, file_format, head, left_out)
     for first_line, text in parts:
         batch = parser.parse(first_line, text)
         if batch is not None:
             yield batch
+    parser.finish()
 
 
 class _Parser:
     """Makes batches of blocks of lines of one file."""
 
-    def __init__(self, path: Path, file_format: BedFormat, head: Head) -> None:
+    def __init__(
+        self, path: Path, file_format: BedFormat, head: Head, left_out: LeftOut | None
+    ) -> None:
         self._path = path
         self._format = file_format
+        self._left_out = left_out
+        self._num_rows = 0
+        self._odd: defaultdict[str, list[int]] = defaultdict(list)
+        self._first_error: DataError | None = None
         self._quote = head.rows[0][0][0] if head.is_quoted else ""
-        self._num_columns = len(head.rows[0])
+        self._num_columns = head.num_columns
+        is_first = self._num_columns == len(head.rows[0])
+        self._usual = "the first row has" if is_first else "most rows have"
         if self._num_columns < len(file_format.columns):
             raise DataError(self._too_few(head.first_line, self._num_columns))
         extra = range(self._num_columns - len(file_format.columns))
@@ -270,25 +335,85 @@ class _Parser:
         if b"\t" not in text:
             text = _SPACES.sub(b"\t", _OUTER_SPACES.sub(b"", text))
         rows = self._arrow(text)
-        if rows is None or rows.num_rows != text.count(b"\n") or self._holds_headers(rows):
-            lines = [
-                (number, "\t".join(fields))
-                for number, line in enumerate(text.decode()[:-1].split("\n"), start=first_line)
-                if line.strip() and not is_header(line) and not has_names(fields := fields_of(line))
-            ]
-            if not lines:
-                return None
-            rows = self._arrow("".join(f"{line}\n" for _, line in lines).encode())
-            if rows is None or rows.num_rows != len(lines) or self._lacks_integers(rows):
-                self._explain(lines)
-            numbers = np.array([number for number, _ in lines], dtype=np.int32)
-        elif self._lacks_integers(rows):
-            self._explain(list(enumerate(text.decode()[:-1].split("\n"), start=first_line)))
-        else:
+        if self._is_whole(rows, num_lines(text)) and not self._holds_headers(rows):
             numbers = np.arange(first_line, first_line + rows.num_rows, dtype=np.int32)
-        batch = BedBatch(self._path, numbers, rows)
-        _check_intervals(batch)
+        else:
+            lines, rows = self._line_by_line(first_line, text)
+            numbers = np.array([number for number, _ in lines], dtype=np.int32)
+        batch = None if rows is None else self._checked(BedBatch(self._path, numbers, rows))
+        self._num_rows += 0 if batch is None else len(batch)
+        self._check_share(is_other_assembly)
         return batch
+
+    def finish(self) -> None:
+        """Note the rows that could not be read, once all are parsed.
+
+        Raises
+        ------
+        DataError
+            If they are too many.
+        """
+        self._check_share(is_other_format)
+        if self._left_out is not None:
+            for reason, rows in self._odd.items():
+                self._left_out.add(self._path, np.array(rows, dtype=np.int32), reason)
+
+    def _check_share(self, is_too_much: Callable[[int, int], bool]) -> None:
+        num_odd = sum(map(len, self._odd.values()))
+        if self._first_error is not None and is_too_much(num_odd, num_odd + self._num_rows):
+            raise self._first_error
+
+    def _leave_out(self, row: int, reason: str, error: DataError) -> None:
+        if self._left_out is None:
+            raise error
+        self._odd[reason].append(row)
+        self._first_error = self._first_error or error
+
+    def _line_by_line(
+        self, first_line: int, text: bytes
+    ) -> tuple[list[tuple[int, str]], pa.RecordBatch | None]:
+        """Parse the lines that are rows and can be read; None where there are none."""
+        lines = [
+            (number, "\t".join(fields))
+            for number, line in enumerate(text.decode()[:-1].split("\n"), start=first_line)
+            if line.strip() and not is_header(line) and not has_names(fields := fields_of(line))
+        ]
+        rows = self._arrow_of(lines)
+        if rows is None:
+            lines = [one for one in lines if self._can_be_read(*one)]
+            rows = self._arrow_of(lines)
+        if rows is None and lines:
+            raise DataError(
+                f"{self._path}: rows {lines[0][0]} to {lines[-1][0]} cannot be read; "
+                f"{self._format.remedy}"
+            )
+        return lines, rows
+
+    def _arrow_of(self, lines: list[tuple[int, str]]) -> pa.RecordBatch | None:
+        """Parse lines, as they are or else with plain integers; None where one has a fault."""
+        texts = [line for _, line in lines]
+        rows = self._arrow("".join(f"{line}\n" for line in texts).encode())
+        if rows is None:
+            plain = map(self._with_plain_integers, texts)
+            rows = self._arrow("".join(f"{line}\n" for line in plain).encode())
+        return rows if self._is_whole(rows, len(lines)) else None
+
+    def _is_whole(self, rows: pa.RecordBatch | None, num: int) -> TypeGuard[pa.RecordBatch]:
+        return rows is not None and rows.num_rows == num and not self._lacks_integers(rows)
+
+    def _checked(self, batch: BedBatch) -> BedBatch | None:
+        """Give the rows that hold a base; None where none does."""
+        start, end = batch.integers(START), batch.integers(END)
+        odd = start >= end
+        for index in np.flatnonzero(odd).tolist():
+            reason = f"start {start[index]} is not before end {end[index]}"
+            error = batch.error(
+                index, reason, "BED intervals are half-open, start < end; mend the row"
+            )
+            self._leave_out(int(batch.line[index]), NO_BASE, error)
+        if not odd.any():
+            return batch
+        return None if odd.all() else batch.taken(np.flatnonzero(~odd))
 
     def _arrow(self, text: bytes) -> pa.RecordBatch | None:
         """Parse by Arrow; None where it finds a fault."""
@@ -300,6 +425,15 @@ class _Parser:
             return None
         batches = table.combine_chunks().to_batches()
         return batches[0] if batches else None
+
+    def _with_plain_integers(self, line: str) -> str:
+        """Give a line with the integers that every row must have written as digits alone."""
+        fields = line.split("\t")
+        for name in self._format.integers:
+            index = self._format.columns.index(name)
+            if name not in self._format.optional and index < len(fields):
+                fields[index] = _plain_integer(fields[index])
+        return "\t".join(fields)
 
     def _holds_headers(self, rows: pa.RecordBatch) -> bool:
         if CHROM not in self._format.used:
@@ -330,29 +464,30 @@ class _Parser:
             f"have {len(columns)} ({' '.join(columns)}); {self._format.remedy}"
         )
 
-    def _explain(self, lines: list[tuple[int, str]]) -> NoReturn:
-        """Find the row that could not be read, and say what is wrong with it."""
-        for row, line in lines:
-            fields = line.split("\t")
-            if len(fields) < len(self._format.columns):
-                raise DataError(self._too_few(row, len(fields)))
-            if len(fields) != self._num_columns:
-                raise DataError(
-                    f"{self._path}: row {row}: {len(fields)} columns where the first row has "
-                    f"{self._num_columns}; mend the row"
+    def _can_be_read(self, row: int, line: str) -> bool:
+        """Whether nothing is wrong with a row; else it is left out, or said to be wrong."""
+        fields = line.split("\t")
+        if len(fields) < len(self._format.columns):
+            self._leave_out(row, FEW_COLUMNS, DataError(self._too_few(row, len(fields))))
+            return False
+        if len(fields) != self._num_columns:
+            told = f"{len(fields)} columns where {self._usual} {self._num_columns}; mend the row"
+            self._leave_out(row, OTHER_COLUMNS, DataError(f"{self._path}: row {row}: {told}"))
+            return False
+        for name in self._format.integers:
+            value = fields[self._format.columns.index(name)]
+            fits = _is_number_or_missing if name in self._format.optional else _is_coordinate
+            if name in self._format.used and not fits(value):
+                is_rounded = _SCIENTIFIC.fullmatch(value) is not None
+                why = (
+                    "which may have been rounded; save the numbers in full"
+                    if is_rounded
+                    else f"not a whole number; {self._format.remedy}"
                 )
-            for name in self._format.integers:
-                value = fields[self._format.columns.index(name)]
-                fits = _is_number_or_missing if name in self._format.optional else _is_int32
-                if name in self._format.used and not fits(value):
-                    raise DataError(
-                        f"{self._path}: row {row}: {name} is {value[:40]!r}, not a whole number; "
-                        f"{self._format.remedy}"
-                    )
-        raise DataError(
-            f"{self._path}: rows {lines[0][0]} to {lines[-1][0]} cannot be read; "
-            f"{self._format.remedy}"
-        )
+                told = f"{self._path}: row {row}: {name} is {value[:40]!r}, {why}"
+                self._leave_out(row, NO_NUMBER, DataError(told))
+                return False
+        return True
 
 
 def read_records(
@@ -415,19 +550,21 @@ def _cells(path: Path, row: int, line: str) -> list[str]:
         raise DataError(f"{path}: row {row}: cannot be read ({error}); mend the row") from None
 
 
-def _check_intervals(batch: BedBatch) -> None:
-    start, end = batch.integers(START), batch.integers(END)
-    if (index := first_true(start >= end)) is not None:
-        raise batch.error(
-            index,
-            f"start {start[index]} is not before end {end[index]}",
-            "BED intervals are half-open, start < end; mend the row",
-        )
+def _plain_integer(text: str) -> str:
+    """Spell a whole number by digits alone; what is none, or may have been rounded, stays."""
+    text = text.strip().removeprefix("+")
+    if _IN_GROUPS.fullmatch(text):
+        return text.replace(",", "")
+    if with_point := _WITH_POINT.fullmatch(text):
+        return with_point[1]
+    if _EXACT.fullmatch(text) and (value := Decimal(text)) == int(value):
+        return str(int(value))
+    return text
 
 
-def _is_int32(value: str) -> bool:
+def _is_coordinate(value: str) -> bool:
     try:
-        return -(2**31) <= int(value) < 2**31 and "_" not in value
+        return -(2**31) <= int(_plain_integer(value)) < 2**31 and "_" not in value
     except ValueError:
         return False
 

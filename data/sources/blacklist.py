@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.left_out import LeftOut
-from data.schema import CHROM, END, START
-from data.sources.bed import BED3, read_bed
+from data.own_tf.peaks import read_places
+from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlapping
 from data.sources.fitting import Fitting
@@ -41,9 +41,9 @@ class Blacklist:
         self._codes: dict[str, int] = {}
         self._intervals: dict[Path, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         for path in paths:
-            rows = read_bed(path, BED3)
+            rows, start, end = read_places(path, left_out)
             fitting = Fitting(path, chromosomes, left_out)
-            fitted = fitting.fit(rows, rows.integers(START), rows.integers(END))
+            fitted = fitting.fit(rows, start, end)
             fitting.check()
             codes, chroms = fitted.batch.text(CHROM)
             line = np.array([self._codes.setdefault(chrom, len(self._codes)) for chrom in chroms])

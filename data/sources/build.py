@@ -28,9 +28,13 @@ from data.sources.intervals import read_peaks, read_sites, tfs_of, tfs_without
 from data.sources.name_rules import NameRules
 from data.sources.row_names import ListedNames, Naming, read_naming
 from data.sources.tables import Profiled, SourceFiles, read_dhs
+from data.text import OnRead
 
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
 TREATED_SOURCES: Final = "DHS sources: treated"
+_LARGE_BYTES: Final = 100_000_000
+"""Size of a file from which it is told how much of it is read."""
+_PARTS_TOLD: Final = 20
 
 
 def build_dataset(
@@ -69,10 +73,11 @@ def build_dataset(
         rules = name_rules or NameRules()
         naming = read_naming(sources, rules)
         on_step("reading sites")
-        sites = read_sites(sources.sites, naming.names, genome, left_out)
+        of_sites_read = _share_of(on_step, "reading sites")
+        sites = read_sites(sources.sites, naming.names, genome, left_out, of_sites_read)
         profiled = naming.names.profiled()
         on_step("reading DHSs and their sequences")
-        dhs, accessible, dropped = _read_dhs(sources, profiled, naming)
+        dhs, accessible, dropped = _read_dhs(sources, profiled, naming, left_out)
         fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
         fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
         fitting.check()
@@ -86,8 +91,10 @@ def build_dataset(
         of_sites = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
         with_sites = tfs_of(sites, profiled)
         del sites
+        on_step("reading peaks")
+        of_peaks_read = _share_of(on_step, "reading peaks")
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude, of_peaks_read)
         on_step("joining peaks")
-        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude)
         peak_hits = matched_hits(regions, peaks, profiled, accessible)
         dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
         dropped |= of_sites
@@ -112,8 +119,22 @@ def build_dataset(
         )
 
 
+def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:
+    """Tell how much of a large file is read, at every twentieth of it."""
+    num_told = 0
+
+    def on_read(num_read: int, num_bytes: int) -> None:
+        nonlocal num_told
+        num = num_read * _PARTS_TOLD // num_bytes
+        if num_bytes >= _LARGE_BYTES and num > num_told:
+            num_told = num
+            on_step(f"{step}: {num / _PARTS_TOLD:.0%} of {num_bytes / 1e9:.1f} GB")
+
+    return on_read
+
+
 def _read_dhs(
-    sources: SourceFiles, profiled: Profiled, naming: Naming
+    sources: SourceFiles, profiled: Profiled, naming: Naming, left_out: LeftOut
 ) -> tuple[BedBatch, NDArray[np.bool_], dict[str, int]]:
     """Read the DHSs, in which biosamples each is accessible, and what was left out, by reason.
 
@@ -121,7 +142,7 @@ def _read_dhs(
     paper: they repeat what chromosomes hold, so that a test region could be one that was trained
     on.
     """
-    dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table)
+    dhs, accessible = read_dhs(sources.dhs, profiled, naming.dhs_table, left_out)
     dropped = {TREATED_SOURCES: naming.treated_sources}
     if isinstance(naming.names, ListedNames):
         return dhs, accessible, dropped

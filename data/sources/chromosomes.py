@@ -162,6 +162,7 @@ def _named(sources: list[str]) -> bool:
 
 
 def _core(name: str) -> str:
-    """Give what two customs of naming have in common: no `chr`, and one mitochondrial name."""
+    """Give what two customs of naming share: no `chr`, no blanks, and one mitochondrial name."""
+    name = name.strip()
     core = name[3:] if name[:3].lower() == "chr" else name
     return "M" if core.upper() in ("M", "MT") else core

@@ -130,6 +130,14 @@ def _joined(
 
 def _ranges(start: NDArray[np.integer], end: NDArray[np.integer], index_name: str) -> pr.PyRanges:
     """Make ranges on one (unnamed) chromosome that carry their own index."""
-    index = np.arange(len(start), dtype=np.int32)
-    table = pd.DataFrame({"Chromosome": "c", "Start": start, "End": end, index_name: index})
-    return pr.PyRanges(table.astype({"Chromosome": "category"}))
+    num = len(start)
+    columns = {
+        "Chromosome": pd.Categorical.from_codes(
+            np.zeros(num, dtype=np.int8), categories=pd.Index(["c"])
+        ),
+        "Start": start.astype(np.int64),
+        "End": end.astype(np.int64),
+        index_name: np.arange(num, dtype=np.int32),
+    }
+    # by chromosome already: pyranges need not look at every row's name to group the rows
+    return pr.PyRanges({"c": pd.DataFrame(columns)})

@@ -6,6 +6,8 @@ The bases come from one pass over the decompressed stream: the index says where 
 lines lie.
 """
 
+import hashlib
+import os
 import struct
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -232,14 +234,20 @@ class Genome:
 
 
 def _read_index(path: Path) -> dict[str, _IndexEntry]:
-    """Read the index beside a FASTA file; make it where there is none."""
+    """Read the index beside a FASTA file, or in the user's cache; make it where there is none."""
     index = path.with_name(f"{path.name}.fai")
+    if not index.exists() and not os.access(path.parent, os.W_OK):
+        index = _in_cache(path)
     if not index.exists():
         # an index that is there is not its business: beside BGZF it would be written over
         try:
+            index.parent.mkdir(parents=True, exist_ok=True)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)
-                pyfaidx.Faidx(str(path), rebuild=False).close()
+                blocks = index.with_suffix(".gzi")
+                pyfaidx.Faidx(
+                    str(path), indexname=str(index), gzi_indexname=str(blocks), rebuild=False
+                ).close()
         except _INDEX_ERRORS as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise _unusable(path, reason) from None
@@ -260,6 +268,15 @@ def _read_index(path: Path) -> dict[str, _IndexEntry]:
     if not entries:
         raise _unusable(path, f"{index.name} has no rows")
     return entries
+
+
+def _in_cache(path: Path) -> Path:
+    """Where the index lies of a file whose folder cannot be written to; that of its content."""
+    state = path.stat()
+    content = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode()
+    name = hashlib.blake2b(content, digest_size=8).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "bindgrid" / f"{path.name}.{name}.fai"
 
 
 def _unusable(path: Path, reason: str) -> DataError:

@@ -4,7 +4,7 @@ A peak counts by its summit, one base wide; see `data.sources.tables` for the fo
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.ahead import ahead
 from data.errors import DataError
-from data.left_out import MAX_ODD_SHARE, LeftOut
+from data.left_out import MAX_ODD_SHARE, LeftOut, is_other_format
 from data.schema import CHROM, END, START
 from data.sources.archives import NAME, is_archive, iterate_sites
-from data.sources.bed import MISSING, BedBatch, BedFormat, first_true, iterate_bed
+from data.sources.bed import MISSING, BedBatch, BedFormat, iterate_bed
 from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
 from data.sources.row_names import (
@@ -30,6 +31,7 @@ from data.sources.row_names import (
     unibind_name,
 )
 from data.sources.tables import Profiled
+from data.text import OnRead
 
 if TYPE_CHECKING:
     from data.sources.blacklist import Blacklist
@@ -120,6 +122,7 @@ def read_peaks(
     genome: Genome,
     left_out: LeftOut,
     exclude: "Blacklist | None" = None,
+    on_read: OnRead | None = None,
 ) -> Intervals:
     """Read ReMap peaks as their summits, one base wide; the middle of a peak without one.
 
@@ -131,27 +134,24 @@ def read_peaks(
         Where rows that do not fit the genome are noted.
     exclude
         Places to leave out: peaks that overlap them are left out. By default there are none.
+    on_read
+        Called now and then with the bytes read and those of the file; by default nothing is called.
 
     Raises
     ------
     DataError
-        If a row does not fit the format, its summit lies outside the peak, its name does not meet
-        those of the dataset, no row is left, or the file is of another assembly.
+        If too many rows cannot be read, or have a summit outside the peak, names do not meet those
+        of the dataset, no row is left, or the file is of another assembly.
     """
     collected = _Collector(path, names, genome, remap_name, left_out, exclude)
     num_without = 0
-    for batch in iterate_bed(path, PEAKS_FORMAT):
-        start, end, summit = (batch.integers(name) for name in (START, END, SUMMIT))
-        lacks = summit == MISSING
+    for batch in ahead(iterate_bed(path, PEAKS_FORMAT, left_out, on_read)):
+        start, end = batch.integers(START), batch.integers(END)
+        summit = batch.integers(SUMMIT)
+        lacks = lacks_summit(batch, start, end, summit, PEAKS_FORMAT.remedy)
         if lacks.any():
             num_without += int(lacks.sum())
             summit = np.where(lacks, start + (end - start) // 2, summit)
-        if (index := first_true((summit < start) | (summit >= end))) is not None:
-            raise batch.error(
-                index,
-                f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}",
-                PEAKS_FORMAT.remedy,
-            )
         collected.add(batch, summit)
     found = collected.intervals()
     if num_without:
@@ -159,13 +159,58 @@ def read_peaks(
     return found
 
 
-def read_sites(path: Path, names: RowNames, genome: Genome, left_out: LeftOut) -> Intervals:
+def lacks_summit(
+    batch: BedBatch,
+    start: NDArray[np.int32],
+    end: NDArray[np.int32],
+    summit: NDArray[np.int32],
+    remedy: str,
+) -> NDArray[np.bool_]:
+    """Tell which peaks have no summit: it is `MISSING`, or lies outside the peak.
+
+    Parameters
+    ----------
+    batch
+        The M rows, for messages.
+    start, end, summit
+        Each of shape (M,).
+    remedy
+        What to do about a file whose summits lie elsewhere.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (M,).
+
+    Raises
+    ------
+    DataError
+        If so many summits lie outside their peaks that the column holds something else.
+    """
+    lacks = summit == MISSING
+    outside = ~lacks & ((summit < start) | (summit >= end))
+    if is_other_format(int(outside.sum()), len(batch)):
+        index = int(outside.argmax())
+        told = f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}"
+        raise batch.error(index, told, remedy)
+    return lacks | outside
+
+
+def read_sites(
+    path: Path,
+    names: RowNames,
+    genome: Genome,
+    left_out: LeftOut,
+    on_read: OnRead | None = None,
+) -> Intervals:
     """Read UniBind sites, of one file, a folder or a tar archive; see :func:`read_peaks`."""
     collected = _Collector(path, names, genome, unibind_name, left_out)
-    batches: Iterable[BedBatch] = (
-        iterate_sites(path) if is_archive(path) else iterate_bed(path, SITES_FORMAT)
+    batches = (
+        iterate_sites(path, left_out, on_read)
+        if is_archive(path)
+        else iterate_bed(path, SITES_FORMAT, left_out, on_read)
     )
-    for batch in batches:
+    for batch in ahead(batches):
         collected.add(batch)
     return collected.intervals()
 
@@ -189,7 +234,7 @@ class _Collector:
         self._parse_name = parse_name
         self._ids: dict[str, int] = {}
         self._found: list[tuple[LookUp, str]] = []
-        self._num_rows: list[int] = []
+        self._num_rows: Counter[int] = Counter()
         self._chroms = {chrom: code for code, chrom in enumerate(genome.lengths_bp)}
         self._batches: list[list[NDArray[Any]]] = []
 
@@ -202,7 +247,11 @@ class _Collector:
             Keep these, one base wide, in place of whole intervals; shape (M,).
         """
         name_codes, names = batch.text(NAME)
-        name_of = np.array([self._name_id(name, batch, i) for i, name in enumerate(names)])
+        known = self._ids
+        ids = [
+            known[name] if name in known else self._name_id(name, batch, code)
+            for code, name in enumerate(names)
+        ]
         if not len(batch):
             return
         fitted = self._fitting.fit(batch, batch.integers(START), batch.integers(END))
@@ -212,11 +261,12 @@ class _Collector:
             end = start + np.int32(1)
         chrom_codes, chroms = fitted.batch.text(CHROM)
         chrom_of = np.array([self._chroms.get(chrom, -1) for chrom in chroms], dtype=np.int16)
-        name = name_of.astype(np.int32)[name_codes[rows]]
-        for index, num in enumerate(np.bincount(name_codes[rows], minlength=len(names)).tolist()):
-            self._num_rows[name_of[index]] += num
-        pair_of = np.array([found.pair for found, _ in self._found], dtype=np.int32)
-        used = np.flatnonzero(pair_of[name] != NO_PAIR)
+        name_codes = name_codes[rows]
+        name = np.array(ids, dtype=np.int32)[name_codes]
+        num_rows = np.bincount(name_codes, minlength=len(names)).tolist()
+        self._num_rows.update(dict(zip(ids, num_rows, strict=True)))
+        is_used = np.array([self._found[number][0].pair != NO_PAIR for number in ids])
+        used = np.flatnonzero(is_used[name_codes])
         columns = (chrom_of[chrom_codes], start, end, name)
         self._batches.append([column[used] for column in columns])
 
@@ -230,7 +280,8 @@ class _Collector:
             for rows in (np.flatnonzero(chrom == code) for code in self._chroms.values())
         )
         by_reason: Counter[str] = Counter()
-        for (found, biosample), num in zip(self._found, self._num_rows, strict=True):
+        for index, (found, biosample) in enumerate(self._found):
+            num = self._num_rows[index]
             if found.pair == NO_PAIR:
                 by_reason[found.reason] += num
                 if found.reason == UNMATCHED:
@@ -258,10 +309,7 @@ class _Collector:
         return joined
 
     def _name_id(self, name: str, batch: BedBatch, code: int) -> int:
-        """Number a name; what it says is looked up when it is first met."""
-        known = self._ids.get(name)
-        if known is not None:
-            return known
+        """Number a name that is met for the first time, and look up what it says."""
 
         def first_row() -> int:
             return int(np.flatnonzero(batch.text(NAME)[0] == code)[0])
@@ -278,7 +326,6 @@ class _Collector:
         except UnknownTF as error:
             raise batch.error(first_row(), str(error), error.remedy) from None
         self._found.append((found, biosample))
-        self._num_rows.append(0)
         self._ids[name] = len(self._ids)
         return self._ids[name]
 
@@ -329,8 +376,9 @@ def tfs_without(
 
 def _num_repeats(start: NDArray[np.int32], end: NDArray[np.int32], name: NDArray[np.int32]) -> int:
     """Count the rows of a chromosome that repeat another one's place and name."""
-    order = np.lexsort((end, name, start))
-    same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for column in (start, end, name):
-        same &= np.diff(column[order]) == 0
-    return int(same.sum())
+    # start and name in one number, which sorts ten times as fast as rows do; few rows are alike
+    key = start.astype(np.int64) << 32 | name
+    ordered = np.sort(key)
+    alike = np.flatnonzero(np.isin(key, ordered[1:][np.diff(ordered) == 0]))
+    order = alike[np.lexsort((end[alike], key[alike]))]
+    return int(((np.diff(key[order]) == 0) & (np.diff(end[order]) == 0)).sum())

@@ -31,11 +31,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data.errors import DataError
+from data.left_out import LeftOut
 from data.schema import CHROM, END, START
 from data.sources.bed import BedBatch, BedFormat, Head, read_bed, read_head, read_records
 from data.text import filled_lines
@@ -193,37 +193,44 @@ def read_dhs_sources(path: Path) -> dict[int, str]:
     return names
 
 
-def read_dhs(path: Path, profiled: Profiled, samples: Path) -> tuple[BedBatch, NDArray[np.bool_]]:
+def read_dhs(
+    path: Path, profiled: Profiled, samples: Path, left_out: LeftOut
+) -> tuple[BedBatch, NDArray[np.bool_]]:
     """Read the DHSs: their rows, and in which biosamples each is accessible, shape (N, S).
 
     Whether they lie within the genome is not looked at here, see `data.sources.fitting`.
+
+    Parameters
+    ----------
+    left_out
+        Where rows that cannot be read are noted.
 
     Raises
     ------
     DataError
         If a row does not fit the format or names a source id that the sample table lacks.
     """
-    batch = read_bed(path, _with_bin() if _has_bin(read_head(path)) else DHS_FORMAT)
+    batch = read_bed(path, _with_bin() if _has_bin(read_head(path)) else DHS_FORMAT, left_out)
     # distinct lists of sources are fewer than DHSs: split each once
-    codes, lists = batch.text(_SOURCE_IDS)
-    split = pc.split_pattern(pa.array(lists, pa.string()), ",")
+    lists = batch.rows.column(_SOURCE_IDS)
+    split = pc.split_pattern(lists.dictionary, ",")
     owner = pc.list_parent_indices(split).to_numpy()
-    items = split.flatten().to_numpy(zero_copy_only=False)
-    accessible = np.zeros((len(lists), len(profiled.biosamples)), dtype=bool)
-    ids, item_code = np.unique(items.astype(str), return_inverse=True)
-    for index, source_id in enumerate(ids):
+    items = split.flatten().dictionary_encode()
+    accessible = np.zeros((len(split), len(profiled.biosamples)), dtype=bool)
+    item_codes = items.indices.to_numpy()
+    for code, source_id in enumerate(items.dictionary.to_pylist()):
         if not source_id:
             continue
-        known = source_id.isdigit() and int(source_id) in profiled.biosample_of_source
-        if not known:
-            bad_list = owner[item_code == index][0]
-            first = int(np.flatnonzero(codes == bad_list)[0])
-            raise batch.error(
-                first, f"source id {str(source_id)!r} is not in {samples}", "add it there"
-            )
-        biosample = profiled.biosample_of_source[int(source_id)]
+        biosample = profiled.biosample_of_source.get(
+            int(source_id) if source_id.isdecimal() else -1
+        )
+        if biosample is None:
+            bad_list = owner[item_codes == code][0]
+            first = int(np.flatnonzero(lists.indices.to_numpy() == bad_list)[0])
+            raise batch.error(first, f"source id {source_id!r} is not in {samples}", "add it there")
         if biosample >= 0:
-            accessible[owner[item_code == index], biosample] = True
+            accessible[owner[item_codes == code], biosample] = True
+    codes = lists.indices.to_numpy()
     return batch, accessible[codes]
 
 

@@ -68,6 +68,22 @@ class MotifUse(StrEnum):
     AUTO = "auto"
 
 
+class NumberFormat(StrEnum):
+    """The 16-bit format that weights are stored in."""
+
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+class ModelArm(StrEnum):
+    """Which of a TF's models predicts."""
+
+    TRANSFER = "transfer"
+    SCRATCH = "scratch"
+    MULTI = "multi"
+    BASE = "base"
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

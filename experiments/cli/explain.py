@@ -1,6 +1,7 @@
 """`bindgrid explain`: what each base of some regions contributes to a prediction."""
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -18,7 +20,7 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.motifs import ArmName
+from experiments.cli.predict import ArmOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orchestrator.interpretation.explain import StoredExplanation
+    from orchestrator.prediction.finding import AnyArm
     from orchestrator.runs.store import StoredRun
 
 _SHOWN = 10
@@ -47,12 +50,31 @@ def register(app: typer.Typer) -> None:
 def explain(
     tf: Annotated[str, typer.Argument(help="The TF whose prediction is explained.")],
     bed: Annotated[
-        Path | None, typer.Option(help="BED file: explain the dataset's regions that overlap it.")
+        Path | None,
+        typer.Option(
+            help="BED file: explain the dataset's regions that overlap it; with --genome, its own."
+        ),
+    ] = None,
+    genome: Annotated[
+        Path | None,
+        typer.Option(
+            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of "
+            "--bed in this genome. Needs no dataset, and so no workspace for a TF of the base. By "
+            "default regions of the dataset are explained."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder to write, with --genome. By default the workspace keeps the files.",
+        ),
     ] = None,
     regions: Annotated[
         str,
         typer.Option(
-            help="Regions to explain: top:N takes the N bound test regions predicted highest."
+            help="Regions to explain: top:N takes the N bound test regions predicted highest, or "
+            "with --genome the N rows of --bed predicted highest."
         ),
     ] = "top:100",
     method: Annotated[
@@ -61,7 +83,7 @@ def explain(
             help="How contributions are computed: DeepLIFT/SHAP, or in-silico mutagenesis."
         ),
     ] = MethodName.DEEPLIFT,
-    arm: Annotated[ArmName, typer.Option(help="Which of the TF's networks.")] = ArmName.TRANSFER,
+    arm: ArmOption = ModelArm.TRANSFER,
     run: Annotated[
         str, typer.Option(help="Key of the run to explain. By default the newest.")
     ] = "",
@@ -73,12 +95,16 @@ def explain(
     Example: bindgrid explain HNF4A --regions top:50
     """
     from orchestrator.interpretation import explain as explaining
-    from orchestrator.runs.find_run import find_run
-    from orchestrator.runs.store import RunStore
 
     place = Workspace(workspace)
     num = _num_top(regions)
-    found = find_run(RunStore(place), run or tf, arm.value)
+    if genome is not None or folder is not None:
+        if genome is None or folder is None or bed is None:
+            raise RunError("--genome needs --bed and --out, and --out needs --genome")
+        where = GenomeRegions(bed=bed, genome=genome, folder=folder, num=num, left_out=left_out)
+        _print(_explain_windows(place, run or tf, arm, where, method))
+        return
+    found = _find_run(place, run or tf, arm)
     err.print(f"{found.planned.name}, run {found.key}")
     with steps("Explaining") as on_step:
         ids = _ids(found, place, tf, bed, num, left_out)
@@ -86,6 +112,60 @@ def explain(
             found, place, tf.upper(), ids, method=method.value, on_step=on_step
         )
     _print(stored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenomeRegions:
+    """Regions of a genome to explain, as typed, and where to write."""
+
+    bed: Path
+    genome: Path
+    folder: Path
+    num: int
+    left_out: Path | None
+
+
+def _find_run(place: Workspace, named: str, arm: ModelArm) -> "StoredRun":
+    from orchestrator.errors import UnknownModelError
+    from orchestrator.runs.find_run import find_run
+    from orchestrator.runs.store import RunStore
+
+    remedy = "to explain a TF of the base, give --bed, --genome and --out"
+    of_run: AnyArm = arm.value
+    if of_run == "base" or named.lower().startswith("base:"):
+        raise RunError(f"the base has no dataset to take regions from; {remedy}")
+    try:
+        return find_run(RunStore(place), named, of_run)
+    except UnknownModelError as error:
+        raise RunError(f"{error}; {remedy}") from None
+
+
+def _explain_windows(
+    place: Workspace, named: str, arm: ModelArm, where: GenomeRegions, method: MethodName
+) -> "StoredExplanation":
+    from data.left_out import LeftOut
+    from data.queries.windows import bed_windows
+    from data.sources.genome import Genome
+    from orchestrator.interpretation.explain_windows import explain_windows, top_windows
+    from orchestrator.prediction.finding import find_model
+    from orchestrator.prediction.targets import OneTF
+
+    if where.folder.exists():
+        raise RunError(f"{where.folder}: something is there already; name another folder by --out")
+    odd_rows = LeftOut()
+    with left_out_kept(odd_rows, where.left_out), steps("Explaining") as on_step:
+        predictor = find_model(place, named, arm.value)
+        err.print(f"{predictor.name} ({predictor.source})")
+        target = OneTF(predictor, predictor.members())
+        genome = Genome(where.genome)
+        on_step("predicting the regions")
+        batches = bed_windows(where.bed, genome, target.length_bp, odd_rows)
+        explained = top_windows(target, batches, where.num)
+        stored = explain_windows(
+            target, explained, genome, where.folder, method=method.value, on_step=on_step
+        )
+    tell_left_out(odd_rows)
+    return stored
 
 
 def _num_top(text: str) -> int:

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import typer
@@ -11,6 +12,7 @@ from data.errors import DataError
 from experiments.cli import data as cli_data
 from experiments.cli import explain as cli_explain
 from experiments.cli import mlflow as cli_mlflow
+from experiments.cli import models as cli_models
 from experiments.cli import motifs as cli_motifs
 from experiments.cli import predict as cli_predict
 from experiments.cli import report as cli_report
@@ -56,6 +58,7 @@ cli_results.register(app)
 cli_report.register(app)
 cli_motifs.register(app)
 cli_explain.register(app)
+cli_models.register(app)
 cli_predict.register(app)
 cli_share.register(app)
 
@@ -75,12 +78,18 @@ def _options(
     pass
 
 
-def main() -> None:
-    """Run the command line; the console script."""
+def main(command: Callable[[], object] = app) -> None:
+    """Run the command line; the console script.
+
+    Parameters
+    ----------
+    command
+        The application to run; `bindgrid` by default.
+    """
     from model.errors import ModelError
 
     try:
-        app()
+        command()
     except (DataError, ModelError, RunError) as error:
         complain(str(error))
         sys.exit(2)

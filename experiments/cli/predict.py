@@ -7,6 +7,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from data.output import Format, Output, check_not_input, output_named
+from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     ChromAliasOption,
@@ -17,7 +18,6 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.motifs import ArmName
 from experiments.cli.options import spread
 from experiments.cli.query_options import QueryOptions
 from orchestrator.workspace import Workspace
@@ -29,11 +29,22 @@ if TYPE_CHECKING:
     from data.motifs.motif import Motif
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
+    from orchestrator.prediction.targets import Target
 
 NameArgument = Annotated[
-    str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
+    str,
+    typer.Argument(
+        help="A TF, an imported model, or a run's key. A model of the workspace comes before the "
+        "base that bindgrid came with; base:NAME is always the base's."
+    ),
 ]
-ArmOption = Annotated[ArmName, typer.Option(help="Which of a TF's networks.")]
+ArmOption = Annotated[
+    ModelArm,
+    typer.Option(
+        help="Which of a TF's networks. By default that of transfer, or the base's where the "
+        "workspace has no model of the TF."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +67,7 @@ def predict(
         ),
     ] = None,
     left_out: LeftOutOption = None,
-    arm: ArmOption = ArmName.TRANSFER,
+    arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict the probability of binding of regions or sequences.
@@ -64,29 +75,31 @@ def predict(
     Both strands and all replicates are averaged; `spread` is the standard deviation over
     replicates. Probabilities are calibrated on each replicate's validation regions.
 
+    No workspace is needed for a TF of the base; `bindgrid models` lists them. The name `all`, or
+    TFs separated by commas, gives a column for each of these TFs of the base in .tsv, .csv or
+    .parquet, or a folder with a bigWig file of each if --out has no ending.
+
     Example: bindgrid predict SPI1 --bed regions.bed --genome hg38.fa --out spi1.tsv
     """
     from data.left_out import LeftOut
-    from orchestrator.prediction.predict import predict_windows
-    from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
+    from orchestrator.prediction.targets import find_target, target_output
 
     odd_rows = LeftOut()
-    output = output_named(file, PREDICTION_FORMATS)
+    output = target_output(name, file)
     check_not_input(output, query.bed, query.fasta)
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     query.check(tiles=tiles)
     with steps("Opening"):
-        predictor = _predictor(workspace, name, arm)
-        members = predictor.members()
+        target = find_target(Workspace(workspace), name, arm.value)
         place = query.opened_genome()
-    batches = query.windows(place, members[0].length_bp, odd_rows)
+    batches = query.windows(place, target.length_bp, odd_rows)
     with (
         left_out_kept(odd_rows, left_out),
-        writing(output, None if place is None else place.lengths_bp) as writer,
+        target.writing(output, None if place is None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):
-        counts = predict_windows(members, batches, writer, advance)
-    _tell(predictor, counts, "sequences", "hold a base other than A, C, G and T", output)
+        counts = target.predict(batches, writer, advance)
+    _tell(target, counts, "sequences", "hold a base other than A, C, G and T", output)
     tell_left_out(odd_rows)
 
 
@@ -126,7 +139,7 @@ def variants(
         ),
     ] = False,
     left_out: LeftOutOption = None,
-    arm: ArmOption = ArmName.TRANSFER,
+    arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict what variants change: reference against alternative, and the motif touched.
@@ -146,7 +159,7 @@ def variants(
     output = output_named(file, VARIANT_FORMATS)
     check_not_input(output, vcf)
     odd_rows = LeftOut()
-    label = name if arm is ArmName.TRANSFER else f"{name}_{arm}"
+    label = name if arm is ModelArm.TRANSFER else f"{name}_{arm}"
     with left_out_kept(odd_rows, left_out):
         with steps("Opening") as on_step:
             predictor = _predictor(workspace, name, arm)
@@ -182,10 +195,10 @@ def variants(
     tell_left_out(odd_rows)
 
 
-def _predictor(workspace: Path, name: str, arm: ArmName) -> "Predictor":
-    from orchestrator.prediction.predictors import find_predictor
+def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":
+    from orchestrator.prediction.finding import find_model
 
-    return find_predictor(Workspace(workspace), name, arm.value)
+    return find_model(Workspace(workspace), name, arm.value)
 
 
 def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
@@ -223,7 +236,9 @@ def _progress(what: str) -> "AbstractContextManager[Callable[[int], None]]":
     return shown()
 
 
-def _tell(predictor: "Predictor", counts: "Counts", what: str, reason: str, output: Output) -> None:
+def _tell(
+    predictor: "Predictor | Target", counts: "Counts", what: str, reason: str, output: Output
+) -> None:
     where = "" if output.is_standard_output else f"; {output.path}"
     err.print(
         f"{predictor.name} ({predictor.source}): {counts.num:,} {what}{where}",

@@ -1,5 +1,6 @@
 """Options of how regions are split, and of what relates TFs to each other."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,8 +64,14 @@ class SplitOptions:
         ),
     ] = ""
 
-    def sampling(self, loaded: "LoadedDataset") -> "Sampling":
+    def sampling(self, loaded: "LoadedDataset", avoid: Collection[str] = ()) -> "Sampling":
         """Give how regions are split; chromosomes that are not named are chosen.
+
+        Parameters
+        ----------
+        avoid
+            Chromosomes that are chosen only where there are no others, such as those that a base
+            was trained on. By default there are none.
 
         Raises
         ------
@@ -88,6 +95,6 @@ class SplitOptions:
                 raise RunError("--val-chroms and --test-chroms go with --split chromosome")
             return Sampling()
         if not (val_chroms and test_chroms):
-            val, test = default_chromosomes(counts, val_chroms or test_chroms)
+            val, test = default_chromosomes(counts, val_chroms or test_chroms, avoid)
             val_chroms, test_chroms = val_chroms or (val,), test_chroms or (test,)
         return Sampling(split="chromosome", val_chroms=val_chroms, test_chroms=test_chroms)

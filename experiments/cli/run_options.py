@@ -58,6 +58,14 @@ class SizeOptions:
             "such as all,1000,500."
         ),
     ] = ""
+    exact_sizes: Annotated[
+        bool,
+        typer.Option(
+            "--exact-sizes",
+            help="Let sizes of peaks-needed be the bound regions to train and validate on. By "
+            "default they count those to test on too, as the paper's do.",
+        ),
+    ] = False
     set_regions: Annotated[
         int | None,
         typer.Option(
@@ -97,6 +105,8 @@ class SizeOptions:
         if self.sizes:
             steps = tuple(_size(word) for word in names_in(self.sizes))
             scale = replace(scale, sizes=steps, peak_sizes=steps)
+        if self.exact_sizes:
+            scale = replace(scale, exact_sizes=True)
         if self.set_regions is not None:
             scale = replace(scale, set_regions=self.set_regions)
         if self.mode_models is not None:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli.choices import ModelArm
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out, steps
-from experiments.cli.motifs import ArmName
+from experiments.cli.predict import ArmOption, NameArgument
 from orchestrator.workspace import Workspace
 
 
@@ -17,21 +18,21 @@ def register(app: typer.Typer) -> None:
 
 
 def export_command(
-    name: Annotated[
-        str, typer.Argument(help="A TF with finished runs, an imported model, or a run's key.")
-    ],
+    name: NameArgument,
     folder: Annotated[Path, typer.Argument(help="Folder to write. It must not exist yet.")],
     licence: Annotated[
         str,
         typer.Option(help="Licence under which others may use the model. It stands on its card."),
     ] = "Not stated: ask the authors.",
-    arm: Annotated[
-        ArmName,
+    mlflow: Annotated[
+        bool,
         typer.Option(
-            help="Which of the TF's models: the one by transfer, the one from scratch, or the "
-            "multi-model."
+            "--mlflow",
+            help="Write a model that mlflow.pyfunc.load_model loads instead, without this program. "
+            "The name may also be `all`, or TFs of the base separated by commas.",
         ),
-    ] = ArmName.TRANSFER,
+    ] = False,
+    arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Export a model as a folder that works without this workspace.
@@ -41,11 +42,20 @@ def export_command(
 
     Example: bindgrid export SPI1 spi1-model --licence CC-BY-4.0
     """
+    if mlflow:
+        from orchestrator.prediction.targets import find_target
+        from orchestrator.tracking.exported_model import export_pyfunc
+
+        with steps("Exporting"):
+            target = find_target(Workspace(workspace), name, arm.value)
+            export_pyfunc(target, folder)
+        out.print(f"{folder}: {target.name}; mlflow.pyfunc.load_model({str(folder)!r})")
+        return
+    from orchestrator.prediction.finding import find_model
     from orchestrator.prediction.model_folders import export_model
-    from orchestrator.prediction.predictors import find_predictor
 
     with steps("Exporting"):
-        predictor = find_predictor(Workspace(workspace), name, arm.value)
+        predictor = find_model(Workspace(workspace), name, arm.value)
         export_model(predictor, folder, licence=licence)
     out.print(
         f"{folder}: {predictor.tf}, {len(predictor.replicates)} replicates",

@@ -19,6 +19,7 @@ from data.relations.groups import (
 from data.relations.string_links import read_string_links
 from data.schema import Evidence
 from experiments.cli import tf_add as cli_tf_add
+from experiments.cli import tf_list as cli_tf_list
 from experiments.cli import tf_train as cli_tf_train
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
@@ -35,6 +36,7 @@ app = typer.Typer(
     help="Add your own TFs, and look at what relates TFs to each other.", no_args_is_help=True
 )
 cli_tf_add.register(app)
+cli_tf_list.register(app)
 cli_tf_train.register(app)
 
 _SCORES = {

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -34,6 +35,7 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
+    from data.dataset.sampling import Sampling
     from experiments.own_tf.suggestion import Start, Suggestion
     from experiments.study.planner import PlannedStudy
     from experiments.study.study import Study
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.loaded_dataset import LoadedDataset
 
 
+MIN_FOLDS: Final = 3
 _NUMBER: Final = re.compile(r"-?\d{1,6}")
 _BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
 
@@ -54,7 +57,8 @@ class TrainOptions:
         str,
         typer.Option(
             help="Start from a multi-model of this kind (masked, same-mode, cofactors, string, "
-            "complete), or of these TFs, separated by commas. By default the first suggestion of "
+            "complete), from the base that comes with bindgrid (base), or from a multi-model of "
+            "these TFs, separated by commas. By default the first suggestion of "
             "`bindgrid tf suggest`."
         ),
     ] = ""
@@ -76,6 +80,14 @@ class TrainOptions:
         ),
     ] = "3"
     regions: SplitOptions = _BY_CHROMOSOME
+    folds: Annotated[
+        str,
+        typer.Option(
+            help="Judge by cross-validation in so many folds of whole chromosomes, and let the "
+            "model learn from all regions; 0 holds chromosomes out. By default `auto`: 5 folds "
+            "where fewer than 50 bound regions lie on the chromosome that would be held out."
+        ),
+    ] = "auto"
     string: StringOption = None
     chosen_motifs: ChosenMotifsOption = False
     pretraining: PretrainOptions
@@ -104,6 +116,29 @@ class TrainOptions:
         return int(self.sample)
 
     @property
+    def num_folds(self) -> int | None:
+        """Folds of chromosomes to judge by; None where the number of bound regions decides.
+
+        Raises
+        ------
+        RunError
+            If it is neither a number nor `auto`, or does not go with the split.
+        """
+        held_out = bool(self.regions.test_chroms or self.regions.val_chroms)
+        if self.folds == "auto":
+            return 0 if held_out else None
+        if not self.folds.isdecimal() or 0 < int(self.folds) < MIN_FOLDS:
+            raise RunError(
+                f"--folds: give {MIN_FOLDS} or more, 0 for none, or `auto`, and not {self.folds!r}"
+            )
+        if int(self.folds) and (held_out or self.regions.split is Split.RANDOM):
+            raise RunError(
+                "--folds tests every chromosome once; leave out --test-chroms and --val-chroms, "
+                "and --split random"
+            )
+        return int(self.folds)
+
+    @property
     def num_replicates(self) -> int:
         """Replicates of every arm.
 
@@ -123,6 +158,12 @@ class TrainOptions:
         words = names_in(self.replicates)
         return ",".join(word for word in words if not _NUMBER.fullmatch(word))
 
+    def sampling(self, loaded: "LoadedDataset", avoid: Collection[str] = ()) -> "Sampling":
+        """Give how regions are split; parameters and errors as for `SplitOptions.sampling`."""
+        masked = MultiModel(pretrain=Pretrain.MASKED)
+        with checked_settings():
+            return masked.held_back_of(self.regions.sampling(loaded, avoid))
+
     def study(self, loaded: "LoadedDataset", tf: str, precision: "TrainingPrecision") -> "Study":
         """Give the study that the options stand for.
 
@@ -141,12 +182,11 @@ class TrainOptions:
         links = None
         if self.string is not None:
             links = read_string_links(self.string, loaded.dataset.tfs, None)
-        masked = MultiModel(pretrain=Pretrain.MASKED)
         with checked_settings():
             trainings = self.individual.of(self.pretraining.of(Trainings()))
             return Study(
                 tfs=(tf,),
-                sampling=masked.held_back_of(self.regions.sampling(loaded)),
+                sampling=self.sampling(loaded),
                 scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
@@ -217,16 +257,21 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     """
     from experiments.own_tf.plan import own_tf
     from orchestrator.plan import Plan
+    from orchestrator.spec import BaseStart
     from orchestrator.verdict.card import write_card
     from orchestrator.verdict.verdict import judge
 
+    max_bound, num_folds = options.max_bound, options.num_folds
     run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
         start, suggestion = _chosen(workspace, loaded, study, tf, options)
+        if isinstance(start.spec, BaseStart):
+            sampling = options.sampling(loaded, start.spec.seen_chroms)
+            study = replace(study, sampling=sampling)
         with checked_settings():
-            planned = own_tf(loaded, study, start, tf, options.max_bound)
+            planned = own_tf(loaded, study, start, tf, max_bound, num_folds)
         plan = Plan(planned.runs)
     if suggestion is not None:
         print_suggestion(suggestion)
@@ -272,7 +317,13 @@ def _chosen(
     options: TrainOptions,
 ) -> "tuple[Start, Suggestion | None]":
     """Give the start that the options name, or the first suggestion and all others."""
-    from experiments.own_tf.suggestion import KINDS, start_from_run, start_from_tfs
+    from experiments.own_tf.suggestion import (
+        KINDS,
+        start_from_base,
+        start_from_run,
+        start_from_tfs,
+    )
+    from orchestrator.role import SetKind
     from orchestrator.runs.store import RunStore
 
     if options.pretrain_set and options.pretrain_run:
@@ -282,6 +333,9 @@ def _chosen(
         return start_from_run(loaded, store, options.pretrain_run, tf), None
     if options.pretrain_set and options.pretrain_set not in KINDS:
         return start_from_tfs(loaded, study, store, names_in(options.pretrain_set)), None
+    is_own = loaded.dataset.manifest.own_regions is not None
+    if options.pretrain_set == SetKind.BASE or (is_own and not options.pretrain_set):
+        return start_from_base(loaded, study, tf), None
     suggestion = _suggestion(workspace, loaded, study, tf)
     if not options.pretrain_set:
         return suggestion.starts[0], suggestion
@@ -296,10 +350,13 @@ def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: Train
     """Tell how long the multi-model takes that is missing, and ask at a terminal."""
     from orchestrator.backends.cost import calibrate, run_seconds
 
-    precision = start.spec.training.precision if start.spec.training is not None else "float32"
+    run = start.run
+    if run is None:
+        return
+    precision = run.training.precision if run.training is not None else "float32"
     with steps("Calibrating"):
-        rates = calibrate(1, precision, start.spec.network.name)
-    seconds = run_seconds(plan[start.spec.key], planned.sizes[start.spec.key], rates)
+        rates = calibrate(1, precision, run.network.name)
+    seconds = run_seconds(plan[run.key], planned.sizes[run.key], rates)
     serves = "; it serves every TF that you add" if start.kind == "masked" else ""
     err.print(
         f"the multi-model ({start.name}) is not trained yet; that takes about "

@@ -37,7 +37,7 @@ def print_suggestion(suggestion: "Suggestion") -> None:
 
 
 def print_verdict(verdict: "Verdict") -> None:
-    """Print the scores of all arms and the conclusion."""
+    """Print the scores of all arms, what the card shows, and the conclusion."""
     from orchestrator.verdict.arms import TRANSFER
     from orchestrator.verdict.card import SCORE_WORDS, facts, score_cells, sentences
 
@@ -53,10 +53,50 @@ def print_verdict(verdict: "Verdict") -> None:
             name = "all" if step.name == TRANSFER else step.name
             curve.add_row(name, f"{step.num_bound:,}", *score_cells(step.scores))
         out.print(curve)
+    _print_shown(verdict)
     for name, value in facts(verdict):
         out.print(f"{name}: {value}")
     for sentence in sentences(verdict):
         out.print(sentence)
-    if numbers.num_seen:
+    if numbers.num_seen and not numbers.num_folds:
         complain(f"{numbers.num_seen:,} test regions were seen in pre-training")
+    for command in verdict.commands:
+        out.print(f"{command.purpose}: {command.line}", soft_wrap=True)
     out.print(verdict.conclusion.sentence, style="bold")
+
+
+def _print_shown(verdict: "Verdict") -> None:
+    """Print what thresholds do, the motifs, the best regions, and the peaks that are missed."""
+    from orchestrator.verdict.card_tables import (
+        MISSED_TITLES,
+        THRESHOLD_TITLES,
+        missed_caption,
+        missed_rows,
+        strongest_bases,
+        threshold_caption,
+        threshold_rows,
+    )
+
+    if verdict.operating is not None:
+        table = Table(*THRESHOLD_TITLES)
+        for cells in threshold_rows(verdict.operating):
+            table.add_row(*cells)
+        out.print(table)
+        out.print(threshold_caption(verdict.operating))
+    left = min((motif.start for motif in verdict.motifs), default=0)
+    for motif in verdict.motifs:
+        out.print(f"{' ' * (motif.start - left)}{motif.consensus}  {motif.title}", soft_wrap=True)
+    examples = verdict.examples
+    if examples is None:
+        return
+    for region in examples.best:
+        out.print(
+            f"{region.region}, probability {region.probability:.2f}: {strongest_bases(region)}",
+            soft_wrap=True,
+        )
+    if examples.missed:
+        table = Table(*MISSED_TITLES)
+        for cells in missed_rows(examples):
+            table.add_row(*cells)
+        out.print(table)
+    out.print(missed_caption(examples))

@@ -5,12 +5,17 @@ without it; scratch; scratch trained as transfer is, which tells the multi-model
 of the training; the motif alone. Transfer is trained on fractions of the regions too and tested on
 the same test regions. All replicates start from the same multi-model; they differ in the unbound
 regions drawn and in the seed of training.
+
+A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
+over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
+and replicates, and itself learns from all regions.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from data.dataset.sampling import MIN_PER_CLASS, Part
+from data.dataset.sampling import MIN_FOLDS, MIN_PER_CLASS, Part, Sampling, chromosome_folds
 from data.dataset.selection import individual_pools
 from data.motifs.motif import Motif
 from experiments.own_tf.suggestion import Start
@@ -22,11 +27,16 @@ from orchestrator.role import RunRole, SampleSize, Variant
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import MotifChoice, RegionSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec
 
 NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
 """Bound regions that are sampled at most, unless the user says otherwise: minutes on two cores."""
+NUM_FOLDS: Final = 5
+"""Folds of a cross-validation, unless the user says otherwise."""
+MIN_HELD_OUT: Final = 50
+"""Bound regions on the chromosome to test on below which a TF is judged by cross-validation: the
+95 % interval of the MCC then reaches further than 0.15 to either side (docs/labs.md)."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
 """Fractions of the regions trained and validated on, for the learning curve's first steps."""
 
@@ -42,7 +52,12 @@ class _Regions:
 
 
 def own_tf(
-    loaded: LoadedDataset, study: Study, start: Start, tf: str, max_bound: int | None = MAX_BOUND
+    loaded: LoadedDataset,
+    study: Study,
+    start: Start,
+    tf: str,
+    max_bound: int | None = MAX_BOUND,
+    num_folds: int | None = None,
 ) -> PlannedStudy:
     """Plan the runs for a TF.
 
@@ -54,13 +69,23 @@ def own_tf(
         The multi-model that transfer starts from.
     max_bound
         Bound regions to sample at most; None takes all.
+    num_folds
+        Folds of whole chromosomes to judge by; 0 holds chromosomes out. By default `NUM_FOLDS`
+        where fewer than `MIN_HELD_OUT` bound regions would be held out, and none otherwise.
 
     Raises
     ------
     DataError
         If the TF is unknown or has too few regions.
     """
-    draft = Draft(NAME, loaded, study)
+    sampling = _judged(loaded, study, tf, num_folds)
+    draft = Draft(NAME, loaded, replace(study, sampling=sampling))
+    if sampling.folds and num_folds is None:
+        draft.remark(
+            f"judged by cross-validation in {len(sampling.folds)} folds of whole chromosomes",
+            f"fewer than {MIN_HELD_OUT} bound regions lie on "
+            f"{', '.join(study.sampling.test_chroms)}",
+        )
     of_multi = RunRole(
         experiment=NAME,
         arm="multi",
@@ -69,7 +94,8 @@ def own_tf(
         set_kind=start.kind,
         set_label=start.name,
     )
-    draft.add(start.spec, of_multi)
+    if start.run is not None:
+        draft.add(start.run, of_multi)
     by_replicate = {
         replicate: _regions(draft, tf, start, study.seed + replicate - 1, max_bound)
         for replicate in range(1, study.scale.target_replicates + 1)
@@ -92,12 +118,26 @@ def own_tf(
     return draft.done()
 
 
+def _judged(loaded: LoadedDataset, study: Study, tf: str, num_folds: int | None) -> Sampling:
+    """Decide how regions are split: held out as the study says, or in folds of chromosomes."""
+    sampling, regions = study.sampling, loaded.regions
+    if sampling.split == "random" or num_folds == 0:
+        return sampling
+    bound, _ = individual_pools(regions, loaded.column(tf), sampling)
+    by_chrom = regions.chromosomes(bound)
+    num_test = sum(by_chrom.get(chrom, 0) for chrom in sampling.test_chroms)
+    if num_folds is None and (num_test >= MIN_HELD_OUT or len(by_chrom) < MIN_FOLDS):
+        return sampling
+    folds = chromosome_folds(by_chrom, regions.chromosomes(), num_folds or NUM_FOLDS)
+    return sampling.in_folds(folds)
+
+
 def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | None) -> _Regions:
     # by chromosome, both keep the same chromosomes to test on; at random, what it has not seen
     is_random = draft.study.sampling.split == "random"
-    multi = start.spec if is_random else None
+    multi = start.run if is_random else None
     sampling = replace(draft.study.sampling, held_back=None)
-    builder = replace(draft.builder, rows=start.spec.regions.rows, sampling=sampling)
+    builder = replace(draft.builder, rows=start.rows, sampling=sampling)
     everything = builder.individual_regions(tf, seed=seed, num_bound=None, multi=multi)
     bound, _ = individual_pools(
         draft.loaded.regions,
@@ -115,10 +155,24 @@ def _regions(draft: Draft, tf: str, start: Start, seed: int, max_bound: int | No
         draft.remark(
             f"{max_bound:,} of {len(bound):,} bound regions are used", "pass --sample all for more"
         )
-    selection = draft.loaded.select(whole)
-    in_train = selection.labels[selection.rows(Part.TRAIN), 0] == 1
     num_bound = max_bound if capped and max_bound is not None else len(bound)
-    return _Regions(whole=whole, num_bound=num_bound, num_bound_train=int(in_train.sum()))
+    num_train = min(_num_trained(draft, tested) for tested in _tested(whole))
+    return _Regions(whole=whole, num_bound=num_bound, num_bound_train=num_train)
+
+
+def _tested(whole: RegionSpec) -> Iterator[RegionSpec]:
+    """Regions of the models that are tested: those of the folds, or the regions themselves."""
+    sampling = whole.sampling
+    if not sampling.is_judged_by_folds:
+        yield whole
+    for number in range(len(sampling.folds)):
+        yield replace(whole, sampling=sampling.of_fold(number))
+
+
+def _num_trained(draft: Draft, regions: RegionSpec) -> int:
+    """Count the bound regions that are trained on."""
+    selection = draft.loaded.select(regions)
+    return int((selection.labels[selection.rows(Part.TRAIN), 0] == 1).sum())
 
 
 @dataclass(frozen=True)
@@ -157,7 +211,8 @@ class _Cell:
     @property
     def _terms(self) -> Motif | MotifChoice | None:
         """The motif of the model's term, or how the regions choose the motifs of its terms."""
-        is_masked = self.start.spec.regions.is_masked
+        start = self.start.spec
+        is_masked = isinstance(start, BaseStart) or start.regions.is_masked
         return MotifChoice.AUTO if self.draft.study.chosen_motifs and is_masked else self.motif
 
     def _builder(self, fraction: float) -> SpecBuilder:

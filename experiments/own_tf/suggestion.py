@@ -10,9 +10,11 @@ same-mode       five TFs of the target's binding mode, with the most similar lab
 cofactors       five TFs of other modes, with the most similar labels
 string          five TFs of other modes, with the highest scores of STRING
 complete        the TFs with most resolved regions, on the regions resolved for all (the paper's)
+base            the base that comes with bindgrid (`orchestrator.prediction.base`), a masked one
 ==============  ==================================================================================
 
-A masked multi-model that is finished comes first. Otherwise kinds that this workspace's finished
+A masked multi-model that is finished comes first, then the base, so that nobody waits. Of the
+others, kinds that this workspace's finished
 runs have compared with scratch come first, by their mean gain; then the order above.
 """
 
@@ -22,6 +24,7 @@ from typing import Final
 
 import pandas as pd
 
+from data.dataset.sampling import RowRule
 from data.errors import DataError
 from data.motifs.database import jaspar_motifs
 from data.motifs.enrichment import enriched_motifs
@@ -31,13 +34,16 @@ from data.relations.binding_modes import BindingModes
 from data.relations.groups import GroupKind, Relations, choose_group, read_relations
 from experiments.study.pretraining import MIN_BOUND, Pretraining
 from experiments.study.study import Study
+from model.checkpoint import load_config
 from orchestrator.errors import RunError
+from orchestrator.prediction.base import require_base
+from orchestrator.prediction.base_fit import seen_chroms
 from orchestrator.report.finished import FinishedRuns, read_finished
 from orchestrator.report.pairs import each_row, scored_runs
 from orchestrator.role import CONTROLS, SetKind
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.store import RunStore
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 
 KINDS: Final = (
     SetKind.MASKED,
@@ -45,6 +51,7 @@ KINDS: Final = (
     SetKind.COFACTORS,
     SetKind.STRING,
     SetKind.COMPLETE,
+    SetKind.BASE,
 )
 """In the order that they are suggested in where nothing else is known."""
 MIN_SHARE: Final = 0.8
@@ -75,7 +82,8 @@ class Start:
     """A multi-model to start from."""
 
     kind: SetKind
-    spec: RunSpec
+    spec: RunSpec | BaseStart
+    """The run of the multi-model, or the base."""
     reason: str
     """Why these TFs, for people."""
     is_finished: bool
@@ -85,11 +93,23 @@ class Start:
     @property
     def tfs(self) -> tuple[str, ...]:
         """TFs that it is trained on."""
-        return self.spec.regions.tfs
+        return self.spec.tfs if isinstance(self.spec, BaseStart) else self.spec.regions.tfs
+
+    @property
+    def run(self) -> RunSpec | None:
+        """The run of the multi-model; None where it is the base."""
+        return None if isinstance(self.spec, BaseStart) else self.spec
+
+    @property
+    def rows(self) -> RowRule:
+        """Which regions the multi-model learnt from; the base is a masked one."""
+        return "resolved" if self.run is None else self.run.regions.rows
 
     @property
     def name(self) -> str:
         """Name of the pre-training set for tags and tables."""
+        if isinstance(self.spec, BaseStart):
+            return self.spec.name
         if self.kind in (SetKind.MASKED, SetKind.MASKED_APART):
             return f"{len(self.tfs)} TFs, {SetKind.MASKED}"
         if self.kind is SetKind.COMPLETE:
@@ -135,21 +155,17 @@ def suggest(loaded: LoadedDataset, study: Study, store: RunStore, tf: str) -> Su
         if kind in left_out:
             continue
         try:
-            spec, reason = _start(kind, loaded, study, store, tf, target, relations)
-            loaded.select(spec.regions)
+            if kind is SetKind.BASE:
+                start = start_from_base(loaded, study, tf)
+            else:
+                spec, reason = _start(kind, loaded, study, store, tf, target, relations)
+                loaded.select(spec.regions)
+                finished = store.is_complete(spec.key)
+                start = Start(kind=kind, spec=spec, reason=reason, is_finished=finished)
         except (DataError, RunError) as error:
             left_out[kind] = str(error)
             continue
-        finished = store.is_complete(spec.key)
-        starts.append(
-            Start(
-                kind=kind,
-                spec=spec,
-                reason=reason,
-                is_finished=finished,
-                result=results.get(kind),
-            )
-        )
+        starts.append(replace(start, result=results.get(kind)))
     if not starts:
         raise RunError(f"{tf}: no TFs to pre-train on; {'; '.join(left_out.values())}")
     return Suggestion(tf=tf, mode=mode, starts=tuple(_ranked(starts)), left_out=left_out)
@@ -171,6 +187,30 @@ def start_from_tfs(
     loaded.select(spec.regions)
     return Start(
         kind=SetKind.NAMED, spec=spec, reason="as named", is_finished=store.is_complete(spec.key)
+    )
+
+
+def start_from_base(loaded: LoadedDataset, study: Study, tf: str) -> Start:
+    """Give a start from the base.
+
+    Raises
+    ------
+    RunError
+        If there is no base, it is damaged, or of another network than the study's.
+    ModelError
+        If its network cannot be read.
+    """
+    base = require_base()
+    network = load_config(base.folder / base.card.replicates[0].folder).name
+    if network != study.network:
+        raise RunError(f"{base.card.name} is of the network {network}, not {study.network}")
+    known = base.known_as(tf)
+    knows = f"; it knows {known}, so results are optimistic" if known else ""
+    return Start(
+        kind=SetKind.BASE,
+        spec=base.start(seen_chroms(base, loaded.dataset)),
+        reason=f"{base.card.name}, ready at once: {len(base.tfs)} TFs{knows}",
+        is_finished=True,
     )
 
 
@@ -319,9 +359,10 @@ def _first_motif(tf: str) -> tuple[Motif, ...]:
 def _ranked(starts: list[Start]) -> list[Start]:
     """Starts in the order of the module's docstring."""
 
-    def rank(start: Start) -> tuple[bool, float, int]:
+    def rank(start: Start) -> tuple[bool, bool, float, int]:
         finished_masked = start.kind is SetKind.MASKED and start.is_finished
         gain = start.result.mean_gain if start.result is not None else float("-inf")
-        return (not finished_masked, -gain, KINDS.index(start.kind))
+        is_base = start.kind is SetKind.BASE
+        return (not finished_masked, not is_base, -gain, KINDS.index(start.kind))
 
     return sorted(starts, key=rank)

@@ -93,6 +93,18 @@ def peaks_findings(rows: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap) -> l
     ]
 
 
+def _trained_on(scored: pd.DataFrame) -> str:
+    """Say how many bound regions each size trained and validated on."""
+    by_size = scored.groupby("size")["num_bound"].agg(["min", "max"])
+    told = (
+        f"{fewest:,} of {size:,}" if fewest == most else f"{fewest:,} to {most:,} of {size:,}"
+        for size, fewest, most in by_size.itertuples()
+    )
+    return (
+        f"So many bound regions of each size were trained and validated on: {listed(list(told))}."
+    )
+
+
 def _finding(
     scored: pd.DataFrame, runs: FinishedRuns, boot: Bootstrap, *, heading: str, multi: list[str]
 ) -> Finding:
@@ -112,7 +124,7 @@ def _finding(
     )
     means = _means(table, boot)
     reached = _reached(table)
-    details = [*_by_arm(reached, order, table["tf"].nunique())]
+    details = [*_by_arm(reached, order, table["tf"].nunique()), _trained_on(last)]
     numbers: dict[str, float] = {}
     sentences = []
     for first, second in _comparisons(order):

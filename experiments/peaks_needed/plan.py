@@ -109,7 +109,9 @@ def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
         for target in targets:
             mine = [start for start in starts if target in start.targets]
             reasons: list[DataError] = []
-            for size in map(SampleSize, study.scale.peak_sizes):
+            for num_bound in study.scale.peak_sizes:
+                exact = study.scale.exact_sizes and num_bound is not None
+                size = SampleSize(num_bound, exact=exact)
                 role = RunRole(
                     experiment=NAME,
                     arm="transfer",
@@ -208,7 +210,12 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
         trainings=draft.study.trainings.sized_for(num_bound),
         average_strands=True,
     )
-    regions = builder.individual_regions(role.tf, seed=cell.seed, num_bound=num_bound)
+    if cell.size.exact:
+        regions = builder.individual_regions(role.tf, seed=cell.seed, num_bound=None)
+        exact = replace(regions.sampling, train_bound=num_bound)
+        regions = replace(regions, sampling=exact)
+    else:
+        regions = builder.individual_regions(role.tf, seed=cell.seed, num_bound=num_bound)
     scratch = from_scratch(role)
     draft.add(builder.scratch(regions), scratch)
     motif = None

@@ -56,13 +56,15 @@ class Draft:
         self._remarks: dict[str, Remark] = {}
 
     def add(self, spec: RunSpec, role: RunRole) -> None:
-        """Add a run; its role gets the experiment and the network from here.
+        """Add a run, after its folds; its role gets the experiment and the network from here.
 
         Raises
         ------
         DataError
             If there are too few regions: told now, and not after hours.
         """
+        for number, fold in enumerate(spec.folds, start=1):
+            self.add(fold, replace(role, fold=number))
         selection = self.loaded.select(spec.regions)
         train, val, test = (len(selection.rows(part)) for part in Part)
         if spec.training is None:

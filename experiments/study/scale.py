@@ -20,6 +20,9 @@ class Scale:
     """Bound regions of each step of `downsampling`; None is all."""
     peak_sizes: tuple[int | None, ...] = (25, 50, 100, 250, 500, 1000)
     """Bound regions of each step of `peaks-needed`; None is all."""
+    exact_sizes: bool = False
+    """Whether the sizes of `peaks-needed` are the bound regions to train and validate on; otherwise
+    they are sampled before the split, and count those to test on too."""
     mode_models: int | None = None
     """Multi-models of `peaks-needed` that lack the binding modes of some of its targets; None takes
     one for each target, 0 leaves that arm out."""

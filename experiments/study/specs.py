@@ -9,7 +9,7 @@ from data.schema import Evidence
 from experiments.study.trainings import ModelKind, Trainings
 from model.network import NetworkConfig, published
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import MotifChoice, RegionSpec, RunSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +102,23 @@ class SpecBuilder:
         )
 
     def transfer(
-        self, regions: RegionSpec, *, multi: RunSpec, motif: Motif | MotifChoice | None = None
+        self,
+        regions: RegionSpec,
+        *,
+        multi: RunSpec | BaseStart,
+        motif: Motif | MotifChoice | None = None,
     ) -> RunSpec:
         """Spec of an individual model that starts from a multi-model's hidden layers.
 
         Parameters
         ----------
+        multi
+            The run of the multi-model, or a base, which is a masked one.
         motif
             The motif whose best hit is a term of the logits, or how the regions choose motifs;
             None adds no term (paper).
         """
-        masked = multi.regions.is_masked
+        masked = isinstance(multi, BaseStart) or multi.regions.is_masked
         kind = ModelKind.MASKED_TRANSFER if masked else ModelKind.TRANSFER
         network = published(self.network, num_tfs=1)
         name = ""
@@ -153,6 +159,8 @@ class SpecBuilder:
 
     def _num_bound(self, regions: RegionSpec) -> int:
         """Bound regions that an individual model learns from, those to test on included."""
+        if regions.sampling.train_bound is not None:
+            return regions.sampling.train_bound
         num_bound = regions.sampling.num_bound
         if num_bound is None:
             num_bound = self.dataset.summary(regions.tfs[0]).count(Evidence.BOUND)

@@ -24,8 +24,6 @@ from typing import Final, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from sklearn.linear_model import LogisticRegression
 
 from model.motif_scan import best_scores
 from model.network import BindingNetwork
@@ -194,6 +192,9 @@ def choose_motifs(
 
 def auroc_of(scores: NDArray[np.floating], bound: NDArray[np.bool_]) -> NDArray[np.float64]:
     """AUROC of each column of some scores, ties half: (n, M) to (M,)."""
+    # here, as below: most commands choose no motifs and are to start at once
+    from scipy.stats import rankdata
+
     num_bound = int(bound.sum())
     ranks = rankdata(scores, axis=0)[bound].sum(axis=0)
     pairs = num_bound * (len(bound) - num_bound)
@@ -251,6 +252,8 @@ def stacked(
 
     The column's weight does not fall below 0.
     """
+    from sklearn.linear_model import LogisticRegression
+
     found = np.empty(len(bound))
     for fold in np.unique(folds):
         out = folds == fold

@@ -3,11 +3,14 @@
 A few hundred regions are enough for a logistic regression with an L2 penalty on the last hidden
 layer's activations, mean of both strands: Kumar et al. 2022 (arXiv:2202.10054) show why fine-tuning
 all layers on few examples distorts good features. It is a convex problem, so neither a learning
-rate nor an epoch has to be chosen, and it takes a second. If the network has a motif's term
-(`model.motif_term`), its weight is fitted with the others, almost without a penalty, and never
+rate nor an epoch has to be chosen, and it takes a second. If the network has motifs' terms
+(`model.motif_term`), their weights are fitted with the others, almost without a penalty, and never
 below 0, since with 25 regions a site may seem to prevent binding by chance.
 
-Legend: n examples, F features, T TFs.
+The weight of a motif that was chosen or learnt on the same regions is fitted to its held-out scores
+(`model.training.motif_choice`): those of the choice itself would make it too large.
+
+Legend: n examples, F features, T TFs, K motifs.
 """
 
 from collections.abc import Sequence
@@ -16,7 +19,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from model.encoding import OneHotEncoder, reverse_complement, to_tensor
@@ -82,6 +84,9 @@ def regression(
     center = features.mean(axis=0, dtype=np.float64)
     scale = (float((features - center).std()) if num_features else 0.0) or 1.0
     columns = np.hstack([(features - center) / scale, MOTIF_SCALE * motifs])
+    # here, since most commands fit no probe and are to start at once
+    from sklearn.linear_model import LogisticRegression
+
     fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(columns, bound)
     of_motifs = fitted.coef_[0][num_features:]
     if (of_motifs < 0).any():

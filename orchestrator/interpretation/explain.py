@@ -16,6 +16,7 @@ Contributions are in logits, of the forward strand (`model.interpretation.attrib
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,9 +30,9 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part
 from data.left_out import LeftOut
 from data.motifs.pwm import BASES
+from data.own_tf.peaks import read_places
 from data.packing import unpack
-from data.schema import CHROM, END, START
-from data.sources.bed import BED3, read_bed
+from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps
 from data.sources.intervals import Intervals
@@ -70,8 +71,24 @@ class StoredExplanation:
         return pd.read_parquet(self.path / BASES_FILE)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explained:
+    """The n regions that are explained, each as wide as the network's input."""
+
+    region_id: NDArray[np.int64]
+    """Number of each, by which its bases are found again, shape (n,)."""
+    chrom: NDArray[np.object_]
+    start: NDArray[np.int32]
+    sequences: NDArray[np.uint8]
+    """Packed bases, shape (n, L / 4)."""
+    probability: NDArray[np.float64]
+    """What is predicted of each, shape (n,)."""
+
+
 def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDArray[np.int64]:
     """Ids of the bound test regions with the highest predicted probability.
+
+    Of a model that is judged by cross-validation, all regions are test regions.
 
     Raises
     ------
@@ -81,7 +98,8 @@ def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDAr
     loaded = load_dataset(workspace)
     selection = loaded.select(run.planned.spec.regions)
     target = output_of(run, tf)
-    rows = selection.rows(Part.TEST)
+    is_judged_by_folds = run.planned.spec.regions.is_judged_by_folds
+    rows = np.arange(len(selection.part)) if is_judged_by_folds else selection.rows(Part.TEST)
     rows = rows[selection.labels[rows, target] == 1]
     if not len(rows):
         raise RunError(f"run {run.key} has no bound test region of {tf}; give regions by --bed")
@@ -107,16 +125,14 @@ def bed_regions(
     RunError
         If nothing overlaps.
     """
-    batch = read_bed(path, BED3)
+    odd_rows = LeftOut() if left_out is None else left_out
+    batch, start, end = read_places(path, odd_rows)
     codes, names = batch.text(CHROM)
     own = Chromosomes(path, regions.chroms, None)
-    odd_rows = LeftOut() if left_out is None else left_out
     names = [own.named(name, path, odd_rows) for name in names]
     known = {chrom: code for code, chrom in enumerate(regions.chroms)}
     chrom = np.array([known.get(name, -1) for name in names], dtype=np.int16)[codes]
-    intervals = Intervals.of_one_pair(
-        regions.chroms, chrom, batch.integers(START), batch.integers(END)
-    )
+    intervals = Intervals.of_one_pair(regions.chroms, chrom, start, end)
     overlapping = np.zeros(len(batch), dtype=bool)
     found = np.zeros(len(regions), dtype=bool)
     for rows, ids in overlaps(regions, intervals):
@@ -171,8 +187,14 @@ def explain(
     found = attribute(load(run.path), sequences, target=target, method=method)
     on_step("writing")
     with whole_folder(folder, first_stays=True) as partial:
-        (partial / LOGOS_FOLDER).mkdir()
-        _write(partial, loaded, ids, found)
+        explained = Explained(
+            region_id=ids,
+            chrom=loaded.regions.chrom_names[ids],
+            start=loaded.regions.start[ids],
+            sequences=sequences,
+            probability=np.array([1 / (1 + math.exp(-logit)) for logit in found.logits.tolist()]),
+        )
+        write_explanation(partial, explained, found, chromosome_sizes(loaded))
     return StoredExplanation(folder)
 
 
@@ -210,35 +232,48 @@ def chromosome_sizes(loaded: LoadedDataset) -> dict[str, int]:
     return sizes
 
 
-def _write(
-    folder: Path, loaded: LoadedDataset, ids: NDArray[np.int64], found: Attributions
+def write_explanation(
+    folder: Path, explained: Explained, found: Attributions, sizes: Mapping[str, int]
 ) -> None:
-    regions = loaded.regions
+    """Write the files of an explanation into a folder that is there.
+
+    Parameters
+    ----------
+    folder
+        An empty one.
+    explained
+        The regions.
+    found
+        The contributions of their bases.
+    sizes
+        Lengths of the chromosomes.
+    """
+    (folder / LOGOS_FOLDER).mkdir()
     length = found.contributions.shape[1]
     table = pd.DataFrame(
         {
-            "region_id": ids,
-            "chrom": regions.chrom_names[ids],
-            "start": regions.start[ids],
-            "end": regions.end[ids],
-            "probability": [1 / (1 + math.exp(-logit)) for logit in found.logits.tolist()],
+            "region_id": explained.region_id,
+            "chrom": explained.chrom,
+            "start": explained.start,
+            "end": explained.start + np.int32(length),
+            "probability": explained.probability,
             "logit": found.logits,
             "total": found.contributions.sum(axis=1),
         }
     )
     table.to_csv(folder / REGIONS_FILE, index=False)
-    codes = unpack(regions.sequences[ids])
+    codes = unpack(explained.sequences)
     bases = pd.DataFrame(
         {
-            "region_id": np.repeat(ids, length),
-            "chrom": np.repeat(regions.chrom_names[ids], length),
-            "position": (regions.start[ids][:, None] + np.arange(length)).ravel(),
+            "region_id": np.repeat(explained.region_id, length),
+            "chrom": np.repeat(explained.chrom, length),
+            "position": (explained.start[:, None] + np.arange(length)).ravel(),
             "base": np.array(list(BASES))[codes.ravel()],
             "contribution": found.contributions.ravel(),
         }
     )
     bases.to_parquet(folder / BASES_FILE, index=False)
-    _write_track(folder / TRACK_FILE, bases, chromosome_sizes(loaded))
+    _write_track(folder / TRACK_FILE, bases, dict(sizes))
     for row in table.head(NUM_LOGOS).to_dict("records"):
         _draw(folder, row, bases[bases["region_id"] == row["region_id"]])
 

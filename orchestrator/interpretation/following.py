@@ -89,9 +89,12 @@ def follow_runs(
     RunError
         If the transfer started from no multi-model.
     """
-    start = transfer.planned.spec.start
+    start = transfer.planned.spec.start_run
     if start is None:
-        raise RunError(f"run {transfer.key} started from no multi-model; name a transfer run")
+        raise RunError(
+            f"run {transfer.key} started from no multi-model of this workspace; name a transfer "
+            "run that did"
+        )
     multi = RunStore(workspace).open(start.key)
     stored = {
         arm: run_motifs(run, workspace, database, on_step=on_step)

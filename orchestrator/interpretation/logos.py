@@ -97,9 +97,18 @@ def save_contributions(
     path: Path, bases: str, contributions: NDArray[np.float32], title: str = ""
 ) -> None:
     """Write the contributions of a region's bases as SVG: letters above and below 0."""
-    width = len(bases)
-    figure = Figure(figsize=(0.09 * width + 0.8, 1.6), layout="constrained")
+    figure = Figure(figsize=(0.09 * len(bases) + 0.8, 1.6), layout="constrained")
     axes = figure.subplots()
+    draw_contributions(axes, bases, contributions)
+    axes.set(ylabel="logit")
+    axes.spines[["top", "right"]].set_visible(False)
+    if title:
+        axes.set_title(title, fontsize=9)
+    _save(figure, path)
+
+
+def draw_contributions(axes: Axes, bases: str, contributions: NDArray[np.float32]) -> None:
+    """Draw the contributions of a region's bases, shape (L,): letters above and below 0."""
     for base in BASES:
         letter = _letter(base)
         places = [i for i, other in enumerate(bases) if other == base and contributions[i]]
@@ -113,11 +122,7 @@ def save_contributions(
     axes.axhline(0, color="0.7", linewidth=0.5)
     low, high = min(0.0, contributions.min()), max(0.0, contributions.max())
     margin = 0.05 * (high - low) or 1.0
-    axes.set(xlim=(0, width), ylim=(low - margin, high + margin), ylabel="logit")
-    axes.spines[["top", "right"]].set_visible(False)
-    if title:
-        axes.set_title(title, fontsize=9)
-    _save(figure, path)
+    axes.set(xlim=(0, len(bases)), ylim=(low - margin, high + margin))
 
 
 @dataclass(frozen=True, kw_only=True)

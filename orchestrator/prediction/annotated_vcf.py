@@ -16,7 +16,7 @@ import pandas as pd
 
 from data.errors import DataError
 from data.output import Output, text_output
-from data.queries.vcf import COLUMNS, MISSING, is_row, num_alternatives
+from data.queries.vcf import COLUMNS, MISSING, is_row, num_alternatives, row_fields
 from data.text import all_lines
 from orchestrator.prediction.writers import Writer
 
@@ -124,8 +124,8 @@ class _AnnotatedVcf:
         num_done = 0
         while num_done < len(table):
             _, line = next(self._lines)
-            if is_row(line):
-                num = num_alternatives(line.split("\t", 5)[4])
+            if (row := row_fields(line)) is not None:
+                num = num_alternatives(row[4])
                 values = {key: one[num_done : num_done + num] for key, one in columns.items()}
                 line = self._annotated(line, values)
                 num_done += num

@@ -1,9 +1,10 @@
 """What model.json says of a model that was exported (`orchestrator.prediction.predictors`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from data.dataset.added import AddedTF, SourceFile
+from data.records import IF_SET
 from model.ensemble import Calibration
 from model.training.config import TrainingConfig
 from orchestrator.runs.run_metrics import RunMetrics
@@ -40,6 +41,8 @@ class AboutRegions:
     val_chroms: tuple[str, ...]
     num_bound_sampled: int | None
     """Bound regions that were drawn; None for all of them."""
+    num_folds: int = field(default=0, metadata=IF_SET)
+    """Folds of whole chromosomes that it was judged by; 0 if it was tested on held-out regions."""
 
 
 @dataclass(frozen=True, kw_only=True)

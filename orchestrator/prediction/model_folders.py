@@ -146,6 +146,8 @@ def _data(about: AboutModel) -> list[str]:
     split = f"split by {about.regions.split}"
     if about.regions.test_chroms:
         split += f", tested on {', '.join(about.regions.test_chroms)}"
+    if about.regions.num_folds:
+        split += f", judged by {about.regions.num_folds}-fold cross-validation over chromosomes"
     lines = [f"- Regions: {about.regions.view} view, {split}."]
     if about.pretrained_on:
         lines.append(f"- Pre-trained on {', '.join(about.pretrained_on)}.")

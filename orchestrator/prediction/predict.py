@@ -67,15 +67,41 @@ def predict_windows(
     writer: Writer,
     on_predicted: OnPredicted = lambda num: None,
 ) -> Counts:
-    """Predict windows and write them as they come."""
+    """Predict windows by all networks of an ensemble, and write them as they come."""
+
+    def table(windows: Windows, part: slice) -> pd.DataFrame:
+        found = predict_codes(members, windows.codes[part], windows.known[part])
+        return _window_table(windows, part, found)
+
+    return write_predictions(batches, writer, table, on_predicted)
+
+
+def write_predictions(
+    batches: Iterable[Windows],
+    writer: Writer,
+    table: Callable[[Windows, slice], pd.DataFrame],
+    on_predicted: OnPredicted = lambda num: None,
+) -> Counts:
+    """Write what is predicted of windows as they come, on one thread.
+
+    Parameters
+    ----------
+    batches
+        The windows.
+    writer
+        Takes the tables.
+    table
+        Predicts a part of the windows that it is given, and gives a row for each.
+    on_predicted
+        Called with the number of windows predicted since the last call; by default nothing is.
+    """
     num = num_unknown = 0
     with one_thread():
         for windows in batches:
             for first in range(0, len(windows.codes), _AT_ONCE):
                 part = slice(first, first + _AT_ONCE)
                 known = windows.known[part]
-                found = predict_codes(members, windows.codes[part], known)
-                writer.write(_window_table(windows, part, found))
+                writer.write(table(windows, part))
                 num += len(known)
                 num_unknown += int((~known).sum())
                 on_predicted(len(known))
@@ -105,7 +131,8 @@ def predict_variants(
     return Counts(num, num_unknown)
 
 
-def _window_table(windows: Windows, part: slice, found: Prediction) -> pd.DataFrame:
+def places_of(windows: Windows, part: slice) -> dict[str, object]:
+    """Columns that say which windows they are: places, if they have any, and names."""
     columns: dict[str, object] = {}
     if windows.chrom is not None and windows.start is not None and windows.end is not None:
         columns = {
@@ -113,12 +140,12 @@ def _window_table(windows: Windows, part: slice, found: Prediction) -> pd.DataFr
             "start": windows.start[part],
             "end": windows.end[part],
         }
-    columns |= {
-        "name": windows.name[part],
-        "probability": found.probability,
-        "spread": found.spread,
-    }
-    return pd.DataFrame(columns)
+    return columns | {"name": windows.name[part]}
+
+
+def _window_table(windows: Windows, part: slice, found: Prediction) -> pd.DataFrame:
+    values = {"probability": found.probability, "spread": found.spread}
+    return pd.DataFrame(places_of(windows, part) | values)
 
 
 def _variant_table(

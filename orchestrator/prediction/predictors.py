@@ -33,7 +33,7 @@ from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
 from model.ensemble import Calibration, Member, fit_calibration
 from model.prediction import both_strand_logits
-from orchestrator.errors import RunError
+from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.model_card import (
     MODEL_FILE,
@@ -42,6 +42,7 @@ from orchestrator.prediction.model_card import (
     AboutRegions,
     ModelCard,
 )
+from orchestrator.report.calls import read_predictions
 from orchestrator.role import Arm
 from orchestrator.role_names import replicates_name
 from orchestrator.role_records import role_tags
@@ -122,10 +123,10 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     imported = [path.parent.name for path in workspace.models.glob(f"*/{MODEL_FILE}")]
     try:
         run = find_run(store, named, arm)
-    except RunError as error:
+    except UnknownModelError as error:
         near = near_names(named, imported)
         hint = f"; imported models near: {', '.join(near)}" if near else ""
-        raise RunError(f"{error}{hint}") from None
+        raise UnknownModelError(f"{error}{hint}") from None
     spec = run.planned.spec
     if spec.training is None:
         raise RunError(f"run {run.key} scored a network and has none of its own; name that")
@@ -202,10 +203,11 @@ def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
 
 
 def _alike(one: PlannedRun, other: PlannedRun) -> bool:
-    """Whether two runs have the same TFs, dataset, network, motif and training."""
+    """Whether two runs have the same TFs, dataset, folds, network, motif and training."""
     return (
         one.spec.regions.tfs == other.spec.regions.tfs
         and one.spec.regions.dataset == other.spec.regions.dataset
+        and one.spec.regions.sampling.folds == other.spec.regions.sampling.folds
         and one.spec.network == other.spec.network
         and one.spec.motif == other.spec.motif
         and one.spec.training == other.spec.training
@@ -225,14 +227,19 @@ def _replicate(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Re
 def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -> Calibration:
     """Calibrate a run's network for a TF by its validation regions, once.
 
-    A penalized regression that learnt from the validation regions too is not calibrated: no regions
-    are left for that, and its probabilities are maximum-likelihood estimates already.
+    A run that is judged by folds is calibrated by all of its regions, each as predicted by the fold
+    that did not learn from it. Without folds, a penalized regression that learnt from the
+    validation regions too is not calibrated: no regions are left for that, and its probabilities
+    are maximum-likelihood estimates already.
 
     Raises
     ------
     DataError, RunError
         If the dataset is not the one that the run was trained on.
     """
+    if run.planned.spec.folds:
+        tested = read_predictions(run)
+        return fit_calibration(tested.logits, tested.bound.astype(np.float32))
     training = run.planned.spec.training
     if training is not None and training.learns_from_val:
         return Calibration()
@@ -270,8 +277,9 @@ def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutMod
             test_chroms=sampling.test_chroms,
             val_chroms=sampling.val_chroms,
             num_bound_sampled=sampling.num_bound,
+            num_folds=len(sampling.folds),
         ),
-        pretrained_on=() if spec.start is None else spec.start.regions.tfs,
+        pretrained_on=spec.pretrained_on,
         sources=dataset.manifest.sources,
         added=dataset.summary(tf).made_from if tf in dataset.tfs else None,
     )

@@ -24,6 +24,8 @@ PREDICTION_FORMATS: Final = (
 """Formats of predictions of regions, the usual one first."""
 VARIANT_FORMATS: Final = (Format.TSV, Format.CSV, Format.VCF, Format.PARQUET)
 """Formats of effects of variants; a VCF is written by `orchestrator.prediction.annotated_vcf`."""
+TABLE_FORMATS: Final = (Format.TSV, Format.CSV, Format.PARQUET)
+"""Formats of any other table, such as one with a column for each of several TFs."""
 PLACED: Final = frozenset({Format.BED, Format.BEDGRAPH, Format.BIGWIG})
 """Formats that need places on a genome."""
 
@@ -61,7 +63,7 @@ def writing(output: Output, sizes: Mapping[str, int] | None) -> Iterator[Writer]
             yield writer
     elif output.format is Format.BIGWIG:
         assert sizes is not None
-        with output_file(output.path) as path, _bigwig(path, dict(sizes)) as bigwig:
+        with output_file(output.path) as path, bigwig_writer(path, sizes) as bigwig:
             yield bigwig
     else:
         with text_output(output) as file:
@@ -165,9 +167,18 @@ class _BigWig:
 
 
 @contextmanager
-def _bigwig(path: Path, sizes: dict[str, int]) -> Iterator[_BigWig]:
+def bigwig_writer(path: Path, sizes: Mapping[str, int]) -> Iterator[Writer]:
+    """Give a writer of a bigWig file, of tables with `probability`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sizes
+        Lengths of chromosomes.
+    """
     # here, since it loads a compiler
     from figwig import BigWigWriter
 
-    with BigWigWriter(str(path), sizes) as writer:
+    with BigWigWriter(str(path), dict(sizes)) as writer:
         yield _BigWig(writer)

@@ -5,10 +5,11 @@ its randomness (the replicates) and other test regions like these. With a single
 is known of the first, and the interval says how well this one model is known.
 
 *Regions* are drawn with replacement within strata: regions of the same label that the same runs
-were tested on. A region that several runs have in common gets one draw for all of them, so that
-arms are compared pair by pair and replicates that share their test regions (a chromosome split)
-are not taken for independent evidence. A region that one replicate alone has is drawn for it. The
-numbers of bound and unbound regions of a run stay as they are, as selection fixes them.
+were tested on, in a cross-validation in the same fold, that is, by the same models. A region that
+several runs have in common gets one draw for all of them, so that arms are compared pair by pair
+and replicates that share their test regions (a chromosome split) are not taken for independent
+evidence. A region that one replicate alone has is drawn for it. The numbers of bound and unbound
+regions of a run stay as they are, as selection fixes them.
 
 *Replicates* differ by their training and by the test regions that they do not share. Drawing a few
 replicates with replacement shows too little of that: with two, half of the variance. Their
@@ -313,7 +314,11 @@ def _pool(runs: Sequence[Tested]) -> _Pool:
     places = np.split(where, np.cumsum([len(key) for key in keys])[:-1])
     bound = union % 2 == 1
     members = (_marked(len(union), place) for place in places)
-    strata = _coded(members, bound.astype(np.int64))
+    fold = np.zeros(len(union), dtype=np.int64)
+    for run, place in zip(runs, places, strict=True):
+        if isinstance(run, Predictions) and run.fold is not None:
+            fold[place] = run.fold
+    strata = _coded(members, 2 * fold + bound)
     return _Pool(places=places, strata=strata, bound=bound)
 
 

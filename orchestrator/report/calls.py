@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from model.metrics import THRESHOLD
 from orchestrator.errors import RunError
 from orchestrator.runs.store import PREDICTIONS_FILE, RunStore, StoredRun
+
+_LEAST: Final = 1e-6
+"""Probabilities nearer to 0 or to 1 count as if they were so far from them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +28,19 @@ class Predictions:
     """Labels, shape (n,)."""
     probability: NDArray[np.float32]
     """As the network gave it, not calibrated, shape (n,)."""
+    fold: NDArray[np.int64] | None = None
+    """Which fold of a cross-validation each was tested in, shape (n,); None without one."""
 
     @property
     def called(self) -> NDArray[np.bool_]:
         """Whether the probability is 0.5 or more, shape (n,)."""
         return self.probability >= THRESHOLD
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """The probabilities as logits, shape (n,)."""
+        inside = np.clip(self.probability.astype(np.float64), _LEAST, 1 - _LEAST)
+        return np.log(inside / (1 - inside)).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

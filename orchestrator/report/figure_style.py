@@ -6,6 +6,7 @@ The colours are those of Okabe and Ito, which people with any kind of colour vis
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, ParamSpec
 
@@ -78,6 +79,14 @@ def save(figure: Figure, stem: Path) -> None:
     with report_style():
         figure.savefig(stem.with_name(f"{stem.name}.svg"), metadata={"Date": None})
         figure.savefig(stem.with_name(f"{stem.name}.png"), dpi=PNG_DPI, metadata={"Software": None})
+
+
+def svg_text(figure: Figure) -> str:
+    """Give a figure as the text of an SVG file."""
+    text = StringIO()
+    with report_style():
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
 
 
 def error(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:

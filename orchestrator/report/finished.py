@@ -47,7 +47,7 @@ def read_finished(store: RunStore) -> FinishedRuns:
         test_regions=[calls[key].regions if key in calls else "" for key in table["key"]],
         finished_at=table["key"].map(finished_at),
         num_seen=table["key"].map(num_seen),
-        pretraining_tfs=[_names(specs[key].start) for key in table["key"]],
+        pretraining_tfs=[" ".join(specs[key].pretrained_on) for key in table["key"]],
     )
     return FinishedRuns(
         table=table,
@@ -55,7 +55,3 @@ def read_finished(store: RunStore) -> FinishedRuns:
         specs=specs,
         predictions=lambda key: read_predictions(store.open(key)),
     )
-
-
-def _names(multi_model: RunSpec | None) -> str:
-    return "" if multi_model is None else " ".join(multi_model.regions.tfs)

@@ -2,16 +2,15 @@
 
 import re
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestrator.report.bootstrap import NUM_DRAWS
 from orchestrator.report.findings import NamedFigure
+from orchestrator.report.rendering import render
 from orchestrator.report.sections import Report
 
 TEMPLATE: Final = "report.html"
@@ -50,18 +49,6 @@ def render_page(report: Report, figures: Path, *, name: str) -> str:
         workspace=name,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
     )
-
-
-def render(template: str, **content: Any) -> str:
-    """Render one of the templates; what it names must be there."""
-    environment = Environment(
-        loader=PackageLoader("orchestrator.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(version=version("bindgrid"), **content)
 
 
 def inline_svg(text: str, name: str, title: str) -> Markup:

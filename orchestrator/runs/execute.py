@@ -35,8 +35,10 @@ from model.transfer import transfer_hidden_layers
 from orchestrator.errors import RunError
 from orchestrator.gpus import require_gpu
 from orchestrator.plan import PlannedRun, RunOutcome
+from orchestrator.prediction.base import weights_of
 from orchestrator.runs.context import RunContext
 from orchestrator.runs.filter_files import RunFilters, filter_records, write_filters
+from orchestrator.runs.fold_predictions import tested_by_folds
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
 from orchestrator.runs.motif_terms import motif_library, write_terms
@@ -50,7 +52,7 @@ from orchestrator.runs.store import (
     RUN_FILE,
     RunStore,
 )
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 from orchestrator.workspace import Workspace
 
 
@@ -109,35 +111,41 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
         result = _train(planned, network, loaded, selection, state_file, context)
         if parallel.rank != 0:
             return
-        probabilities = _test_predictions(spec, network, loaded, selection, context.device)
-        filters = _filters(spec, network, loaded.regions, selection, probabilities)
-    test = selection.rows(Part.TEST)
-    per_tf = evaluate_per_tf(selection.labels[test], probabilities, spec.regions.tfs)
+        if spec.folds:
+            tested, probabilities = tested_by_folds(spec, store)
+        else:
+            probabilities = _test_predictions(spec, network, loaded, selection, context.device)
+            tested = selection.only(Part.TEST)
+        filters = _filters(spec, network, loaded.regions, tested, probabilities)
+    per_tf = evaluate_per_tf(tested.labels, probabilities, spec.regions.tfs)
 
     with store.writing(planned.key) as folder:
         (folder / RUN_FILE).write_text(to_json(run_record(planned)))
         (folder / HISTORY_FILE).write_text(to_json(result.history))
-        write_predictions(folder / PREDICTIONS_FILE, spec, selection, probabilities)
-        if result.chosen is not None and isinstance(network, BindingNetwork):
+        write_predictions(folder / PREDICTIONS_FILE, spec, tested, probabilities)
+        is_kept = spec.training is not None and not spec.regions.is_fold
+        if is_kept and result.chosen is not None and isinstance(network, BindingNetwork):
             save(folder, network, network.config)
             write_terms(folder, result.chosen, network)
-        elif spec.training is not None:
+        elif is_kept:
             save(folder, network, spec.network)
         if filters is not None:
             record = RunFilters(tfs=spec.regions.tfs, **filter_records(filters))
             write_filters(folder, filters, record)
-        counts = region_counts(spec, selection, loaded)
+        counts = region_counts(spec, selection, tested, loaded)
         (folder / METRICS_FILE).write_text(to_json(metrics_record(result, per_tf, counts)))
     state_file.remove()
 
 
 def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Module:
     """Build a run's network with the weights, and the motif, that its training starts from."""
-    if spec.start is not None and spec.layers == "all":
-        return load(store.open(spec.start.key).path)
+    if spec.start_run is not None and spec.layers == "all":
+        return load(store.open(spec.start_run.key).path)
     network = build_network(spec.network, seed=spec.seed)
     if spec.start is not None:
-        transfer_hidden_layers(load_state(store.open(spec.start.key).path), network)
+        start = spec.start
+        folder = weights_of(start) if isinstance(start, BaseStart) else store.open(start.key).path
+        transfer_hidden_layers(load_state(folder), network)
     for term in network.motif_terms if isinstance(network, BindingNetwork) else ():
         term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
     return network
@@ -218,9 +226,9 @@ def _test_predictions(
     probabilities = predict(
         network, regions.sequences[ids], both_strands=spec.average_strands, device=device
     )
-    if spec.training is None and spec.start is not None:
+    if spec.training is None and spec.start_run is not None:
         # a multi-model is scored on one of its TFs
-        outputs = [spec.start.regions.tfs.index(tf) for tf in spec.regions.tfs]
+        outputs = [spec.start_run.regions.tfs.index(tf) for tf in spec.regions.tfs]
         probabilities = probabilities[:, outputs]
     return probabilities
 
@@ -229,12 +237,14 @@ def _filters(
     spec: RunSpec,
     network: nn.Module,
     regions: RegionTable,
-    selection: Selection,
+    tested: Selection,
     probabilities: NDArray[np.float32],
 ) -> FilterMotifs | None:
-    """What activates the first layer on the test regions; None if none is predicted right."""
-    test = selection.rows(Part.TEST)
-    right = correctly_predicted(probabilities, selection.labels[test])
-    if spec.training is None or not right.any():
+    """What activates the first layer on the test regions; None if none is predicted right.
+
+    A fold of a cross-validation, whose network is not kept, has none either.
+    """
+    right = correctly_predicted(probabilities, tested.labels)
+    if spec.training is None or spec.regions.is_fold or not right.any():
         return None
-    return count_subsequences(network, regions.sequences[selection.region_ids[test[right]]])
+    return count_subsequences(network, regions.sequences[tested.region_ids[right]])

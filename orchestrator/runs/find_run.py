@@ -1,7 +1,7 @@
 """Which finished run a person means: by its key, or by a TF and an arm."""
 
 from data.near_names import near_names
-from orchestrator.errors import RunError
+from orchestrator.errors import UnknownModelError
 from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore, StoredRun
 
@@ -13,30 +13,38 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     ----------
     named
         A key; or a TF, of which the newest run of the arm is taken that is not a control or a step
-        of a learning curve, unless there is no other. The `multi` arm of a TF is the
+        of a learning curve, unless there is no other. The folds of a cross-validation are parts of
+        a run, and never taken. The `multi` arm of a TF is the
         multi-model that its newest transfer started from, or else the newest that knows the TF.
     arm
         Only for a TF.
 
     Raises
     ------
-    RunError
+    UnknownModelError
         If there is none.
     """
     if store.is_complete(named):
-        return store.open(named)
+        run = store.open(named)
+        if run.planned.spec.regions.is_fold:
+            raise UnknownModelError(
+                f"run {named} is a fold of a cross-validation and keeps no network; name the TF"
+            )
+        return run
     by_arm: dict[Arm, list[StoredRun]] = {"scratch": [], "transfer": [], "multi": []}
     known: set[str] = set()
     for run in store.completed():
         found = trained_arm(run)
-        if found is not None:
+        if found is not None and not run.planned.spec.regions.is_fold:
             by_arm[found].append(run)
             known.update(run.planned.spec.regions.tfs)
     tf = next((name for name in known if name.upper() == named.upper()), None)
     if tf is None:
         near = near_names(named, sorted(known))
         hint = f"; near: {', '.join(near)}" if near else ""
-        raise RunError(f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}")
+        raise UnknownModelError(
+            f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}"
+        )
     of_tf = {
         name: [run for run in runs if tf in run.planned.spec.regions.tfs]
         for name, runs in by_arm.items()
@@ -47,7 +55,9 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
             return store.open(start.key)
     if not of_tf[arm]:
         others = ", ".join(name for name, runs in of_tf.items() if runs)
-        raise RunError(f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}")
+        raise UnknownModelError(
+            f"{store.workspace.runs}: no finished {arm} run of {tf}; there is: {others}"
+        )
     models = [run for run in of_tf[arm] if is_model(run)]
     return (models or of_tf[arm])[-1]
 
@@ -55,8 +65,9 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
 def is_model(run: StoredRun) -> bool:
     """Whether a run is what its TF is to be predicted by."""
     planned = run.planned
-    is_step = planned.spec.regions.sampling.train_fraction is not None
-    return not (planned.role.is_control or is_step)
+    regions = planned.spec.regions
+    is_part = regions.is_fold or regions.sampling.train_fraction is not None
+    return not (planned.role.is_control or is_part)
 
 
 def trained_arm(run: StoredRun) -> Arm | None:

@@ -153,4 +153,4 @@ def tfs_of(spec: RunSpec) -> set[str]:
     while regions is not None:
         tfs.update(regions.tfs)
         regions = regions.excluded
-    return tfs if spec.start is None else tfs | tfs_of(spec.start)
+    return tfs if spec.start_run is None else tfs | tfs_of(spec.start_run)

@@ -15,14 +15,24 @@ from model.metrics import Metrics, mean_metrics
 from model.training.loop import TrainingResult
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.run_metrics import RunMetrics
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 
 
-def region_counts(spec: RunSpec, selection: Selection, loaded: LoadedDataset) -> dict[str, int]:
-    """Count regions by part and label, and test regions that pre-training has seen."""
-    test = selection.region_ids[selection.rows(Part.TEST)]
+def region_counts(
+    spec: RunSpec, selection: Selection, tested: Selection, loaded: LoadedDataset
+) -> dict[str, int]:
+    """Count regions by part and label, and test regions that pre-training has seen.
+
+    Parameters
+    ----------
+    tested
+        The test regions: those of the selection, or of the folds that judge its model.
+    """
+    test = tested.region_ids
     seen: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    if spec.start is not None:
+    if isinstance(spec.start, BaseStart):
+        seen = test[loaded.regions.lies_on(spec.start.seen_chroms, test)]
+    elif spec.start is not None:
         seen = loaded.select(spec.start.regions).seen_in_training()
     labels = selection.labels[selection.part != Part.TEST]
     return {
@@ -50,11 +60,10 @@ def metrics_record(
 
 
 def write_predictions(
-    path: Path, spec: RunSpec, selection: Selection, probabilities: NDArray[np.float32]
+    path: Path, spec: RunSpec, tested: Selection, probabilities: NDArray[np.float32]
 ) -> None:
     """Write probabilities of the test regions, a column a TF, with their labels."""
-    test = selection.rows(Part.TEST)
-    labels, ids = selection.labels[test], selection.region_ids[test].astype(np.int32)
+    labels, ids = tested.labels, tested.region_ids.astype(np.int32)
     # nothing can be said of a cell without a label
     row, column = np.nonzero(labels != NULL_LABEL)
     table = pa.table(

@@ -9,6 +9,7 @@ from data.output import Format, Output, output_file, text_output
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore
+from orchestrator.spec import BaseStart
 
 COLUMNS: Final = (
     "key",
@@ -67,10 +68,13 @@ ROW_ORDER: Final = (
 def results_table(store: RunStore) -> pd.DataFrame:
     """One row per finished run, sorted by experiment, TF, size, group, arm and replicate.
 
-    A run that serves several experiments, or several groups of one, has a row for each.
+    A run that serves several experiments, or several groups of one, has a row for each. The folds
+    of a cross-validation have none: what they tested stands in the row of their model.
     """
     rows = []
     for run, planned in store.with_roles():
+        if planned.spec.regions.is_fold:
+            continue
         record = {**planned.tags(), **vars(run.metrics), **_facts(planned)}
         rows.append({name: record[name] for name in COLUMNS})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -83,7 +87,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
     size = math.nan
     if role.size is not None:
         size = math.inf if role.size.num_bound is None else float(role.size.num_bound)
-    multi = spec if spec.start is None else spec.start
+    multi = spec.start_run or spec
     return {
         "set_kind": role.set_kind.value,
         "size": size,
@@ -94,7 +98,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         "mode": "" if role.mode is None else role.mode.value,
         "tested_on": role.tested_on or "",
         "network": "" if role.arm == "motif" else spec.network.name,
-        "masked": multi.regions.is_masked,
+        "masked": multi.regions.is_masked or isinstance(spec.start, BaseStart),
         "with_motif": bool(spec.motif) and spec.training is not None,
     }
 

@@ -8,10 +8,11 @@ metrics.json           numbers of regions, the metrics on the test regions (mean
                        multi-model), best epoch, seconds; `per_tf` the metrics by TF
 history.json           a record an epoch: epoch, train_loss, val_loss, seconds
 predictions.parquet    the resolved cells of the test regions: region_id, tf, label, probability
-weights.safetensors    the network's weights, and network.json its sizes; absent for a scoring
+weights.safetensors    the network's weights, and network.json its sizes; absent for a scoring and
+                       for a fold of a cross-validation
 filters.meme           PWMs of the first layer's filters, and filters.json their counts: what
-                       activates each on the test regions predicted right; absent for a scoring
-                       and where no region is
+                       activates each on the test regions predicted right; absent where there are
+                       no weights, and where no region is
 =====================  ========================================================================
 """
 

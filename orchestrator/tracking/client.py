@@ -37,6 +37,8 @@ _DEFAULTS = {
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
+NOTE_TAG: Final = "mlflow.note.content"
+"""Markdown that MLflow's UI shows as the description of a run or an experiment."""
 MAX_METRICS_PER_BATCH = 1000
 MAX_PARAMS_PER_BATCH = 100
 MAX_TAG_CHARACTERS = 5000

@@ -247,6 +247,27 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
     run_id
         MLflow's, of the run.
     """
+    (folder / "data").mkdir()
+    shutil.copyfile(run.path / _CONFIG, folder / "data" / _CONFIG)
+    try:
+        os.link(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
+    write_pyfunc(folder, [served_model.PROBABILITY], run_id)
+
+
+def write_pyfunc(folder: Path, columns: Sequence[str], run_id: str | None) -> None:
+    """Write what makes a folder a model of MLflow's pyfunc, beside the networks in its `data`.
+
+    Parameters
+    ----------
+    folder
+        Has the folder `data`, as `orchestrator.tracking.served_model` reads it.
+    columns
+        Columns that the model returns.
+    run_id
+        MLflow's, of the run; None for a model that belongs to no run of MLflow.
+    """
     with warnings.catch_warnings():
         # MLflow warns of its own type hints
         warnings.simplefilter("ignore")
@@ -260,11 +281,6 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
         shutil.copyfile(path, code / path.name)
     (folder / "code").mkdir()
     shutil.copyfile(served_model.__file__, folder / "code" / f"{_LOADER}.py")
-    shutil.copyfile(run.path / _CONFIG, folder / "data" / _CONFIG)
-    try:
-        os.link(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
     (folder / "requirements.txt").write_text("\n".join([*pins, ""]))
     environment = {
@@ -275,7 +291,7 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
     (folder / "python_env.yaml").write_text(json.dumps(environment) + "\n")  # JSON is YAML
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", served_model.COLUMN)]),
-        outputs=Schema([ColSpec("double", served_model.PROBABILITY)]),
+        outputs=Schema([ColSpec("double", column) for column in columns]),
     )
     described = Model(artifact_path=FOLDER, run_id=run_id, signature=signature)
     add_to_model(

@@ -15,13 +15,12 @@ from orchestrator.plan import PlannedRun
 from orchestrator.role_records import NAMES, role_tags
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import SUMMARY_METRICS, StoredRun
+from orchestrator.spec import BaseStart
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Param, Run
 
 MAX_PARAM_CHARACTERS: Final = 6000
-NOTE_TAG: Final = "mlflow.note.content"
-"""Markdown that MLflow's UI shows as the description of a run or an experiment."""
 _CONTEXT_TAG: Final = "mlflow.data.context"
 _COUNTS: Final = ("num_train_regions", "num_val_regions", "num_test_regions")
 
@@ -30,6 +29,9 @@ def run_tags(planned: PlannedRun) -> dict[str, str]:
     """Key and role of a run."""
     tags = {name: str(value) for name, value in role_tags(planned.role).items()}
     tags["with_target"] = "true" if planned.role.with_target else ""
+    sampling = planned.spec.regions.sampling
+    if sampling.fold is not None:
+        tags["fold"] = f"{sampling.fold + 1} of {len(sampling.folds)}"
     return {"key": planned.key, **tags}
 
 
@@ -126,7 +128,9 @@ def run_note(planned: PlannedRun, pretraining: Run | None) -> str:
     if start is None:
         what = "random weights" if planned.arm == "scratch" else f"random weights, on {num_tfs} TFs"
         return f"Trained from {what}."
-    name = f"a multi-model of {len(start.regions.tfs)} TFs"
+    name = f"a multi-model of {len(planned.spec.pretrained_on)} TFs"
+    if isinstance(start, BaseStart):
+        name = f"{start.name}, {name}"
     if pretraining is not None:
         info = pretraining.info
         name = f"[{info.run_name}](#/experiments/{info.experiment_id}/runs/{info.run_id})"

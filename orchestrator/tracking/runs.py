@@ -20,6 +20,8 @@ What MLflow shows:
   (`orchestrator.tracking.curves`); the PWMs of the filters, ``filters.meme`` and ``filters.json``,
   and their logos, ``logos.svg``. `orchestrator.tracking.motifs` adds their matches in JASPAR and
   what `bindgrid motifs` made; `orchestrator.tracking.models` registers networks
+- a fold of a cross-validation is a run of its own with the tag ``fold`` (``2 of 5``) and without
+  artifacts; the run of the model has the metrics and curves of all folds together
 - a run that failed has the status FAILED and the tag ``error``; it is deleted once a run of the
   same key succeeds
 - saved views of each experiment, and a note on it: `orchestrator.tracking.views`
@@ -33,9 +35,8 @@ from typing import TYPE_CHECKING, final
 
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.tracking.client import MAX_TAG_CHARACTERS, TrackingClient
+from orchestrator.tracking.client import MAX_TAG_CHARACTERS, NOTE_TAG, TrackingClient
 from orchestrator.tracking.run_record import (
-    NOTE_TAG,
     role,
     run_dataset,
     run_metrics,
@@ -215,9 +216,10 @@ class RunWriter:
         self._client.log_batches(run_id, run_metrics(run, start, end), run_params(planned))
         source = self._client.workspace.dataset.resolve().as_uri()
         self._client.mlflow.log_inputs(run_id, [run_dataset(run, planned, source)])
-        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
-            write_run_files(run, planned.name, Path(folder))
-            self._client.mlflow.log_artifacts(run_id, folder)
+        if not planned.spec.regions.is_fold:
+            with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+                write_run_files(run, planned.name, Path(folder))
+                self._client.mlflow.log_artifacts(run_id, folder)
         self._client.mlflow.set_terminated(run_id, end_time=end)
 
     def _pretraining_run(self, planned: PlannedRun, experiment_id: str) -> Run | None:
@@ -226,11 +228,11 @@ class RunWriter:
         That of the same experiment comes first. It is logged before the runs that start from it,
         since it ended before them.
         """
-        if planned.spec.start is None:
+        if planned.spec.start_run is None:
             return None
-        wanted = experiment_id, planned.spec.start.key
+        key = planned.spec.start_run.key
+        wanted = experiment_id, key
         if wanted not in self._pretraining:
-            key = planned.spec.start.key
             found = self._client.finished_run(key, [experiment_id])
             found = found or self._client.finished_run(key)
             if found is None:

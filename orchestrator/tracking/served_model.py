@@ -4,6 +4,12 @@ A copy of this file goes with each registered model, as module `bindgrid_model`,
 wherever the model is loaded: it may use torch, numpy and pandas alone, and what lies in the model's
 ``data`` folder: ``network.json`` and ``weights.safetensors``, as `model.checkpoint` wrote them, and
 under ``code`` the files of bindgrid's package `model` that read them. Nothing is unpickled.
+
+A model of several networks or TFs, or with calibrations, has ``served.json``: ``columns``, a name
+for each TF, and ``networks``, for each its ``folder`` and by TF ``outputs``, ``slopes`` and
+``intercepts``. The logits of both strands are averaged and calibrated, and the probabilities of the
+networks averaged. Without the file there is one network of one TF, whose probabilities of both
+strands are averaged.
 """
 
 import importlib
@@ -23,6 +29,11 @@ from numpy.typing import NDArray
 COLUMN: Final = "sequence"
 PROBABILITY: Final = "probability"
 BATCH: Final = 1000
+SETTINGS_FILE: Final = "served.json"
+_ONE_NETWORK: Final[dict[str, Any]] = {
+    "columns": [PROBABILITY],
+    "networks": [{"folder": ".", "outputs": [0]}],
+}
 
 _UNKNOWN: Final = 4
 _CODES: Final = np.full(256, _UNKNOWN, dtype=np.uint8)
@@ -40,14 +51,17 @@ class SequenceModel:
     """
 
     def __init__(self, folder: Path) -> None:
-        config = json.loads((folder / "network.json").read_text())
+        settings = folder / SETTINGS_FILE
+        self._served = json.loads(settings.read_text()) if settings.exists() else _ONE_NETWORK
+        places = [folder / one["folder"] for one in self._served["networks"]]
+        config = json.loads((places[0] / "network.json").read_text())
         self.length_bp: int = config["length_bp"]
         with _shipped_code(folder / "code") as (checkpoint, encoding):
-            self._network = checkpoint.load(folder)
+            self._networks = [checkpoint.load(place) for place in places]
         self._encoding = encoding
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Probability that the TF binds each sequence, the mean of its two strands.
+        """Probability that each TF binds each sequence, the mean of its two strands.
 
         Parameters
         ----------
@@ -60,7 +74,7 @@ class SequenceModel:
         Returns
         -------
         DataFrame
-            Column `probability`, rows as given.
+            Column `probability`, or one for each of several TFs; rows as given.
 
         Raises
         ------
@@ -72,14 +86,23 @@ class SequenceModel:
             raise ValueError(f"give a column {COLUMN!r}; there are: {', '.join(map(str, table))}")
         packed = torch.from_numpy(self._packed(table[COLUMN].tolist()))
         parts = [self._probabilities(part) for part in packed.split(BATCH)]
-        probabilities = torch.cat(parts).double().numpy() if parts else np.empty(0)
-        return pd.DataFrame({PROBABILITY: probabilities}, index=table.index)
+        columns = self._served["columns"]
+        found = torch.cat(parts).double().numpy() if parts else np.empty((0, len(columns)))
+        return pd.DataFrame(found, columns=columns, index=table.index)
 
     @torch.inference_mode()
     def _probabilities(self, packed: torch.Tensor) -> torch.Tensor:
         strands = (packed, self._encoding.reverse_complement(packed))
-        logits = [self._network(self._encoding.encode_one_hot(strand)) for strand in strands]
-        return torch.stack(logits).sigmoid().mean(dim=0)[:, 0]
+        inputs = [self._encoding.encode_one_hot(strand) for strand in strands]
+        found = []
+        for network, own in zip(self._networks, self._served["networks"], strict=True):
+            logits = torch.stack([network(one)[:, own["outputs"]] for one in inputs])
+            if "slopes" not in own:
+                found.append(logits.sigmoid().mean(dim=0))
+                continue
+            slopes, intercepts = torch.tensor(own["slopes"]), torch.tensor(own["intercepts"])
+            found.append((logits.mean(dim=0) * slopes + intercepts).sigmoid())
+        return torch.stack(found).mean(dim=0)
 
     def _packed(self, sequences: Sequence[Any]) -> NDArray[np.uint8]:
         """Pack to four bases a byte, the first in its lowest bits, shape (n, length / 4)."""

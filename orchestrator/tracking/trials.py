@@ -9,11 +9,11 @@ from statistics import fmean
 from typing import Final, final
 
 from orchestrator.tracking.client import TrackingClient
-from orchestrator.tracking.views import kind_tags
+from orchestrator.tracking.views import TUNING, other_tags
 from orchestrator.tuning.folds import Tuning
 from orchestrator.tuning.trials import TunedTrial, TuningResult
 
-EXPERIMENT: Final = "tuning"
+EXPERIMENT: Final = TUNING
 
 
 @final
@@ -48,7 +48,7 @@ class TrialWriter:
             If MLflow cannot be reached or refuses a trial.
         """
         with self._client.translated():
-            experiment_id = self._client.experiment_id(EXPERIMENT, kind_tags)
+            experiment_id = self._client.experiment_id(EXPERIMENT, other_tags)
             known = self._logged(result.tuning, experiment_id)
             missing = [trial for trial in result.trials if _key(result.tuning, trial) not in known]
             for trial in missing:

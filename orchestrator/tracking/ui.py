@@ -13,11 +13,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from orchestrator.errors import RunError
 from orchestrator.runs.store import RunStore
 from orchestrator.steps import OnStep
+from orchestrator.tracking.app import APP, WORKSPACE_VARIABLE
 from orchestrator.tracking.client import tracking_uri
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.sync import MlflowView
@@ -121,20 +123,24 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
     Raises
     ------
     RunError
-        If the server ends or does not answer within `START_SECONDS`.
+        If the server ends or does not answer within `START_SECONDS`, or bindgrid was installed
+        before it had an app of MLflow.
     """
+    if APP not in {app.name for app in entry_points(group="mlflow.app")}:
+        raise RunError("MLflow does not know bindgrid's pages: install bindgrid again (make setup)")
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--backend-store-uri", uri),
         *("--artifacts-destination", workspace.mlflow_artifacts.resolve().as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
+        *("--app-name", APP),
     ]
     log = workspace.mlflow_log
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **_SERVER_ENVIRONMENT},
+            env={**os.environ, **_SERVER_ENVIRONMENT, WORKSPACE_VARIABLE: str(workspace.root)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

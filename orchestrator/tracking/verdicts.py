@@ -8,17 +8,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, final
 
-from orchestrator.tracking.client import TrackingClient
-from orchestrator.tracking.run_record import NOTE_TAG
-from orchestrator.tracking.views import kind_tags
-from orchestrator.verdict.stored import StoredCard, stored_cards
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient
+from orchestrator.tracking.views import VERDICTS, other_tags
+from orchestrator.verdict.card_tables import THRESHOLD_TITLES, threshold_caption, threshold_rows
+from orchestrator.verdict.stored import Card, StoredCard, stored_cards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from orchestrator.verdict.numbers import Numbers
-
-EXPERIMENT: Final = "verdicts"
+EXPERIMENT: Final = VERDICTS
 
 
 @final
@@ -27,7 +25,9 @@ class VerdictWriter:
 
     Each has the name of its TF; tags ``tf made level multi_model``; as metrics every score with
     the ends of its interval (``transfer/mcc transfer/mcc_low``), the gains over the other arms, the
-    calibration and the numbers of regions; page and JSON as artifacts; the conclusion as its note.
+    calibration, what thresholds do (``from 0.5/precision``) and the numbers of regions; page and
+    JSON as artifacts; in its note the conclusion, the table of thresholds, and the commands to go
+    on with.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class VerdictWriter:
         if not cards:
             return 0
         with self._client.translated():
-            experiment_id = self._client.experiment_id(EXPERIMENT, kind_tags)
+            experiment_id = self._client.experiment_id(EXPERIMENT, other_tags)
             missing = self._missing(cards, experiment_id)
             for card in missing:
                 self._log_card(card, experiment_id)
@@ -84,13 +84,13 @@ class VerdictWriter:
             "multi_model": numbers.start_key,
             # marks it as this workspace's
             "run_folder": str(self._client.workspace.run(numbers.keys[0])),
-            NOTE_TAG: card.sentence,
+            NOTE_TAG: card_note(card),
         }
         created = self._client.mlflow.create_run(experiment_id, tags=tags, run_name=card.tf)
         run_id = created.info.run_id
         metrics = [
             Metric(name, value, created.info.start_time, 0)
-            for name, value in _metrics(numbers)
+            for name, value in _metrics(card.content)
             if math.isfinite(value)
         ]
         self._client.log_batches(run_id, metrics)
@@ -99,8 +99,26 @@ class VerdictWriter:
         self._client.mlflow.set_terminated(run_id)
 
 
-def _metrics(numbers: Numbers) -> Iterator[tuple[str, float]]:
+def card_note(card: StoredCard) -> str:
+    """Write the conclusion, what thresholds do, and the commands to go on with, in Markdown."""
+    content = card.content
+    lines = [content.conclusion.sentence]
+    if content.operating is not None:
+        lines += ["", _row(THRESHOLD_TITLES), _row(["---"] * len(THRESHOLD_TITLES))]
+        lines += [_row(cells) for cells in threshold_rows(content.operating)]
+        lines += ["", threshold_caption(content.operating)]
+    if content.commands:
+        lines += ["", *(f"- {one.purpose}: `{one.line}`" for one in content.commands)]
+    return "\n".join(lines)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _metrics(content: Card) -> Iterator[tuple[str, float]]:
     """Yield the numbers of a card by name, with the ends of their intervals."""
+    numbers = content.numbers
     groups = [(arm.replace(",", ""), values) for arm, values in numbers.arms.items()]
     groups += [
         (f"gain over {arm.replace(',', '')}", values) for arm, values in numbers.gains.items()
@@ -114,6 +132,9 @@ def _metrics(numbers: Numbers) -> Iterator[tuple[str, float]]:
             yield f"{group}/{score}", one.value
             yield f"{group}/{score}_low", one.ends.low
             yield f"{group}/{score}_high", one.ends.high
+    for point in () if content.operating is None else content.operating.points:
+        for name in ("recall", "precision", "f1", "precision_at_rate", "f1_at_rate"):
+            yield f"from {point.threshold:g}/{name}", getattr(point, name)
     yield "calibration/brier", numbers.calibration.brier
     yield "calibration/error", numbers.calibration.error
     for name in ("num_bound", "num_test_bound", "num_test", "num_seen"):

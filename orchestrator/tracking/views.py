@@ -1,16 +1,19 @@
 """What MLflow's UI offers for each experiment: saved views and a note with links to them.
 
-MLflow's UI keeps columns, order and grouping in the browser, and has no default that a program
-could set. What it reads from the server is a *saved view*, a tag of the experiment that its menu
-lists by name and that a link opens by `viewStateShareKey`. Each experiment gets two:
+MLflow's UI keeps columns, order and grouping in the browser. What it reads from the server is a
+*saved view*, a tag of the experiment that its menu lists by name and that a link opens by
+`viewStateShareKey`. Each experiment of runs gets two:
 
 - `runs`: a table of runs ordered by TF, so that transfer stands beside scratch, with the columns
-  tf, arm, pretraining_set, group, replicate, num_bound, mcc, average_precision
+  tf, arm, mcc, average_precision, group, replicate, pretraining_set, num_bound
 - `arms`: the same grouped by TF, arm, group and pre-training set, means over replicates; made for
   the chart view, which its link opens
 
-MLflow cannot order by two columns, show the difference of two groups, or open a saved view when the
-experiment is chosen from the list of all experiments; so the experiment's note has the links.
+The experiments of verdicts and of tuning have the first one, with columns of their own. Where
+bindgrid's app serves MLflow (`orchestrator.tracking.app`), an experiment shows it at once, however
+it is opened. Elsewhere MLflow does not open a saved view when an experiment is chosen from its
+list, so the experiment's note has the links. MLflow cannot order by two columns, or show the
+difference of two groups.
 
 The tags are those of MLflow 3.17 (`mlflow.sharedViewState.<id>`: a JSON envelope whose `state` is
 the JSON of its `ExperimentPageUIState` and search facets). Another version that does not know
@@ -25,8 +28,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from orchestrator.tracking.client import TrackingClient
-from orchestrator.tracking.run_record import NOTE_TAG
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -36,27 +38,40 @@ View = Literal["runs", "arms"]
 Figures = Mapping[str, str]
 """Figure of the paper that an experiment is about, such as `Fig. 1A`, by the experiment's name."""
 NO_FIGURES: Final[Figures] = MappingProxyType({})
-COLUMNS: Final = (
-    "tags.`tf`",
-    "tags.`arm`",
-    "tags.`pretraining_set`",
-    "tags.`group`",
-    "tags.`replicate`",
-    "tags.`num_bound`",
-    "metrics.`mcc`",
-    "metrics.`average_precision`",
-)
+VERDICTS: Final = "verdicts"
+"""Experiment of the verdicts on single TFs."""
+TUNING: Final = "tuning"
+"""Experiment of the trials of tunings."""
 _WIDTHS: Final = {
     "tags.`tf`": 80,
     "tags.`arm`": 80,
-    "tags.`pretraining_set`": 130,
-    "tags.`group`": 100,
-    "tags.`replicate`": 90,
-    "tags.`num_bound`": 100,
-    "metrics.`mcc`": 100,
+    "metrics.`mcc`": 80,
     "metrics.`average_precision`": 150,
+    "tags.`group`": 90,
+    "tags.`replicate`": 80,
+    "tags.`pretraining_set`": 130,
+    "tags.`num_bound`": 90,
 }
 """Width of each column in pixels."""
+COLUMNS: Final = tuple(_WIDTHS)
+_OTHER_WIDTHS: Final = {
+    VERDICTS: {
+        "tags.`tf`": 80,
+        "tags.`level`": 150,
+        "metrics.`transfer/mcc`": 120,
+        "metrics.`from scratch/mcc`": 140,
+        "metrics.`gain over from scratch/mcc`": 200,
+        "metrics.`transfer/average_precision`": 210,
+        "tags.`made`": 180,
+    },
+    TUNING: {
+        "tags.`tf`": 100,
+        "metrics.`val_loss`": 120,
+        "metrics.`val_loss_sd`": 120,
+        "metrics.`seconds`": 100,
+        "tags.`multi_model`": 130,
+    },
+}
 _GROUPED_BY: Final = ("tf", "arm", "group", "pretraining_set")
 _CHARTS: Final = (
     ("BAR", "mcc"),
@@ -74,7 +89,9 @@ _NAMES: Final[dict[View, str]] = {
     "runs": "bindgrid: transfer beside scratch",
     "arms": "bindgrid: means over replicates",
 }
+_OTHER_NAMES: Final = {VERDICTS: "bindgrid: verdicts", TUNING: "bindgrid: trials"}
 _VIEW_TAG: Final = "mlflow.sharedViewState.bindgrid-"
+_RUNS_TAG: Final = f"{_VIEW_TAG}runs"
 _KIND_TAG: Final = "mlflow.experimentKind"
 
 
@@ -126,10 +143,19 @@ def experiment_tags(experiment: Experiment, figure: str = "") -> dict[str, str]:
         Figure of the paper that the note names; none by default.
     """
     made = int(experiment.creation_time or 0)
-    tags = {f"{_VIEW_TAG}{view}": _envelope(view, made) for view in _NAMES}
+    tags = {f"{_VIEW_TAG}{view}": _envelope(_NAMES[view], made, _STATES[view]()) for view in _NAMES}
     if NOTE_TAG not in experiment.tags:
         tags[NOTE_TAG] = _note(experiment, figure)
     changed = {name: text for name, text in tags.items() if experiment.tags.get(name) != text}
+    return {**changed, **kind_tags(experiment)}
+
+
+def other_tags(experiment: Experiment) -> dict[str, str]:
+    """Give the tags that the experiment of verdicts, or of tuning, lacks or has from before."""
+    made = int(experiment.creation_time or 0)
+    widths = _OTHER_WIDTHS[experiment.name]
+    text = _envelope(_OTHER_NAMES[experiment.name], made, _table(widths))
+    changed = {} if experiment.tags.get(_RUNS_TAG) == text else {_RUNS_TAG: text}
     return {**changed, **kind_tags(experiment)}
 
 
@@ -138,9 +164,21 @@ def kind_tags(experiment: Experiment) -> dict[str, str]:
     return {} if _KIND_TAG in experiment.tags else {_KIND_TAG: "custom_model_development"}
 
 
+def table_state(experiment: Experiment) -> str | None:
+    """Give the page state of the saved view `runs`, as JSON; None if there is none of bindgrid's.
+
+    What is no such state, since somebody else wrote the tag, counts as none.
+    """
+    try:
+        state = json.loads(json.loads(experiment.tags.get(_RUNS_TAG, ""))["state"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return json.dumps(state) if isinstance(state, dict) else None
+
+
 def has_views(experiment: Experiment) -> bool:
     """Whether an experiment is one of bindgrid's."""
-    return f"{_VIEW_TAG}runs" in experiment.tags
+    return _RUNS_TAG in experiment.tags
 
 
 def view_link(experiment_id: str, view: View) -> str:
@@ -149,21 +187,28 @@ def view_link(experiment_id: str, view: View) -> str:
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey=bindgrid-{view}{mode}"
 
 
-def _envelope(view: View, made: int) -> str:
-    state = json.dumps(_runs_state() if view == "runs" else _arms_state())
-    return json.dumps({"name": _NAMES[view], "createdAt": made, "updatedAt": made, "state": state})
+def _envelope(name: str, made: int, state: dict[str, Any]) -> str:
+    return json.dumps(
+        {"name": name, "createdAt": made, "updatedAt": made, "state": json.dumps(state)}
+    )
+
+
+def _table(widths: Mapping[str, int]) -> dict[str, Any]:
+    """Columns and order: the fields of MLflow's page state that differ from its defaults."""
+    return {
+        "selectedColumns": list(widths),
+        "columnOrder": list(widths),
+        "columnWidths": dict(widths),
+        "orderByKey": next(iter(widths)),
+        "orderByAsc": True,
+        "runsHiddenMode": "FIRST_20_RUNS",
+    }
 
 
 def _runs_state() -> dict[str, Any]:
-    """Columns and order: the fields of MLflow's page state that differ from its defaults."""
     section = {"uuid": "bindgrid", "name": "Model metrics", "display": True}
     return {
-        "selectedColumns": list(COLUMNS),
-        "columnOrder": list(COLUMNS),
-        "columnWidths": _WIDTHS,
-        "orderByKey": COLUMNS[0],
-        "orderByAsc": True,
-        "runsHiddenMode": "FIRST_20_RUNS",
+        **_table(_WIDTHS),
         "compareRunCharts": [
             {
                 "uuid": metric,
@@ -190,6 +235,9 @@ def _arms_state() -> dict[str, Any]:
         "groupBy": {"aggregateFunction": "average", "groupByKeys": keys},
         "useGroupedValuesInCharts": True,
     }
+
+
+_STATES: Final = {"runs": _runs_state, "arms": _arms_state}
 
 
 def _note(experiment: Experiment, figure: str) -> str:

@@ -61,7 +61,7 @@ class Tuning:
     def __post_init__(self) -> None:
         if not self.runs:
             raise ValueError("give at least one fine-tuning")
-        if any(run.training is None or run.start is None for run in self.runs):
+        if any(run.training is None or run.start_run is None for run in self.runs):
             raise ValueError("only a training that starts from a multi-model is tuned")
         if len({run.start for run in self.runs}) > 1:
             raise ValueError("the TFs of a tuning start from the same multi-model")
@@ -87,8 +87,8 @@ class Tuning:
     @property
     def multi(self) -> RunSpec:
         """The multi-model that all start from."""
-        assert self.runs[0].start is not None  # checked when made
-        return self.runs[0].start
+        assert self.runs[0].start_run is not None  # checked when made
+        return self.runs[0].start_run
 
     @property
     def first(self) -> TrainingConfig:

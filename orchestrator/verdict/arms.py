@@ -17,8 +17,10 @@ ARMS: Final = (TRANSFER, TRANSFER_ALONE, SCRATCH, SCRATCH_AS_TRANSFER, MOTIF)
 
 
 def arm_of(planned: PlannedRun) -> str:
-    """Arm of a run of a verdict: one of `ARMS`, a step's name, or empty for a multi-model."""
+    """Arm of a run: one of `ARMS`, or a step's name; empty for a multi-model and for a fold."""
     role = planned.role
+    if role.fold is not None:
+        return ""
     if role.step is not None:
         return step_name(role.step)
     if role.arm == "transfer":
@@ -29,7 +31,7 @@ def arm_of(planned: PlannedRun) -> str:
 
 
 def by_arm(plan: Iterable[PlannedRun]) -> dict[str, list[PlannedRun]]:
-    """Runs of a verdict by arm, without multi-models; replicates in order."""
+    """Runs of a verdict by arm, without multi-models and folds; replicates in order."""
     found: dict[str, list[PlannedRun]] = {}
     for planned in sorted(plan, key=lambda run: run.replicate):
         if arm := arm_of(planned):

@@ -1,29 +1,52 @@
 """A verdict as a page of its own, and as JSON beside it: `report/tf/<name>.html` and `.json`."""
 
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from data.atomic import whole_file
+from data.dataset.added import Background
 from data.records import to_json
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
-from orchestrator.report.figure_style import save
-from orchestrator.report.page import inline_svg, render
+from orchestrator.report.figure_style import svg_text
+from orchestrator.report.page import inline_svg
+from orchestrator.report.rendering import render
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
-from orchestrator.verdict.figures import arms_figure, calibration_figure, curve_figure
+from orchestrator.verdict.card_tables import (
+    MISSED_TITLES,
+    THRESHOLD_TITLES,
+    missed_caption,
+    missed_rows,
+    threshold_caption,
+    threshold_rows,
+)
+from orchestrator.verdict.figures import (
+    arms_figure,
+    calibration_figure,
+    contributions_figure,
+    curve_figure,
+    motifs_figure,
+    recall_figure,
+    roc_figure,
+)
 from orchestrator.verdict.numbers import Value
 from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.workspace import Workspace
 
 TEMPLATE: Final = "tf.html"
+WIDE: Final = "contributions"
+"""Name of the figure that is as wide as the page."""
+UNBOUND_WORDS: Final[dict[Background | None, str]] = {
+    None: "accessible regions of the dataset without a peak or a site",
+    "accessible": "accessible peaks without a peak of the TF",
+    "genome": "windows of the genome, at least 1 kb from each peak",
+}
 SCORE_WORDS: Final = {"mcc": "MCC", "auroc": "AUROC", "average_precision": "avg. precision"}
 
 
@@ -44,6 +67,10 @@ def write_card(verdict: Verdict, workspace: Workspace) -> StoredCard:
         numbers=verdict.numbers,
         conclusion=verdict.conclusion,
         filters=verdict.filters,
+        operating=verdict.operating,
+        examples=verdict.examples,
+        motifs=verdict.motifs,
+        commands=verdict.commands,
     )
     page = _page(verdict, made.strftime("%Y-%m-%d %H:%M %Z"))
     try:
@@ -71,19 +98,30 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         "dataset": "those of the dataset",
         "none": "none: bound by peaks alone, which is weaker evidence",
     }.get(numbers.sites, numbers.sites)
+    used = (
+        f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
+        f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on"
+    )
+    seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none"
+    if numbers.num_folds:
+        used = (
+            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model that "
+            f"learnt from the other {numbers.num_folds - 1} folds"
+        )
+        knows = numbers.base is not None and numbers.base.known_as
+        whose = "its own labels too" if knows else f"the labels of other TFs than {numbers.tf}"
+        seen += f", with {whose}" if numbers.num_seen else ""
     return [
-        (
-            "bound regions used",
-            f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
-            f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on",
-        ),
+        ("bound regions used", used),
         ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
-        (
-            "test regions seen in pre-training",
-            f"{numbers.num_seen:,}" if numbers.num_seen else "none",
-        ),
+        ("test regions seen in pre-training", seen),
+        *([("peaks", numbers.peaks)] if numbers.peaks else []),
         ("sites", sites),
-        ("multi-model", f"{numbers.start_name}, run {numbers.start_key}"),
+        ("unbound regions", UNBOUND_WORDS[numbers.unbound]),
+        (
+            "multi-model",
+            numbers.start_name + (f", run {numbers.start_key}" if numbers.base is None else ""),
+        ),
         ("replicates", f"{numbers.num_replicates}, from one multi-model"),
     ]
 
@@ -109,6 +147,14 @@ def sentences(verdict: Verdict) -> list[str]:
         f"Calibrated probabilities are off by {number(check.error)} on average over "
         f"{counted(len(check.bins), 'bin')} of test regions; Brier score {number(check.brier)}."
     )
+    if numbers.unbound == "genome":
+        said.append(
+            "Its unbound regions are windows of the whole genome, nearly all of closed chromatin, "
+            "and its bound ones are mostly open: the model also learnt what open chromatin looks "
+            "like, and its scores say little of how well it tells bound regions from other open "
+            "ones. With DNase or ATAC peaks of the cells (--accessible) they would."
+        )
+    said += numbers.base.sentences if numbers.base is not None else ()
     filters = verdict.filters
     if filters is None:
         said.append("No filters were read: too few regions are predicted correctly.")
@@ -126,26 +172,11 @@ def sentences(verdict: Verdict) -> list[str]:
 
 def _page(verdict: Verdict, made: str) -> str:
     numbers = verdict.numbers
-    figures = {
-        "arms": (arms_figure(numbers), "MCC of each arm on the same held-out regions."),
-        "calibration": (
-            calibration_figure(numbers),
-            "Fraction bound against the calibrated probability, test regions of all replicates.",
-        ),
-    }
-    if len(numbers.steps) > 1:
-        figures["curve"] = (
-            curve_figure(numbers),
-            "Transfer from fractions of the regions, on the same test regions.",
-        )
-    drawn: dict[str, Markup] = {}
-    captions = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (figure, caption) in figures.items():
-            stem = Path(folder) / name
-            save(figure, stem)
-            drawn[name] = inline_svg(stem.with_suffix(".svg").read_text(), name, caption)
-            captions[name] = caption
+    drawn, captions = {}, {}
+    for name, (figure, caption) in _figures(verdict).items():
+        drawn[name] = inline_svg(svg_text(figure), name, caption)
+        captions[name] = caption
+    operating, examples = verdict.operating, verdict.examples
     return render(
         TEMPLATE,
         tf=numbers.tf,
@@ -165,6 +196,49 @@ def _page(verdict: Verdict, made: str) -> str:
         start_tfs=" ".join(numbers.start_tfs),
         drawn=drawn,
         captions=captions,
+        threshold_titles=THRESHOLD_TITLES,
+        thresholds=[] if operating is None else threshold_rows(operating),
+        threshold_caption="" if operating is None else threshold_caption(operating),
+        missed_titles=MISSED_TITLES,
+        missed=[] if examples is None else missed_rows(examples),
+        missed_caption="" if examples is None else missed_caption(examples),
+        commands=verdict.commands,
         num_draws=NUM_RANK_DRAWS,
         made=made,
     )
+
+
+def _figures(verdict: Verdict) -> dict[str, tuple[Figure, str]]:
+    """Give the figures of the page with their captions, by name."""
+    numbers, operating, examples = verdict.numbers, verdict.operating, verdict.examples
+    figures = {
+        "arms": (arms_figure(numbers), "MCC of each arm on the same held-out regions."),
+        "calibration": (
+            calibration_figure(numbers),
+            "Fraction bound against the calibrated probability, test regions of all replicates.",
+        ),
+    }
+    if len(numbers.steps) > 1:
+        figures["curve"] = (
+            curve_figure(numbers),
+            "Transfer from fractions of the regions, on the same test regions.",
+        )
+    if operating is not None:
+        points = "Dots are the thresholds of the table."
+        figures["roc"] = (roc_figure(operating), f"ROC, test regions of all replicates. {points}")
+        figures["recall"] = (
+            recall_figure(operating),
+            f"Precision and recall on the same regions; dotted, guessing. {points}",
+        )
+    if verdict.motifs:
+        figures["motifs"] = (
+            motifs_figure(verdict.motifs),
+            "The TF's motif, and aligned with it the filters that match it best.",
+        )
+    if examples is not None and examples.best:
+        figures[WIDE] = (
+            contributions_figure(examples.best),
+            "What each base adds to the logit of the three bound test regions of the highest "
+            "probability: the logit less its mean with the three other bases there.",
+        )
+    return figures

@@ -1,13 +1,35 @@
-"""The figures of a verdict: scores by arm, the learning curve, the calibration."""
+"""The figures of a verdict: scores by arm, curves, calibration, motifs, contributions."""
+
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from orchestrator.report.figure_style import BLUE, GREY, MCC_LABEL, ORANGE, styled
+from orchestrator.interpretation.logos import MAX_BITS, draw_contributions, draw_logo
+from orchestrator.report.figure_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    MCC_LABEL,
+    ORANGE,
+    VERMILLION,
+    WIDTH_INCHES,
+    styled,
+)
+from orchestrator.verdict.examples import ShownRegion
+from orchestrator.verdict.motifs_shown import ShownMotif
 from orchestrator.verdict.numbers import Numbers, Value
+from orchestrator.verdict.operating import Operating
 
 _SIZE_INCHES = (3.4, 2.7)
+_CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN)
+_RIGHT: Final = 0.8
+"""Points further to the right have their label on their left."""
+_LOGO_ROW: Final = MAX_BITS + 0.9
+"""Height of a logo with its title, in bits."""
 
 
 @styled
@@ -75,6 +97,90 @@ def calibration_figure(numbers: Numbers) -> Figure:
     axes.set_xlabel("calibrated probability")
     axes.set_ylabel("fraction bound")
     return figure
+
+
+@styled
+def motifs_figure(motifs: Sequence[ShownMotif]) -> Figure:
+    """Draw motifs below each other, aligned, each with its title."""
+    starts = [motif.start for motif in motifs]
+    ends = [motif.start + len(motif.probabilities) for motif in motifs]
+    left, right = min(starts), max(ends)
+    figure = Figure(figsize=(_SIZE_INCHES[0], 0.2 + 0.72 * len(motifs)), layout="constrained")
+    axes = figure.subplots()
+    for place, motif in enumerate(motifs):
+        y = (len(motifs) - 1 - place) * _LOGO_ROW
+        ends_here = [motif.start, motif.start + len(motif.probabilities)]
+        axes.plot(ends_here, [y, y], color="0.7", linewidth=0.5)
+        draw_logo(axes, motif.frequencies, at=(motif.start, y))
+        axes.text(left, y + MAX_BITS + 0.1, motif.title, fontsize=7, va="bottom")
+    axes.set(xlim=(left, right), ylim=(-0.1, len(motifs) * _LOGO_ROW))
+    axes.set_axis_off()
+    return figure
+
+
+@styled
+def roc_figure(operating: Operating) -> Figure:
+    """Draw ROC curves with the operating points of the model."""
+    figure, axes = _unit_square("false-positive rate", "recall")
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
+    for curve, colour in zip(operating.curves, _CURVE_COLOURS, strict=False):
+        axes.plot(curve.false_positive_rate, curve.recall, color=colour, label=curve.arm)
+    _points(
+        axes, [(one.false_positive_rate, one.recall, one.threshold) for one in operating.points]
+    )
+    figure.legend(loc="outside upper left", ncols=len(operating.curves), fontsize=7)
+    return figure
+
+
+@styled
+def recall_figure(operating: Operating) -> Figure:
+    """Draw precision-recall curves with the operating points of the model."""
+    figure, axes = _unit_square("recall", "precision")
+    axes.axhline(operating.balance, color=GREY, linewidth=0.6, linestyle=":")
+    for curve, colour in zip(operating.curves, _CURVE_COLOURS, strict=False):
+        axes.plot(curve.recall, curve.precision, color=colour, label=curve.arm)
+    _points(axes, [(one.recall, one.precision, one.threshold) for one in operating.points])
+    figure.legend(loc="outside upper left", ncols=len(operating.curves), fontsize=7)
+    return figure
+
+
+@styled
+def contributions_figure(regions: Sequence[ShownRegion]) -> Figure:
+    """Draw what the prediction of each region owes to its bases, below each other."""
+    figure = Figure(figsize=(WIDTH_INCHES, 1.05 * len(regions)), layout="constrained")
+    for axes, region in zip(
+        figure.subplots(len(regions), 1, squeeze=False).ravel(), regions, strict=True
+    ):
+        draw_contributions(axes, region.bases, np.array(region.contributions, dtype=np.float32))
+        axes.set_title(f"{region.region}, probability {region.probability:.2f}", fontsize=7)
+        axes.set(xticks=[], ylabel="logit")
+        axes.grid(visible=False)
+    return figure
+
+
+def _unit_square(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y)
+    return figure, axes
+
+
+def _points(axes: Axes, points: Sequence[tuple[float, float, float]]) -> None:
+    """Draw operating points, each x, y and threshold; those of one place have one label."""
+    by_place: dict[tuple[float, float], list[float]] = {}
+    for x, y, threshold in points:
+        by_place.setdefault((x, y), []).append(threshold)
+    for (x, y), thresholds in by_place.items():
+        axes.plot([x], [y], "o", color=BLUE, markersize=3.5)
+        is_right = x > _RIGHT
+        axes.annotate(
+            " to ".join(f"{one:g}" for one in sorted({thresholds[0], thresholds[-1]})),
+            (x, y),
+            xytext=(-4 if is_right else 4, -8),
+            textcoords="offset points",
+            ha="right" if is_right else "left",
+            fontsize=6.5,
+        )
 
 
 def _reach(one: Value) -> tuple[float, float]:

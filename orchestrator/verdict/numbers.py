@@ -1,29 +1,26 @@
 """The numbers of a verdict, from finished runs: arms, gains, learning curve, calibration."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.added import Background
 from data.dataset.sampling import Part
 from data.dataset.store import Dataset
-from model.checkpoint import load
-from model.device import one_thread
-from model.prediction import both_strand_logits
+from data.records import IF_SET
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
-from orchestrator.prediction.predictors import calibration_of
+from orchestrator.prediction.base_fit import BaseFit, fit_of_start
 from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
-from orchestrator.report.calls import read_predictions
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.role_names import set_name
-from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.run_metrics import RunMetrics
-from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER, by_arm
-from orchestrator.workspace import Workspace
+from orchestrator.spec import BaseStart
+from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.judged import Judged
 
 NUM_BINS: Final = 10
 """Number of bins of the calibration plot, with about equally many regions each."""
@@ -89,15 +86,21 @@ class Numbers:
     calibration: CalibrationCheck
     num_replicates: int
     num_bound: int
-    """Bound regions used to train, validate and test, in the first replicate."""
+    """Bound regions used to train, validate and test, in the first replicate. With folds, the model
+    learns from all of them, and all are tested."""
     num_train_bound: int
     num_val_bound: int
     num_test_bound: int
     num_test: int
+    num_folds: int = field(default=0, metadata=IF_SET)
+    """Folds of whole chromosomes that tested every region once; 0 where the test regions are held
+    out from the model."""
     num_seen: int
     """Test regions that the multi-model was trained or validated on, the most of any replicate."""
     sites: str
     """Where the sites of its bound regions come from: given, predicted, none; or dataset."""
+    peaks: str = field(default="", metadata=IF_SET)
+    """Which of its peaks count, in words; empty where all do."""
     split: str
     """How regions are held out, in words."""
     start_key: str
@@ -106,6 +109,10 @@ class Numbers:
     start_name: str
     keys: tuple[str, ...]
     """Keys of the transfer runs on all regions, by replicate."""
+    base: BaseFit | None = field(default=None, metadata=IF_SET)
+    """How the base fits that the model started from; None for a multi-model of this workspace."""
+    unbound: Background | None = field(default=None, metadata=IF_SET)
+    """Where the unbound regions of a lab's own dataset come from; None where it was built."""
 
     @property
     def transfer(self) -> Mapping[str, Value]:
@@ -123,41 +130,30 @@ class Numbers:
         return self.gains.get(MOTIF)
 
 
-def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -> Numbers:
+def collect_numbers(judged: Judged) -> Numbers:
     """Work out the numbers of a TF from its finished runs.
-
-    Parameters
-    ----------
-    plan
-        The runs of the experiment, all complete.
 
     Raises
     ------
     RunError
-        If a run is missing or damaged, or a class has no test region.
+        If the TF's model has no multi-model to start from.
     """
-    store = RunStore(workspace)
-    planned = by_arm(plan)
-    runs = {arm: [store.open(one.key) for one in own] for arm, own in planned.items()}
-    predicted = {arm: [read_predictions(run) for run in own] for arm, own in runs.items()}
-    for one in predicted[TRANSFER]:
-        if one.bound.all() or not one.bound.any():
-            raise RunError(
-                f"{tf}: {int(one.bound.sum())} of {len(one.bound)} regions to test on are bound; "
-                "name other chromosomes by --test-chroms, or give more peaks"
-            )
+    tf, loaded, planned, runs = judged.tf, judged.loaded, judged.planned, judged.runs
+    predicted = judged.predicted
     drawn = Bootstrap().scores(predicted)
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
-    models = runs[TRANSFER]
-    loaded = load_dataset(workspace)
+    models = judged.models
     first = models[0].planned
     start = first.spec.start
     if start is None:
         raise RunError(f"{first.name}: has no multi-model to start from")
+    dataset = loaded.dataset
+    own = dataset.manifest.own_regions
     selection = loaded.select(first.spec.regions)
     bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
     counts = {part: int(own.sum()) for part, own in bound.items()}
+    tested = predicted[TRANSFER][0].bound
     sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
     fractions = {arm: own[0].role.step or 1.0 for arm, own in planned.items()}
     steps = _steps(sizes, means, drawn, fractions)
@@ -167,20 +163,27 @@ def collect_numbers(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -
         gains={arm: _gains(means, drawn, arm) for arm in ARMS if arm in runs and arm != TRANSFER},
         steps=steps,
         outlook=_outlook(steps, drawn["mcc"]),
-        calibration=_check(workspace, loaded, models, tf),
+        calibration=check_calibration(
+            np.concatenate([one.probability for one in judged.calibrated]),
+            np.concatenate([one.bound for one in judged.calibrated]),
+        ),
         num_replicates=len(models),
         num_bound=sum(counts.values()),
         num_train_bound=counts[Part.TRAIN],
         num_val_bound=counts[Part.VAL],
-        num_test_bound=counts[Part.TEST],
-        num_test=len(bound[Part.TEST]),
+        num_test_bound=int(tested.sum()),
+        num_test=len(tested),
+        num_folds=len(first.spec.folds),
         num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
-        sites=_sites(loaded.dataset, tf),
+        sites=_sites(dataset, tf),
+        peaks=_peaks(dataset, tf),
         split=_split(first),
         start_key=start.key,
-        start_tfs=start.regions.tfs,
+        start_tfs=first.spec.pretrained_on,
         start_name=set_name(planned[TRANSFER][0].role),
         keys=tuple(run.key for run in models),
+        base=fit_of_start(start, dataset, tf) if isinstance(start, BaseStart) else None,
+        unbound=None if own is None else own.unbound,
     )
 
 
@@ -235,25 +238,6 @@ def _outlook(steps: Sequence[Step], drawn: ScoreDraws) -> Value | None:
     return Value(value=float(values @ weights), ends=interval(drawn.draws(by_step)))
 
 
-def _check(
-    workspace: Workspace, loaded: LoadedDataset, models: Sequence[StoredRun], tf: str
-) -> CalibrationCheck:
-    """Calibrated probabilities of the test regions of all replicates, beside their labels."""
-    probabilities: list[NDArray[np.float32]] = []
-    labels: list[NDArray[np.bool_]] = []
-    for run in models:
-        calibration = calibration_of(workspace, run, tf, 0)
-        selection = loaded.select(run.planned.spec.regions)
-        rows = selection.rows(Part.TEST)
-        with one_thread():
-            logits = both_strand_logits(
-                load(run.path), loaded.regions.sequences[selection.region_ids[rows]]
-            )
-        probabilities.append(calibration.probabilities(logits))
-        labels.append(selection.labels[rows, 0] == 1)
-    return check_calibration(np.concatenate(probabilities), np.concatenate(labels))
-
-
 def check_calibration(
     probabilities: NDArray[np.float32], bound: NDArray[np.bool_]
 ) -> CalibrationCheck:
@@ -273,6 +257,11 @@ def check_calibration(
     return CalibrationCheck(bins=tuple(bins), brier=brier, error=error)
 
 
+def _peaks(dataset: Dataset, tf: str) -> str:
+    made_from = dataset.summary(tf).made_from
+    return "" if made_from is None else made_from.peaks_that_count
+
+
 def _sites(dataset: Dataset, tf: str) -> str:
     made_from = dataset.summary(tf).made_from
     return "dataset" if made_from is None else made_from.sites
@@ -280,6 +269,8 @@ def _sites(dataset: Dataset, tf: str) -> str:
 
 def _split(planned: PlannedRun) -> str:
     sampling = planned.spec.regions.sampling
+    if sampling.folds:
+        return f"each once, in {len(sampling.folds)} folds of whole chromosomes"
     if sampling.split == "chromosome":
         return (
             f"tested on {', '.join(sampling.test_chroms)}, validated on "

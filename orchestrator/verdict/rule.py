@@ -90,6 +90,12 @@ def _doubts(numbers: Numbers) -> list[str]:
         found.append("training from scratch was better (predict with `--arm scratch`)")
     if numbers.sites == "none":
         found.append("its regions are bound by peaks alone, without sites")
-    if numbers.num_seen:
+    if numbers.unbound == "genome":
+        found.append("its unbound regions are of the whole genome, so it knows open chromatin too")
+    if numbers.base is not None and numbers.base.known_as:
+        found.append(f"{numbers.base.name} had learnt {numbers.base.known_as} before")
+    # folds test all chromosomes, and pre-training saw most of them by the labels of other TFs; what
+    # that adds to a score was measured (docs/labs.md)
+    if numbers.num_seen and not numbers.num_folds:
         found.append(f"{numbers.num_seen:,} test regions were seen in pre-training")
     return found

@@ -1,14 +1,18 @@
 """The verdicts that were written: where they are, and what they say."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from data.records import RecordError, from_json
+from data.records import IF_SET, RecordError, from_json
 from orchestrator.errors import RunError
+from orchestrator.verdict.commands import Command
+from orchestrator.verdict.examples import Examples
+from orchestrator.verdict.motifs_shown import ShownMotif
 from orchestrator.verdict.numbers import Numbers
+from orchestrator.verdict.operating import Operating
 from orchestrator.verdict.rule import Conclusion
 from orchestrator.verdict.verdict import Filters
 from orchestrator.workspace import Workspace
@@ -28,6 +32,11 @@ class Card:
     conclusion: Conclusion
     filters: Filters | None
     """None where no region is predicted right."""
+    operating: Operating | None = field(default=None, metadata=IF_SET)
+    """None in what an older bindgrid wrote, as the next ones."""
+    examples: Examples | None = field(default=None, metadata=IF_SET)
+    motifs: tuple[ShownMotif, ...] = field(default=(), metadata=IF_SET)
+    commands: tuple[Command, ...] = field(default=(), metadata=IF_SET)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from data.dataset.store import Dataset
 from data.errors import DataError
 from data.motifs.database import jaspar_database, jaspar_motifs
@@ -10,11 +12,18 @@ from data.motifs.matches import ALPHA
 from data.own_tf.record import added_motif
 from model.errors import ModelError
 from orchestrator.errors import RunError
-from orchestrator.interpretation.run_motifs import run_motifs
+from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
 from orchestrator.plan import PlannedRun
-from orchestrator.runs.store import RunStore
+from orchestrator.report.calls import Predictions
+from orchestrator.runs.motif_baseline import motif_named, motif_of
 from orchestrator.steps import OnStep, silent
+from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.commands import Command, next_commands
+from orchestrator.verdict.examples import Examples, examples
+from orchestrator.verdict.judged import Judged, read_judged
+from orchestrator.verdict.motifs_shown import ShownMotif, matching_filters, own_motif
 from orchestrator.verdict.numbers import Numbers, collect_numbers
+from orchestrator.verdict.operating import Operating, Scored, binding_rate, operating
 from orchestrator.verdict.rule import Conclusion, conclude
 from orchestrator.workspace import Workspace
 
@@ -50,6 +59,14 @@ class Verdict:
     conclusion: Conclusion
     filters: Filters | None
     """None where no region is predicted right."""
+    operating: Operating | None = None
+    """What thresholds do."""
+    examples: Examples | None = None
+    """The best regions, and the strongest peaks that are missed."""
+    motifs: tuple[ShownMotif, ...] = ()
+    """The TF's motif, and the filters that match it."""
+    commands: tuple[Command, ...] = ()
+    """What to go on with."""
 
 
 def judge(
@@ -70,21 +87,65 @@ def judge(
         If a run is missing or damaged, or a class has no test region.
     """
     on_step("scores and intervals")
-    numbers = collect_numbers(workspace, plan, tf)
+    judged = read_judged(workspace, plan, tf)
+    numbers = collect_numbers(judged)
+    dataset = judged.loaded.dataset
+    stored = _stored_motifs(workspace, judged, on_step)
+    filters = None if stored is None else _filters(stored, _matrices(dataset, tf))
+    on_step("regions to show")
     return Verdict(
         numbers=numbers,
         conclusion=conclude(numbers),
-        filters=_filters(workspace, numbers, tf, on_step),
+        filters=filters,
+        operating=_operating(judged),
+        examples=examples(judged.loaded, tf, judged.models[0], judged.calibrated),
+        motifs=_motifs(judged, stored, filters),
+        commands=next_commands(workspace, dataset, tf),
     )
 
 
-def _filters(workspace: Workspace, numbers: Numbers, tf: str, on_step: OnStep) -> Filters | None:
-    run = RunStore(workspace).open(numbers.keys[0])
+def _operating(judged: Judged) -> Operating:
+    """Work out what thresholds do to the model, beside scratch and the motif alone."""
+    others = [
+        (arm, _pooled(judged.predicted[arm])) for arm in (SCRATCH, MOTIF) if arm in judged.predicted
+    ]
+    rate, rate_of = binding_rate(judged.loaded.dataset, judged.tf)
+    return operating(_pooled(judged.calibrated), others, TRANSFER, rate, rate_of)
+
+
+def _pooled(predicted: Sequence[Predictions]) -> Scored:
+    return Scored(
+        probability=np.concatenate([one.probability for one in predicted]),
+        bound=np.concatenate([one.bound for one in predicted]),
+    )
+
+
+def _motifs(
+    judged: Judged, stored: StoredMotifs | None, filters: Filters | None
+) -> tuple[ShownMotif, ...]:
+    """Give the TF's motif and the filters that match it; nothing for a TF without a motif."""
+    tf, spec = judged.tf, judged.models[0].planned.spec
     try:
-        stored = run_motifs(run, workspace, jaspar_database(), on_step=on_step)
+        motif = (
+            motif_named(spec.motif, judged.loaded.dataset, tf)
+            if spec.motif
+            else added_motif(judged.loaded.dataset, tf) or motif_of(tf)
+        )
+    except DataError:
+        return ()
+    matching = () if filters is None else (one.filter for one in filters.matching)
+    beside = () if stored is None else matching_filters(stored, motif, matching)
+    return (own_motif(motif), *beside)
+
+
+def _stored_motifs(workspace: Workspace, judged: Judged, on_step: OnStep) -> StoredMotifs | None:
+    try:
+        return run_motifs(judged.models[0], workspace, jaspar_database(), on_step=on_step)
     except (DataError, ModelError, RunError):
         return None
-    wanted = _matrices(Dataset.open(workspace.dataset), tf)
+
+
+def _filters(stored: StoredMotifs, wanted: tuple[str, ...]) -> Filters:
     matches = stored.matches
     own = matches[matches["matrix_id"].isin(wanted) & (matches["q_value"] < ALPHA)]
     best = own.sort_values(["q_value", "filter"]).drop_duplicates("filter")

@@ -12,8 +12,11 @@ import benchmarks
 from benchmarks.fuzzing.good import make_kinds
 from benchmarks.fuzzing.mutations import mutation
 from data.dataset.store import Dataset
+from data.schema import Evidence
 from data.simulation.simulate import SimulationConfig, simulate
 from data.sources.build import build_dataset
+from data.sources.recognition import find_sources
+from data.sources.tables import SourceFiles
 from orchestrator.workspace import Workspace
 
 RAY = pytest.mark.xdist_group("ray")
@@ -86,6 +89,28 @@ def test_filters() -> None:
     found = names("filters", "--regions", 60, "--sample", 30, "--rounds", 1)
     assert found[-1] == "authors' way, both"
     assert len(found) == 6
+
+
+def test_full_size(tmp_path: Path) -> None:
+    folder = tmp_path / "sources"
+    rows = rows_of(
+        *("full_size", "--peaks", 60_000, "--sites", 40_000, "--regions", 4_000),
+        *("--tfs", 10, "--length", 0.004, "--folder", folder),
+    )
+    assert [row[0] for row in rows] == [
+        "unpacking wgEncodeRegDnaseClustered.txt.gz",
+        "unpacking remap2022_all_macs2_hg38_v1_0.bed.gz",
+        "unpacking damo_hg38_all_TFBS.tar.gz",
+        "bindgrid data build",
+    ]
+    assert number(rows[-1][3]) > 0.05
+    # every row of what was simulated is used, but for peaks of biosamples without DHSs
+    dataset = build_dataset(SourceFiles(**find_sources(folder), exclude=()), tmp_path / "dataset")
+    assert len(dataset.tfs) == 10
+    dropped = {why: num for why, num in dataset.manifest.dropped.items() if num}
+    assert 0.25 < dropped.pop("peaks: of biosamples without DHSs") / 60_000 < 0.35
+    assert sum(dropped.values()) < 1000
+    assert sum(one.count(Evidence.BOUND) for one in dataset.summaries()) > 100
 
 
 def test_fuzz(tmp_path: Path) -> None:

@@ -51,6 +51,23 @@ def test_a_file_is_unpacked_by_its_first_bytes_whatever_its_name(tmp_path, pack)
     assert read_bed(path, BED3).integers("end").tolist() == [300, 9]
 
 
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, two_members, as_bgzf, bz2.compress, lzma.compress, as_zstd]
+)
+def test_how_much_is_read_is_told_of_the_file_as_it_lies_on_disk(tmp_path, pack):
+    path = tmp_path / "rows.txt"
+    packed = pack(os.urandom(3 << 20).hex().encode() + b"\n")
+    path.write_bytes(packed)
+    told: list[tuple[int, int]] = []
+    for _ in blocks(path, lambda *numbers: told.append(numbers)):
+        pass
+    assert {size for _, size in told} == {len(packed)}
+    read = [num for num, _ in told]
+    assert read == sorted(read)
+    assert len(set(read)) > 2
+    assert read[-1] == len(packed)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, as_zstd])
 def test_a_truncated_file_is_named(tmp_path, pack):
     path = tmp_path / "rows.bed"

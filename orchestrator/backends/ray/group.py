@@ -75,7 +75,7 @@ def make_group(num_workers: int, num_cpus: int, storage: Path) -> TrainGroup:
 
 def pretrainings(plan: Plan) -> frozenset[str]:
     """Keys of the trainings of multi-models, and of all runs that others start from."""
-    needed = {need for run in plan for need in run.needs}
+    needed = {run.spec.start.key for run in plan if run.spec.start is not None}
     return frozenset(
         run.key
         for run in plan

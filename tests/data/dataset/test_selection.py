@@ -4,7 +4,7 @@ import pytest
 from data.dataset.gc_matching import gc_matched
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part, Sampling, default_chromosomes
-from data.dataset.selection import select_individual, select_multi
+from data.dataset.selection import Selection, select_individual, select_multi
 from data.errors import DataError
 from data.schema import Evidence, view_labels
 
@@ -277,3 +277,36 @@ def test_a_learning_curves_steps_nest_and_are_tested_on_the_same_regions(split):
 def test_a_step_is_a_fraction(fraction):
     with pytest.raises(ValueError, match="between 0 and 1"):
         Sampling(train_fraction=fraction)
+
+
+@pytest.mark.parametrize("split", ["random", "chromosome"])
+def test_an_exact_number_is_of_what_is_trained_and_validated_on(split):
+    regions, evidence = make_regions(), make_evidence()
+    by_chrom = split == "chromosome"
+
+    def select(train_bound: int | None) -> Selection:
+        sampling = Sampling(
+            seed=3,
+            split=split,
+            train_bound=train_bound,
+            val_chroms=("chr2",) if by_chrom else (),
+            test_chroms=("chr1",) if by_chrom else (),
+        )
+        return select_individual(regions, evidence, sampling)
+
+    whole = select(None)
+    last = whole
+    for number in (101, 25):
+        found = select(number)
+        learnt = found.part != Part.TEST
+        assert int((found.labels[learnt, 0] == 1).sum()) == number
+        assert int((found.labels[learnt, 0] == 0).sum()) == number
+        assert np.array_equal(found.only(Part.TEST).region_ids, whole.only(Part.TEST).region_ids)
+        assert set(found.region_ids) <= set(last.region_ids)
+        last = found
+    with pytest.raises(DataError, match="bound regions to train and validate on, 1000 are needed"):
+        select(1000)
+    with pytest.raises(ValueError, match="exclude each other"):
+        Sampling(train_bound=100, train_fraction=0.5)
+    with pytest.raises(ValueError, match="at least 10 are needed"):
+        Sampling(train_bound=9)

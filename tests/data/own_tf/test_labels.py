@@ -251,7 +251,7 @@ def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(bu
     assert path is not None
     read = read_files([file], built.regions().chroms, Genome(path))
     assert read.peaks[0].summits.start.tolist() == [200, 110, 2969]
-    assert read.accessible[opened].end.tolist() == [420, 20, 3000]
+    assert read.accessible[opened].places.end.tolist() == [420, 20, 3000]
     assert read.left_out.told(peaks) == {
         "on chromosomes that the genome lacks": 1,
         "beyond the end of their chromosome": 1,

@@ -7,7 +7,7 @@ import pytest
 from Bio import bgzf
 
 from data.errors import DataError
-from data.own_tf.peaks import read_own_peaks
+from data.own_tf.peaks import read_own_peaks, read_places
 
 NARROW = "chr1\t100\t300\tp1\t9\t.\t5.0\t3.0\t2.0\t"
 MACS = [
@@ -77,6 +77,40 @@ def test_formats_are_told_apart(tmp_path, lines, name, summit):
         assert peaks.summit.dtype == np.int32
         if summit != 150 or name != "BED":
             assert (peaks.start.tolist(), peaks.end.tolist()) == ([100], [300])
+
+
+@pytest.mark.parametrize("summit", ["200", "-5", "9999999", "2147483647"])
+def test_a_summit_outside_its_peak_concerns_its_own_row(tmp_path, summit):
+    path = tmp_path / "peaks.narrowPeak"
+    path.write_text(f"{NARROW}50\n" * 12 + f"{NARROW}{summit}\n")
+    peaks = read_own_peaks(path)
+    assert peaks.summit.tolist() == [150] * 12 + [200]
+    assert peaks.num_without_summit == 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Position\tIP\tControl\tFold\tStrand", *["18:55045000\t9.1\t1.0\t9.1\t+"] * 3],  # GEM
+        ["chr18:55045000\t9.1"],
+        ["chr18:55,045,000-55,046,000"],
+    ],
+)
+def test_chromosome_and_position_in_one_column_is_said_to_be_that(tmp_path, lines):
+    path = tmp_path / "peaks"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(DataError, match=r"is chromosome and position in one column.*--outNP"):
+        read_own_peaks(path)
+
+
+def test_intervals_are_read_from_any_format_whatever_its_summits_say(tmp_path):
+    path = tmp_path / "intervals"
+    odd = [NARROW + "50", NARROW + "60", NARROW + "9000"]
+    for lines in (MACS, SEACR.splitlines(), HOMER, odd, ["chr1 100 300"], [REMAP]):
+        path.write_text("".join(f"{line}\n" for line in lines))
+        rows, start, end = read_places(path)
+        assert rows.names("chrom").tolist() == ["chr1"] * len(start)
+        assert (set(start.tolist()), set(end.tolist())) == ({100}, {300})
 
 
 @pytest.mark.parametrize("missing", [".", "", "NA", "-1", "nan"])

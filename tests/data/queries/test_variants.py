@@ -312,3 +312,16 @@ def test_an_insertion_touches_the_positions_to_both_sides_of_it(tmp_path):
     assert (found.first[0], found.last[0]) == (4, 5)
     assert (found.first[1], found.last[1]) == (6, 6)
     assert found.reference_bits[0] - found.alternative_bits[0] > 5
+
+
+def test_a_row_that_is_no_vcf_row_is_left_out_and_the_others_are_read(genome, tmp_path):
+    text = chromosome()
+    good = f"chr1\t600\tone\t{text[599]}\t{OTHER[text[599]]}\n"
+    odd = ("chr1\t600\n", "chr1\tabout 600\ttwo\tA\tC\n", f"chr1\t{'9' * 11}\tthree\tA\tC\n")
+    path = tmp_path / "v.vcf"
+    path.write_text("#CHROM\tPOS\tID\tREF\tALT\n" + odd[0] + good + "".join(odd[1:]))
+    reader = VcfReader(path, genome, LENGTH)
+    assert reader.check_references() == 0
+    [batch] = reader.batches()
+    assert [variant.row for variant in batch.variants] == [3]
+    assert reader.left_out.of(path) == {"no VCF row (CHROM POS ID REF ALT, by tabs)": 3}

@@ -71,6 +71,26 @@ def test_macs_xls_counts_from_one_also_where_it_is_predicted(genome, tmp_path):
     assert (found.start.tolist(), found.name.tolist()) == ([400], ["."])
 
 
+def test_tiles_within_a_table_that_counts_from_one_begin_at_its_first_base(genome, tmp_path):
+    header = "chr start end length abs_summit pileup"
+    table = write(tmp_path / "p.xls", header, "chr1 401 1000 600 451 7")
+    bed = write(tmp_path / "p.bed", "chr1 400 1000")
+    [own], [same] = (tiled_windows(genome, LENGTH, 1, path) for path in (table, bed))
+    assert own.start is not None
+    assert same.start is not None
+    assert (own.start[0], len(own.start)) == (400, 600)
+    np.testing.assert_array_equal(own.start, same.start)
+
+
+def test_what_a_table_that_counts_from_one_excludes_begins_at_its_first_base(genome, tmp_path):
+    header = "chr start end length abs_summit pileup"
+    path = write(tmp_path / "p.xls", header, "chr1 401 1000 600 451 7")
+    exclude = Blacklist([path], genome.chromosomes, LeftOut())
+    start = np.array([399, 400, 999, 1000], np.int32)
+    found = exclude.overlaps(np.zeros(4, np.int32), ["chr1"], start, start + 1)
+    assert found.tolist() == [False, True, True, False]
+
+
 def test_excluded_rows_and_tiles_are_left_out(genome, tmp_path):
     left_out = LeftOut()
     blacklist = write(tmp_path / "b.bed", "chr1 900 1010")

@@ -12,6 +12,7 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import encode, unpack
 from data.schema import Evidence
+from data.sources import build as build_module
 from data.sources import evidence as evidence_module
 from data.sources.bed import read_bed
 from data.sources.build import build_dataset
@@ -83,6 +84,31 @@ def test_one_shared_base_makes_a_site_overlap(tmp_path, start, end, overlaps):
     tiny.peaks = ["chr2\t1\t9\tE.SPI1.K562\t9\t.\t5\t6\t0"]
     tiny.sites = [f"chr1\t{start}\t{end}\tE.K562.SPI1\t0\t+"]
     assert evidence(build(tiny, tmp_path)) == [Evidence.SITE if overlaps else Evidence.UNBOUND]
+
+
+def test_how_much_is_read_of_a_large_file_is_told_in_twentieths(tmp_path, monkeypatch):
+    steps: list[str] = []
+    build(TinySources(), tmp_path / "small", on_step=steps.append)
+    assert not [step for step in steps if "%" in step]
+    monkeypatch.setattr(build_module, "_LARGE_BYTES", 1)
+    build(TinySources(), tmp_path / "large", on_step=steps.append)
+    assert [step for step in steps if "%" in step] == [
+        "reading sites: 100% of 0.0 GB",
+        "reading peaks: 100% of 0.0 GB",
+    ]
+
+
+def test_rows_that_repeat_place_and_name_of_another_are_counted(tmp_path):
+    tiny = TinySources()
+    peak, site = tiny.peaks[0].split("\t"), tiny.sites[0].split("\t")
+    wider = [peak[0], str(int(peak[1]) - 1), *peak[2:]]
+    longer = [*site[:2], str(int(site[2]) + 1), *site[3:]]
+    # a peak counts by its summit alone, a site by both its ends
+    tiny.peaks += ["\t".join(peak), "\t".join(wider), "\t".join(peak)]
+    tiny.sites += ["\t".join(longer), "\t".join(site)]
+    dropped = build(tiny, tmp_path).manifest.dropped
+    assert dropped["peaks: duplicates"] == 3
+    assert dropped["sites: duplicates"] == 1
 
 
 def test_a_summit_in_two_overlapping_regions_counts_for_both(tmp_path):
@@ -519,3 +545,21 @@ def test_a_region_that_is_hit_in_two_parts_of_a_join_is_hit_once(tmp_path, monke
     monkeypatch.setattr(evidence_module, "_QUERIES_AT_ONCE", 1)
     # three peaks of one region and no site there are no site there
     assert evidence(build(tiny, tmp_path)) == [Evidence.PEAK, 3, 3, 1]
+
+
+def test_the_index_of_a_genome_in_a_folder_that_cannot_be_written_to_lies_in_the_cache(
+    tmp_path, monkeypatch
+):
+    sources = TinySources().write(tmp_path / "sources")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lengths = Genome(sources.genome).lengths_bp
+    assert lengths == {"chr1": 3000, "chr2": 3000}
+    assert not sources.genome.with_name("genome.fa.fai").exists()
+    index = next((tmp_path / "cache" / "bindgrid").iterdir())
+    made = index.stat().st_mtime_ns
+    assert Genome(sources.genome).lengths_bp == lengths
+    assert index.stat().st_mtime_ns == made
+    # another genome of the name has an index of its own
+    sources.genome.write_text(">chr1\nACGT\n")
+    assert Genome(sources.genome).lengths_bp == {"chr1": 4}

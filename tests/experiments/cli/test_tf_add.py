@@ -161,10 +161,13 @@ def test_the_best_peaks_and_a_least_score_are_chosen_and_recorded(add, place, re
     code, out, err = add("MINE", *one, *ALONE, *least, "--left-out", "{folder}/odd.tsv")
     assert code == 0, err
     assert "MINE: 1 bound regions" in out
+    words = "signalValue of at least 2, the best 1 of each file by signalValue"
+    assert f"peaks that count: {words}\n" in out
     assert "r1.narrowPeak: left out 1: signalValue below 2" in err
     added = Dataset.open(place.dataset).summary("MINE").added
     assert added is not None
     assert added.choice == PeakChoice(top=1, score="signalValue", min_score=2.0)
+    assert added.peaks_that_count == words
 
 
 @pytest.mark.parametrize(

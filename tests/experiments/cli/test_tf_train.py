@@ -24,7 +24,8 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
     workspace = Workspace(tmp_path / "w")
     tiny_dataset(workspace.dataset, 800)  # of which others bind enough for a masked multi-model
-    train = ("tf", "train", "SPI1", *RANDOM, *QUICK, "--replicates", 1, "-w", workspace.root)
+    masked = ("--pretrain-set", "masked", "--replicates", 1)
+    train = ("tf", "train", "SPI1", *RANDOM, *QUICK, *masked, "-w", workspace.root)
     code, out, err = bindgrid(*train)
     assert code == 0, err
     assert "that takes about" in err
@@ -36,7 +37,8 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert card["numbers"]["num_seen"] == 0
     page = (workspace.cards / "SPI1.html").read_text()
     assert card["conclusion"]["sentence"] in page
-    assert page.count("<svg") == 3
+    # arms, calibration, learning curve, ROC, precision and recall, motifs, contributions
+    assert page.count("<svg") == 7
     # the step of the curve and the control are no models to predict by
     for arm in ("transfer", "scratch"):
         assert group_name(find_run(RunStore(workspace), "SPI1", arm).planned.role) == "all regions"

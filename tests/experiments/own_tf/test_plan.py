@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.sampling import Part, Sampling
@@ -16,15 +17,27 @@ from data.records import from_values, to_values
 from data.schema import Evidence
 from experiments.own_tf import plan as own
 from experiments.own_tf.plan import own_tf
-from experiments.own_tf.suggestion import mode_of, start_from_run, start_from_tfs, suggest
+from experiments.own_tf.suggestion import (
+    Start,
+    Suggestion,
+    mode_of,
+    start_from_base,
+    start_from_run,
+    start_from_tfs,
+    suggest,
+)
 from experiments.study.scale import Scale
 from experiments.study.study import Study
+from model.checkpoint import load_state
 from orchestrator.errors import RunError
+from orchestrator.plan import Plan
+from orchestrator.prediction.base import Base
 from orchestrator.role import Variant
+from orchestrator.runs.execute import starting_network
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import motif_name, motif_named, motif_of
 from orchestrator.runs.store import RunStore
-from orchestrator.spec import RunSpec
+from orchestrator.spec import BaseStart, RunSpec
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import store_run
 
@@ -53,10 +66,14 @@ def resolved(workspace: Workspace) -> Workspace:
     return workspace
 
 
+def masked(suggestion: Suggestion) -> Start:
+    """Give the start from a masked multi-model of the workspace."""
+    return next(one for one in suggestion.starts if one.kind == "masked")
+
+
 def store_multi(workspace: Workspace, loaded: LoadedDataset, study: Study, tf: str) -> str:
     """Store the masked multi-model that a TF would start from; gives its key."""
-    starts = suggest(loaded, study, RunStore(workspace), tf).starts
-    start = next(one for one in starts if one.kind == "masked")
+    start = masked(suggest(loaded, study, RunStore(workspace), tf))
     planned = own_tf(loaded, study, start, tf).runs[0]
     labels = np.array([0, 1] * 10, dtype=np.int8)
     store_run(workspace, planned, labels, labels == 1)
@@ -66,10 +83,9 @@ def store_multi(workspace: Workspace, loaded: LoadedDataset, study: Study, tf: s
 def test_a_finished_masked_multi_model_serves_the_next_tf(resolved: Workspace):
     loaded = add(resolved, "MINE")
     store = RunStore(resolved)
-    first = suggest(loaded, STUDY, store, "MINE")
-    assert first.starts[0].kind == "masked"
-    assert not first.starts[0].is_finished
-    assert set(first.starts[0].tfs) == {"ELF1", "GABPA", "SPI1"}
+    first = masked(suggest(loaded, STUDY, store, "MINE"))
+    assert not first.is_finished
+    assert set(first.tfs) == {"ELF1", "GABPA", "SPI1"}
     key = store_multi(resolved, loaded, STUDY, "MINE")
     loaded = add(resolved, "OTHER")
     again = suggest(loaded, STUDY, store, "OTHER").starts[0]
@@ -79,7 +95,7 @@ def test_a_finished_masked_multi_model_serves_the_next_tf(resolved: Workspace):
     assert suggest(loaded, longer, store, "OTHER").starts[0].spec.key == key
     # other chromosomes to test on do not fit
     moved = replace(STUDY.sampling, test_chroms=("chr3",))
-    other = suggest(loaded, replace(STUDY, sampling=moved), store, "OTHER").starts[0]
+    other = masked(suggest(loaded, replace(STUDY, sampling=moved), store, "OTHER"))
     assert other.spec.key != key
     assert not other.is_finished
 
@@ -121,13 +137,52 @@ def test_what_starts_from_a_named_run_or_set_is_checked(resolved: Workspace):
         start_from_tfs(loaded, STUDY, store, ["ELF9"])
 
 
+def test_the_base_is_the_start_where_no_masked_multi_model_is_finished(
+    resolved: Workspace, base: Base
+):
+    loaded, store = add(resolved, "MINE"), RunStore(resolved)
+    first = suggest(loaded, STUDY, store, "MINE").starts[0]
+    assert (first.kind, first.name, first.is_finished) == ("base", "tiny-base", True)
+    assert first.spec == BaseStart(
+        name="tiny-base", sha256=base.card.replicates[0].sha256, tfs=base.tfs
+    )
+    store_multi(resolved, loaded, STUDY, "MINE")
+    starts = suggest(loaded, STUDY, store, "MINE").starts
+    assert [one.kind for one in starts[:2]] == ["masked", "base"]
+    # a TF that it knows says so
+    assert "it knows SPI1" in start_from_base(loaded, STUDY, "SPI1").reason
+    with pytest.raises(RunError, match="of the network paper, not danq"):
+        start_from_base(loaded, replace(STUDY, network="danq"), "MINE")
+
+
+def test_a_plan_from_the_base_trains_no_multi_model_and_depends_on_its_weights(
+    resolved: Workspace, base: Base
+):
+    loaded = add(resolved, "MINE")
+    start = start_from_base(loaded, STUDY, "MINE")
+    found = own_tf(loaded, STUDY, start, "MINE")
+    assert {run.arm for run in found.runs} == {"transfer", "scratch"}
+    assert len(Plan(found.runs)) == len(found.runs)
+    transfer = next(run.spec for run in found.runs if run.arm == "transfer")
+    assert (transfer.start_run, transfer.pretrained_on) == (None, base.tfs)
+    assert from_values(to_values(transfer), RunSpec) == transfer
+    other = replace(transfer, start=replace(base.start(), sha256="0" * 64))
+    assert other.key != transfer.key
+    with pytest.raises(RunError, match="tiny-base: is the base that the run starts from, and here"):
+        starting_network(other, RunStore(resolved), loaded.dataset)
+    network = starting_network(transfer, RunStore(resolved), loaded.dataset)
+    weights = load_state(base.folder / "replicate-1")
+    name = next(name for name in weights if name.startswith("conv1."))
+    assert torch.equal(network.state_dict()[name], weights[name].float())
+
+
 @pytest.fixture
 def planned(resolved: Workspace) -> Callable[..., list]:
     loaded = add(resolved, "MINE")
 
     def plan(study: Study = STUDY, max_bound: int | None = None) -> list:
-        start = suggest(loaded, study, RunStore(resolved), "MINE").starts[0]
-        found = own_tf(loaded, study, start, "MINE", max_bound)
+        start = masked(suggest(loaded, study, RunStore(resolved), "MINE"))
+        found = own_tf(loaded, study, start, "MINE", max_bound, num_folds=0)
         return [loaded, start, found]
 
     return plan

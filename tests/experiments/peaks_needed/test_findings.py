@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from experiments.peaks_needed.findings import _crossing, _reached
+from experiments.peaks_needed.findings import _crossing, _reached, _trained_on
 from experiments.report import make_report
 from orchestrator.plan import PlannedRun
 from orchestrator.report.sections import Section
@@ -22,7 +22,7 @@ RIGHT = {"scratch": (0.5, 0.6), PAPER: (0.6, 0.7), MASKED: (0.72, 0.9)}
 
 def of_masked(run: PlannedRun) -> PlannedRun:
     """Make the multi-model that a run starts from one of every resolved cell."""
-    start = run.spec.start
+    start = run.spec.start_run
     assert start is not None
     start = replace(start, regions=replace(start.regions, rows="resolved"))
     return replace(run, spec=replace(run.spec, start=start))
@@ -139,3 +139,9 @@ def test_the_regions_for_a_good_model_lie_between_two_sizes(
     assert found == pytest.approx(expected, nan_ok=True)
     table = pd.DataFrame({"tf": "A", "arm": "x", "size": [400, 100], "mcc": mcc[::-1]})
     assert _reached(table)["regions"].tolist() == pytest.approx([expected], nan_ok=True)
+
+
+def test_a_size_is_told_with_what_it_was_trained_on():
+    rows = pd.DataFrame({"size": [100, 100, 500], "num_bound": [78, 92, 455]})
+    said = _trained_on(rows)
+    assert said.endswith("validated on: 78 to 92 of 100 and 455 of 500.")

@@ -174,8 +174,8 @@ def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_fro
         assert len({run.spec.regions for run in members}) == 1
         own = loaded.select(members[0].spec.regions)
         for run in members[2:]:
-            assert run.spec.start is not None
-            seen = loaded.select(run.spec.start.regions).seen_in_training()
+            assert run.spec.start_run is not None
+            seen = loaded.select(run.spec.start_run.regions).seen_in_training()
             assert not np.intersect1d(own.region_ids[own.rows(Part.TEST)], seen).size
             if split == "random":
                 assert not np.intersect1d(own.region_ids, seen).size
@@ -314,3 +314,21 @@ def test_a_motif_is_read_on_both_strands(loaded: LoadedDataset) -> None:
     background[1, 50 : 50 + len(consensus)] = 3 - consensus[::-1]
     scores = best_hits(unpack(pack(background)), motif).score
     assert scores[0] == pytest.approx(scores[1]) == pytest.approx(motif.log_odds.max(axis=0).sum())
+
+
+def test_an_exact_size_is_what_is_trained_and_validated_on(loaded: LoadedDataset) -> None:
+    study = replace(STUDY, tfs=("SPI1",))
+    exact = replace(study, scale=replace(study.scale, exact_sizes=True))
+    tested = set()
+    for run in peaks_needed(loaded, exact).runs:
+        if run.arm == "multi":
+            continue
+        assert run.role.size is not None
+        selection = loaded.select(run.spec.regions)
+        num = int((selection.labels[selection.part != Part.TEST] == 1).sum())
+        assert num == run.role.size.num_bound
+        assert group_name(run.role) == f"{num} bound to train"
+        tested.add(tuple(selection.only(Part.TEST).region_ids))
+    assert len(tested) == 1  # all sizes have the same test regions
+    sampled = {run.key for run in peaks_needed(loaded, study).runs if run.arm == "scratch"}
+    assert sampled.isdisjoint(run.key for run in peaks_needed(loaded, exact).runs)

@@ -78,6 +78,15 @@ def test_info_is_added_and_all_else_stays_as_it_was(tmp_path):
     )
 
 
+def test_a_row_without_a_variant_stays_as_it_was(tmp_path):
+    source = tmp_path / "v.vcf"
+    odd = ["chr1\t5", "chr1\tfive\t.\tA\tC\t.\t.\tDP=1"]
+    source.write_text(HEADER + COLUMNS + "\n".join([odd[0], "chr1\t6\t.\tA\tG", odd[1]]) + "\n")
+    lines = annotated(source, tmp_path / "out.vcf", table(0.25))[-3:]
+    assert [lines[0], lines[2]] == odd
+    assert "M_effect=0.25" in lines[1]
+
+
 def test_a_file_of_five_columns_gets_the_columns_that_info_needs(tmp_path):
     source = tmp_path / "v.vcf"
     source.write_bytes(b"#CHROM\tPOS\tID\tREF\tALT\r\nchr1\t5\t.\tA\tC\r\n\r\n")

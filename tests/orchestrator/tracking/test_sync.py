@@ -249,7 +249,8 @@ def test_a_browser_reaches_transfer_beside_scratch_without_a_filter(logged, tmp_
         mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
         browser() as page,
     ):
-        show_runs(page, f"{server.url}/{logged.views.links()['transfer']}", pair)
+        page.open(f"{server.url}/{logged.views.links()['transfer']}")
+        show_runs(page, pair)
         shown = page.evaluate("[...document.querySelectorAll('.ag-row')].map(r => r.innerText)")
         names = [text for text in shown if pair.transfer in text or pair.scratch in text]
         assert len(names) == 2

@@ -136,8 +136,8 @@ def test_tfs_that_are_trained_differently_are_refused(tuning: Tuning) -> None:
     other = replace(second, training=replace(PROBE_ALONE, probe=0.01))
     with pytest.raises(ValueError, match="give one number for all"):
         replace(tuning, runs=(first, other))
-    assert first.start is not None
-    elsewhere = replace(second, start=replace(first.start, seed=7))
+    assert first.start_run is not None
+    elsewhere = replace(second, start=replace(first.start_run, seed=7))
     with pytest.raises(ValueError, match="start from the same multi-model"):
         replace(tuning, runs=(first, elsewhere))
     with pytest.raises(ValueError, match="give at least one"):

@@ -1,0 +1,1 @@
+"""The base: a masked multi-model of all TFs of a dataset, trained, measured and put in a folder."""

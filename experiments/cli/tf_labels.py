@@ -1,0 +1,72 @@
+"""What `bindgrid tf add` says of a TF's labels, and how many bound regions it asks for."""
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from data.schema import Evidence
+from experiments.cli.console import err, out, tell_few_accessible
+from orchestrator.errors import RunError
+
+if TYPE_CHECKING:
+    from data.own_tf.labels import Labels, OwnTF
+
+
+def print_labels(labels: "Labels", tf: "OwnTF") -> None:
+    """Print what became of the peaks, and how many regions are bound."""
+    table = Table("peaks", "format", "biosample")
+    for title in ("peaks", "summits in regions", "in accessible ones", "sites"):
+        table.add_column(title, justify="right")
+    for file, count in zip(tf.files, labels.counts, strict=True):
+        numbers = (
+            count.num_peaks,
+            count.num_in_regions,
+            count.num_in_accessible,
+            count.num_sites,
+        )
+        cells = (f"{number:,}" for number in numbers)
+        table.add_row(file.peaks.name, count.format, file.biosample, *cells)
+    out.print(table)
+    if words := labels.added.peaks_that_count:
+        out.print(f"peaks that count: {words}")
+    bound, unbound = labels.num(Evidence.BOUND), labels.num(Evidence.UNBOUND)
+    one_source = labels.num(Evidence.PEAK) + labels.num(Evidence.SITE)
+    predicted = tf.motif is not None and any(file.sites is None for file in tf.files)
+    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif and predicted else ""
+    out.print(
+        f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
+        f"{how}",
+    )
+    if labels.num_excluded:
+        err.print(
+            f"{labels.num_excluded:,} regions that overlap a region of --exclude are unresolved "
+            f"for {tf.name}"
+        )
+    for count in labels.counts:
+        if count.remark:
+            err.print(f"{count.file}: {count.remark}")
+        if count.num_without_summit:
+            err.print(
+                f"{count.file}: {count.num_without_summit:,} of {count.num_peaks:,} peaks lack a "
+                "summit and count by their middle",
+            )
+        if count.num_elsewhere:
+            err.print(
+                f"{count.file}: {count.num_elsewhere:,} peaks on chromosomes without regions",
+            )
+        tell_few_accessible(str(count.file), count.num_in_accessible, count.num_peaks)
+
+
+def check_number(labels: "Labels", *, force: bool) -> None:
+    """Raise `RunError` where too few regions are bound, unless `force` is set."""
+    from data.dataset.added import PeakChoice
+    from data.own_tf.labels import MIN_BOUND
+
+    num_bound = labels.num(Evidence.BOUND)
+    if num_bound < MIN_BOUND and not force:
+        chosen = labels.added.choice != PeakChoice()
+        more = "let more of the peaks count" if chosen else "give more peaks"
+        raise RunError(
+            f"{labels.name} has {num_bound} bound regions, {MIN_BOUND} are needed to learn from; "
+            f"{more}, or pass --force"
+        )

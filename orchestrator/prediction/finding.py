@@ -1,0 +1,62 @@
+"""Which model a person means who names a TF: one of the workspace, or else the base's.
+
+1. `base:SPI1`, or the arm `base`, is the base's.
+2. The name of an imported model, a run's key, or a TF with finished runs of the arm (transfer, if
+   none is named) is the workspace's own: what a lab trained on its own data comes before what came
+   with bindgrid.
+3. Any other TF is the base's, if the base has it and no other arm was asked for.
+
+A TF may be named by an alias (`PU.1` for SPI1).
+"""
+
+from typing import Final, Literal
+
+from data.near_names import near_names, symbol_of
+from orchestrator.errors import RunError, UnknownModelError
+from orchestrator.prediction.base import find_base, require_base
+from orchestrator.prediction.predictors import Predictor, find_predictor
+from orchestrator.role import Arm
+from orchestrator.workspace import Workspace
+
+BASE_PREFIX: Final = "base:"
+"""What a name begins with that is to be one of the base."""
+AnyArm = Arm | Literal["base"]
+
+
+def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Predictor:
+    """Find what predicts a TF, in the workspace or in the base.
+
+    Parameters
+    ----------
+    workspace
+        Has the runs and the imported models; it need not exist.
+    named
+        A TF or an alias of it, an imported model, or a run's key; with the prefix `base:` a TF of
+        the base.
+    arm
+        The arm of a TF's runs; `base` takes the base. By default transfer, and the base where the
+        workspace has no model of that name.
+
+    Raises
+    ------
+    RunError
+        If there is none; suggests similar names.
+    """
+    if named.lower().startswith(BASE_PREFIX):
+        return require_base().predictor(named[len(BASE_PREFIX) :])
+    if arm == "base":
+        return require_base().predictor(named)
+    symbol = symbol_of(named)
+    for name in [named] if symbol is None else [named, symbol]:
+        try:
+            return find_predictor(workspace, name, arm)
+        except UnknownModelError as error:
+            unknown = error
+    base = find_base() if arm == "transfer" else None
+    if base is None:
+        raise unknown
+    if base.known_as(named) is not None:
+        return base.predictor(named)
+    near = near_names(named, base.tfs)
+    hint = f", near: {', '.join(near)}" if near else ""
+    raise RunError(f"{unknown}; nor has {base.card.name} such a TF{hint}")

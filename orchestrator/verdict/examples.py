@@ -1,0 +1,182 @@
+"""The regions that a card shows: what the best ones owe to each base, and the peaks that it misses.
+
+Contributions are those of in-silico mutagenesis (`model.interpretation.attribution`): it holds for
+every network and for a motif's term, and three regions take a second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.added import AddedFile
+from data.dataset.region_table import RegionTable
+from data.errors import DataError
+from data.motifs.pwm import BASES
+from data.own_tf.chosen import scores_of
+from data.own_tf.peaks import read_own_peaks
+from data.packing import unpack
+from data.sources.evidence import overlaps
+from data.sources.intervals import Intervals
+from model.checkpoint import load
+from model.device import one_thread
+from model.interpretation.attribution import attribute
+from orchestrator.report.calls import Predictions
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.store import StoredRun
+
+NUM_BEST: Final = 3
+NUM_MISSED: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownRegion:
+    """A bound test region, and what its prediction owes to each base."""
+
+    region: str
+    """Such as `chr1:1000-1200`, 0-based and half-open."""
+    probability: float
+    """Calibrated, mean over replicates."""
+    bases: str
+    contributions: tuple[float, ...]
+    """Of each base, in logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissedPeak:
+    """A bound test region that is called unbound."""
+
+    region: str
+    probability: float
+    strength: float | None
+    """Score of its strongest peak; None where no score is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Regions that are shown."""
+
+    best: tuple[ShownRegion, ...]
+    missed: tuple[MissedPeak, ...]
+    """The strongest first, or by lowest probability where no score is known."""
+    num_missed: int
+    """Bound test regions that are called unbound."""
+    strength_of: str
+    """What the strength is, such as `signalValue in peaks.narrowPeak`; empty where none is known,
+    since the files of peaks are gone or have no score."""
+
+
+def examples(
+    loaded: LoadedDataset, tf: str, model: StoredRun, predicted: Sequence[Predictions]
+) -> Examples:
+    """Choose the regions to show.
+
+    Parameters
+    ----------
+    model
+        The first replicate, whose network is asked what each base contributes.
+    predicted
+        Calibrated predictions of the test regions, by replicate.
+    """
+    ids, probability = _bound_regions(predicted)
+    order = np.argsort(-probability, kind="stable")
+    best = order[:NUM_BEST]
+    missed = np.flatnonzero(probability < 0.5)
+    files = () if loaded.dataset.summary(tf).made_from is None else _files(loaded, tf)
+    strength, strength_of = _strengths(loaded.regions, ids[missed], files)
+    ranked = missed[np.lexsort((probability[missed], -strength))][:NUM_MISSED]
+    by_region = dict(zip(missed.tolist(), strength.tolist(), strict=True))
+    return Examples(
+        best=_explained(loaded, model, ids[best], probability[best]),
+        missed=tuple(
+            MissedPeak(
+                region=region_name(loaded.regions, int(ids[row])),
+                probability=float(probability[row]),
+                strength=by_region[row] if np.isfinite(by_region[row]) else None,
+            )
+            for row in ranked.tolist()
+        ),
+        num_missed=len(missed),
+        strength_of=strength_of,
+    )
+
+
+def region_name(regions: RegionTable, row: int) -> str:
+    """Name of a region by its place."""
+    return f"{regions.chroms[regions.chrom[row]]}:{regions.start[row]}-{regions.end[row]}"
+
+
+def _bound_regions(
+    predicted: Sequence[Predictions],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Ids of the bound test regions of any replicate, and their mean probability."""
+    ids = np.concatenate([one.region_ids[one.bound] for one in predicted])
+    values = np.concatenate([one.probability[one.bound] for one in predicted])
+    several, place = np.unique(ids, return_inverse=True)
+    return several, np.bincount(place, values) / np.bincount(place)
+
+
+def _explained(
+    loaded: LoadedDataset,
+    model: StoredRun,
+    ids: NDArray[np.int64],
+    probability: NDArray[np.float64],
+) -> tuple[ShownRegion, ...]:
+    if not len(ids):
+        return ()
+    sequences = loaded.regions.sequences[ids]
+    with one_thread():
+        found = attribute(load(model.path), sequences, method="mutagenesis")
+    letters = np.array(list(BASES))[unpack(sequences)]
+    return tuple(
+        ShownRegion(
+            region=region_name(loaded.regions, int(row)),
+            probability=float(value),
+            bases="".join(bases),
+            contributions=tuple(np.round(own.astype(float), 4).tolist()),
+        )
+        for row, value, bases, own in zip(
+            ids, probability, letters, found.contributions, strict=True
+        )
+    )
+
+
+def _files(loaded: LoadedDataset, tf: str) -> tuple[AddedFile, ...]:
+    made_from = loaded.dataset.summary(tf).made_from
+    return () if made_from is None else made_from.files
+
+
+def _strengths(
+    regions: RegionTable, ids: NDArray[np.int64], files: Sequence[AddedFile]
+) -> tuple[NDArray[np.float64], str]:
+    """Score of the strongest peak whose summit lies in each region, and what the score is.
+
+    A file that is gone, has changed so that it cannot be read, or has no score that tells peaks
+    apart gives none. Scores of several files are compared only where they are of one column.
+    """
+    strength = np.full(len(ids), -np.inf)
+    names: dict[str, list[str]] = {}
+    for file in files:
+        path = Path(file.peaks.file)
+        if not path.is_file() or path.stat().st_size != file.peaks.size:
+            continue
+        try:
+            peaks = read_own_peaks(path)
+            scored = scores_of(peaks)
+        except DataError:
+            continue
+        if scored is None or (names and scored[0] not in names):
+            continue
+        names.setdefault(scored[0], []).append(path.name)
+        codes = {chrom: code for code, chrom in enumerate(regions.chroms)}
+        chrom = np.array([codes.get(str(name), -1) for name in peaks.chrom_names], dtype=np.int16)
+        summits = Intervals.of_one_pair(regions.chroms, chrom, peaks.summit, peaks.summit + 1)
+        for peak, region in overlaps(regions, summits):
+            place = np.minimum(np.searchsorted(ids, region), len(ids) - 1)
+            here = ids[place] == region if len(ids) else np.zeros(0, dtype=bool)
+            np.maximum.at(strength, place[here], scored[1][peak[here]])
+    told = [f"{column} in {', '.join(files_of)}" for column, files_of in names.items()]
+    return strength, told[0] if told and np.isfinite(strength).any() else ""

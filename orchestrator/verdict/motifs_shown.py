@@ -1,0 +1,77 @@
+"""The motifs that a card shows: the TF's own, and beside it the filters that match it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.motifs.motif import Motif
+from data.motifs.pwm import consensus
+from orchestrator.interpretation.run_motifs import StoredMotifs
+from orchestrator.runs.filter_files import filter_name
+
+NUM_FILTERS: Final = 4
+"""Filters that are shown, those that match best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownMotif:
+    """A motif to draw."""
+
+    title: str
+    probabilities: tuple[tuple[float, ...], ...]
+    """By position and base, in the orientation of the TF's own motif."""
+    start: int = 0
+    """Where its first position lies, in positions of the TF's own motif."""
+
+    @property
+    def consensus(self) -> str:
+        """Its consensus in IUPAC letters."""
+        return consensus(self.frequencies)
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Shape (4, W)."""
+        return np.array(self.probabilities, dtype=np.float64).T
+
+
+def own_motif(motif: Motif) -> ShownMotif:
+    """Give the TF's motif as it is shown."""
+    source = f", {motif.source}" if motif.source else ""
+    named = motif.name or motif.tf
+    title = motif.matrix_id if named in ("", motif.matrix_id) else f"{motif.matrix_id} {named}"
+    return ShownMotif(title=f"{title}{source}", probabilities=_rows(motif.probabilities))
+
+
+def matching_filters(
+    stored: StoredMotifs, motif: Motif, filters: Iterable[int]
+) -> tuple[ShownMotif, ...]:
+    """Give some filters beside a motif of JASPAR, aligned with it as TOMTOM does.
+
+    Parameters
+    ----------
+    filters
+        The filters that match, the best first.
+    """
+    found = stored.matches[stored.matches["matrix_id"] == motif.matrix_id]
+    aligned = {int(row["filter"]): row for row in found.to_dict("records")}
+    shown = []
+    for index in list(filters)[:NUM_FILTERS]:
+        frequencies, start = stored.motifs.frequencies[index], 0
+        if index in aligned:
+            row = aligned[index]
+            start = int(row["offset"])
+            if row["orientation"] == "-":
+                # the offset counts in the motif's reverse complement
+                start = motif.length_bp - start - frequencies.shape[1]
+                frequencies = frequencies[::-1, ::-1]
+        shown.append(
+            ShownMotif(title=filter_name(index), probabilities=_rows(frequencies), start=start)
+        )
+    return tuple(shown)
+
+
+def _rows(frequencies: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, np.round(frequencies.T, 4).tolist()))

@@ -1,0 +1,132 @@
+"""`bindgrid tf add` without a dataset: from peaks and a genome to labels, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.dataset.store import Dataset
+from data.schema import Evidence
+from experiments.study.trainings import Trainings
+from orchestrator.interpretation import run_motifs as motifs
+
+CHROMS = {"chr1": 120_000, "chr2": 60_000, "chr3": 60_000}
+LABEL = ("--no-sites", "--label-only")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A genome without an index, and peaks of a TF that binds a motif planted there."""
+    rng = np.random.default_rng(1)
+    with (tmp_path / "genome.fa").open("w") as genome, (tmp_path / "peaks.bed").open("w") as peaks:
+        for chrom, length in CHROMS.items():
+            bases = list(rng.choice(list("ACGT"), length))
+            for middle in range(3000, length - 1000, 3000):
+                bases[middle - 6 : middle + 6] = "AAAGCGGAAGTG"
+                peaks.write(f"{chrom}\t{middle - 80}\t{middle + 80}\n")
+            genome.write(f">{chrom}\n{''.join(bases)}\n")
+    middles = ((chrom, at) for chrom in CHROMS for at in range(1500, CHROMS[chrom], 1500))
+    rows = (f"{chrom}\t{at - 100}\t{at + 100}\n" for chrom, at in middles)
+    (tmp_path / "atac.bed").write_text("".join(rows))
+    return tmp_path
+
+
+@pytest.fixture
+def add(bindgrid, files):
+    """Run `bindgrid tf add` in a workspace that is not there; `{folder}` is where the files are."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        words = (word.format(folder=files) for word in arguments)
+        return bindgrid("tf", "add", *words, "-w", files / "w")
+
+    return call
+
+
+FILES = ("--peaks", "{folder}/peaks.bed", "--genome", "{folder}/genome.fa")
+OPEN = ("--accessible", "{folder}/atac.bed")
+
+
+def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, bindgrid):
+    code, out, err = add("MINE", *FILES, *LABEL)
+    assert code == 0, err
+    assert "the model will also learn what open chromatin looks like" in " ".join(out.split())
+    dataset = Dataset.open(files / "w" / "dataset")
+    assert (dataset.tfs, dataset.biosamples) == (("MINE",), ("own",))
+    num_bound = dataset.summary("MINE").count(Evidence.BOUND)
+    assert num_bound == sum(len(range(3000, num - 1000, 3000)) for num in CHROMS.values())
+    assert (files / "genome.fa.fai").is_file()
+    code, out, _ = bindgrid("tf", "list", "-w", files / "w")
+    assert "own" in out
+    # the next TF needs no genome
+    code, _, err = add("OTHER", *FILES[:2], *LABEL)
+    assert code == 0, err
+    code, _, err = add("THIRD", *FILES[:2], *OPEN, *LABEL)
+    assert code == 2
+    assert "its regions were made without --accessible" in err
+
+
+def test_a_tf_without_a_motif_is_bound_by_peaks_alone_and_one_with_it_by_sites_too(add, files):
+    code, _, err = add("NOBODY1", *FILES, *OPEN, "--label-only")
+    assert code == 0, err
+    assert "Regions are bound by peaks alone here" in err
+    code, out, err = add("SPI1", *FILES[:2], "--label-only")
+    assert code == 0, err
+    assert "sites predicted by MA0080.5" in out
+    summary = Dataset.open(files / "w" / "dataset").summary
+    records = [summary(tf).added for tf in ("NOBODY1", "SPI1")]
+    assert [one.sites for one in records if one is not None] == ["none", "predicted"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([*FILES[:2]], ["no dataset here", "--genome"]),
+        (["--peaks", "{folder}/few.bed", *FILES[2:]], ["MINE has 12 bound regions, 20 are needed"]),
+        ([*FILES[:2], "--genome", "{folder}/other.fa"], ["like 'chr1'", "'scaffold_9'"]),
+        ([*FILES, "--accessible", "{folder}/far.bed"], ["far.bed: no peak of it holds a summit"]),
+        ([*FILES, "--accessible", "{folder}/none.bed"], ["none.bed"]),
+        ([*FILES[:2], "--genome", "{folder}/none.fa"], ["none.fa"]),
+        (["--peaks", "{folder}/beyond.bed", *FILES[2:]], ["beyond.bed", "the same assembly"]),
+        ([*FILES, "--extend-regions"], ["--extend-regions adds to regions of a dataset"]),
+        ([*FILES, *OPEN, *OPEN], ["2 --accessible for 1 biosamples"]),
+        ([*FILES, "--exclude", "{folder}/all.bed"], ["nothing is left of it"]),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_leaves_nothing(add, files, arguments, words):
+    (files / "other.fa").write_text(">scaffold_9\n" + "ACGT" * 200 + "\n")
+    (files / "far.bed").write_text("chr1\t10\t40\n")
+    (files / "all.bed").write_text("".join(f"{chrom}\t0\t{num}\n" for chrom, num in CHROMS.items()))
+    (files / "beyond.bed").write_text(
+        "".join(f"chr1\t{9 * 10**6 + i}\t{10**7}\n" for i in range(30))
+    )
+    few = (files / "peaks.bed").read_text().splitlines(keepends=True)[:12]
+    (files / "few.bed").write_text("".join(few))
+    code, _, err = add("MINE", *arguments, *LABEL)
+    complaint = err.splitlines()[-1]
+    assert (code, complaint.startswith("bindgrid: ")) == (2, True), err
+    assert all(word in complaint for word in words), complaint
+    assert not (files / "w").exists()
+
+
+def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
+    monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
+    monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
+    quick = ("--backend", "local", "--precision", "float32", "--replicates", "1")
+    code, out, err = add("SPI1", *FILES, "--no-sites", *quick)
+    assert code == 0, err
+    card = json.loads((files / "w" / "report" / "tf" / "SPI1.json").read_text())["numbers"]
+    assert (card["unbound"], card["base"]["known_as"]) == ("genome", "SPI1")
+    words = " ".join(out.split())
+    assert "tiny-base was trained on SPI1 itself" in words
+    assert "whether it has seen regions like the test regions cannot be known" in words
+    assert "its unbound regions are of the whole genome" in words
+    assert f"run {card['start_key']}" not in words
+    code, _, err = bindgrid("tf", "train", "SPI1", *quick, "-w", files / "w")
+    assert code == 0, err
+    runs = [line for line in err.splitlines() if "complete already" in line]
+    num = runs[0].split()[0]
+    assert runs[0] == f"{num} runs, {num} complete already"
+    code, out, err = bindgrid("tf", "suggest", "SPI1", "-w", files / "w")
+    assert code == 0, err
+    assert "it knows SPI1" in " ".join(out.split())

@@ -1,0 +1,57 @@
+"""What a card tells of the data behind a verdict, on its page and on the terminal."""
+
+import pytest
+
+from data.dataset.added import AddedTF, PeakChoice, SourceFile
+from experiments.cli.verdict_tables import print_verdict
+from orchestrator.report.bootstrap import SCORES
+from orchestrator.verdict.arms import SCRATCH, TRANSFER
+from orchestrator.verdict.card import write_card
+from orchestrator.verdict.rule import conclude
+from orchestrator.verdict.stored import stored_cards
+from orchestrator.verdict.verdict import Verdict
+from orchestrator.workspace import Workspace
+from tests.orchestrator.verdict.test_rule import numbers, value
+
+BLACKLIST = SourceFile(file="/data/blacklist.bed", size=9, sha256="0")
+
+
+@pytest.mark.parametrize(
+    ("choice", "exclude", "words"),
+    [
+        (PeakChoice(), (), ""),
+        (PeakChoice(top=1000), (), "the best 1,000 of each file"),
+        (
+            PeakChoice(top=2, score="pValue", min_score=0.5),
+            (),
+            "pValue of at least 0.5, the best 2 of each file by pValue",
+        ),
+        (PeakChoice(replicates="union"), (), "those of all replicates"),
+        (PeakChoice(replicates="2-of-3"), (), "those that 2 of 3 replicates agree on"),
+        (PeakChoice(), (BLACKLIST,), "without those that overlap blacklist.bed"),
+        (
+            PeakChoice(top=5),
+            (BLACKLIST, BLACKLIST),
+            "the best 5 of each file, without those that overlap blacklist.bed, blacklist.bed",
+        ),
+    ],
+)
+def test_which_peaks_of_an_added_tf_count_is_said_in_words(choice, exclude, words):
+    added = AddedTF(at="", files=(), sites="none", choice=choice, exclude=exclude)
+    assert added.peaks_that_count == words
+
+
+def test_a_card_and_the_terminal_tell_which_peaks_count_where_some_do_not(tmp_path, capsys):
+    workspace = Workspace(tmp_path)
+    for peaks in ("", "the best 1,000 of each file"):
+        scores = dict.fromkeys(SCORES, value(0.5, 0.6, 0.7))
+        arms = {TRANSFER: scores, SCRATCH: scores}
+        found = numbers(arms=arms, gains={SCRATCH: scores}, peaks=peaks)
+        verdict = Verdict(numbers=found, conclusion=conclude(found), filters=None)
+        card = write_card(verdict, workspace)
+        [stored] = stored_cards(workspace)
+        assert stored.content.numbers.peaks == peaks
+        assert ('"peaks"' in card.path.read_text()) == bool(peaks)
+        print_verdict(verdict)
+        for said in (card.page.read_text(), capsys.readouterr().out):
+            assert ("the best 1,000 of each file" in said) == bool(peaks)
