@@ -40,7 +40,7 @@ class Cost:
     seconds: float
     peak_mib: float
     cpu_seconds: float
-    """Of all its threads; it hardly depends on what else runs."""
+    """Seconds of all its threads; it hardly depends on what else runs."""
 
 
 def measure(command: list[str]) -> Cost:

@@ -53,7 +53,7 @@ class Cost:
 
     wall_s: float
     cpu_s: float
-    """Of all threads: what other work on the machine changes least."""
+    """Seconds of all threads: what other work on the machine changes least."""
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)

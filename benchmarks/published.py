@@ -28,8 +28,8 @@ from benchmarks.machine import Row, describe, table
 from benchmarks.samplesheet import EXPECTED, PLACES
 from data.dataset.store import Dataset
 from data.schema import Evidence
-from data.sources.bed import read_records
 from data.sources.biosamples import SHIPPED
+from data.sources.header_table import read_records
 
 DHS_NAME = "wgEncodeRegDnaseClustered.txt.gz"
 DHS_SOURCES_NAME = "wgEncodeRegDnaseClusteredSources.txt.gz"

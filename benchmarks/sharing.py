@@ -152,8 +152,6 @@ def make_dataset(workspace: Workspace, num_regions: int, num_tfs: int) -> tuple[
         regions=regions,
         evidence=evidence,
         accessibility=None,
-        sources=[],
-        dropped={},
     )
     return tuple(evidence)
 

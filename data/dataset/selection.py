@@ -169,17 +169,15 @@ def select_individual(
     DataError
         If there are fewer bound or unbound regions than asked for, or a part is left empty.
     """
-    labels = view_labels(evidence, "sparse")
     bound_pool, unbound_pool = individual_pools(regions, evidence, sampling, excluded=excluded)
-    rng = np.random.default_rng([sampling.seed, 1])
-
     num_bound = len(bound_pool) if sampling.num_bound is None else sampling.num_bound
-    if len(bound_pool) < max(num_bound, MIN_PER_CLASS):
+    num_needed = max(num_bound, MIN_PER_CLASS)
+    if len(bound_pool) < num_needed:
         raise DataError(
-            f"{name} has {len(bound_pool)} bound regions"
-            f"{_where(sampling, excluded)}, "
-            f"{max(num_bound, MIN_PER_CLASS)} are needed; sample fewer or choose another TF"
+            f"{name} has {len(bound_pool)} bound regions{_where(sampling, excluded)}, "
+            f"{num_needed} are needed; sample fewer or choose another TF"
         )
+    rng = np.random.default_rng([sampling.seed, 1])
     bound = np.sort(rng.choice(bound_pool, num_bound, replace=False))
     unbound = gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)
     if len(unbound) < MIN_PER_CLASS:
@@ -213,7 +211,7 @@ def select_individual(
     return _checked(
         Selection(
             region_ids=ids[order],
-            labels=labels[ids[order], None],
+            labels=view_labels(evidence, "sparse")[ids[order], None],
             part=np.concatenate([part_bound, part_unbound])[order],
         ),
         name,

@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -68,10 +67,31 @@ class Manifest:
     """Files that the dataset was made from."""
     dropped: Mapping[str, int]
     """Numbers of rows left out or collapsed, by reason."""
+    jaspar: str = field(default="", metadata=IF_SET)
+    """Part of JASPAR that goes with its TFs, such as `JASPAR2022 CORE plants`; empty for the
+    paper's, 2020 and vertebrates, and in what an older bindgrid wrote."""
     versions: tuple[TableVersion, ...] = field(default=(), metadata=IF_SET)
     """Earlier versions of the region table, from the build on."""
     own_regions: OwnRegions | None = field(default=None, metadata=IF_SET)
     """How the regions of a lab's own peaks were made; None for a dataset that was built."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a dataset is made from, beside what it holds."""
+
+    sources: Sequence[SourceFile] = ()
+    """The files, see :func:`source_record`."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of rows left out or collapsed, by reason."""
+    built_from: Mapping[str, AddedTF] = field(default_factory=dict)
+    """What TFs of a sample sheet are built from, by TF."""
+    added: Mapping[str, AddedTF] = field(default_factory=dict)
+    """What TFs are made from that are added to a lab's own regions, by TF."""
+    own_regions: OwnRegions | None = None
+    """How the regions of a lab's own peaks are made; None where they are no such regions."""
+    jaspar: str = ""
+    """Part of JASPAR that goes with its TFs; empty for the paper's, 2020 and vertebrates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,12 +280,8 @@ def write_dataset(
     regions: RegionTable,
     evidence: Mapping[str, NDArray[np.uint8]],
     accessibility: Mapping[str, NDArray[np.bool_]] | None,
-    sources: Sequence[SourceFile],
-    dropped: Mapping[str, int],
+    origin: Origin = Origin(),
     replace: bool = False,
-    built_from: Mapping[str, AddedTF] = MappingProxyType({}),
-    added: Mapping[str, AddedTF] = MappingProxyType({}),
-    own_regions: OwnRegions | None = None,
 ) -> Dataset:
     """Write a dataset; it appears at `path` in one rename, or not at all.
 
@@ -275,18 +291,10 @@ def write_dataset(
         Evidence codes by TF, each of shape (N,).
     accessibility
         By biosample, each of shape (N,); None where it is not known.
-    sources
-        What the dataset was made from, see :func:`source_record`.
-    dropped
-        Numbers of rows left out or collapsed, by reason.
+    origin
+        What the dataset is made from; by default nothing is recorded of it.
     replace
         Whether a dataset that is there already gives way.
-    built_from
-        What TFs of a sample sheet were built from, by TF.
-    added
-        What TFs were made from that were added to a lab's own regions, by TF.
-    own_regions
-        How the regions of a lab's own peaks were made. By default they are no such regions.
 
     Raises
     ------
@@ -299,7 +307,7 @@ def write_dataset(
             (partial / "evidence").mkdir()
             write_regions(partial / "regions.parquet", regions)
             for tf, codes in evidence.items():
-                records = {"added": added.get(tf), "built_from": built_from.get(tf)}
+                records = {"added": origin.added.get(tf), "built_from": origin.built_from.get(tf)}
                 write_evidence(evidence_path(partial, tf), codes, **records)
             if accessibility is not None:
                 table = pa.table(dict(accessibility))
@@ -308,9 +316,10 @@ def write_dataset(
                 schema_version=schema.SCHEMA_VERSION,
                 num_regions=len(regions),
                 regions_fingerprint=regions.fingerprint,
-                sources=tuple(sources),
-                dropped=dict(dropped),
-                own_regions=own_regions,
+                sources=tuple(origin.sources),
+                dropped=dict(origin.dropped),
+                jaspar=origin.jaspar,
+                own_regions=origin.own_regions,
             )
             (partial / "manifest.json").write_text(to_json(manifest))
     except OSError as error:

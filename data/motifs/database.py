@@ -58,6 +58,22 @@ class Jaspar:
             hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(TAXA)}"
             raise ValueError(f"no taxon {self.taxon!r} in JASPAR; {hint}")
 
+    @classmethod
+    def called(cls, name: str) -> "Jaspar":
+        """Give the part that :attr:`name` is of, as records have it; an empty one is the default.
+
+        Raises
+        ------
+        ValueError
+            There is no such part.
+        """
+        years = (release.removeprefix("JASPAR") for release in pyjaspar.jaspar_releases)
+        parts = [cls(year=year, taxon=taxon) for year in years for taxon in TAXA]
+        try:
+            return {"": cls(), **{part.name: part for part in parts}}[name]
+        except KeyError:
+            raise ValueError(f"no part of JASPAR is called {name!r}") from None
+
     @property
     def release(self) -> str:
         """Name of the release, such as `JASPAR2022`."""
@@ -67,6 +83,11 @@ class Jaspar:
     def name(self) -> str:
         """What people call it, such as `JASPAR2022 CORE plants`."""
         return f"{self.release} CORE {self.taxon}"
+
+    @property
+    def recorded(self) -> str:
+        """What the manifest of a dataset has of it: its name; nothing for the default."""
+        return "" if self == Jaspar() else self.name
 
 
 DEFAULT: Final = Jaspar()

@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 
 from data.dataset.added import Background, OwnRegions
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import DROPPED_WITH_N, Dataset, add_regions, source_record, write_dataset
+from data.dataset.store import (
+    DROPPED_WITH_N,
+    Dataset,
+    Origin,
+    add_regions,
+    source_record,
+    write_dataset,
+)
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.motifs.database import DEFAULT, Jaspar
 from data.own_tf.edit import add_labels
 from data.own_tf.files import PeakFile, ReadFiles, read_files
 from data.own_tf.labels import Labels, OwnTF, labels_of
@@ -39,7 +47,7 @@ class OwnAddition:
     more: RegionTable | None
     """Regions that are not there yet; None where all are."""
     accessible: Mapping[str, NDArray[np.bool_]]
-    """Of all regions, by biosample, each of shape (N,)."""
+    """Whether each region is accessible, by biosample, each of shape (N,)."""
     record: OwnRegions
     genome: Path
     files: tuple[PeakFile, ...]
@@ -140,9 +148,19 @@ def label_own(
 
 
 def write_own(
-    path: Path, before: Dataset | None, addition: OwnAddition, *, replace: bool = False
+    path: Path,
+    before: Dataset | None,
+    addition: OwnAddition,
+    *,
+    replace: bool = False,
+    jaspar: Jaspar = DEFAULT,
 ) -> Dataset:
     """Write what :func:`label_own` worked out into the dataset at `path`, made if there is none.
+
+    Parameters
+    ----------
+    jaspar
+        Part of JASPAR that goes with the TFs of a new dataset; by default the paper's.
 
     Raises
     ------
@@ -162,10 +180,13 @@ def write_own(
         regions=more,
         evidence={labels.name: labels.codes},
         accessibility=addition.accessible,
-        sources=[source_record(file) for file in (addition.genome, *opened)],
-        dropped={DROPPED_WITH_N: more.num_with_n},
-        added={labels.name: labels.added},
-        own_regions=addition.record,
+        origin=Origin(
+            sources=[source_record(file) for file in (addition.genome, *opened)],
+            dropped={DROPPED_WITH_N: more.num_with_n},
+            added={labels.name: labels.added},
+            own_regions=addition.record,
+            jaspar=jaspar.recorded,
+        ),
     )
 
 

@@ -15,7 +15,8 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.own_tf.peak_formats import PeakFormat, format_of
 from data.schema import CHROM, END, START
-from data.sources.bed import BedBatch, first_true, read_bed, read_head
+from data.sources.bed import BedBatch, first_true, read_bed
+from data.sources.head import read_head
 from data.sources.intervals import lacks_summit
 
 

@@ -103,9 +103,12 @@ def find_motif(
         if found is None:
             symbol = symbol_of(tf)
             alias = "" if symbol is None else f" (an alias of {symbol})"
+            own = _named_as_tf(tf, jaspar)
+            such = "" if own is None else f", such as {own.matrix_id} of {own.tf}"
             raise DataError(
                 f"{jaspar.name} has no motif of {tf!r}{alias} to predict sites by; name one by "
-                "--motif, give sites by --sites, or call regions bound by peaks alone: --no-sites"
+                f"--motif{such}, give sites by --sites, or call regions bound by peaks alone: "
+                "--no-sites"
             )
         return found[0]
     if _MATRIX_ID.fullmatch(given) and not Path(given).is_file():
@@ -113,7 +116,19 @@ def find_motif(
     file, _, name = given.rpartition("#")
     if file and name and not Path(given).is_file():
         return _motif_named(file_database(Path(file), tell), name, tf)
+    if not Path(given).exists() and (own := _named_as_tf(given, jaspar)) is not None:
+        raise DataError(
+            f"{given}: no such file, and no matrix; the motif of {own.tf} is --motif "
+            f"{own.matrix_id}"
+        )
     return _only_motif(file_database(Path(given), tell), tf)
+
+
+def _named_as_tf(name: str, jaspar: Jaspar) -> Motif | None:
+    """Give JASPAR's motif of a TF by its symbol or an alias of it; None where it has none."""
+    motifs = jaspar_motifs(jaspar)
+    found = motifs.get(name.upper()) or motifs.get((symbol_of(name) or "").upper())
+    return found[0] if found else None
 
 
 def predict_sites(

@@ -18,10 +18,11 @@ from data.own_tf.peak_formats import format_of
 from data.own_tf.peaks import read_places, start_and_summit
 from data.packing import UNKNOWN, encode
 from data.schema import CHROM, END
-from data.sources.bed import BedBatch, iterate_bed, read_head
+from data.sources.bed import BedBatch, iterate_bed
 from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
+from data.sources.head import read_head
 from data.text import filled_lines
 
 _TOLD: Final = 3

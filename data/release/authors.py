@@ -38,6 +38,7 @@ from data.dataset.region_table import RegionTable, chrom_sort_key
 from data.dataset.store import (
     DROPPED_WITH_N,
     Dataset,
+    Origin,
     refuse_existing,
     source_record,
     write_dataset,
@@ -142,11 +143,13 @@ def import_authors(
         regions=table,
         evidence=evidence,
         accessibility=None,
-        sources=[source_record(file) for file in release.files()],
-        dropped={
-            "sequences: duplicates": len(fasta.ids) - len(first_of),
-            DROPPED_WITH_N: table.num_with_n,
-        },
+        origin=Origin(
+            sources=[source_record(file) for file in release.files()],
+            dropped={
+                "sequences: duplicates": len(fasta.ids) - len(first_of),
+                DROPPED_WITH_N: table.num_with_n,
+            },
+        ),
         replace=replace,
     )
 

@@ -19,6 +19,7 @@ from data.dataset.region_table import RegionTable
 from data.dataset.store import (
     DROPPED_WITH_N,
     Dataset,
+    Origin,
     refuse_existing,
     source_record,
     write_dataset,
@@ -34,7 +35,7 @@ from data.samplesheet.encode import is_metadata, read_metadata
 from data.samplesheet.faults import Faults
 from data.samplesheet.predict import predicted_sites
 from data.samplesheet.read import Reading, ReadSheet, read_sheet_files
-from data.samplesheet.regions import accessibility, regions_of
+from data.samplesheet.regions import MadeRegions, accessibility, regions_of
 from data.samplesheet.sheet import Sheet, SheetRow, biosamples_of, read_rows, read_table
 from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits, overlaps
@@ -162,17 +163,13 @@ def build_from_sheet(
             regions=made.regions,
             evidence=dict(zip(profiled.tfs, evidence, strict=True)),
             accessibility=dict(zip(profiled.biosamples, accessible.T, strict=True)),
-            sources=list(sources.values()),
-            dropped={
-                "regions: past the end of their chromosome": made.num_past_end,
-                f"regions: {EXCLUDED}": made.num_excluded,
-                "regions: summits of one place or in another's region": made.num_merged,
-                WITHOUT_SUMMIT: sum(one.peaks.num_without_summit for one in read.peaks.values()),
-                DROPPED_WITH_N: made.regions.num_with_n,
-                **_dropped(files, sheet, left_out),
-            },
+            origin=Origin(
+                sources=list(sources.values()),
+                dropped=_dropped_regions(made, read) | _dropped(files, sheet, left_out),
+                built_from=_records(checked, counts, sites, sources),
+                jaspar=sites.jaspar.recorded,
+            ),
             replace=replace,
-            built_from=_records(checked, counts, sites, sources),
         )
 
 
@@ -356,6 +353,17 @@ def _words(rows: Sequence[SheetRow], *, are_used: bool) -> str:
         return "none"
     kinds = dict.fromkeys("predicted" if one.sites is None else "given" for one in rows)
     return " and ".join(sorted(kinds))
+
+
+def _dropped_regions(made: MadeRegions, read: ReadSheet) -> dict[str, int]:
+    """Regions that were not made, and summits that were not read, by reason."""
+    return {
+        "regions: past the end of their chromosome": made.num_past_end,
+        f"regions: {EXCLUDED}": made.num_excluded,
+        "regions: summits of one place or in another's region": made.num_merged,
+        WITHOUT_SUMMIT: sum(one.peaks.num_without_summit for one in read.peaks.values()),
+        DROPPED_WITH_N: made.regions.num_with_n,
+    }
 
 
 def _dropped(files: SheetFiles, sheet: Sheet, left_out: LeftOut) -> dict[str, int]:

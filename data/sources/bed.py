@@ -5,16 +5,13 @@ that block are looked at one by one; a few rows that cannot be read are left out
 of them refuse the file. Rows are counted from 1 as an editor shows them. Blank lines,
 comments, `track` and `browser` lines and lines of column names are passed over. A line without any
 tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
-(`1e+06`, `1000000.0`, `1,000,000`); one that was rounded (`1.23E+08`) is refused.
+(`data.sources.whole_numbers`); one that was rounded (`1.23E+08`) is refused.
 """
 
-import csv
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Final, TypeGuard
 
@@ -27,13 +24,13 @@ from data.ahead import ahead
 from data.errors import DataError
 from data.left_out import LeftOut, is_other_assembly, is_other_format
 from data.schema import CHROM, END, START
+from data.sources.head import Head, fields_of, has_names, head_of, read_head
+from data.sources.whole_numbers import is_coordinate, may_be_rounded, plain_integer
 from data.text import (
     HEADERS,
     OnRead,
-    all_lines,
     blocks,
     blocks_of,
-    filled_lines,
     is_header,
     lines_of,
     num_lines,
@@ -45,20 +42,10 @@ FEW_COLUMNS: Final = "too few columns"
 OTHER_COLUMNS: Final = "another number of columns than the other rows"
 NO_NUMBER: Final = "a coordinate that is no whole number"
 NO_BASE: Final = "an interval without a base"
-HEAD_ROWS: Final = 1000
-"""Rows from which the format of a file is told."""
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
-_IN_GROUPS: Final = re.compile(r"\d{1,3}(,\d{3})+")
-_WITH_POINT: Final = re.compile(r"(\d+)\.0*")
-_SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}")
-_EXACT: Final = re.compile(r"\d(\.\d{1,3})?e\+?\d{1,2}")
-"""As R writes a round number in full. Numbers that were rounded to six digits have more of them, in
-nine of ten rows, and Excel writes a capital E."""
 _SPACES: Final = re.compile(rb"[^\S\n]+")
 _OUTER_SPACES: Final = re.compile(rb"^[^\S\n]+|[^\S\n]+$", re.MULTILINE)
-_START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
-_END_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(end|stop|to\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,89 +124,9 @@ class BedBatch:
         return DataError(f"{self.path}: row {self.line[index]}: {reason}; {remedy}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """The beginning of a tab-separated file, from which its format is told."""
-
-    names: tuple[str, ...]
-    """Names of the columns, where a line above the rows has them, else empty."""
-    comments: tuple[str, ...]
-    """Lines above the rows that hold no data."""
-    rows: tuple[tuple[str, ...], ...]
-    """Fields of the first rows, at most `HEAD_ROWS`."""
-    first_line: int
-    """Line of the first row, counted from 1."""
-
-    @property
-    def num_columns(self) -> int:
-        """Columns of most of the first rows, else of the first one."""
-        (usual, num), *_ = Counter(map(len, self.rows)).most_common()
-        return usual if 2 * num > len(self.rows) else len(self.rows[0])
-
-    @property
-    def is_quoted(self) -> bool:
-        """Whether text stands in quotes, as R writes it."""
-        first = self.rows[0][0]
-        return len(first) > 2 and first[0] == first[-1] and first[0] in "\"'"
-
-    def most(self, shows: Callable[[tuple[str, ...]], bool]) -> bool:
-        """Whether more than half of the first rows show something."""
-        return 2 * sum(map(shows, self.rows)) > len(self.rows)
-
-
 def first_true(mask: NDArray[np.bool_]) -> int | None:
     """Index of the first true element, None where there is none."""
     return int(mask.argmax()) if mask.any() else None
-
-
-def read_head(path: Path) -> Head:
-    """Read the beginning of a file.
-
-    Raises
-    ------
-    DataError
-        If the file has no rows, or cannot be read as text.
-    """
-    head = head_of(filled_lines(path))
-    if head is None:
-        raise DataError(f"{path}: no rows; check that the file arrived whole")
-    return head
-
-
-def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head | None:
-    """Tell the beginning of a file from its filled lines; None where it has no rows.
-
-    Parameters
-    ----------
-    num_rows
-        Most rows that the beginning has; by default as many as tell the format.
-    """
-    names: tuple[str, ...] = ()
-    comments = []
-    for number, line in lines:
-        fields = tuple(fields_of(line))
-        if is_header(line):
-            comments.append(line)
-        elif has_names(fields):
-            names = tuple(field.strip("\"' ") for field in fields)
-        else:
-            data = (one for _, one in lines if not is_header(one))
-            rows = (fields, *(tuple(fields_of(one)) for one in islice(data, num_rows - 1)))
-            return Head(names=names, comments=tuple(comments), rows=rows, first_line=number)
-    return None
-
-
-def fields_of(line: str) -> list[str]:
-    """Split a line at its tabs; one without any is split at its spaces."""
-    return line.split("\t") if "\t" in line else line.split()
-
-
-def has_names(fields: Sequence[str]) -> bool:
-    """Whether the fields of a line are names of columns, by those of start and end.
-
-    They stand second and third, or, after a peak's name, third and fourth.
-    """
-    return any(_START_WORD.match(a) and _END_WORD.match(b) for a, b in pairwise(fields[1:4]))
 
 
 def read_bed(path: Path, file_format: BedFormat, left_out: LeftOut | None = None) -> BedBatch:
@@ -287,7 +194,8 @@ def parse_bed(
     """
     parts = list(blocks_of(path, file))
     filled = ((number, line) for number, line in lines_of(parts) if line.strip())
-    head = head_of(filled, num_rows=1)
+    # few rows are enough to tell the columns, and an archive has thousands of files
+    head = head_of(filled, num_rows=9)
     if head is None:
         return
     parser = _Parser(path, file_format, head, left_out)
@@ -432,7 +340,7 @@ class _Parser:
         for name in self._format.integers:
             index = self._format.columns.index(name)
             if name not in self._format.optional and index < len(fields):
-                fields[index] = _plain_integer(fields[index])
+                fields[index] = plain_integer(fields[index])
         return "\t".join(fields)
 
     def _holds_headers(self, rows: pa.RecordBatch) -> bool:
@@ -476,9 +384,9 @@ class _Parser:
             return False
         for name in self._format.integers:
             value = fields[self._format.columns.index(name)]
-            fits = _is_number_or_missing if name in self._format.optional else _is_coordinate
+            fits = _is_number_or_missing if name in self._format.optional else is_coordinate
             if name in self._format.used and not fits(value):
-                is_rounded = _SCIENTIFIC.fullmatch(value) is not None
+                is_rounded = may_be_rounded(value)
                 why = (
                     "which may have been rounded; save the numbers in full"
                     if is_rounded
@@ -488,85 +396,6 @@ class _Parser:
                 self._leave_out(row, NO_NUMBER, DataError(told))
                 return False
         return True
-
-
-def read_records(
-    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> list[tuple[int, dict[str, str]]]:
-    """Read a small table with a header line, as (row, record) pairs.
-
-    Comments, lines that begin with `#`, are passed over, also in front of the header.
-
-    Parameters
-    ----------
-    columns
-        The columns that the table must have.
-    optional
-        Columns that it may have; a record is empty there where the table lacks one. By default
-        there are none.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or empty, the header lacks a column, or a row has another length.
-    """
-    lines = [(row, line) for row, line in filled_lines(path) if not line.startswith("#")]
-    cells = [_cells(path, row, line) for row, line in lines]
-    if not cells:
-        raise DataError(f"{path}: the file is empty; it needs a header line {columns}")
-    header = [name.strip() for name in cells[0]]
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise DataError(
-            f"{path}: row {lines[0][0]}: no column {missing[0]!r} in the header; "
-            f"name the columns {' '.join(columns)}, separated by tabs"
-        )
-    records = []
-    for (number, _), row in zip(lines[1:], cells[1:], strict=True):
-        if len(row) != len(header):
-            raise DataError(
-                f"{path}: row {number}: {len(row)} columns where the header has {len(header)}; "
-                "mend the row (separate by tabs)"
-            )
-        cell_of = dict(zip(header, (cell.strip() for cell in row), strict=True))
-        records.append((number, {name: cell_of.get(name, "") for name in (*columns, *optional)}))
-    if not records:
-        raise DataError(f"{path}: no rows below the header; add them")
-    return records
-
-
-def data_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (row, line) of all lines but blank ones, comments and names of columns."""
-    for row, line in all_lines(path):
-        if line.strip() and not is_header(line) and not has_names(fields_of(line)):
-            yield row, line
-
-
-def _cells(path: Path, row: int, line: str) -> list[str]:
-    """Split a line of a table; a cell may stand in double quotes."""
-    try:
-        return next(csv.reader([line], delimiter="\t"))
-    except csv.Error as error:
-        raise DataError(f"{path}: row {row}: cannot be read ({error}); mend the row") from None
-
-
-def _plain_integer(text: str) -> str:
-    """Spell a whole number by digits alone; what is none, or may have been rounded, stays."""
-    text = text.strip().removeprefix("+")
-    if _IN_GROUPS.fullmatch(text):
-        return text.replace(",", "")
-    if with_point := _WITH_POINT.fullmatch(text):
-        return with_point[1]
-    if _EXACT.fullmatch(text) and (value := Decimal(text)) == int(value):
-        return str(int(value))
-    return text
-
-
-def _is_coordinate(value: str) -> bool:
-    try:
-        return -(2**31) <= int(_plain_integer(value)) < 2**31 and "_" not in value
-    except ValueError:
-        return False
 
 
 def _is_number_or_missing(value: str) -> bool:

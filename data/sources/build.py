@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from data.dataset.region_table import RegionTable, chrom_sort_key
 from data.dataset.store import (
     DROPPED_WITH_N,
     Dataset,
+    Origin,
     refuse_existing,
     source_record,
     write_dataset,
@@ -24,7 +26,7 @@ from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
-from data.sources.intervals import read_peaks, read_sites, tfs_of, tfs_without
+from data.sources.intervals import Intervals, read_peaks, read_sites, tfs_of, tfs_without
 from data.sources.name_rules import NameRules
 from data.sources.row_names import ListedNames, Naming, read_naming
 from data.sources.tables import Profiled, SourceFiles, read_dhs
@@ -66,57 +68,91 @@ def build_dataset(
     """
     refuse_existing(path, replace=replace)
     left_out = LeftOut() if left_out is None else left_out
+    rules = name_rules or NameRules()
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(lambda: [source_record(p) for p in sources.all()])
         genome = Genome(sources.genome, sources.chrom_alias)
         exclude = Blacklist(sources.exclude, genome.chromosomes, left_out)
-        rules = name_rules or NameRules()
         naming = read_naming(sources, rules)
         on_step("reading sites")
-        of_sites_read = _share_of(on_step, "reading sites")
-        sites = read_sites(sources.sites, naming.names, genome, left_out, of_sites_read)
-        profiled = naming.names.profiled()
+        told = _share_of(on_step, "reading sites")
+        sites = read_sites(sources.sites, naming.names, genome, left_out, told)
         on_step("reading DHSs and their sequences")
-        dhs, accessible, dropped = _read_dhs(sources, profiled, naming, left_out)
-        fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
-        fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
-        fitting.check()
-        fitted = without_excluded(fitted, exclude, left_out)
-        regions, accessible, of_regions = make_regions(fitted, accessible, genome)
-        told = left_out.told(sources.dhs).items()
-        dropped = of_regions | {f"DHSs: {why}": num for why, num in told} | dropped
-
+        made = _made_regions(sources, naming, genome, exclude, left_out)
         on_step("joining sites")
-        site_hits = matched_hits(regions, sites, profiled, accessible)
-        of_sites = {f"sites: {reason}": count for reason, count in sites.dropped.items()}
-        with_sites = tfs_of(sites, profiled)
-        del sites
+        site_hits = matched_hits(made.regions, sites, made.profiled, made.accessible)
+        of_sites, with_sites = _dropped("sites", sites), tfs_of(sites, made.profiled)
+        del sites  # or gigabytes of sites are in memory while the peaks are read
         on_step("reading peaks")
-        of_peaks_read = _share_of(on_step, "reading peaks")
-        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude, of_peaks_read)
+        told = _share_of(on_step, "reading peaks")
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude, told)
         on_step("joining peaks")
-        peak_hits = matched_hits(regions, peaks, profiled, accessible)
-        dropped |= {f"peaks: {reason}": count for reason, count in peaks.dropped.items()}
-        dropped |= of_sites
-        with_peaks = tfs_of(peaks, profiled)
+        peak_hits = matched_hits(made.regions, peaks, made.profiled, made.accessible)
+        of_peaks, with_peaks = _dropped("peaks", peaks), tfs_of(peaks, made.profiled)
         del peaks
-        for kind, file, here, wanted in (
-            ("peaks", sources.peaks, with_peaks, with_sites),
-            ("sites", sources.sites, with_sites, with_peaks),
-        ):
-            skip = rules.skip_unlisted
-            dropped |= tfs_without(file, kind, here, wanted, skip_unlisted=skip)
+        lacking = _lacking(sources, with_peaks, with_sites, skip_unlisted=rules.skip_unlisted)
         on_step("writing the dataset")
-        evidence = evidence_codes(peak_hits, site_hits, profiled, accessible)
+        evidence = evidence_codes(peak_hits, site_hits, made.profiled, made.accessible)
         return write_dataset(
             path,
-            regions=regions,
-            evidence=dict(zip(profiled.tfs, evidence, strict=True)),
-            accessibility=dict(zip(profiled.biosamples, accessible.T, strict=True)),
-            sources=checksums.result(),
-            dropped=dropped,
+            regions=made.regions,
+            evidence=dict(zip(made.profiled.tfs, evidence, strict=True)),
+            accessibility=dict(zip(made.profiled.biosamples, made.accessible.T, strict=True)),
+            origin=Origin(
+                sources=checksums.result(),
+                dropped=made.dropped | of_peaks | of_sites | lacking,
+            ),
             replace=replace,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MadeRegions:
+    """The regions, N of them, and what was profiled in them."""
+
+    regions: RegionTable
+    profiled: Profiled
+    accessible: NDArray[np.bool_]
+    """Whether each region is accessible in each biosample, shape (N, S)."""
+    dropped: dict[str, int]
+    """Numbers of DHSs and regions left out or collapsed, by reason."""
+
+
+def _made_regions(
+    sources: SourceFiles, naming: Naming, genome: Genome, exclude: Blacklist, left_out: LeftOut
+) -> _MadeRegions:
+    """Read the DHSs, once the sites tell what was profiled, and make the regions of them."""
+    profiled = naming.names.profiled()
+    dhs, accessible, dropped = _read_dhs(sources, profiled, naming, left_out)
+    fitting = Fitting(sources.dhs, genome.chromosomes, left_out)
+    fitted = fitting.fit(dhs, dhs.integers(schema.START), dhs.integers(schema.END))
+    fitting.check()
+    fitted = without_excluded(fitted, exclude, left_out)
+    regions, accessible, of_regions = make_regions(fitted, accessible, genome)
+    told = {f"DHSs: {why}": num for why, num in left_out.told(sources.dhs).items()}
+    return _MadeRegions(
+        regions=regions,
+        profiled=profiled,
+        accessible=accessible,
+        dropped=of_regions | told | dropped,
+    )
+
+
+def _dropped(kind: str, intervals: Intervals) -> dict[str, int]:
+    return {f"{kind}: {reason}": count for reason, count in intervals.dropped.items()}
+
+
+def _lacking(
+    sources: SourceFiles,
+    with_peaks: frozenset[str],
+    with_sites: frozenset[str],
+    *,
+    skip_unlisted: bool,
+) -> dict[str, int]:
+    """Count the TFs without peaks, and those without sites; many of them are an error."""
+    return tfs_without(
+        sources.peaks, "peaks", with_peaks, with_sites, skip_unlisted=skip_unlisted
+    ) | tfs_without(sources.sites, "sites", with_sites, with_peaks, skip_unlisted=skip_unlisted)
 
 
 def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:

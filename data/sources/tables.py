@@ -37,7 +37,9 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.schema import CHROM, END, START
-from data.sources.bed import BedBatch, BedFormat, Head, read_bed, read_head, read_records
+from data.sources.bed import BedBatch, BedFormat, read_bed
+from data.sources.head import Head, read_head
+from data.sources.header_table import read_records
 from data.text import filled_lines
 
 _SOURCE_IDS: Final = "sourceIds"

@@ -71,7 +71,7 @@ class Measured:
     """By TF, one for each network."""
     errors: tuple[float, ...]
     probabilities: NDArray[np.float32]
-    """Of the test regions, shape (n, T)."""
+    """Probabilities of the test regions, shape (n, T)."""
 
     def records(self, tfs: Sequence[str], regions: HeldOut) -> tuple[BaseTF, ...]:
         """Give the card's record of each TF."""

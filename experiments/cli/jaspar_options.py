@@ -25,28 +25,36 @@ class JasparOptions:
     """A release of JASPAR and a taxon, as typed."""
 
     jaspar: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Release of JASPAR (CORE) that motifs are taken from: 2020, 2022, 2024 or 2026. "
-            "Later ones than 2020 lack a human SPI1, ERG, YY1 and GATA3."
+            "By default the one that the dataset was built with, else 2020: later ones lack a "
+            "human SPI1, ERG, YY1 and GATA3."
         ),
-    ] = "2020"
+    ] = None
     taxon: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Taxon of JASPAR: vertebrates, plants, insects, nematodes, fungi or urochordates."
+            help="Taxon of JASPAR: vertebrates, plants, insects, nematodes, fungi or urochordates. "
+            "By default that which the dataset was built with, else vertebrates."
         ),
-    ] = "vertebrates"
+    ] = None
 
-    def part(self) -> "Jaspar":
+    def part(self, of_dataset: "Jaspar | None" = None) -> "Jaspar":
         """Give the part of JASPAR that the options name.
+
+        Parameters
+        ----------
+        of_dataset
+            What is taken where an option is not given; by default the paper's part.
 
         Raises
         ------
         RunError
             There is no such release or taxon.
         """
-        from data.motifs.database import Jaspar
+        from data.motifs.database import DEFAULT, Jaspar
 
+        default = of_dataset or DEFAULT
         with checked_settings():
-            return Jaspar(year=self.jaspar, taxon=self.taxon)
+            return Jaspar(year=self.jaspar or default.year, taxon=self.taxon or default.taxon)

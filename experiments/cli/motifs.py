@@ -69,7 +69,7 @@ def motifs(
     from orchestrator.tracking.motifs import MotifWriter
 
     place = Workspace(workspace)
-    database = _database(jaspar, motifs)
+    database = _database(place, jaspar, motifs)
     found = find_run(RunStore(place), run, arm.value)
     err.print(f"{found.planned.name}, run {found.key}")
     with steps("Reading filters") as on_step:
@@ -82,12 +82,13 @@ def motifs(
     _print(stored, everything=everything)
 
 
-def _database(jaspar: JasparOptions, file: Path | None) -> "MotifDatabase":
+def _database(workspace: Workspace, jaspar: JasparOptions, file: Path | None) -> "MotifDatabase":
     from data.motifs.database import file_database, jaspar_database
     from data.motifs.tomtom import FEW_TARGETS
+    from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 
     if file is None:
-        return jaspar_database(jaspar.part())
+        return jaspar_database(jaspar.part(workspace_jaspar(workspace)))
     database = file_database(file, err.print)
     if len(database) < FEW_TARGETS:
         err.print(

@@ -1,5 +1,6 @@
 """`bindgrid predict` and `variants`: what finished or imported models say of new sequences."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from data.left_out import LeftOut
     from data.motifs.motif import Motif
+    from data.queries.variants import VcfReader
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
     from orchestrator.prediction.targets import Target
@@ -50,7 +53,7 @@ ArmOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the application."""
     app.command()(spread(predict))
-    app.command()(variants)
+    app.command()(spread(variants))
 
 
 def predict(
@@ -103,10 +106,54 @@ def predict(
     tell_left_out(odd_rows)
 
 
+@dataclass(frozen=True, kw_only=True)
+class VariantOptions:
+    """Which variants are predicted, and how their rows are read, as typed."""
+
+    vcf: Annotated[Path, typer.Option(help="SNVs and short indels; plain or gzip.")]
+    genome: Annotated[Path, typer.Option(help="Indexed FASTA of the VCF's assembly.")]
+    motif: Annotated[
+        str | None,
+        typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
+    ] = None
+    swap_reference: Annotated[
+        bool,
+        typer.Option(
+            "--swap-reference",
+            help="Predict also variants whose alleles are swapped: the genome has ALT, not REF. "
+            "Their effect is, as always, that of ALT against REF. By default they have no "
+            "prediction.",
+        ),
+    ] = False
+    chrom_alias: ChromAliasOption = None
+    pass_only: Annotated[
+        bool,
+        typer.Option(
+            "--pass-only",
+            help="Predict only rows whose FILTER is PASS or missing. The others stay in the "
+            "output without a prediction. By default all are predicted.",
+        ),
+    ] = False
+
+    def reader(self, length_bp: int, odd_rows: "LeftOut") -> "VcfReader":
+        """Open the VCF file and the genome, for a network that reads sequences of a length."""
+        from data.queries.variants import VcfReader
+        from data.sources.genome import Genome
+
+        return VcfReader(
+            self.vcf,
+            Genome(self.genome, self.chrom_alias),
+            length_bp,
+            odd_rows,
+            swap_reference=self.swap_reference,
+            pass_only=self.pass_only,
+        )
+
+
 def variants(
     name: NameArgument,
-    vcf: Annotated[Path, typer.Option(help="SNVs and short indels; plain or gzip.")],
-    genome: Annotated[Path, typer.Option(help="Indexed FASTA of the VCF's assembly.")],
+    *,
+    options: VariantOptions,
     file: Annotated[
         Path | None,
         typer.Option(
@@ -116,28 +163,6 @@ def variants(
             "added. Without it, or by -, .tsv goes to standard output.",
         ),
     ] = None,
-    motif: Annotated[
-        str | None,
-        typer.Option(help="JASPAR matrix, motif file, or FILE#NAME; the TF's own if not given."),
-    ] = None,
-    swap_reference: Annotated[
-        bool,
-        typer.Option(
-            "--swap-reference",
-            help="Predict also variants whose alleles are swapped: the genome has ALT, not REF. "
-            "Their effect is, as always, that of ALT against REF. By default they have no "
-            "prediction.",
-        ),
-    ] = False,
-    chrom_alias: ChromAliasOption = None,
-    pass_only: Annotated[
-        bool,
-        typer.Option(
-            "--pass-only",
-            help="Predict only rows whose FILTER is PASS or missing. The others stay in the "
-            "output without a prediction. By default all are predicted.",
-        ),
-    ] = False,
     left_out: LeftOutOption = None,
     arm: ArmOption = ModelArm.TRANSFER,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -150,49 +175,42 @@ def variants(
     Example: bindgrid variants SPI1 --vcf variants.vcf.gz --genome hg38.fa --out effects.tsv
     """
     from data.left_out import LeftOut
-    from data.queries.variants import VcfReader
-    from data.sources.genome import Genome
     from orchestrator.prediction.annotated_vcf import annotating
     from orchestrator.prediction.predict import predict_variants
     from orchestrator.prediction.writers import VARIANT_FORMATS, writing
 
     output = output_named(file, VARIANT_FORMATS)
-    check_not_input(output, vcf)
+    check_not_input(output, options.vcf)
     odd_rows = LeftOut()
     label = name if arm is ModelArm.TRANSFER else f"{name}_{arm}"
     with left_out_kept(odd_rows, left_out):
         with steps("Opening") as on_step:
             predictor = _predictor(workspace, name, arm)
             members = predictor.members()
-            found = _motif(predictor, motif)
-            reader = VcfReader(
-                vcf,
-                Genome(genome, chrom_alias),
-                members[0].length_bp,
-                odd_rows,
-                swap_reference=swap_reference,
-                pass_only=pass_only,
-            )
+            found = _motif(predictor, options.motif)
+            reader = options.reader(members[0].length_bp, odd_rows)
             on_step("comparing reference alleles with the genome")
             num_swapped = reader.check_references()
         with (
-            annotating(output, vcf, label, predictor.source, has_motif=found is not None)
+            annotating(output, options.vcf, label, predictor.source, has_motif=found is not None)
             if output.format is Format.VCF
             else writing(output, None) as writer,
             _progress("variants") as advance,
         ):
             counts = predict_variants(members, reader.batches(), writer, found, advance)
     _tell(predictor, counts, "variants", "stay in the output with the reason", output)
-    if num_swapped:
-        err.print(
-            f"{num_swapped:,} variants with swapped alleles (the genome has ALT, not REF): "
-            + (
-                "their effect is still that of ALT against REF"
-                if swap_reference
-                else "--swap-reference predicts them"
-            )
-        )
+    _tell_swapped(num_swapped, are_predicted=options.swap_reference)
     tell_left_out(odd_rows)
+
+
+def _tell_swapped(num: int, *, are_predicted: bool) -> None:
+    if num:
+        what = (
+            "their effect is still that of ALT against REF"
+            if are_predicted
+            else "--swap-reference predicts them"
+        )
+        err.print(f"{num:,} variants with swapped alleles (the genome has ALT, not REF): {what}")
 
 
 def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":

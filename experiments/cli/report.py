@@ -32,6 +32,7 @@ def report(
     from experiments.registry import paper_figures
     from experiments.report import make_report
     from orchestrator.interpretation.motif_reader import MotifReader
+    from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
     from orchestrator.report.files import write_report
     from orchestrator.report.page import FIGURES_FOLDER
     from orchestrator.runs.store import RunStore
@@ -42,7 +43,8 @@ def report(
     place = Workspace(workspace)
     with steps("Report") as on_step:
         on_step("reading runs")
-        reader = MotifReader(workspace=place, database=jaspar_database(), on_step=on_step)
+        database = jaspar_database(workspace_jaspar(place))
+        reader = MotifReader(workspace=place, database=database, on_step=on_step)
         made = make_report(place, motifs=reader if filters else None)
         on_step("drawing")
         page = write_report(made, place)

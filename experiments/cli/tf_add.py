@@ -89,13 +89,14 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
     from data.own_tf.edit import add_labels, check_name, source_genome
     from data.own_tf.files import read_files
     from data.own_tf.labels import label_own_tf
+    from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 
     own = options.files
     check_name(dataset, name, replace=options.replace)
     choice = own.counted.choice(options.training.peak_replicates)
     files = own.paired(dataset.biosamples, choice)
     odd_rows = LeftOut()
-    tf = own.own_tf(name, files, choice)
+    tf = own.own_tf(name, files, choice, own.jaspar.part(workspace_jaspar(workspace)))
     with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
@@ -123,6 +124,7 @@ def _label_own(
 
     from data.own_tf.edit import check_name, source_genome
     from data.own_tf.own_dataset import OWN_BIOSAMPLE, label_own, own_files, write_own
+    from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 
     own = options.files
     if own.extend_regions:
@@ -141,17 +143,19 @@ def _label_own(
     choice = own.counted.choice(options.training.peak_replicates)
     known = (OWN_BIOSAMPLE,) if before is None else before.biosamples
     paired = own.paired(known, choice, is_own=True)
+    jaspar = own.jaspar.part(workspace_jaspar(workspace))
     odd_rows = LeftOut()
     with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         files, unbound = own_files(before, paired)
-        tf = own.own_tf(name, files, choice, may_lack_motif=True)
+        tf = own.own_tf(name, files, choice, jaspar, may_lack_motif=True)
         on_step(f"{len(files)} files of peaks; making regions of them")
         addition = label_own(before, replace(tf, files=files), genome, unbound, odd_rows)
     tell_left_out(odd_rows)
     print_labels(addition.labels, tf)
     _tell_own(addition)
     check_number(addition.labels, force=options.force)
-    dataset = write_own(workspace.dataset, before, addition, replace=options.replace)
+    replace_tf = options.replace
+    dataset = write_own(workspace.dataset, before, addition, replace=replace_tf, jaspar=jaspar)
     out.print(f"{name} is in {dataset.path}")
 
 

@@ -21,6 +21,7 @@ from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
     from data.dataset.added import PeakChoice
+    from data.motifs.database import Jaspar
     from data.own_tf.files import PeakFile
     from data.own_tf.labels import OwnTF
 
@@ -128,6 +129,7 @@ class FileOptions:
         name: str,
         files: "tuple[PeakFile, ...]",
         choice: "PeakChoice",
+        jaspar: "Jaspar",
         *,
         may_lack_motif: bool = False,
     ) -> "OwnTF":
@@ -135,6 +137,8 @@ class FileOptions:
 
         Parameters
         ----------
+        jaspar
+            Part of JASPAR that the TF's motif is taken from.
         may_lack_motif
             Whether regions are bound by peaks alone where JASPAR has no motif of the name. By
             default it is an error.
@@ -154,7 +158,7 @@ class FileOptions:
         found = None
         try:
             if is_wanted:
-                found = find_motif(name, self.motif, err.print, self.jaspar.part())
+                found = find_motif(name, self.motif, err.print, jaspar)
         except DataError as error:
             if self.motif is not None or not may_lack_motif:
                 raise

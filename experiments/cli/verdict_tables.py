@@ -58,7 +58,7 @@ def print_verdict(verdict: "Verdict") -> None:
         out.print(f"{name}: {value}")
     for sentence in sentences(verdict):
         out.print(sentence)
-    if numbers.num_seen and not numbers.num_folds:
+    if numbers.num_seen:
         complain(f"{numbers.num_seen:,} test regions were seen in pre-training")
     for command in verdict.commands:
         out.print(f"{command.purpose}: {command.line}", soft_wrap=True)

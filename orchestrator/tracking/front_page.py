@@ -43,7 +43,7 @@ class Arm:
     """The runs of one arm that a row shows."""
 
     run_ids: tuple[str, ...]
-    """Of MLflow."""
+    """Identifiers of these runs in MLflow."""
     mcc: float | None
     """Mean over the runs; None without any."""
     average_precision: float | None

@@ -98,6 +98,7 @@ class MotifWriter:
             If a run's filters are damaged.
         """
         from data.motifs.database import jaspar_database
+        from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 
         num_logged = 0
         with self._client.translated():
@@ -108,7 +109,7 @@ class MotifWriter:
             ]
             if not missing:
                 return 0
-            database = jaspar_database()
+            database = jaspar_database(workspace_jaspar(store.workspace))
             for run, logged in missing:
                 on_step(f"comparing the filters of {logged.info.run_name} with {database.name}")
                 path = stored_matches(run, store, database)

@@ -159,7 +159,7 @@ def sentences(verdict: Verdict) -> list[str]:
     if filters is None:
         said.append("No filters were read: too few regions are predicted correctly.")
     elif not filters.wanted:
-        said.append("JASPAR 2020 has no motif of the TF to look for among the filters.")
+        said.append("JASPAR has no motif of the TF to look for among the filters.")
     else:
         each = [f"{one.filter} {one.consensus}" for one in filters.matching]
         whom = f" ({listed(each, 5)})" if each else ""

@@ -42,7 +42,7 @@ class ShownRegion:
     """Calibrated, mean over replicates."""
     bases: str
     contributions: tuple[float, ...]
-    """Of each base, in logits."""
+    """What each base contributes, in logits."""
 
 
 @dataclass(frozen=True, kw_only=True)

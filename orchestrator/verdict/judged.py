@@ -30,7 +30,7 @@ class Judged:
     planned: Mapping[str, Sequence[PlannedRun]]
     runs: Mapping[str, Sequence[StoredRun]]
     predicted: Mapping[str, Sequence[Predictions]]
-    """Of the test regions, as the networks gave them."""
+    """Predictions of the test regions by arm, as the networks gave them."""
     calibrated: Sequence[Predictions]
     """The same of transfer, calibrated."""
 

@@ -28,7 +28,7 @@ nothing of a genome."""
 ASSUMED_RATE: Final = 0.01
 """Fraction of regions that are bound, where the dataset does not tell it."""
 NONE_SEEN: Final = 3.0
-"""Of n unbound regions none is called bound: with 95 % confidence, fewer than 3 / n of all are
+"""Where none of n unbound regions is called bound, with 95 % confidence fewer than 3 / n of all are
 (Hanley and Lippman-Hand 1983, doi 10.1001/jama.1983.03330370053031)."""
 
 

@@ -94,8 +94,8 @@ def _doubts(numbers: Numbers) -> list[str]:
         found.append("its unbound regions are of the whole genome, so it knows open chromatin too")
     if numbers.base is not None and numbers.base.known_as:
         found.append(f"{numbers.base.name} had learnt {numbers.base.known_as} before")
-    # folds test all chromosomes, and pre-training saw most of them by the labels of other TFs; what
-    # that adds to a score was measured (docs/labs.md)
+    # folds test all chromosomes, of which pre-training saw most, by the labels of other TFs: the
+    # card says so (docs/labs.md), and it alone makes no model doubtful
     if numbers.num_seen and not numbers.num_folds:
         found.append(f"{numbers.num_seen:,} test regions were seen in pre-training")
     return found

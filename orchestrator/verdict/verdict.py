@@ -7,12 +7,13 @@ import numpy as np
 
 from data.dataset.store import Dataset
 from data.errors import DataError
-from data.motifs.database import jaspar_database, jaspar_motifs
+from data.motifs.database import Jaspar, jaspar_database, jaspar_motifs
 from data.motifs.matches import ALPHA
 from data.own_tf.record import added_motif
 from model.errors import ModelError
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 from orchestrator.plan import PlannedRun
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.motif_baseline import motif_named, motif_of
@@ -45,7 +46,7 @@ class Filters:
     matching: tuple[MatchingFilter, ...]
     """Those that match one of `wanted`, the best first."""
     wanted: tuple[str, ...]
-    """Matrices of the TF's motif in JASPAR 2020; empty where it has none there."""
+    """Matrices of the TF's motif in JASPAR; empty where it has none there."""
     num_matched: int
     """Filters that match any motif."""
     num_filters: int
@@ -91,7 +92,11 @@ def judge(
     numbers = collect_numbers(judged)
     dataset = judged.loaded.dataset
     stored = _stored_motifs(workspace, judged, on_step)
-    filters = None if stored is None else _filters(stored, _matrices(dataset, tf))
+    filters = (
+        None
+        if stored is None
+        else _filters(stored, _matrices(dataset, tf, workspace_jaspar(workspace)))
+    )
     on_step("regions to show")
     return Verdict(
         numbers=numbers,
@@ -139,8 +144,9 @@ def _motifs(
 
 
 def _stored_motifs(workspace: Workspace, judged: Judged, on_step: OnStep) -> StoredMotifs | None:
+    database = jaspar_database(workspace_jaspar(workspace))
     try:
-        return run_motifs(judged.models[0], workspace, jaspar_database(), on_step=on_step)
+        return run_motifs(judged.models[0], workspace, database, on_step=on_step)
     except (DataError, ModelError, RunError):
         return None
 
@@ -166,9 +172,9 @@ def _filters(stored: StoredMotifs, wanted: tuple[str, ...]) -> Filters:
     )
 
 
-def _matrices(dataset: Dataset, tf: str) -> tuple[str, ...]:
-    """Matrices of a TF in JASPAR 2020: by its name, and by the motif that it was added by."""
-    by_tf = jaspar_motifs()
+def _matrices(dataset: Dataset, tf: str, jaspar: Jaspar) -> tuple[str, ...]:
+    """Matrices of a TF in JASPAR: by its name, and by the motif that it was added by."""
+    by_tf = jaspar_motifs(jaspar)
     motif = added_motif(dataset, tf)
     names = [tf.upper()] + ([] if motif is None else [motif.tf.upper()])
     found = [one.matrix_id for name in names for one in by_tf.get(name, ())]

@@ -113,6 +113,4 @@ def tiny_dataset(path: Path, num_regions: int = 400) -> Dataset:
         regions=RegionTable.from_bases(chrom, np.arange(num_regions, dtype=np.int32) * 300, bases),
         evidence={"ELF1": half.astype(np.uint8), "GABPA": half.astype(np.uint8), "SPI1": codes},
         accessibility=None,
-        sources=[],
-        dropped={},
     )

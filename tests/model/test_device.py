@@ -25,7 +25,7 @@ CASES = (
     "a motif's term, output layer fitted first",
     "nothing trained",
 )
-"""Of `tests.helpers.train_elsewhere`, which is not to be imported here."""
+"""Trainings of `tests.helpers.train_elsewhere`, which is not to be imported here."""
 
 
 @pytest.fixture(scope="module")

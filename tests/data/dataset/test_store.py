@@ -10,7 +10,7 @@ import pytest
 
 from data.dataset import store as store_module
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import Dataset, evidence_path, write_dataset
+from data.dataset.store import Dataset, Origin, evidence_path, write_dataset
 from data.dataset.store import write_evidence as write_one
 from data.errors import DataError
 from data.schema import Evidence
@@ -31,13 +31,14 @@ def codes(seed: int) -> np.ndarray:
 
 def write(path, evidence=None, **options) -> Dataset:
     evidence = {"SPI1": codes(1), "NKX2-5": codes(2)} if evidence is None else evidence
-    options = {"accessibility": None, "sources": [], "dropped": {}} | options
+    options = {"accessibility": None} | options
     return write_dataset(path, regions=regions(), evidence=evidence, **options)
 
 
 def test_what_is_written_is_read(tmp_path):
     open_in_k562 = np.array([True, False, True, True, False, False])
-    dataset = write(tmp_path / "d", accessibility={"K562": open_in_k562}, dropped={"x": 3})
+    origin = Origin(dropped={"x": 3})
+    dataset = write(tmp_path / "d", accessibility={"K562": open_in_k562}, origin=origin)
     expected, read = regions(), Dataset.open(tmp_path / "d").regions()
     for name in ("chrom_names", "start", "end", "gc", "sequences", "num_unknown"):
         np.testing.assert_array_equal(getattr(read, name), getattr(expected, name))

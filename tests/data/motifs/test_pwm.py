@@ -146,6 +146,14 @@ def test_other_releases_and_taxa_of_jaspar_are_other_databases_and_say_so():
         Jaspar(taxon="plant")
 
 
+def test_a_part_of_jaspar_is_known_by_what_records_call_it():
+    for part in (Jaspar(), Jaspar(year="2024", taxon="plants")):
+        assert Jaspar.called(part.name) == part
+    assert Jaspar.called("") == Jaspar()
+    with pytest.raises(ValueError, match=r"no part of JASPAR is called 'JASPAR2030 CORE plants'"):
+        Jaspar.called("JASPAR2030 CORE plants")
+
+
 def test_a_users_file_is_a_database(tmp_path, motifs):
     path = tmp_path / "my motifs.meme"
     write_meme(path, motifs)

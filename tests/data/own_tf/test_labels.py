@@ -288,8 +288,12 @@ def test_motifs_by_name_matrix_and_file(tmp_path):
     ):
         with pytest.raises(DataError, match=words):
             find_motif("MINE", given)
-    with pytest.raises(DataError, match=r"no motif of 'PU\.1' \(an alias of SPI1\)"):
+    alias = r"no motif of 'PU\.1' \(an alias of SPI1\).* --motif, such as MA0080\.5 of SPI1"
+    with pytest.raises(DataError, match=alias):
         find_motif("PU.1")
+    for name in ("PU.1", "SPI1", "spi1"):
+        with pytest.raises(DataError, match=r"the motif of SPI1 is --motif MA0080\.5"):
+            find_motif("MINE", name)
 
 
 def test_a_motif_is_found_in_the_part_of_jaspar_that_is_asked_for_and_recorded_with_it():

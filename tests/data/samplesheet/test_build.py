@@ -301,7 +301,9 @@ def test_another_part_of_jaspar_predicts_and_is_recorded(collection):
     collection.header = "tf,biosample,peaks,accessible"
     collection.rows = ["Kr,K562,spi1.narrowPeak,k562.bed"]
     insects = SheetSites(jaspar=Jaspar(year="2022", taxon="insects"))
-    motif = added_motif(collection.build(insects), "Kr")
+    dataset = collection.build(insects)
+    assert dataset.manifest.jaspar == "JASPAR2022 CORE insects"
+    motif = added_motif(dataset, "Kr")
     assert motif is not None
     assert motif.source == "JASPAR2022 CORE insects"
     (collection.folder / "dataset").rename(collection.folder / "before")

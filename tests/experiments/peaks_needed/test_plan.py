@@ -89,8 +89,6 @@ def write(path: Path) -> None:
         ),
         evidence=evidence,
         accessibility=None,
-        sources=[],
-        dropped={},
     )
 
 

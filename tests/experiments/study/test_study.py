@@ -70,8 +70,6 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedDataset:
         ),
         evidence=evidence,
         accessibility=None,
-        sources=[],
-        dropped={},
     )
     return LoadedDataset(path)
 

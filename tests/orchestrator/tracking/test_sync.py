@@ -196,7 +196,13 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     store = RunStore(logged.client.workspace)
     jaspar = motif_database.jaspar_database()
     few = replace(jaspar, motifs=jaspar.motifs[:60])
-    monkeypatch.setattr(motif_database, "jaspar_database", lambda: few)
+    asked: list[motif_database.Jaspar] = []
+
+    def few_of(part: motif_database.Jaspar) -> motif_database.MotifDatabase:
+        asked.append(part)
+        return few
+
+    monkeypatch.setattr(motif_database, "jaspar_database", few_of)
     run = find_run(store, "SPI1")
     folder = logged.client.workspace.motifs(run.key) / "conv1-mine"
     folder.mkdir(parents=True)
@@ -207,6 +213,7 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     assert logged.motifs.log_matches(store, told.append) == 3
     assert logged.motifs.log_matches(store) == 0
     assert len(told) == 3
+    assert asked == [motif_database.DEFAULT], "the part that the dataset was built with"
     transfer = mlflow_runs(logged)["SPI1 transfer r1"]
     assert transfer.data.tags["motifs"] == "conv1-mine"
     assert transfer.data.tags["filters_matched"].endswith(" of 100")

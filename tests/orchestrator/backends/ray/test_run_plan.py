@@ -71,8 +71,6 @@ def make_dataset(workspace: Workspace) -> tuple[str, str]:
         ),
         evidence={tf: rng.choice(codes, NUM_REGIONS) for tf in ("A", "B")},
         accessibility=None,
-        sources=[],
-        dropped={},
     )
     return dataset.fingerprint(["A", "B"]), dataset.fingerprint(["A"])
 
