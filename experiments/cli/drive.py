@@ -98,7 +98,7 @@ def _run(
         BackgroundView(MlflowView(workspace, paper_figures()), warn=complain) as mlflow,
         PlanProgress(workspace, len(plan), num_complete) as progress,
     ):
-        mlflow.sync(store)
+        mlflow.begin(plan, store)
 
         def on_done(outcome: "RunOutcome") -> None:
             progress.done(outcome)

@@ -46,6 +46,7 @@ def sync(
     # a plan in progress logs its own runs, which would then be logged twice
     with sole_driver(place), steps("Logging to MLflow") as on_step:
         num_deleted = mlflow.forget(store) if rebuild else 0
+        mlflow.live.mark_killed()
         num_logged = mlflow.sync(store)
         num_matched = mlflow.motifs.log_matches(store, on_step)
     deleted = f"{num_deleted} runs deleted, " if rebuild else ""

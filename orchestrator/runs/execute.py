@@ -37,6 +37,7 @@ from orchestrator.gpus import require_gpu
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.prediction.base import weights_of
 from orchestrator.runs.context import RunContext
+from orchestrator.runs.epoch_log import epoch_log
 from orchestrator.runs.filter_files import RunFilters, filter_records, write_filters
 from orchestrator.runs.fold_predictions import tested_by_folds
 from orchestrator.runs.loaded_dataset import LoadedDataset
@@ -190,10 +191,12 @@ def _noting_epochs(planned: PlannedRun, context: RunContext) -> Iterator[OnEpoch
     if context.parallel.rank != 0:
         yield None
         return
-    notes = EpochNotes(context.workspace)
+    notes, log = EpochNotes(context.workspace), epoch_log(context.workspace, planned.key)
+    log.remove()
 
     def note(epoch: Epoch) -> None:
         notes.leave(planned, epoch)
+        log.append(epoch)
         if context.on_epoch is not None:
             context.on_epoch(epoch)
 
@@ -201,6 +204,7 @@ def _noting_epochs(planned: PlannedRun, context: RunContext) -> Iterator[OnEpoch
         yield note
     finally:
         notes.clear(planned)
+        log.remove()
 
 
 def examples_of(regions: RegionTable, selection: Selection, rows: NDArray[np.int64]) -> Examples:

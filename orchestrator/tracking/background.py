@@ -9,12 +9,15 @@ from collections.abc import Callable
 from typing import final
 
 from orchestrator.errors import RunError
-from orchestrator.plan import RunOutcome
+from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.sync import MlflowView
 
 FLUSH_SECONDS = 60.0
 """How long the end of a plan waits for what is still to be logged."""
+
+POLL_SECONDS = 5.0
+"""How often the epochs of what trains now are logged; MLflow's UI asks every 30 s."""
 
 
 @final
@@ -47,12 +50,18 @@ class BackgroundView:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def begin(self, plan: Plan, store: RunStore) -> None:
+        """Log what MLflow lacks of a run store, and from now on what trains of a plan."""
+        self._jobs.put(self._view.live.mark_killed)
+        self._jobs.put(lambda: self._view.sync(store))
+        self._jobs.put(lambda: self._view.live.begin(plan))
+
     def sync(self, store: RunStore) -> None:
         """Log what MLflow lacks of a run store."""
         self._jobs.put(lambda: self._view.sync(store))
 
     def log(self, outcome: RunOutcome) -> None:
-        """Log a run that ended; a blocked one, which never started, is left out."""
+        """Log a run that ended; one that never started, since it was blocked, is only counted."""
         planned = outcome.planned
         if outcome.status == "completed":
             store = RunStore(self._view.client.workspace)
@@ -60,6 +69,7 @@ class BackgroundView:
         elif outcome.status == "failed":
             error = outcome.error or ""
             self._jobs.put(lambda: self._view.runs.log_failure(planned, error))
+        self._jobs.put(lambda: self._view.live.ended(outcome))
 
     def register(self, store: RunStore) -> None:
         """Register the networks to use, after the runs that are still to be logged."""
@@ -67,6 +77,7 @@ class BackgroundView:
 
     def close(self, timeout_seconds: float = FLUSH_SECONDS) -> None:
         """Wait until all is logged, at most `timeout_seconds`."""
+        self._jobs.put(self._view.live.close)
         self._jobs.put(None)
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
@@ -76,7 +87,7 @@ class BackgroundView:
             )
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next()) is not None:
             if self._failed:
                 continue
             try:
@@ -89,3 +100,10 @@ class BackgroundView:
                 self._failed = True
                 logging.getLogger(__name__).debug("logging to MLflow failed", exc_info=True)
                 self._warn(f"logging to MLflow stopped: {type(error).__name__}: {error}")
+
+    def _next(self) -> Callable[[], object] | None:
+        """Wait for a job; while there is none, what trains now is one every `POLL_SECONDS`."""
+        try:
+            return self._jobs.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            return self._view.live.poll

@@ -15,8 +15,10 @@ What is registered needs nothing of bindgrid to predict (`orchestrator.tracking.
 
     mlflow.pyfunc.load_model("models:/bindgrid-SPI1@best").predict(table)
 
-with a table that has a column `sequence`. Its files are artifacts of the MLflow run, under
-``model/``; the weights are a link to those of the run store where both lie on one file system.
+with a table that has a column `sequence`. It is a logged model of MLflow 3, named like
+``SPI1-transfer``, with the tags ``tf arm key num_bound val_loss run_folder``, the run's parameters,
+and its metrics on the test regions; its files are the model's artifacts. The weights
+are a link to those of the run store where both lie on one file system.
 """
 
 from __future__ import annotations
@@ -37,19 +39,19 @@ from urllib.parse import unquote, urlparse
 
 from data.atomic import whole_folder
 from orchestrator.runs.find_run import is_model, trained_arm
-from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.runs.store import SUMMARY_METRICS, RunStore, StoredRun
 from orchestrator.tracking import served_model
-from orchestrator.tracking.client import TrackingClient
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
 
 Alias = Literal["transfer", "scratch", "best"]
 
 PREFIX: Final = "bindgrid-"
 FOLDER: Final = "model"
-"""Where a run's artifacts have its network."""
+"""Name of a network's folder in MLflow, for a model that MLflow does not know."""
 _LOADER: Final = "bindgrid_model"
 _ENTRY_MODULES: Final = ("checkpoint", "encoding")
 """What the loader imports of the package `model`."""
@@ -186,26 +188,79 @@ class ModelWriter:
             "val_loss": f"{metrics.best_val_loss:.6g}",
             "run_folder": str(run.path),
         }
-        self._put(run, logged)
+        text = (
+            f"{logged.info.run_name}, trained and validated on {metrics.num_bound} bound regions; "
+            f"validation loss {metrics.best_val_loss:.4f}. On {metrics.num_test_regions} test "
+            f"regions: MCC {metrics.mcc:.3f}, AUROC {metrics.auroc:.3f}, average precision "
+            f"{metrics.average_precision:.3f}."
+        )
+        tf = run.planned.spec.regions.tfs[0]
+        model = self._log_model(run, logged, {**tags, "tf": tf, NOTE_TAG: text})
+        # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names, and nowhere else
+        is_own = self._client.is_own_database
         return self._client.mlflow.create_model_version(
             name,
-            f"{logged.info.artifact_uri}/{FOLDER}",
+            model.artifact_location if is_own else f"models:/{model.model_id}",
             run_id=logged.info.run_id,
             tags=tags,
-            description=f"{logged.info.run_name}, trained and validated on {metrics.num_bound} "
-            f"bound regions; validation loss {metrics.best_val_loss:.4f}",
+            description=text,
+            model_id=model.model_id,
         )
 
-    def _put(self, run: StoredRun, logged: Run) -> None:
-        """Put a run's network among its artifacts."""
+    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel:
+        """Log a run's network as a model of MLflow, with its metrics.
+
+        The metrics name the test regions, as the run's inputs do.
+        """
+        from mlflow.entities import LoggedModelOutput, Metric
+
+        mlflow = self._client.mlflow
+        model = mlflow.create_logged_model(
+            logged.info.experiment_id,
+            name=f"{tags['tf']}-{tags['arm']}",
+            source_run_id=logged.info.run_id,
+            tags=tags,
+            params=dict(logged.data.params),
+            model_type="bindgrid",
+        )
+        self._put(run, model, logged.info.run_id)
+        mlflow.finalize_logged_model(model.model_id, "READY")
+        mlflow.log_outputs(logged.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+        tested = [
+            one.dataset
+            for one in (logged.inputs.dataset_inputs if logged.inputs else ())
+            if any(tag.value == "test" for tag in one.tags)
+        ]
+        dataset = tested[0] if tested else None
+        values = {name: float(getattr(run.metrics, name)) for name in SUMMARY_METRICS}
+        metrics = [
+            Metric(
+                name,
+                value,
+                logged.info.end_time,
+                0,
+                model_id=model.model_id,
+                dataset_name=dataset.name if dataset else None,
+                dataset_digest=dataset.digest if dataset else None,
+                run_id=logged.info.run_id,
+            )
+            for name, value in values.items()
+            if math.isfinite(value)
+        ]
+        self._client.log_batches(logged.info.run_id, metrics)
+        return model
+
+    def _put(self, run: StoredRun, model: LoggedModel, run_id: str) -> None:
+        """Put a run's network among the artifacts of a model."""
         if not self._client.is_own_database:
             with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
-                write_model(run, Path(folder), logged.info.run_id)
-                self._client.mlflow.log_artifacts(logged.info.run_id, folder, FOLDER)
+                write_model(run, Path(folder), run_id, model.model_id)
+                self._client.mlflow.log_model_artifacts(model.model_id, folder)
             return
-        place = Path(unquote(urlparse(logged.info.artifact_uri).path)) / FOLDER
+        place = Path(unquote(urlparse(model.artifact_location).path))
+        place.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(place) as partial:
-            write_model(run, partial, logged.info.run_id)
+            write_model(run, partial, run_id, model.model_id)
             shutil.rmtree(place, ignore_errors=True)
 
 
@@ -235,17 +290,19 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
 
 _WEIGHTS: Final = "weights.safetensors"
 _CONFIG: Final = "network.json"
+_EXAMPLE: Final = "input_example.json"
+_SERVED_EXAMPLE: Final = "serving_input_example.json"
 
 
-def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
+def write_model(run: StoredRun, folder: Path, run_id: str, model_id: str) -> None:
     """Write what MLflow's pyfunc loads: a folder with the network and the code that reads it.
 
     Parameters
     ----------
     folder
         An empty one.
-    run_id
-        MLflow's, of the run.
+    run_id, model_id
+        MLflow's, of the run and of the model.
     """
     (folder / "data").mkdir()
     shutil.copyfile(run.path / _CONFIG, folder / "data" / _CONFIG)
@@ -253,10 +310,12 @@ def write_model(run: StoredRun, folder: Path, run_id: str) -> None:
         os.link(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
     except OSError:  # another file system, or one without links
         shutil.copyfile(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
-    write_pyfunc(folder, [served_model.PROBABILITY], run_id)
+    write_pyfunc(folder, [served_model.PROBABILITY], run_id, model_id)
 
 
-def write_pyfunc(folder: Path, columns: Sequence[str], run_id: str | None) -> None:
+def write_pyfunc(
+    folder: Path, columns: Sequence[str], run_id: str | None, model_id: str | None = None
+) -> None:
     """Write what makes a folder a model of MLflow's pyfunc, beside the networks in its `data`.
 
     Parameters
@@ -267,6 +326,8 @@ def write_pyfunc(folder: Path, columns: Sequence[str], run_id: str | None) -> No
         Columns that the model returns.
     run_id
         MLflow's, of the run; None for a model that belongs to no run of MLflow.
+    model_id
+        MLflow's, of the model; None by default, for a folder that MLflow does not know.
     """
     with warnings.catch_warnings():
         # MLflow warns of its own type hints
@@ -293,11 +354,32 @@ def write_pyfunc(folder: Path, columns: Sequence[str], run_id: str | None) -> No
         inputs=Schema([ColSpec("string", served_model.COLUMN)]),
         outputs=Schema([ColSpec("double", column) for column in columns]),
     )
-    described = Model(artifact_path=FOLDER, run_id=run_id, signature=signature)
+    described = Model(
+        artifact_path=None if model_id else FOLDER,
+        run_id=run_id,
+        signature=signature,
+        model_id=model_id,
+        saved_input_example_info=_write_example(folder),
+    )
     add_to_model(
         described, loader_module=_LOADER, data="data", code="code", python_env="python_env.yaml"
     )
     described.save(str(folder / "MLmodel"))
+
+
+def _write_example(folder: Path) -> dict[str, str]:
+    """Write a table to try the model on, in MLflow's two formats; gives what MLmodel says of it."""
+    config = json.loads(next((folder / "data").rglob(_CONFIG)).read_text())
+    sequence = ("ACGT" * config["length_bp"])[: config["length_bp"]]
+    table = {"columns": [served_model.COLUMN], "data": [[sequence]]}
+    (folder / _EXAMPLE).write_text(json.dumps(table))
+    (folder / _SERVED_EXAMPLE).write_text(json.dumps({"dataframe_split": table}))
+    return {
+        "artifact_path": _EXAMPLE,
+        "type": "dataframe",
+        "pandas_orient": "split",
+        "serving_input_path": _SERVED_EXAMPLE,
+    }
 
 
 def shipped_files() -> list[Path]:

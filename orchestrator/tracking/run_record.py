@@ -5,11 +5,17 @@ Functions of a run alone; `orchestrator.tracking.client` writes what they return
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from data.records import to_values
+from data.records import to_json, to_values
 from model.training.state import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.role_records import NAMES, role_tags
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric, Param, Run
 
 MAX_PARAM_CHARACTERS: Final = 6000
+LOSSES: Final = ("train_loss", "val_loss")
+"""Metrics of an epoch."""
 _CONTEXT_TAG: Final = "mlflow.data.context"
 _COUNTS: Final = ("num_train_regions", "num_val_regions", "num_test_regions")
 
@@ -43,26 +51,38 @@ def role(tags: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(tags.get(name, "") for name in _ROLE_TAGS)
 
 
-def run_metrics(run: StoredRun, start: int, end: int) -> list[Metric]:
+def run_metrics(run: StoredRun, start: int, end: int, num_known: int = 0) -> list[Metric]:
     """Losses by epoch, at the time of its end, and the measures on the test regions.
 
     Parameters
     ----------
     start, end
         Of the training, milliseconds since the epoch.
+    num_known
+        Epochs that MLflow has already, which are left out; none by default.
     """
-    summary = run.metrics
-    return [*_epoch_metrics(run.history, start, end), *_summary_metrics(summary, end)]
+    metrics: list[Metric] = []
+    now = float(start)
+    for epoch in run.history:
+        now = min(now + 1000 * epoch.seconds, end)
+        if epoch.epoch > num_known:
+            metrics += epoch_metrics([epoch], int(now))
+    return [*metrics, *_summary_metrics(run.metrics, end)]
 
 
-def _epoch_metrics(history: Sequence[Epoch], start: int, end: int) -> Iterator[Metric]:
+def epoch_metrics(epochs: Iterable[Epoch], now: int) -> Iterator[Metric]:
+    """Losses of some epochs, each with its number as step.
+
+    Parameters
+    ----------
+    now
+        Milliseconds since the epoch.
+    """
     from mlflow.entities import Metric
 
-    now = float(start)
-    for epoch in history:
-        now = min(now + 1000 * epoch.seconds, end)
-        for name in ("train_loss", "val_loss"):
-            yield Metric(name, getattr(epoch, name), int(now), epoch.epoch)
+    for epoch in epochs:
+        for name in LOSSES:
+            yield Metric(name, getattr(epoch, name), now, epoch.epoch)
 
 
 def _summary_metrics(summary: RunMetrics, end: int) -> Iterator[Metric]:
@@ -95,10 +115,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{name}", text[:MAX_PARAM_CHARACTERS]
 
 
-def run_dataset(run: StoredRun, planned: PlannedRun, source: str) -> DatasetInput:
-    """Give the dataset that a run read: its TFs, and the fingerprint of regions and labels.
+def run_datasets(run: StoredRun, planned: PlannedRun, source: str) -> list[DatasetInput]:
+    """Give the dataset that a run learnt from, if it learnt, and the regions it was tested on.
 
-    Runs on the same TFs and the same evidence have the same digest, whatever regions they drew.
+    The first has the fingerprint of regions and labels: runs on the same TFs and the same evidence
+    have the same digest, whatever regions they drew. The digest of the second also says which
+    regions were drawn, so that runs that were tested on the same regions share it.
 
     Parameters
     ----------
@@ -107,18 +129,54 @@ def run_dataset(run: StoredRun, planned: PlannedRun, source: str) -> DatasetInpu
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    tfs = planned.spec.regions.tfs
-    counts = {name: getattr(run.metrics, name) for name in _COUNTS}
-    dataset = Dataset(
-        name=tfs[0] if len(tfs) == 1 else f"{len(tfs)} TFs",
-        digest=planned.spec.regions.dataset,
-        source_type="local",
-        source=json.dumps({"uri": source}),
-        schema=json.dumps({"tfs": list(tfs), "view": planned.spec.regions.view}),
-        profile=json.dumps(counts),
-    )
-    context = "test" if planned.spec.training is None else "training"
-    return DatasetInput(dataset, [InputTag(_CONTEXT_TAG, context)])
+    regions = planned.spec.regions
+    name = regions.tfs[0] if len(regions.tfs) == 1 else f"{len(regions.tfs)} TFs"
+    drawn = hashlib.sha256(to_json(regions).encode()).hexdigest()[:16]
+    inputs = {
+        "training": (name, regions.dataset, _COUNTS[:-1]),
+        "test": (f"{name}, test regions", drawn, _COUNTS[-1:]),
+    }
+    if planned.spec.training is None:
+        del inputs["training"]
+    return [
+        DatasetInput(
+            Dataset(
+                name=name,
+                digest=digest,
+                source_type="local",
+                source=json.dumps({"uri": source}),
+                schema=json.dumps({"tfs": list(regions.tfs), "view": regions.view}),
+                profile=json.dumps({count: getattr(run.metrics, count) for count in counts}),
+            ),
+            [InputTag(_CONTEXT_TAG, context)],
+        )
+        for context, (name, digest, counts) in inputs.items()
+    ]
+
+
+def source_tags() -> dict[str, str]:
+    """Give MLflow's own tags of who logs a run, and from which code."""
+    tags = {
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": f"bindgrid {version('bindgrid')}",
+        "mlflow.source.type": "LOCAL",
+    }
+    commit = _git_commit()
+    return {**tags, "mlflow.source.git.commit": commit} if commit else tags
+
+
+@lru_cache(maxsize=1)
+def _git_commit() -> str:
+    """Commit of the code that runs; empty where it is no checkout."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return ""
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def run_note(planned: PlannedRun, pretraining: Run | None) -> str:

@@ -1,7 +1,8 @@
 """Runs in MLflow: one MLflow run per run key and role, a view of the run store.
 
 The run store is the truth; what is logged here can be deleted and written again by
-`RunWriter.sync`. Each run is written once, at its end, by one batch.
+`RunWriter.sync`. What a run has when it ends is written by one batch; the losses of a run that
+trains now come before (`orchestrator.tracking.live`), in the same MLflow run.
 
 What MLflow shows:
 
@@ -14,22 +15,25 @@ What MLflow shows:
 - parameters: the run's spec, nested names joined by dots; a pre-training run by its key
 - metrics: ``train_loss`` and ``val_loss`` with the epoch as step, and once ``mcc auroc
   average_precision aucpr_trapezoid precision recall best_epoch seconds``
-- its dataset by name and fingerprint; the run that it started from, as the tag ``pretraining_run``
-  and as a link in the description
+- the dataset that it learnt from by name and fingerprint, and the regions that it was tested on;
+  MLflow's own tags of user, program and commit; the run that it started from, as the tag
+  ``pretraining_run`` and as a link in the description
 - artifacts: ``run.json``, ``metrics.json``, ``history.json``; the curves
   (`orchestrator.tracking.curves`); the PWMs of the filters, ``filters.meme`` and ``filters.json``,
   and their logos, ``logos.svg``. `orchestrator.tracking.motifs` adds their matches in JASPAR and
   what `bindgrid motifs` made; `orchestrator.tracking.models` registers networks
 - a fold of a cross-validation is a run of its own with the tag ``fold`` (``2 of 5``) and without
   artifacts; the run of the model has the metrics and curves of all folds together
-- a run that failed has the status FAILED and the tag ``error``; it is deleted once a run of the
-  same key succeeds
+- a run that trains now has the status RUNNING, and KILLED if it was interrupted; when the plan is
+  resumed it goes on. A run that failed has the status FAILED and the tag ``error``; it is deleted
+  once a run of the same key succeeds
 - saved views of each experiment, and a note on it: `orchestrator.tracking.views`
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -37,17 +41,28 @@ from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.tracking.client import MAX_TAG_CHARACTERS, NOTE_TAG, TrackingClient
 from orchestrator.tracking.run_record import (
+    LOSSES,
     role,
-    run_dataset,
+    run_datasets,
     run_metrics,
     run_note,
     run_params,
     run_tags,
+    source_tags,
 )
 from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An MLflow run that is not finished."""
+
+    run_id: str
+    num_epochs: int
+    """Epochs that it has."""
 
 
 @final
@@ -83,7 +98,7 @@ class RunWriter:
         with self._client.translated():
             for _, planned in RunStore(self._client.workspace).with_roles([run]):
                 experiment_id = self._views.experiment_id(planned.experiment)
-                if self._make_way(experiment_id, planned):
+                if not self._is_finished(experiment_id, planned):
                     self._log(run, planned, experiment_id)
 
     def log_failure(self, planned: PlannedRun, error: str) -> None:
@@ -103,13 +118,35 @@ class RunWriter:
         """
         with self._client.translated():
             experiment_id = self._views.experiment_id(planned.experiment)
-            if not self._make_way(experiment_id, planned):
+            if self._is_finished(experiment_id, planned):
                 return
-            tags = {**run_tags(planned), "error": error[:MAX_TAG_CHARACTERS]}
-            mlflow = self._client.mlflow
-            created = mlflow.create_run(experiment_id, tags=tags, run_name=planned.name)
-            self._client.log_batches(created.info.run_id, params=run_params(planned))
-            mlflow.set_terminated(created.info.run_id, status="FAILED")
+            run_id = self._take_up(experiment_id, planned).run_id
+            self._client.log_batches(run_id, tags={"error": error[:MAX_TAG_CHARACTERS]})
+            self._client.mlflow.set_terminated(run_id, status="FAILED")
+
+    def begin(self, planned: PlannedRun) -> Begun | None:
+        """Begin the MLflow run of a training that runs now, or go on in one that was interrupted.
+
+        Parameters
+        ----------
+        planned : PlannedRun
+            The run.
+
+        Returns
+        -------
+        Begun or None
+            The MLflow run; None if the run is logged as finished already.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow cannot be reached or refuses the run.
+        """
+        with self._client.translated():
+            experiment_id = self._views.experiment_id(planned.experiment)
+            if self._is_finished(experiment_id, planned):
+                return None
+            return self._take_up(experiment_id, planned)
 
     def sync(self, store: RunStore) -> int:
         """Log every complete run of a run store that MLflow does not have.
@@ -137,7 +174,6 @@ class RunWriter:
                 if planned.experiment not in known:
                     known[planned.experiment] = self._finished(experiment_id)
                 if role(run_tags(planned)) not in known[planned.experiment]:
-                    self._make_way(experiment_id, planned)
                     self._log(run, planned, experiment_id)
                     num_logged += 1
         return num_logged
@@ -169,23 +205,58 @@ class RunWriter:
                 for run in list(self._client.all_runs(experiment.experiment_id)):
                     tags = run.data.tags
                     folder = Path(tags.get("run_folder", ""))
-                    if tags.get("key") in keys or folder.parent == store.workspace.runs:
+                    is_ours = folder.parent == store.workspace.runs
+                    if tags.get("key") in keys or (is_ours and run.info.status != "FAILED"):
                         self._client.mlflow.delete_run(run.info.run_id)
                         num_deleted += 1
         self._pretraining.clear()
         return num_deleted
 
-    def _make_way(self, experiment_id: str, planned: PlannedRun) -> bool:
-        """Delete what is unfinished of a run; False if it is finished already."""
-        found = self._client.runs_with_key(planned.key, experiment_id)
-        finished = [run for run in found if run.info.status == "FINISHED"]
+    def _is_finished(self, experiment_id: str, planned: PlannedRun) -> bool:
         own = role(run_tags(planned))
-        if any(role(run.data.tags) == own for run in finished):
-            return False
-        for run in found:
-            if run not in finished:
-                self._client.mlflow.delete_run(run.info.run_id)
-        return True
+        found = self._client.runs_with_key(planned.key, experiment_id)
+        return any(run.info.status == "FINISHED" and role(run.data.tags) == own for run in found)
+
+    def _take_up(
+        self, experiment_id: str, planned: PlannedRun, start_time: int | None = None
+    ) -> Begun:
+        """Give an MLflow run that is not finished: the one that was begun, or else a new one.
+
+        What failed, or is not this run as it is described now, is deleted.
+
+        Parameters
+        ----------
+        start_time
+            Of a new run, milliseconds since the epoch; now by default.
+        """
+        mlflow = self._client.mlflow
+        tags, params = run_tags(planned), run_params(planned)
+        taken = None
+        for run in self._client.runs_with_key(planned.key, experiment_id):
+            if run.info.status == "FINISHED":
+                continue
+            texts = run.data.params
+            is_same = all(texts.get(param.key) == param.value for param in params)
+            begun = run.info.status in ("RUNNING", "KILLED") and role(run.data.tags) == role(tags)
+            if taken is None and begun and is_same:
+                taken = run
+            else:
+                mlflow.delete_run(run.info.run_id)
+        if taken is None:
+            tags["run_folder"] = str(self._client.workspace.run(planned.key))
+            created = mlflow.create_run(
+                experiment_id,
+                start_time=start_time,
+                tags={**tags, **source_tags()},
+                run_name=planned.name,
+            )
+            self._client.log_batches(created.info.run_id, params=params)
+            return Begun(created.info.run_id, 0)
+        run_id = taken.info.run_id
+        if taken.info.status != "RUNNING":
+            mlflow.update_run(run_id, status="RUNNING")
+        history = mlflow.get_metric_history(run_id, LOSSES[-1])
+        return Begun(run_id, max((point.step for point in history), default=0))
 
     def _finished(self, experiment_id: str) -> set[tuple[str, ...]]:
         return {
@@ -200,22 +271,19 @@ class RunWriter:
         end = int(1000 * run.finished_at)
         summary = run.metrics
         start = end - int(1000 * summary.seconds)
+        begun = self._take_up(experiment_id, planned, start)
+        run_id = begun.run_id
         pretraining = self._pretraining_run(planned, experiment_id)
         tags = {
-            **run_tags(planned),
             "num_bound": str(summary.num_bound),
             "run_folder": str(run.path),
             NOTE_TAG: run_note(planned, pretraining),
         }
         if pretraining is not None:
             tags["pretraining_run"] = pretraining.info.run_id
-        created = self._client.mlflow.create_run(
-            experiment_id, start_time=start, tags=tags, run_name=planned.name
-        )
-        run_id = created.info.run_id
-        self._client.log_batches(run_id, run_metrics(run, start, end), run_params(planned))
+        self._client.log_batches(run_id, run_metrics(run, start, end, begun.num_epochs), tags=tags)
         source = self._client.workspace.dataset.resolve().as_uri()
-        self._client.mlflow.log_inputs(run_id, [run_dataset(run, planned, source)])
+        self._client.mlflow.log_inputs(run_id, run_datasets(run, planned, source))
         if not planned.spec.regions.is_fold:
             with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
                 write_run_files(run, planned.name, Path(folder))

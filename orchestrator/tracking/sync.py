@@ -6,6 +6,7 @@ from typing import final
 
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.client import TrackingClient
+from orchestrator.tracking.live import LiveWriter
 from orchestrator.tracking.models import ModelWriter
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.runs import RunWriter
@@ -31,6 +32,7 @@ class MlflowView:
     def __init__(self, workspace: Workspace, figures: Figures = NO_FIGURES) -> None:
         self.client = TrackingClient(workspace)
         self.runs = RunWriter(self.client, figures)
+        self.live = LiveWriter(self.client, self.runs)
         self.motifs = MotifWriter(self.client)
         self.models = ModelWriter(self.client)
         self.verdicts = VerdictWriter(self.client)

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from orchestrator.errors import RunError
+from orchestrator.runs.lock import sole_driver
 from orchestrator.runs.store import RunStore
 from orchestrator.steps import OnStep
 from orchestrator.tracking.app import APP, WORKSPACE_VARIABLE
@@ -84,6 +85,9 @@ def serve_ui(
         raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
     _check_free(host, port)
     view, store = MlflowView(workspace, figures), RunStore(workspace)
+    with contextlib.suppress(RunError), sole_driver(workspace):
+        # no plan runs here: what MLflow takes for running was killed
+        view.live.mark_killed()
     view.sync(store)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

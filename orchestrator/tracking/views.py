@@ -9,7 +9,7 @@ MLflow's UI keeps columns, order and grouping in the browser. What it reads from
 - `arms`: the same grouped by TF, arm, group and pre-training set, means over replicates; made for
   the chart view, which its link opens
 
-The experiments of verdicts and of tuning have the first one, with columns of their own. Where
+The experiments of verdicts, tuning and plans have the first one, with columns of their own. Where
 bindgrid's app serves MLflow (`orchestrator.tracking.app`), an experiment shows it at once, however
 it is opened. Elsewhere MLflow does not open a saved view when an experiment is chosen from its
 list, so the experiment's note has the links. MLflow cannot order by two columns, or show the
@@ -42,6 +42,8 @@ VERDICTS: Final = "verdicts"
 """Experiment of the verdicts on single TFs."""
 TUNING: Final = "tuning"
 """Experiment of the trials of tunings."""
+PLANS: Final = "plans"
+"""Experiment of the plans that `bindgrid run` runs, one MLflow run each."""
 _WIDTHS: Final = {
     "tags.`tf`": 80,
     "tags.`arm`": 80,
@@ -71,6 +73,13 @@ _OTHER_WIDTHS: Final = {
         "metrics.`seconds`": 100,
         "tags.`multi_model`": 130,
     },
+    PLANS: {
+        "metrics.`complete`": 100,
+        "metrics.`failed`": 100,
+        "metrics.`to_do`": 100,
+        "tags.`experiments`": 200,
+        "tags.`workspace`": 300,
+    },
 }
 _GROUPED_BY: Final = ("tf", "arm", "group", "pretraining_set")
 _CHARTS: Final = (
@@ -89,7 +98,11 @@ _NAMES: Final[dict[View, str]] = {
     "runs": "bindgrid: transfer beside scratch",
     "arms": "bindgrid: means over replicates",
 }
-_OTHER_NAMES: Final = {VERDICTS: "bindgrid: verdicts", TUNING: "bindgrid: trials"}
+_OTHER_NAMES: Final = {
+    VERDICTS: "bindgrid: verdicts",
+    TUNING: "bindgrid: trials",
+    PLANS: "bindgrid: plans",
+}
 _VIEW_TAG: Final = "mlflow.sharedViewState.bindgrid-"
 _RUNS_TAG: Final = f"{_VIEW_TAG}runs"
 _KIND_TAG: Final = "mlflow.experimentKind"
@@ -151,7 +164,7 @@ def experiment_tags(experiment: Experiment, figure: str = "") -> dict[str, str]:
 
 
 def other_tags(experiment: Experiment) -> dict[str, str]:
-    """Give the tags that the experiment of verdicts, or of tuning, lacks or has from before."""
+    """Give the tags that the experiment of verdicts, tuning or plans lacks or has from before."""
     made = int(experiment.creation_time or 0)
     widths = _OTHER_WIDTHS[experiment.name]
     text = _envelope(_OTHER_NAMES[experiment.name], made, _table(widths))

@@ -64,10 +64,20 @@ def test_a_run_has_its_curves_logos_dataset_and_a_link_to_its_pretraining(logged
     transfer, multi = runs["SPI1 transfer r1"], runs["multi-model 2 TFs r1"]
     files = {file.path for file in logged.client.mlflow.list_artifacts(transfer.info.run_id)}
     assert files >= {"filters.meme", "filters.json", "logos.svg", "curves.json", "curves.svg"}
-    [found] = transfer.inputs.dataset_inputs
+    inputs = {one.tags[0].value: one for one in transfer.inputs.dataset_inputs}
+    assert set(inputs) == {"training", "test"}
+    found = inputs["training"]
     stored = find_run(RunStore(logged.client.workspace), "SPI1")
     assert found.dataset.name == "SPI1"
     assert found.dataset.digest == stored.planned.spec.regions.dataset
+    tested = inputs["test"].dataset
+    assert json.loads(tested.profile) == {"num_test_regions": stored.metrics.num_test_regions}
+    [twin] = [
+        one.dataset.digest
+        for one in runs["SPI1 scratch r1"].inputs.dataset_inputs
+        if one.tags[0].value == "test"
+    ]
+    assert tested.digest == twin
     assert transfer.data.tags["pretraining_run"] == multi.info.run_id
     link = f"(#/experiments/{multi.info.experiment_id}/runs/{multi.info.run_id})"
     assert link in transfer.data.tags["mlflow.note.content"]
