@@ -51,8 +51,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         ),
         evidence={"NOBODY": codes[order], "SPI1": codes[order]},
         accessibility=None,
-        sources=[],
-        dropped={},
     )
     return workspace
 
