@@ -5,19 +5,32 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo
+# The exact versions that are tested, on Linux with Python 3.11; `make setup LOCK=` takes the newest
+# that pyproject.toml allows, and `make lock` writes down what is installed then.
+LOCK ?= requirements.lock
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
+# tests/conftest.py puts those first that take longest
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup lock demo test test-fast lint format clean
 
 setup: $(READY)
 
 # torch goes in first and by itself: a resolver that sees it last takes a build with CUDA.
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \
 		|| { echo "bindgrid needs Python 3.11 or newer; name one: make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[dev]'
 	@touch $@
+
+# A build of torch is no version of its own: the lock has 2.13.0 for 2.13.0+cpu.
+lock: $(READY)
+	{ grep '^#' requirements.lock; \
+		$(BIN)/pip freeze --exclude-editable --all | grep -v '^pip==' | sed 's/+cpu$$//'; } \
+		> requirements.lock.new
+	mv requirements.lock.new requirements.lock
 
 # The main job on simulated data: the same commands as on real data.
 demo: $(READY)
@@ -32,7 +45,11 @@ demo: $(READY)
 
 # The one gate, the same by hand and in CI: style, types, tests.
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(PYTEST)
+
+# While writing: what needs no Ray and trains next to nothing (see docs/architecture.md).
+test-fast: $(READY)
+	$(PYTEST) -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check .

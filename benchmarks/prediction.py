@@ -1,6 +1,6 @@
 """`bindgrid predict`'s own path beside the bare forward pass of the same networks.
 
-    python -m benchmarks.prediction [--genome FASTA] [--regions 4000] [--replicates 3] [--rounds 5]
+    python -m benchmarks.prediction [--base TF] [--genome FASTA] [--regions 4000] [--rounds 5]
 
 - *bare*: the networks' forward passes over sequences that are one-hot coded already, both strands,
   batches of 2,000, and nothing else.
@@ -30,6 +30,7 @@ from data.sources.genome import Genome
 from model.encoding import encode_one_hot, reverse_complement, to_tensor
 from model.ensemble import Calibration, Member
 from model.network import build_network, published
+from orchestrator.prediction.base import require_base
 from orchestrator.prediction.predict import predict_windows
 from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
 
@@ -42,15 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     options = _options(arguments)
     machine = describe()  # before there is load of our own
     torch.set_num_threads(1)
-    config = published("paper", num_tfs=1)
-    members = tuple(
-        Member(
-            network=build_network(config, seed=seed).eval(),
-            length_bp=config.length_bp,
-            calibration=Calibration(slope=1.1, intercept=0.1),
-        )
-        for seed in range(options.replicates)
-    )
+    members = _members(options)
     with tempfile.TemporaryDirectory() as folder:
         genome = Genome(options.genome or _random_genome(Path(folder), options.bases))
         bed, tiles = _write_beds(genome, options.regions, Path(folder))
@@ -85,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
                 for name, rate in measured.items():
                     rates[name].append(rate)
     print(machine)
-    print(f"{options.regions:,} sequences, {options.replicates} replicates, both strands")
+    print(f"{options.regions:,} sequences, {len(members)} replicates, both strands")
     rows: list[Row] = []
     for name, own in rates.items():
         ratios = [one / bare for one, bare in zip(own, rates["bare"], strict=True)]
@@ -95,6 +88,21 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         )
     print(table(("way", "sequences/s", "of bare", "least to most"), rows))
     return rows
+
+
+def _members(options: argparse.Namespace) -> tuple[Member, ...]:
+    """Networks with random weights, or those of the base for one of its TFs."""
+    if options.base:
+        return require_base().predictor(options.base).members()
+    config = published("paper", num_tfs=1)
+    return tuple(
+        Member(
+            network=build_network(config, seed=seed).eval(),
+            length_bp=config.length_bp,
+            calibration=Calibration(slope=1.1, intercept=0.1),
+        )
+        for seed in range(options.replicates)
+    )
 
 
 @torch.inference_mode()
@@ -141,6 +149,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--bases", type=int, default=5_000_000, help="of two random chromosomes each (5,000,000)"
     )
+    parser.add_argument("--base", default="", help="TF of the base, in place of random weights")
     parser.add_argument("--regions", type=int, default=4000, help="regions (default: 4000)")
     parser.add_argument("--replicates", type=int, default=3, help="replicates (default: 3)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")

@@ -18,7 +18,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from model.errors import ModelError
-from model.network import NetworkConfig, build_network
+from model.network import BindingNetwork, NetworkConfig, build_network
 
 WEIGHTS_FILE: Final = "weights.safetensors"
 CONFIG_FILE: Final = "network.json"
@@ -110,9 +110,8 @@ def load(path: Path) -> nn.Module:
         A file is missing or broken, or the weights do not fit the config; names the layer and
         both shapes.
     """
-    network = build_network(load_config(path), seed=0)
-    state = load_state(path)
-    expected = network.state_dict()
+    config, state = load_config(path), load_state(path)
+    expected = _expected(path, config)
     file = path / WEIGHTS_FILE
     for name in [*expected, *(name for name in state if name not in expected)]:
         if name not in state or name not in expected:
@@ -123,5 +122,15 @@ def load(path: Path) -> nn.Module:
                 f"{file}: layer {name} has shape {tuple(state[name].shape)}, by {CONFIG_FILE} it"
                 f" should be {tuple(expected[name].shape)}; train it again"
             )
+    network = build_network(config, seed=0)
     network.load_state_dict(state)
     return network.eval()
+
+
+def _expected(path: Path, config: NetworkConfig) -> dict[str, Tensor]:
+    """State dict of a network of shapes alone: a config from elsewhere may ask for any memory."""
+    try:
+        with torch.device("meta"):
+            return BindingNetwork(config).state_dict()
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise ModelError(f"{path / CONFIG_FILE}: no network has such sizes ({error})") from error

@@ -17,7 +17,17 @@ from torch import Tensor, nn
 
 from model.encoding import NUM_CHANNELS
 
-MOTIF_LAYER: Final = "motif"
+_LAYER: Final = "motif"
+
+
+def motif_layer(number: int) -> str:
+    """Name of the layer of a motif's term, counted from 0: `motif`, `motif2` and so on."""
+    return f"{_LAYER}{number + 1}" if number else _LAYER
+
+
+def is_motif_layer(name: str) -> bool:
+    """Whether a layer's name is that of a motif's term."""
+    return name.startswith(_LAYER)
 
 
 class MotifTerm(nn.Module):

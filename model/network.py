@@ -2,9 +2,9 @@
 
 Input: one-hot DNA, float32 (B, 4, L), channels A, C, G, T. Output: logits (B, T). A chain of
 blocks: convolutions `conv1`..., LSTMs `lstm1`..., dense layers `dense1`..., and a dense layer to
-the TFs, `output`, the one layer that transfer leaves out; beyond the paper a motif's best hit may
-be a further term of the logits, `motif`. What a network has of each, its config says;
-:func:`published` gives the two of the paper.
+the TFs, `output`, the one layer that transfer leaves out; beyond the paper the best hits of motifs
+may be further terms of the logits, `motif`, `motif2`... What a network has of each, its config
+says; :func:`published` gives the two of the paper.
 
 ``paper``: three blocks of convolution (no padding), batch norm, ReLU and max pooling; two dense
 blocks with batch norm, ReLU and dropout. 200 bp become 182, pooled 60; 54, pooled 18; 15, pooled 5
@@ -29,11 +29,13 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.encoding import NUM_CHANNELS
-from model.motif_term import MOTIF_LAYER, MotifTerm
+from model.motif_term import MotifTerm, motif_layer
 from model.seeds import seeded
 
 OUTPUT_LAYER: Final = "output"
@@ -76,16 +78,18 @@ class NetworkConfig:
     motif_width: int = field(default=0, metadata={"late": True})
     """Base pairs of the motif whose best hit is a term of the logits (`model.motif_term`); 0: none.
     Paper: none."""
+    further_motif_widths: tuple[int, ...] = field(default=(), metadata={"late": True})
+    """Base pairs of the motifs of further terms, where the peaks choose them; by default none."""
 
     def __post_init__(self) -> None:
-        for name in ("conv_filters", "conv_widths", "dense_units", "lstm_units"):
+        for name in _LISTS:
             # a list when read from JSON
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.name not in NETWORKS:
             raise ValueError(f"no network is named {self.name!r}; there are: {', '.join(NETWORKS)}")
         sizes = (*self.conv_filters, *self.conv_widths, *self.dense_units, *self.lstm_units)
         sizes = (self.num_tfs, self.pool_width, *sizes)
-        numbers = (*sizes, self.length_bp, self.motif_width)
+        numbers = (*sizes, self.length_bp, self.motif_width, *self.further_motif_widths)
         if not all(isinstance(number, Integral) for number in numbers):
             raise ValueError(f"every size must be a whole number: {self}")
         if not isinstance(self.batch_norm, bool):
@@ -99,6 +103,11 @@ class NetworkConfig:
             )
         if not 0 <= self.motif_width <= self.length_bp:
             raise ValueError(f"motif_width is {self.motif_width}; give 0 to {self.length_bp}")
+        if self.further_motif_widths and not self.motif_width:
+            raise ValueError("further_motif_widths follow a motif_width above 0")
+        for width in self.further_motif_widths:
+            if not 1 <= width <= self.length_bp:
+                raise ValueError(f"a further motif's width is {width}; give 1 to {self.length_bp}")
         for name in ("dropout", "conv_dropout", "lstm_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(
@@ -109,6 +118,11 @@ class NetworkConfig:
                 f"length_bp {self.length_bp} is too short for convolutions {self.conv_widths}"
                 f" pooled by {self.pool_width}; positions left: {self.layer_lengths()}"
             )
+
+    @property
+    def motif_widths(self) -> tuple[int, ...]:
+        """Base pairs of the motifs of all terms, in order."""
+        return (self.motif_width, *self.further_motif_widths) if self.motif_width else ()
 
     def layer_lengths(self) -> tuple[tuple[int, int], ...]:
         """Positions after each convolution and after its pooling: (182, 60), (54, 18), (15, 5)."""
@@ -129,6 +143,8 @@ class NetworkConfig:
             for number in range(1, len(sizes) + 1)
         )
 
+
+_LISTS: Final = ("conv_filters", "conv_widths", "dense_units", "lstm_units", "further_motif_widths")
 
 NETWORKS: Final[tuple[str, ...]] = ("paper", "danq")
 """Networks by name."""
@@ -254,28 +270,44 @@ class BindingNetwork(nn.Module):
             self.add_module(f"dense{number}", DenseBlock(features, units, config))
             features = units
         self.output = nn.Linear(features, config.num_tfs)
-        if config.motif_width:
-            term = MotifTerm(config.motif_width, config.length_bp, config.num_tfs)
-            self.add_module(MOTIF_LAYER, term)
+        for number, width in enumerate(config.motif_widths):
+            term = MotifTerm(width, config.length_bp, config.num_tfs)
+            self.add_module(motif_layer(number), term)
 
     def blocks(self) -> list[nn.Module]:
         """The chain of blocks, `output` the last."""
-        return [block for name, block in self.named_children() if name != MOTIF_LAYER]
+        return [block for block in self.children() if not isinstance(block, MotifTerm)]
 
     @property
-    def motif_term(self) -> MotifTerm | None:
-        """The motif's term of the logits, if the network has one."""
-        term = self._modules.get(MOTIF_LAYER)
-        assert term is None or isinstance(term, MotifTerm)
-        return term
+    def motif_terms(self) -> tuple[MotifTerm, ...]:
+        """The motifs' terms of the logits, as many as the network has."""
+        return tuple(block for block in self.children() if isinstance(block, MotifTerm))
+
+    def set_motifs(self, motifs: Sequence[NDArray[np.float32]]) -> None:
+        """Give the network terms of these motifs, and of no others; their weights are 0.
+
+        Parameters
+        ----------
+        motifs
+            Bits over a uniform background, each of shape (4, W), rows A C G T.
+        """
+        for number in range(len(self.motif_terms)):
+            delattr(self, motif_layer(number))
+        first, *further = [motif.shape[1] for motif in motifs] or [0]
+        self.config = replace(self.config, motif_width=first, further_motif_widths=tuple(further))
+        for number, motif in enumerate(motifs):
+            term = MotifTerm(motif.shape[1], self.config.length_bp, self.config.num_tfs)
+            term.set_motif(motif)
+            self.add_module(motif_layer(number), term.to(self.output.weight.device))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, T) of one-hot sequences (B, 4, L)."""
         # no copy where the batch is laid out by position, as model.encoding makes it
         hidden = inputs.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         logits = through(self.blocks(), hidden)
-        term = self.motif_term
-        return logits if term is None else logits + term(inputs)
+        for term in self.motif_terms:
+            logits = logits + term(inputs)
+        return logits
 
 
 def through(blocks: Sequence[nn.Module], hidden: Tensor) -> Tensor:

@@ -11,8 +11,13 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
-Stream = Literal["initialization", "dropout", "shuffling"]
-_STREAMS: Final[dict[Stream, int]] = {"initialization": 0, "dropout": 1, "shuffling": 2}
+Stream = Literal["initialization", "dropout", "shuffling", "motif folds"]
+_STREAMS: Final[dict[Stream, int]] = {
+    "initialization": 0,
+    "dropout": 1,
+    "shuffling": 2,
+    "motif folds": 3,
+}
 
 
 def stream_seed(seed: int, stream: Stream) -> int:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import ModelError
-from model.motif_term import MOTIF_LAYER
+from model.motif_term import is_motif_layer
 from model.network import OUTPUT_LAYER
 
 
@@ -56,8 +56,11 @@ def transfer_hidden_layers(source_state: Mapping[str, Tensor], network: nn.Modul
 
 
 def _hidden_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    others = (f"{OUTPUT_LAYER}.", f"{MOTIF_LAYER}.")
-    return {name: tensor for name, tensor in state.items() if not name.startswith(others)}
+    return {
+        name: tensor
+        for name, tensor in state.items()
+        if not (name.startswith(f"{OUTPUT_LAYER}.") or is_motif_layer(name))
+    }
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

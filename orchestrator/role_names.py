@@ -17,9 +17,16 @@ ALL_REGIONS: Final = "all regions"
 HELD_BACK_WORDS: Final[dict[Split, str]] = {"random": "at random", "chromosome": "by chromosome"}
 VARIANT_WORDS: Final = {
     Variant.WITH_MOTIF: "with the motif",
+    Variant.CHOSEN_MOTIFS: "with chosen motifs",
+    Variant.OWN_HIDDEN: "with chosen motifs, its own hidden",
+    Variant.SIMILAR_HIDDEN: "with chosen motifs, similar ones hidden",
     Variant.WITHOUT_MOTIF: "without the motif",
     Variant.TRANSFER_RATE: "at the transfer rate",
 }
+TERMS: Final = frozenset(
+    {Variant.WITH_MOTIF, Variant.CHOSEN_MOTIFS, Variant.OWN_HIDDEN, Variant.SIMILAR_HIDDEN}
+)
+"""Variants that are named with the pre-training set."""
 MODE_WORDS: Final = {
     ModeRelation.SHARED: "shared mode",
     ModeRelation.OTHER: "other mode",
@@ -80,7 +87,7 @@ def set_name(role: RunRole) -> str:
     if not role.set_label:
         return ""
     words = [role.set_label]
-    if role.variant is Variant.WITH_MOTIF:
+    if role.variant in TERMS:
         words.append(VARIANT_WORDS[role.variant])
     if role.network != NETWORKS[0]:
         words.append(role.network)

@@ -9,6 +9,7 @@ older keys stay what they are.
 import hashlib
 import json
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
 
@@ -89,6 +90,17 @@ class BaseStart:
         return self.sha256[:16]
 
 
+class MotifChoice(StrEnum):
+    """How the regions of a run choose the motifs of its terms, in place of a motif's name."""
+
+    AUTO = "auto"
+    """From the TF's own matrices and all other profiles of JASPAR."""
+    OWN_HIDDEN = "auto-own-hidden"
+    """As if nobody knew a matrix of the TF: a control."""
+    SIMILAR_HIDDEN = "auto-similar-hidden"
+    """As if nobody knew a profile of its binding modes either: a control."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One training, or with `training=None` one scoring of a trained network or of a motif."""
@@ -107,12 +119,16 @@ class RunSpec:
     """Whether test regions are predicted on both strands, and the mean taken. Paper: forward."""
     motif: str = field(default="", metadata={"late": True})
     """Motif, such as JASPAR's MA0080.5, whose best hit is scored: in place of a network, or as a
-    term of one that has a `motif_width`."""
+    term of one that has a `motif_width`. A value of :class:`MotifChoice` lets the regions choose
+    the motifs; the network of the finished run then has their widths."""
 
     def __post_init__(self) -> None:
         if self.motif and self.regions.view != "sparse":
             raise ValueError("a motif is scored on the regions of one TF")
-        if bool(self.motif and self.training) != bool(self.network.motif_width):
+        if self.motif_choice is not None and (not self.training or self.network.motif_width):
+            raise ValueError("motifs are chosen by a training, for a network without terms")
+        named = self.motif and self.motif_choice is None
+        if bool(named and self.training) != bool(self.network.motif_width):
             raise ValueError("a network has the motif's width if and only if it has its term")
         if self.motif and self.start and not self.training:
             raise ValueError("a motif is scored as it is, and starts from no network")
@@ -125,6 +141,11 @@ class RunSpec:
             raise ValueError(
                 f"the network has {self.network.num_tfs} outputs for {len(self.regions.tfs)} TFs"
             )
+
+    @property
+    def motif_choice(self) -> MotifChoice | None:
+        """How the regions choose motifs; None where they do not."""
+        return MotifChoice(self.motif) if self.motif in set(MotifChoice) else None
 
     @property
     def start_run(self) -> "RunSpec | None":

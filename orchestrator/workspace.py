@@ -27,6 +27,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 
+def file_name(name: str) -> str:
+    """Name of a file or folder for a TF or a model, whatever it is called.
+
+    What would lead elsewhere (a slash, `..`) is spelled with percent signs, as in a URL.
+    """
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A folder with a dataset, its runs and their MLflow store."""
@@ -77,11 +85,11 @@ class Workspace:
 
     def model(self, name: str) -> Path:
         """Folder of an imported model."""
-        return self.models / quote(name, safe="")
+        return self.models / file_name(name)
 
     def calibration(self, key: str, tf: str) -> Path:
         """File of the calibration of a run's network for a TF."""
-        return self.root / "calibration" / f"{key}-{quote(tf, safe='')}.json"
+        return self.root / "calibration" / f"{key}-{file_name(tf)}.json"
 
     def explained(self, key: str) -> Path:
         """Folder of what bases contribute to a run's predictions."""
@@ -97,7 +105,7 @@ class Workspace:
 
     def tuned(self, name: str, key: str) -> Path:
         """File with the settings that the tuning with a key chose, named by its TF or TFs."""
-        return self.root / "tuning" / f"{name.replace(' ', '-')}-{key}.json"
+        return self.root / "tuning" / f"{file_name(name.replace(' ', '-'))}-{key}.json"
 
     @property
     def lock(self) -> Path:

@@ -1,9 +1,13 @@
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from data.dataset.sampling import Sampling
 from experiments.base.packaging import BaseSettings, package_base
@@ -13,17 +17,23 @@ from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
 from experiments.study.trainings import Changes, Trainings
 from experiments.transfer.plan import transfer
+from model.network import published
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
 from orchestrator.prediction.base import BASE_VARIABLE, Base, open_base
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
+from orchestrator.tracking import database
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 
 # Ray gives its workers niceness 15 by default: beside the other half of the tests they would starve
 os.environ.setdefault("RAY_worker_niceness", "0")
+# a second thread of torch spins while another process has its core: the same test took 15 times the
+# CPU time. Commands that tests start take the number from here
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 Bindgrid = Callable[..., tuple[int, str, str]]
 
@@ -32,11 +42,22 @@ Bindgrid = Callable[..., tuple[int, str, str]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process of pytest-xdist, and all that start Ray in another.
 
-    Tests that start Ray mostly wait; two Rays at once would starve each other.
+    Tests that start Ray mostly wait; two Rays at once would starve each other. They take longest
+    and come first, then the files with other slow tests, so that both processes end together.
     """
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
+        group = item.get_closest_marker("xdist_group")
+        if group is None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+        elif group.args == ("ray",):
+            item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (_group(item) != "ray", item.path not in slow))
+
+
+def _group(item: pytest.Item) -> str:
+    group = item.get_closest_marker("xdist_group")
+    return "" if group is None else str(group.args[0])
 
 
 @pytest.fixture
@@ -45,6 +66,32 @@ def workspace(tmp_path: Path) -> Workspace:
     place = Workspace(tmp_path / "workspace")
     tiny_dataset(place.dataset)
     return place
+
+
+@pytest.fixture
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have plans ask for networks of a few filters and units; for tests that need no other."""
+    sizes: dict[str, Any] = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)}
+    monkeypatch.setattr(
+        "experiments.study.specs.published", lambda *a, **k: replace(published(*a, **k), **sizes)
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_made_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have MLflow make its tables once, and copy them; `test_database` makes its own."""
+    make = database.create_database
+    made = Workspace(tmp_path_factory.mktemp("mlflow"))
+
+    def copy(workspace: Workspace) -> None:
+        make(made)
+        if not workspace.mlflow_db.exists():
+            workspace.root.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made.mlflow_db, workspace.mlflow_db)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_database", copy)
+        yield
 
 
 @pytest.fixture

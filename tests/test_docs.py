@@ -1,6 +1,7 @@
 """The documentation says what is there: links, commands and the tree of files."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,21 @@ def test_the_tree_is_that_of_the_files():
     page = tree.PAGE.read_text()
     assert page == tree.with_tree(page), "run python -m docs.tree"
     assert page.count(".py") > 100
+
+
+def spelled(name: str) -> str:
+    """A package's name in the one spelling of PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_dependency_is_locked_by_its_version_alone_and_has_its_licence_listed():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins), "no host, no build, no range"
+    locked = {spelled(pin.partition("==")[0]) for pin in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert {spelled(re.split(r"[^\w.-]", one)[0]) for one in named} <= locked
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|$", (ROOT / "docs/security.md").read_text(), re.M)
+    listed = {spelled(name) for row in rows for name in row.split(", ")}
+    assert locked <= listed

@@ -39,6 +39,7 @@ def typed_in_demo() -> list[list[str]]:
     return [words[1:] for words in commands if words[0] == "$(BIN)/bindgrid"]
 
 
+@pytest.mark.slow
 def test_the_first_result_of_the_readme(bindgrid, reader, monkeypatch):
     monkeypatch.chdir(reader)
     section = (ROOT / "README.md").read_text().partition("## A first result")[2]
@@ -67,6 +68,7 @@ def test_what_the_readme_predicts_at_once(bindgrid, reader, base, monkeypatch):
     assert list(pd.read_parquet("matrix.parquet"))[4:] == list(base.tfs)
 
 
+@pytest.mark.slow
 def test_the_tutorial(reader):
     page = (ROOT / "docs" / "tutorial.md").read_text()
     for part in PARTS:

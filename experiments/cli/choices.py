@@ -60,6 +60,14 @@ class Pretrain(StrEnum):
     MASKED = "masked"
 
 
+class MotifUse(StrEnum):
+    """Which motifs are terms of the logits of transfer."""
+
+    NONE = "none"
+    NAME = "name"
+    AUTO = "auto"
+
+
 class NumberFormat(StrEnum):
     """The 16-bit format that weights are stored in."""
 

@@ -51,7 +51,7 @@ def sync(
         num_matched = mlflow.motifs.log_matches(store, on_step)
     deleted = f"{num_deleted} runs deleted, " if rebuild else ""
     out.print(
-        f"{mlflow.client.uri}: {deleted}{num_logged} runs logged, "
+        f"{mlflow.client.shown_uri}: {deleted}{num_logged} runs logged, "
         f"filters of {num_matched} runs matched",
         soft_wrap=True,
     )

@@ -17,6 +17,7 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
+from experiments.cli.motif_option import MotifCommand
 from experiments.cli.options import spread
 from experiments.cli.results import print_comparison
 from experiments.cli.run_options import RunOptions
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the application."""
-    app.command()(spread(run))
+    app.command(cls=MotifCommand)(spread(run))
 
 
 def run(
@@ -70,7 +71,7 @@ def run(
         raise RunError(f"--stop-after is {stop_after}; give hours above 0")
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
-    options.check()
+    options.check(names)
     backend, place = options.backend, Workspace(workspace)
     precision = settled(options.precision, place, backend.address)
     with steps("Planning"):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.backend_options import BackendOptions
-from experiments.cli.choices import Network, Precision, ScaleName, names_in
+from experiments.cli.choices import MotifUse, Network, Precision, ScaleName, names_in
 from experiments.cli.console import checked_settings
+from experiments.cli.motif_option import MotifOption
 from experiments.cli.region_options import (
     ModesOption,
     SplitOptions,
@@ -125,14 +126,7 @@ class RunOptions:
     ] = ""
     size: SizeOptions
     multi_model: MultiModel
-    motif: Annotated[
-        bool,
-        typer.Option(
-            "--motif/--no-motif",
-            help="In transfer, downsampling and binding-modes, try transfer also with the TF's "
-            "motif as a term of the logits. Needs --pretrain masked.",
-        ),
-    ] = False
+    motif: MotifOption = MotifUse.NONE
     seed: Annotated[
         int, typer.Option(help="Seed of the first replicate; each further one adds 1.")
     ] = 0
@@ -162,9 +156,10 @@ class RunOptions:
     modes: ModesOption = None
     backend: BackendOptions
 
-    def check(self) -> None:
-        """Raise `RunError` if options do not go together."""
-        self.multi_model.check_motif(self.motif)
+    def check(self, names: list[str]) -> None:
+        """Raise `RunError` if options do not go together, or not with the experiments named."""
+        of_multi_model = names != ["peaks-needed"]  # which has masked ones of its own
+        self.multi_model.check_motif(self.motif is not MotifUse.NONE and of_multi_model)
         self.backend.check(self.precision)
 
     def study(self, loaded: "LoadedDataset", precision: "TrainingPrecision") -> "Study":
@@ -196,7 +191,8 @@ class RunOptions:
                 modes=load_modes(self.modes),
                 links=links,
                 network=self.network.value,
-                motif=self.motif,
+                motif=self.motif is not MotifUse.NONE,
+                chosen_motifs=self.motif is MotifUse.AUTO,
             )
 
     def _trainings(self, precision: "TrainingPrecision") -> "Trainings":

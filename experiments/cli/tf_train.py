@@ -20,6 +20,7 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
+from experiments.cli.motif_option import ChosenMotifsOption
 from experiments.cli.options import spread
 from experiments.cli.region_options import SplitOptions, StringOption
 from experiments.cli.training_options import (
@@ -88,6 +89,7 @@ class TrainOptions:
         ),
     ] = "auto"
     string: StringOption = None
+    chosen_motifs: ChosenMotifsOption = False
     pretraining: PretrainOptions
     individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
@@ -188,6 +190,7 @@ class TrainOptions:
                 scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
+                chosen_motifs=self.chosen_motifs,
             )
 
 

@@ -27,7 +27,7 @@ from orchestrator.role import RunRole, SampleSize, Variant
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import RegionSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec
 
 NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
@@ -189,14 +189,15 @@ class _Cell:
     def add_arms(self) -> None:
         """Add both arms and the controls."""
         builder, whole = self._builder(1), self.regions.whole
-        self._add_transfer(builder, whole, self.role, self.motif)
+        self._add_transfer(builder, whole, self.role, self._terms)
         spec, role = builder.scratch(whole), from_scratch(self.role)
         as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
         self.draft.add(spec, role)
         self.draft.add(as_transfer, replace(role, variant=Variant.TRANSFER_RATE))
-        if self.motif is not None:
+        if self._terms is not None:
             control = replace(self.role, variant=Variant.WITHOUT_MOTIF)
             self._add_transfer(builder, whole, control, None)
+        if self.motif is not None:
             alone = builder.motif_alone(whole, motif_name(self.motif))
             self.draft.add(alone, replace(role, arm="motif"))
 
@@ -205,7 +206,14 @@ class _Cell:
         whole = self.regions.whole
         fewer = replace(whole, sampling=replace(whole.sampling, train_fraction=fraction))
         step = replace(self.role, step=fraction)
-        self._add_transfer(self._builder(fraction), fewer, step, self.motif)
+        self._add_transfer(self._builder(fraction), fewer, step, self._terms)
+
+    @property
+    def _terms(self) -> Motif | MotifChoice | None:
+        """The motif of the model's term, or how the regions choose the motifs of its terms."""
+        start = self.start.spec
+        is_masked = isinstance(start, BaseStart) or start.regions.is_masked
+        return MotifChoice.AUTO if self.draft.study.chosen_motifs and is_masked else self.motif
 
     def _builder(self, fraction: float) -> SpecBuilder:
         num_bound = round(fraction * self.regions.num_bound)
@@ -213,7 +221,11 @@ class _Cell:
         return replace(self.draft.builder, trainings=trainings, average_strands=True)
 
     def _add_transfer(
-        self, builder: SpecBuilder, regions: RegionSpec, role: RunRole, motif: Motif | None
+        self,
+        builder: SpecBuilder,
+        regions: RegionSpec,
+        role: RunRole,
+        motif: Motif | MotifChoice | None,
     ) -> None:
         spec = builder.transfer(regions, multi=self.start.spec, motif=motif)
         self.draft.add(spec, role)

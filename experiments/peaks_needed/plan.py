@@ -7,11 +7,14 @@ Per replicate and target, for each number of bound regions, six arms on the very
 - transfer from the paper's kind of multi-model, complete rows of 50 TFs;
 - transfer from a masked multi-model, every resolved cell of all TFs;
 - transfer from a masked multi-model without any TF of the target's binding modes;
-- transfer from a masked multi-model, the target's motif a term of the network's logits.
+- transfer from a masked multi-model, the target's motif a term of the network's logits;
+- if the study lets regions choose motifs, the same with the motifs that they choose: from all that
+  is known, as if nobody knew the target's own, and as if nobody knew a similar one either, which is
+  what a TF gets that nobody has studied.
 
 None of the multi-models knows a target. The regions are held back from all of them, by one draw for
-a seed, or by chromosome. The last kind of multi-model is trained once per target, or for groups of
-targets, whose modes it then lacks together: cheaper, and harder than need be. It costs most of all,
+a seed, or by chromosome. Multi-models without the modes are trained one per target, or for groups
+of targets, whose modes they then lack together: cheaper, and harder than need be. They cost most,
 and can be left out.
 
 All multi-models of a replicate are also scored on the test regions of the complete one, which says
@@ -36,7 +39,7 @@ from orchestrator.role import RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
-from orchestrator.spec import RunSpec
+from orchestrator.spec import MotifChoice, RunSpec
 
 NAME: Final = "peaks-needed"
 
@@ -46,6 +49,13 @@ LABELS: Final = {
     SetKind.MASKED_APART: "masked, without the target's modes",
 }
 """Names of the pre-training sets of the arms by transfer."""
+
+CHOICES: Final = {
+    Variant.CHOSEN_MOTIFS: MotifChoice.AUTO,
+    Variant.OWN_HIDDEN: MotifChoice.OWN_HIDDEN,
+    Variant.SIMILAR_HIDDEN: MotifChoice.SIMILAR_HIDDEN,
+}
+"""Arms of which the regions choose the motifs."""
 
 TARGETS: Final = ("HNF4A", "JUND", "MAX", "SP1", "SPI1")
 """The paper's; further ones are the TFs with most bound regions, each of other binding modes."""
@@ -221,3 +231,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
         if motif is not None and start.kind is SetKind.MASKED:
             beside = builder.transfer(regions, multi=start.spec, motif=motif)
             draft.add(beside, replace(plain, variant=Variant.WITH_MOTIF))
+        if draft.study.chosen_motifs and start.kind is SetKind.MASKED:
+            for variant, choice in CHOICES.items():
+                chosen = builder.transfer(regions, multi=start.spec, motif=choice)
+                draft.add(chosen, replace(plain, variant=variant))

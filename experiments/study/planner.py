@@ -13,7 +13,7 @@ from orchestrator.plan import PlannedRun, Remark
 from orchestrator.role import RunRole, SetKind, Variant
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
-from orchestrator.spec import RegionSpec, RunSpec
+from orchestrator.spec import MotifChoice, RegionSpec, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,8 @@ class Draft:
     def add_pair(self, regions: RegionSpec, *, multi: RunSpec, role: RunRole) -> None:
         """Add an individual model from scratch and one by transfer, on the same regions.
 
-        If the study wants the motif, a second one by transfer has its term; it is left out, and
-        that is noted, for a TF without a known motif.
+        If the study wants the motif, a second one by transfer has its term, or those of the motifs
+        that the regions choose; a TF without a known motif has none by name, which is noted.
 
         Parameters
         ----------
@@ -125,10 +125,13 @@ class Draft:
         self.add(self.builder.scratch(regions), from_scratch(role))
         self.add(self.builder.transfer(regions, multi=multi), role)
         if self.study.motif and multi.regions.is_masked:
-            motif = self.motif(regions.tfs[0])
+            motif: Motif | MotifChoice | None = MotifChoice.AUTO
+            variant = Variant.CHOSEN_MOTIFS
+            if not self.study.chosen_motifs:
+                motif, variant = self.motif(regions.tfs[0]), Variant.WITH_MOTIF
             if motif is not None:
                 beside = self.builder.transfer(regions, multi=multi, motif=motif)
-                self.add(beside, replace(role, variant=Variant.WITH_MOTIF))
+                self.add(beside, replace(role, variant=variant))
 
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""

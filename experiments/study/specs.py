@@ -9,7 +9,7 @@ from data.schema import Evidence
 from experiments.study.trainings import ModelKind, Trainings
 from model.network import NetworkConfig, published
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import BaseStart, RegionSpec, RunSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,11 @@ class SpecBuilder:
         )
 
     def transfer(
-        self, regions: RegionSpec, *, multi: RunSpec | BaseStart, motif: Motif | None = None
+        self,
+        regions: RegionSpec,
+        *,
+        multi: RunSpec | BaseStart,
+        motif: Motif | MotifChoice | None = None,
     ) -> RunSpec:
         """Spec of an individual model that starts from a multi-model's hidden layers.
 
@@ -111,17 +115,21 @@ class SpecBuilder:
         multi
             The run of the multi-model, or a base, which is a masked one.
         motif
-            The motif whose best hit is a term of the logits; None adds no term (paper).
+            The motif whose best hit is a term of the logits, or how the regions choose motifs;
+            None adds no term (paper).
         """
         masked = isinstance(multi, BaseStart) or multi.regions.is_masked
         kind = ModelKind.MASKED_TRANSFER if masked else ModelKind.TRANSFER
         network = published(self.network, num_tfs=1)
-        if motif is not None:
-            network = replace(network, motif_width=motif.length_bp)
+        name = ""
+        if isinstance(motif, MotifChoice):
+            name = motif.value
+        elif motif is not None:
+            name, network = motif_name(motif), replace(network, motif_width=motif.length_bp)
         return RunSpec(
             regions=regions,
             network=network,
-            motif="" if motif is None else motif_name(motif),
+            motif=name,
             training=self.trainings.training_for(kind, self._num_bound(regions)),
             seed=regions.sampling.seed,
             start=multi,

@@ -45,6 +45,9 @@ class Study:
     motif: bool = False
     """Whether transfer from a masked multi-model is tried with the TF's motif as a term of the
     logits too, in `transfer`, `downsampling` and `binding-modes`; beyond the paper."""
+    chosen_motifs: bool = False
+    """Whether the regions choose the motifs of the terms, in place of the motif of the TF's name;
+    `peaks-needed` then has the arms that hide the TF's motifs too."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -75,7 +75,7 @@ def filter_importance(
     if not len(sequences):
         raise ModelError("there is no region to silence filters on")
     network = copy.deepcopy(network).cpu().eval()
-    modules, term = network.blocks(), network.motif_term
+    modules, terms = network.blocks(), network.motif_terms
     before, following = modules[:layer], modules[layer:]
     silenced = _recomputed if isinstance(following[0], RecurrentBlock) else _less_shares
     num_filters = network.config.conv_filters[layer - 1]
@@ -87,7 +87,9 @@ def filter_importance(
             hidden = through(before, one_hot.unsqueeze(2))
             logits = through(following, hidden)
             # no filter changes it, but probabilities depend on it
-            of_motif = torch.zeros_like(logits) if term is None else term(one_hot)
+            of_motif = torch.zeros_like(logits)
+            for term in terms:
+                of_motif += term(one_hot)
             for rows, others in silenced(following, hidden, logits):
                 change = logits.unsqueeze(1) - others
                 signed[rows] += change.double().sum(0)

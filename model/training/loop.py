@@ -28,11 +28,13 @@ from torch import nn
 
 from model.device import borrowed
 from model.errors import ModelError
+from model.network import BindingNetwork
 from model.seeds import seeded, stream_seed
 from model.training.batches import Batches, Examples
 from model.training.config import Keep, Precision, TrainingConfig
 from model.training.data_parallel import ALONE, Parallel
-from model.training.probe import fit_motif_term, fit_output_layer
+from model.training.motif_choice import ChosenTerms, MotifLibrary, choose_terms
+from model.training.probe import fit_motif_terms, fit_output_layer
 from model.training.state import Epoch, StateFile, TrainingState
 
 __all__ = [
@@ -70,6 +72,9 @@ class TrainingContext:
     state_file: StateFile | None = None
     """Checkpoint from which an interrupted training resumes, and to which it is written between
     epochs; the caller removes it. None keeps none."""
+    motifs: MotifLibrary | None = None
+    """Motifs of which the regions choose those that become terms of the network's logits, in place
+    of terms that it may have. None leaves its terms as they are."""
 
 
 _ALONE_ON_CPU: Final = TrainingContext()
@@ -87,6 +92,8 @@ class TrainingResult:
     """Validation loss of these weights."""
     seconds: float
     """Wall time, including that of the epochs before a training was resumed."""
+    chosen: ChosenTerms | None = None
+    """The motifs that became terms of the network's logits; None where none were to be chosen."""
 
 
 def train(
@@ -137,11 +144,18 @@ def train(
         seeded(seed, "dropout", device),
         context.parallel.joined(network),
     ):
-        _fit_output(network, train, val, config, device)
+        known = train.and_also(val) if config.learns_from_val else train
+        chosen = _choose_terms(network, known, config, seed, context)
+        _fit_output(network, known, config, chosen, device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
-            seconds = time.perf_counter() - began
-            return TrainingResult(history=(), best_epoch=0, best_val_loss=loss, seconds=seconds)
+            return TrainingResult(
+                history=(),
+                best_epoch=0,
+                best_val_loss=loss,
+                seconds=time.perf_counter() - began,
+                chosen=chosen,
+            )
         training = _Training(network, learning, validating, config, seed, context)
         earlier = sum(epoch.seconds for epoch in training.state.history)
         training.run()
@@ -150,6 +164,7 @@ def train(
         best_epoch=training.state.kept.epoch,
         best_val_loss=training.state.kept.loss,
         seconds=earlier + time.perf_counter() - began,
+        chosen=chosen,
     )
 
 
@@ -294,19 +309,32 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
     return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
+def _choose_terms(
+    network: nn.Module, known: Examples, config: TrainingConfig, seed: int, context: TrainingContext
+) -> ChosenTerms | None:
+    """Give a network the terms of the motifs that some regions choose, where they are to choose."""
+    if context.motifs is None:
+        return None
+    if not isinstance(network, BindingNetwork) or known.labels.shape[1] != 1:
+        raise ModelError("motifs are chosen for a network of one TF")
+    return choose_terms(
+        network, known, context.motifs, strength=config.probe, seed=seed, device=context.device
+    )
+
+
 def _fit_output(
     network: nn.Module,
-    train: Examples,
-    val: Examples,
+    known: Examples,
     config: TrainingConfig,
+    chosen: ChosenTerms | None,
     device: torch.device,
 ) -> None:
-    """Fit what is fitted before the first epoch: the output layer, or a motif term's weight."""
+    """Fit what is fitted before the first epoch: the output layer, or weights of motif terms."""
+    held_out = None if chosen is None else chosen.held_out
     if config.probe is None:
-        fit_motif_term(network, train, device=device)
+        fit_motif_terms(network, known, held_out=held_out, device=device)
     else:
-        known = train.and_also(val) if config.learns_from_val else train
-        fit_output_layer(network, known, config.probe, device=device)
+        fit_output_layer(network, known, config.probe, held_out=held_out, device=device)
 
 
 def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:

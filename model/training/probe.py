@@ -3,13 +3,17 @@
 A few hundred regions are enough for a logistic regression with an L2 penalty on the last hidden
 layer's activations, mean of both strands: Kumar et al. 2022 (arXiv:2202.10054) show why fine-tuning
 all layers on few examples distorts good features. It is a convex problem, so neither a learning
-rate nor an epoch has to be chosen, and it takes a second. If the network has a motif's term
-(`model.motif_term`), its weight is fitted with the others, almost without a penalty, and never
+rate nor an epoch has to be chosen, and it takes a second. If the network has motifs' terms
+(`model.motif_term`), their weights are fitted with the others, almost without a penalty, and never
 below 0, since with 25 regions a site may seem to prevent binding by chance.
 
-Legend: n examples, F features, T TFs.
+The weight of a motif that was chosen or learnt on the same regions is fitted to its held-out scores
+(`model.training.motif_choice`): those of the choice itself would make it too large.
+
+Legend: n examples, F features, T TFs, K motifs.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,6 +28,8 @@ from model.motif_term import MotifTerm
 from model.network import BindingNetwork
 from model.training.batches import Examples
 
+Scores = NDArray[np.float32]
+
 BATCH: Final = 500
 """Sequences encoded at a time; only memory and speed depend on it."""
 MAX_STEPS: Final = 2000
@@ -34,8 +40,75 @@ MOTIF_SCALE: Final = 30.0
 its weight: from 10 to 30 it gained 0.01 MCC, from 30 to 100 nothing (benchmarks/RESULTS.md)."""
 
 
+class Regression(NamedTuple):
+    """A logistic regression, its weights on the features as they are."""
+
+    weight: NDArray[np.float32]
+    """Shape (F,)."""
+    motif_weights: Scores
+    """Shape (K,)."""
+    bias: float
+
+    def logits(self, features: NDArray[np.float32], motifs: Scores) -> NDArray[np.float64]:
+        """Logits of some regions, shape (n,), by their features and their motifs' scores."""
+        return (features @ self.weight + motifs @ self.motif_weights + self.bias).astype(np.float64)
+
+
+def regression(
+    features: NDArray[np.float32], bound: NDArray[np.bool_], strength: float, motifs: Scores
+) -> Regression:
+    """Fit a penalized logistic regression to features and standardized scores of motifs.
+
+    Parameters
+    ----------
+    features
+        Shape (n, F).
+    bound
+        Labels, shape (n,).
+    strength
+        As for :func:`fit_output_layer`.
+    motifs
+        Shape (n, K). No weight of them falls below 0.
+
+    Raises
+    ------
+    ModelError
+        There are regions of one class only.
+    """
+    if bound.all() or not bound.any():
+        raise ModelError(
+            f"{int(bound.sum())} bound and {int((~bound).sum())} unbound regions to fit the output "
+            "to; both are needed"
+        )
+    num_features = features.shape[1]
+    center = features.mean(axis=0, dtype=np.float64)
+    scale = (float((features - center).std()) if num_features else 0.0) or 1.0
+    columns = np.hstack([(features - center) / scale, MOTIF_SCALE * motifs])
+    # here, since most commands fit no probe and are to start at once
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(columns, bound)
+    of_motifs = fitted.coef_[0][num_features:]
+    if (of_motifs < 0).any():
+        # the loss is convex, so its minimum at 0 or more then lies at 0
+        without = motifs.copy()
+        without[:, int(of_motifs.argmin())] = 0
+        return regression(features, bound, strength, without)
+    weight = fitted.coef_[0][:num_features] / scale
+    return Regression(
+        weight=weight.astype(np.float32),
+        motif_weights=(of_motifs * MOTIF_SCALE).astype(np.float32),
+        bias=float(fitted.intercept_[0] - center @ weight),
+    )
+
+
 def fit_output_layer(
-    network: nn.Module, examples: Examples, strength: float, *, device: torch.device | str = "cpu"
+    network: nn.Module,
+    examples: Examples,
+    strength: float,
+    *,
+    held_out: Scores | None = None,
+    device: torch.device | str = "cpu",
 ) -> None:
     """Fit a network's output layer in place, each TF's output to its resolved examples.
 
@@ -50,6 +123,9 @@ def fit_output_layer(
     strength
         Inverse strength C of the penalty, above 0: features are centred and scaled to a common
         standard deviation of 1, and the penalty is half the squared norm over C.
+    held_out
+        Scores to fit the weights of the motifs' terms to, standardized, shape (n, K); by default
+        the scores of the terms.
     device
         Where to compute the features; the CPU by default.
 
@@ -63,66 +139,80 @@ def fit_output_layer(
     features = hidden_features(network, examples.sequences, device=device)
     if not np.isfinite(features).all():
         raise ModelError("a feature of the network is not finite; start from other weights")
-    term = _standardized(network, examples, device)
-    motif = None if term is None else term[1]
+    terms, scores = standardized_terms(network, examples, device)
+    motifs = scores if held_out is None else held_out
     for number in range(examples.labels.shape[1]):
         labels = examples.labels[:, number]
         resolved = resolved_cells(labels)
-        fitted = _regression(
-            features[resolved],
-            labels[resolved] == 1,
-            strength,
-            None if motif is None else motif[resolved],
-        )
-        with torch.no_grad():
-            output.weight[number] = torch.from_numpy(fitted.weight)
-            output.bias[number] = fitted.bias
-            if term is not None:
-                term[0].weight[number] = fitted.motif_weight
+        fitted = regression(features[resolved], labels[resolved] == 1, strength, motifs[resolved])
+        _take(output, terms, number, fitted)
 
 
-def fit_motif_term(
-    network: nn.Module, examples: Examples, *, device: torch.device | str = "cpu"
+def fit_motif_terms(
+    network: nn.Module,
+    examples: Examples,
+    *,
+    held_out: Scores | None = None,
+    device: torch.device | str = "cpu",
 ) -> None:
-    """Fit the weight of a network's motif term, and the output's bias, by the motif alone.
+    """Fit the weights of a network's motif terms, and the output's bias, by the motifs alone.
 
-    A training that follows then learns what the motif does not explain. A network without such a
+    A training that follows then learns what the motifs do not explain. A network without such a
     term is left as it is.
+
+    Parameters
+    ----------
+    held_out
+        As for :func:`fit_output_layer`.
 
     Raises
     ------
     ModelError
         A TF has regions of one class only.
     """
-    found = _standardized(network, examples, device)
-    if found is None:
+    terms, scores = standardized_terms(network, examples, device)
+    if not terms:
         return
-    term, motif = found
+    motifs = scores if held_out is None else held_out
     output = network.get_submodule("output")
     assert isinstance(output, nn.Linear)
-    nothing = np.zeros((len(motif), 0), dtype=np.float32)
+    nothing = np.zeros((len(motifs), 0), dtype=np.float32)
     for number in range(examples.labels.shape[1]):
         labels = examples.labels[:, number]
         resolved = resolved_cells(labels)
-        fitted = _regression(nothing[resolved], labels[resolved] == 1, 1.0, motif[resolved])
+        fitted = regression(nothing[resolved], labels[resolved] == 1, 1.0, motifs[resolved])
+        _take(None, terms, number, fitted)
         with torch.no_grad():
-            term.weight[number] = fitted.motif_weight
             output.bias[number] = fitted.bias
 
 
+@torch.no_grad()
+def _take(
+    output: nn.Linear | None, terms: Sequence[MotifTerm], number: int, fitted: Regression
+) -> None:
+    """Give a TF's output and its weights of the motifs what was fitted."""
+    if output is not None:
+        output.weight[number] = torch.from_numpy(fitted.weight)
+        output.bias[number] = fitted.bias
+    for term, weight in zip(terms, fitted.motif_weights, strict=True):
+        term.weight[number] = float(weight)
+
+
 @torch.inference_mode()
-def _standardized(
+def standardized_terms(
     network: nn.Module, examples: Examples, device: torch.device | str
-) -> tuple[MotifTerm, NDArray[np.float32]] | None:
-    """Standardize a network's motif term by some regions; give it and their scores, shape (n,)."""
-    term = network.motif_term if isinstance(network, BindingNetwork) else None
-    if term is None:
-        return None
+) -> tuple[tuple[MotifTerm, ...], Scores]:
+    """Standardize a network's motif terms by some regions; give them and their scores, (n, K)."""
+    terms = network.motif_terms if isinstance(network, BindingNetwork) else ()
     encode = OneHotEncoder(device)
     packed = to_tensor(examples.sequences).to(device)
-    scores = torch.cat([term.scores(encode(part)) for part in packed.split(BATCH)]).cpu().numpy()
-    term.standardize(scores)
-    return term, ((scores - float(term.center)) / float(term.spread)).astype(np.float32)
+    columns = np.zeros((len(examples.sequences), len(terms)), dtype=np.float32)
+    for number, term in enumerate(terms):
+        scores = [term.scores(encode(part)) for part in packed.split(BATCH)]
+        found = torch.cat(scores).cpu().numpy()
+        term.standardize(found)
+        columns[:, number] = (found - float(term.center)) / float(term.spread)
+    return terms, columns
 
 
 @torch.inference_mode()
@@ -160,44 +250,3 @@ def hidden_features(
         hook.remove()
     mean: NDArray[np.float32] = (sum(strands[1:], strands[0]) / len(strands)).numpy()
     return mean
-
-
-class _Fitted(NamedTuple):
-    """A logistic regression, its weights on the features as they are."""
-
-    weight: NDArray[np.float32]
-    """Shape (F,)."""
-    motif_weight: float
-    bias: float
-
-
-def _regression(
-    features: NDArray[np.float32],
-    bound: NDArray[np.bool_],
-    strength: float,
-    motif: NDArray[np.float32] | None,
-) -> _Fitted:
-    if bound.all() or not bound.any():
-        raise ModelError(
-            f"{int(bound.sum())} bound and {int((~bound).sum())} unbound regions to fit the output "
-            "to; both are needed"
-        )
-    num_features = features.shape[1]
-    center = features.mean(axis=0, dtype=np.float64)
-    scale = (float((features - center).std()) if num_features else 0.0) or 1.0
-    columns = [(features - center) / scale]
-    if motif is not None:
-        columns.append(MOTIF_SCALE * motif[:, None])
-    # here, since most commands fit no probe and are to start at once
-    from sklearn.linear_model import LogisticRegression
-
-    fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(np.hstack(columns), bound)
-    if motif is not None and fitted.coef_[0][-1] < 0:
-        # the loss is convex, so its minimum at 0 or more then lies at 0
-        return _regression(features, bound, strength, np.zeros_like(motif))
-    weight = fitted.coef_[0][:num_features] / scale
-    return _Fitted(
-        weight=weight.astype(np.float32),
-        motif_weight=0.0 if motif is None else float(fitted.coef_[0][-1]) * MOTIF_SCALE,
-        bias=float(fitted.intercept_[0] - center @ weight),
-    )

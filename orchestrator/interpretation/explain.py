@@ -44,7 +44,7 @@ from orchestrator.interpretation.logos import save_contributions
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import StoredRun
 from orchestrator.steps import OnStep, silent
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, file_name
 
 REGIONS_FILE: Final = "regions.csv"
 BASES_FILE: Final = "contributions.parquet"
@@ -178,7 +178,7 @@ def explain(
     """
     target = output_of(run, tf)
     digest = hashlib.blake2b(ids.astype(np.int64).tobytes(), digest_size=4).hexdigest()
-    folder = workspace.explained(run.key) / f"{tf}-{method}-{len(ids)}-{digest}"
+    folder = workspace.explained(run.key) / f"{file_name(tf)}-{method}-{len(ids)}-{digest}"
     if folder.is_dir():
         return StoredExplanation(folder)
     loaded = load_dataset(workspace)
@@ -279,7 +279,7 @@ def write_explanation(
 
 
 def _draw(folder: Path, row: dict[Any, Any], bases: pd.DataFrame) -> None:
-    name = f"{row['chrom']}_{row['start']}_{row['end']}"
+    name = f"{file_name(row['chrom'])}_{row['start']}_{row['end']}"
     title = f"{row['chrom']}:{row['start'] + 1:,}-{row['end']:,}, p {row['probability']:.2f}"
     save_contributions(
         folder / LOGOS_FOLDER / f"{name}.svg",

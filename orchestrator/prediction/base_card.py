@@ -12,6 +12,7 @@ from data.dataset.added import SourceFile
 from model.ensemble import Calibration
 from model.metrics import Metrics
 from model.training.config import TrainingConfig
+from orchestrator.prediction.model_card import require_plain_name
 
 BASE_FILE: Final = "base.json"
 BASE_VERSION: Final = 1
@@ -56,6 +57,9 @@ class BaseReplicate:
     num_epochs: int
     seconds: float
     """Time of the training."""
+
+    def __post_init__(self) -> None:
+        require_plain_name(self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What model.json says of a model that was exported (`orchestrator.prediction.predictors`)."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from data.dataset.added import AddedTF, SourceFile
@@ -12,6 +13,15 @@ from orchestrator.runs.run_metrics import RunMetrics
 MODEL_FILE: Final = "model.json"
 MODEL_VERSION: Final = 1
 """Increased when an older bindgrid cannot read a model folder."""
+
+
+def require_plain_name(folder: str) -> None:
+    """Raise ValueError for what is not the name of a folder beside the record, such as `../other`.
+
+    Model folders come from other people: a record must not have files read from elsewhere.
+    """
+    if folder != Path(folder).name or folder in ("", ".."):
+        raise ValueError(f"folder is {folder!r}; the name of a folder beside the file is needed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +37,9 @@ class CardReplicate:
     """Key of the run that trained it."""
     metrics: RunMetrics
     """Metrics on its test regions."""
+
+    def __post_init__(self) -> None:
+        require_plain_name(self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +85,7 @@ class ModelCard:
     licence: str = ""
     replicates: tuple[CardReplicate, ...]
     about: AboutModel
+
+    def __post_init__(self) -> None:
+        if not self.replicates:
+            raise ValueError("there are no replicates")

@@ -19,6 +19,7 @@ from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE
 from orchestrator.workspace import Workspace
 
 CARD_FILE = "README.md"
+_OF_A_RUN = (WEIGHTS_FILE, CONFIG_FILE, MEME_FILE, FILTERS_FILE)
 _SHOWN = ("mcc", "auroc", "average_precision", "num_bound", "num_unbound", "num_test_regions")
 
 
@@ -51,7 +52,7 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
             own = partial / f"replicate-{number}"
             own.mkdir()
             check_folder(one.folder)
-            for name in (WEIGHTS_FILE, CONFIG_FILE, MEME_FILE, FILTERS_FILE):
+            for name in _OF_A_RUN:
                 if (one.folder / name).is_file():
                     shutil.copyfile(one.folder / name, own / name)
             records.append(
@@ -79,6 +80,8 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
 def import_model(workspace: Workspace, folder: Path, name: str | None = None) -> Predictor:
     """Copy a model folder into a workspace, once every network of it was loaded.
 
+    Only the files that `export_model` writes are copied.
+
     Parameters
     ----------
     name
@@ -87,17 +90,34 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
     Raises
     ------
     ModelError, RunError
-        If it is no model folder, is not whole, or the name is taken.
+        If it is no model folder, is not whole, has links out of it, or the name is taken.
     """
     predictor = open_model(folder)
     for one in predictor.replicates:
         check_folder(one.folder)
     predictor.members()
+    if not (name or predictor.name):
+        raise RunError(f"{folder}: the model has no name; give it one by --name")
     place = workspace.model(name or predictor.name)
     _refuse_existing(place, "import it by another --name")
+    files = [name for name in _files_of(folder, predictor) if (folder / name).is_file()]
+    for file in files:
+        if not (folder / file).resolve().is_relative_to(folder.resolve()):
+            raise RunError(
+                f"{folder / file}: a link out of the model's folder; copy the folder with what "
+                "its links lead to (cp -rL), if that is what you want, and import the copy"
+            )
     with whole_folder(place) as partial:
-        shutil.copytree(folder, partial, dirs_exist_ok=True)
+        for file in files:
+            (partial / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / file, partial / file)
     return open_model(place)
+
+
+def _files_of(folder: Path, predictor: Predictor) -> list[Path]:
+    """Give the files that an exported model may have; whatever else lies there is not ours."""
+    own = [one.folder.relative_to(folder) for one in predictor.replicates]
+    return [Path(MODEL_FILE), Path(CARD_FILE), *(one / name for one in own for name in _OF_A_RUN)]
 
 
 def _refuse_existing(folder: Path, remedy: str) -> None:

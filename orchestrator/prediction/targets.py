@@ -39,7 +39,7 @@ from orchestrator.prediction.writers import (
     bigwig_writer,
     writing,
 )
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, file_name
 
 ALL_TFS: Final = "all"
 """The name that stands for all TFs of the base."""
@@ -283,5 +283,8 @@ class _Tracks:
 def _tracks(folder: Path, tfs: Sequence[str], sizes: Mapping[str, int]) -> Iterator[Writer]:
     with whole_folder(folder) as partial, ExitStack() as stack:
         yield _Tracks(
-            {tf: stack.enter_context(bigwig_writer(partial / f"{tf}.bw", sizes)) for tf in tfs}
+            {
+                tf: stack.enter_context(bigwig_writer(partial / f"{file_name(tf)}.bw", sizes))
+                for tf in tfs
+            }
         )

@@ -42,6 +42,7 @@ from orchestrator.runs.filter_files import RunFilters, filter_records, write_fil
 from orchestrator.runs.fold_predictions import tested_by_folds
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
+from orchestrator.runs.motif_terms import motif_library, write_terms
 from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.record import metrics_record, region_counts, write_predictions
@@ -108,7 +109,7 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
     state_file = StateFile(path=context.workspace.training_state(planned.key))
     with one_thread():
         network = starting_network(spec, store, loaded.dataset)
-        result = _train(planned, network, loaded.regions, selection, state_file, context)
+        result = _train(planned, network, loaded, selection, state_file, context)
         if parallel.rank != 0:
             return
         if spec.folds:
@@ -123,7 +124,11 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
         (folder / RUN_FILE).write_text(to_json(run_record(planned)))
         (folder / HISTORY_FILE).write_text(to_json(result.history))
         write_predictions(folder / PREDICTIONS_FILE, spec, tested, probabilities)
-        if spec.training is not None and not spec.regions.is_fold:
+        is_kept = spec.training is not None and not spec.regions.is_fold
+        if is_kept and result.chosen is not None and isinstance(network, BindingNetwork):
+            save(folder, network, network.config)
+            write_terms(folder, result.chosen, network)
+        elif is_kept:
             save(folder, network, spec.network)
         if filters is not None:
             record = RunFilters(tfs=spec.regions.tfs, **filter_records(filters))
@@ -142,8 +147,7 @@ def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Mod
         start = spec.start
         folder = weights_of(start) if isinstance(start, BaseStart) else store.open(start.key).path
         transfer_hidden_layers(load_state(folder), network)
-    term = network.motif_term if isinstance(network, BindingNetwork) else None
-    if term is not None:
+    for term in network.motif_terms if isinstance(network, BindingNetwork) else ():
         term.set_motif(motif_named(spec.motif, dataset, spec.regions.tfs[0]).log_odds)
     return network
 
@@ -151,7 +155,7 @@ def starting_network(spec: RunSpec, store: RunStore, dataset: Dataset) -> nn.Mod
 def _train(
     planned: PlannedRun,
     network: nn.Module,
-    regions: RegionTable,
+    loaded: LoadedDataset,
     selection: Selection,
     state_file: StateFile,
     context: RunContext,
@@ -161,14 +165,19 @@ def _train(
     if spec.training is None:
         return TrainingResult(history=(), best_epoch=0, best_val_loss=float("nan"), seconds=0.0)
     train_set, val_set = (
-        examples_of(regions, selection, selection.rows(part)) for part in (Part.TRAIN, Part.VAL)
+        examples_of(loaded.regions, selection, selection.rows(part))
+        for part in (Part.TRAIN, Part.VAL)
     )
+    choice, motifs = spec.motif_choice, None
+    if choice is not None:
+        motifs = motif_library(choice, loaded.dataset, spec.regions.tfs[0])
     with _noting_epochs(planned, context) as on_epoch:
         of_run = TrainingContext(
             device=context.device,
             parallel=context.parallel,
             on_epoch=on_epoch,
             state_file=state_file,
+            motifs=motifs,
         )
         return train(network, train_set, val_set, spec.training, seed=spec.seed, context=of_run)
 

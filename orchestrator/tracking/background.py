@@ -82,8 +82,8 @@ class BackgroundView:
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             self._warn(
-                f"MLflow at {self._view.client.uri} is slow: {self._jobs.qsize()} runs are not "
-                "logged yet; the next `bindgrid run` logs them"
+                f"MLflow at {self._view.client.shown_uri} is slow: {self._jobs.qsize()} runs are "
+                "not logged yet; the next `bindgrid run` logs them"
             )
 
     def _work(self) -> None:

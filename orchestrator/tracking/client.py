@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, final
@@ -58,6 +59,11 @@ def tracking_uri(workspace: Workspace) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlflow_db.resolve()}"
 
 
+def without_password(text: str) -> str:
+    """Blot out what stands before the host in URIs: `https://me:secret@host` has a password."""
+    return re.sub(r"(?<=://)[^\s/]*@", "***@", text)
+
+
 @final
 class TrackingClient:
     """A connection to MLflow.
@@ -68,11 +74,17 @@ class TrackingClient:
     ----------
     workspace : Workspace
         Whose runs are logged, and where the SQLite file is unless `MLFLOW_TRACKING_URI` is set.
+
+    Attributes
+    ----------
+    uri, shown_uri : str
+        Where MLflow is, and the same without a password, which is what people are shown.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.uri = tracking_uri(workspace)
+        self.shown_uri = without_password(self.uri)
         self._mlflow: MlflowClient | None = None
         self._experiment_ids: dict[str, str] = {}
 
@@ -196,7 +208,8 @@ class TrackingClient:
                 else "check that it is up and MLFLOW_TRACKING_URI is right"
             )
             raise TrackingError(
-                f"MLflow at {self.uri} does not take the runs ({reason[:200]}): {advice}; {remedy}"
+                f"MLflow at {self.shown_uri} does not take the runs "
+                f"({without_password(reason)[:200]}): {advice}; {remedy}"
             ) from error
 
 

@@ -11,10 +11,19 @@ from typing import Final
 from data.motifs.pwm import consensus
 from orchestrator.interpretation.logos import Sheet, write_sheet_svg
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, filter_name, stored_filters
+from orchestrator.runs.motif_terms import TERMS_FILE, TERMS_MEME_FILE
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, StoredRun
 from orchestrator.tracking.curves import write_curves
 
-STORED: Final = (RUN_FILE, METRICS_FILE, HISTORY_FILE, MEME_FILE, FILTERS_FILE)
+STORED: Final = (
+    RUN_FILE,
+    METRICS_FILE,
+    HISTORY_FILE,
+    MEME_FILE,
+    FILTERS_FILE,
+    TERMS_FILE,
+    TERMS_MEME_FILE,
+)
 """Files of a run folder that are logged, if a run has them."""
 LOGOS_FILE: Final = "logos.svg"
 

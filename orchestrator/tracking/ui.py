@@ -21,7 +21,7 @@ from orchestrator.runs.lock import sole_driver
 from orchestrator.runs.store import RunStore
 from orchestrator.steps import OnStep
 from orchestrator.tracking.app import APP, WORKSPACE_VARIABLE
-from orchestrator.tracking.client import tracking_uri
+from orchestrator.tracking.client import tracking_uri, without_password
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.views import NO_FIGURES, Figures
@@ -82,7 +82,9 @@ def serve_ui(
     """
     uri = tracking_uri(workspace)
     if uri.startswith(("http://", "https://")):
-        raise RunError(f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {uri}")
+        raise RunError(
+            f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {without_password(uri)}"
+        )
     _check_free(host, port)
     view, store = MlflowView(workspace, figures), RunStore(workspace)
     with contextlib.suppress(RunError), sole_driver(workspace):
@@ -134,7 +136,6 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         raise RunError("MLflow does not know bindgrid's pages: install bindgrid again (make setup)")
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
         *("--artifacts-destination", workspace.mlflow_artifacts.resolve().as_uri()),
         *("--host", host, "--port", str(port), "--workers", "1"),
         *("--app-name", APP),
@@ -144,7 +145,13 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **_SERVER_ENVIRONMENT, WORKSPACE_VARIABLE: str(workspace.root)},
+            env={
+                **os.environ,
+                **_SERVER_ENVIRONMENT,
+                # no argument: everybody on the machine sees those, and it may have a password
+                "MLFLOW_BACKEND_STORE_URI": uri,
+                WORKSPACE_VARIABLE: str(workspace.root),
+            },
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

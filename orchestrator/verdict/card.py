@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
@@ -37,7 +36,7 @@ from orchestrator.verdict.figures import (
 from orchestrator.verdict.numbers import Value
 from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, file_name
 
 TEMPLATE: Final = "tf.html"
 WIDE: Final = "contributions"
@@ -59,7 +58,7 @@ def write_card(verdict: Verdict, workspace: Workspace) -> StoredCard:
         If they cannot be written.
     """
     folder = workspace.cards
-    name = quote(verdict.numbers.tf, safe="")
+    name = file_name(verdict.numbers.tf)
     made = datetime.now().astimezone()
     card = Card(
         version=CARD_VERSION,

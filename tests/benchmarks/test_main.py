@@ -17,7 +17,11 @@ from data.simulation.simulate import SimulationConfig, simulate
 from data.sources.build import build_dataset
 from data.sources.recognition import find_sources
 from data.sources.tables import SourceFiles
+from experiments.study.trainings import Trainings
+from orchestrator.interpretation import run_motifs
 from orchestrator.workspace import Workspace
+
+pytestmark = pytest.mark.slow
 
 RAY = pytest.mark.xdist_group("ray")
 
@@ -137,6 +141,18 @@ def test_own_tf_labels(sources: Path) -> None:
     assert len(by_way) == 6
     # the same sites give the same labels
     assert by_way["MNT, sites given"][1] == "100.0000%"
+
+
+def test_own_peaks(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
+    monkeypatch.setattr(run_motifs, "IMPORTANCE_REGIONS", 5)
+    rows = rows_of("own_peaks", sources, "--peaks", 60, "--replicates", 1, "--folds", 0)
+    by_stage = {row[0]: row for row in rows}
+    stages = {"labels", "plan", "transfer", "scratch", "scratch, transfer-rate", "motif", "judging"}
+    assert stages <= set(by_stage)
+    spent = [number(row[2]) for row in rows[:-2]]
+    assert abs(sum(spent) - number(by_stage["all"][2])) < 0.1 * len(rows)
+    assert number(by_stage["peak memory, MiB"][2]) > 100
 
 
 def test_own_tfs(sources: Path, tmp_path: Path) -> None:

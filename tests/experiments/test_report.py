@@ -352,6 +352,7 @@ def full_report(place: Workspace) -> tuple[Report, Path]:
     return report, write_report(report, place)
 
 
+@pytest.mark.slow
 def test_the_page_stands_alone_and_all_that_it_names_is_there(place):
     report, path = full_report(place)
     text = path.read_text()
@@ -440,6 +441,7 @@ def summary_runs(place: Workspace, experiment: str) -> list[Any]:
     return list(client.search_runs([found.experiment_id], "tags.summary = 'true'"))
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_report_and_one_summary_run(place, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     add_transfer(place)

@@ -64,8 +64,8 @@ def result(
 ) -> tuple[dict[str, Tensor], Any, Any]:
     """Weights, losses and predictions after a training on a device."""
     network = build_network(network_config, seed=0)
-    term = network.motif_term if isinstance(network, BindingNetwork) else None
-    if term is not None:
+    terms = network.motif_terms if isinstance(network, BindingNetwork) else ()
+    for term in terms:
         term.set_motif(np.random.default_rng(3).normal(size=(4, 8)).astype(np.float32))
     train_set, val_set = examples(60, 1), examples(20, 2)
     trained = train(

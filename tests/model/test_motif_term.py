@@ -19,7 +19,7 @@ from model.network import BindingNetwork, NetworkConfig, build_network
 from model.prediction import predict
 from model.training.batches import Examples
 from model.training.loop import TrainingConfig, train
-from model.training.probe import fit_motif_term, fit_output_layer
+from model.training.probe import fit_motif_terms, fit_output_layer
 from model.transfer import transfer_hidden_layers
 from tests.helpers.tiny import MOTIF
 
@@ -48,15 +48,14 @@ def examples(num: int, seed: int = 0) -> Examples:
 
 def network_of(config: NetworkConfig = WITH_TERM, seed: int = 0) -> BindingNetwork:
     network: Any = build_network(config, seed=seed)
-    if network.motif_term is not None:
-        network.motif_term.set_motif(SPI1.log_odds)
+    for term in network.motif_terms:
+        term.set_motif(SPI1.log_odds)
     return network.eval()
 
 
 def test_scores_are_those_of_the_best_hits_on_either_strand():
     packed, _ = regions(50)
-    term = network_of().motif_term
-    assert term is not None
+    [term] = network_of().motif_terms
     expected = best_hits(unpack(packed), SPI1).score
     for strand in (to_tensor(packed), reverse_complement(to_tensor(packed))):
         with torch.no_grad():
@@ -93,15 +92,14 @@ def test_few_regions_are_enough_where_the_motif_says_it(config: TrainingConfig):
 def test_the_weight_is_learnt_with_the_others():
     network = network_of()
     config = TrainingConfig(lr=0.003, max_epochs=2)
-    assert network.motif_term is not None
     fitted = network_of()
     none = replace(config, max_epochs=0)
     train(fitted, examples(60), examples(20), none, seed=0)
     train(network, examples(60), examples(20), config, seed=0)
-    assert fitted.motif_term is not None
-    assert float(fitted.motif_term.weight.detach()) > 0
-    assert float(network.motif_term.weight.detach()) != float(fitted.motif_term.weight.detach())
-    assert torch.equal(network.motif_term.kernel, fitted.motif_term.kernel)
+    [of_fit], [learnt] = fitted.motif_terms, network.motif_terms
+    assert float(of_fit.weight.detach()) > 0
+    assert float(learnt.weight.detach()) != float(of_fit.weight.detach())
+    assert torch.equal(learnt.kernel, of_fit.kernel)
 
 
 def test_a_motif_that_unbound_regions_have_by_chance_does_not_count_against_binding():
@@ -110,13 +108,11 @@ def test_a_motif_that_unbound_regions_have_by_chance_does_not_count_against_bind
     with_term, without = network_of(), network_of(SMALL)
     for network in (with_term, without):
         fit_output_layer(network, swapped, 0.001)
-    assert with_term.motif_term is not None
-    assert float(with_term.motif_term.weight.detach()) == 0
+    assert float(with_term.motif_terms[0].weight.detach()) == 0
     np.testing.assert_allclose(predict(with_term, packed), predict(without, packed), atol=1e-4)
     alone = network_of()
-    fit_motif_term(alone, swapped)
-    assert alone.motif_term is not None
-    assert float(alone.motif_term.weight.detach()) == 0
+    fit_motif_terms(alone, swapped)
+    assert float(alone.motif_terms[0].weight.detach()) == 0
 
 
 def fitted_network() -> BindingNetwork:

@@ -178,6 +178,7 @@ print(sum(sys.modules["memelite.tomtom"]._tomtom.stats.cache_misses.values()))
 """
 
 
+@pytest.mark.slow
 def test_tomtom_is_compiled_once_and_kept_between_processes():
     runs = [
         subprocess.run(

@@ -38,6 +38,7 @@ def make(monkeypatch, capsys, *arguments: object) -> tuple[int, str]:
     return (code if isinstance(code, int) else 0), " ".join((said.out + said.err).split())
 
 
+@pytest.mark.slow
 def test_the_command_takes_finished_runs_and_makes_the_same_base(
     made_base, monkeypatch, capsys, tmp_path
 ):
@@ -59,6 +60,7 @@ def test_the_command_takes_finished_runs_and_makes_the_same_base(
         assert f"| {tf} |" in page
 
 
+@pytest.mark.slow
 def test_options_that_make_no_base_are_one_line(made_base, monkeypatch, capsys, tmp_path):
     place, folder = made_base
     new = tmp_path / "new"

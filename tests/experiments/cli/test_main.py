@@ -133,6 +133,7 @@ def test_the_workspace_comes_from_the_environment(bindgrid, workspace, monkeypat
     assert "400 regions" in out
 
 
+@pytest.mark.slow
 def test_run_results_and_rerun(bindgrid, workspace, tmp_path):
     arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
     code, out, err = bindgrid(*arguments)
@@ -168,6 +169,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert "3 runs, of which 1 multi-models" in out
 
 
+@pytest.mark.slow
 def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
     small: dict[str, Any] = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
     monkeypatch.setattr(
@@ -208,6 +210,8 @@ def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch)
     assert measured == ["danq"]
 
 
+@pytest.mark.usefixtures("small_networks")
+@pytest.mark.slow
 def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspace):
     arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
     code, _, err = bindgrid(*arguments, "--stop-after", "1e-9")
@@ -218,6 +222,8 @@ def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspac
     assert "stopped" not in err
 
 
+@pytest.mark.usefixtures("small_networks")
+@pytest.mark.slow
 def test_experiments_can_be_run_together(bindgrid, workspace, no_calibration):
     both = ["run", "transfer", "downsampling", *TRANSFER[2:], *SHORT, "--sizes", "all"]
     code, out, _ = bindgrid(*both, "--replicates", "1", "--dry-run", "--json", "-w", workspace.root)
@@ -258,6 +264,7 @@ MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--mi
         ),
     ],
 )
+@pytest.mark.usefixtures("small_networks")
 def test_a_multi_model_is_masked_and_knows_no_target(
     bindgrid, workspace, no_calibration, arguments, tfs, name
 ):

@@ -329,6 +329,7 @@ def interpreted(trained: Workspace, tmp_path: Path) -> Workspace:
     return place
 
 
+@pytest.mark.slow
 def test_the_command_reads_filters_once_and_the_page_stands_alone(
     interpreted: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

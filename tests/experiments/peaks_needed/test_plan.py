@@ -27,7 +27,7 @@ from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role import SetKind
+from orchestrator.role import SetKind, Variant
 from orchestrator.role_names import group_name, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import (
@@ -210,6 +210,25 @@ def test_few_regions_get_as_many_steps_and_no_choice_of_epochs(loaded: LoadedDat
     assert Trainings().training_for(masked_kind, MANY_BOUND + 1) == Trainings().transfer
     own = TrainingConfig(lr=0.01)
     assert Trainings(masked_transfer=own).training_for(masked_kind, FEW_BOUND) == own
+
+
+def test_where_regions_choose_motifs_there_are_arms_that_hide_what_is_known(
+    loaded: LoadedDataset,
+) -> None:
+    study = replace(STUDY, tfs=("SPI1",), scale=replace(STUDY.scale, peak_sizes=(25,)))
+    usual = {run.key for run in peaks_needed(loaded, study).runs}
+    runs = peaks_needed(loaded, replace(study, chosen_motifs=True)).runs
+    added = [run for run in runs if run.key not in usual]
+    assert {run.role.variant: run.spec.motif for run in added} == {
+        Variant.CHOSEN_MOTIFS: "auto",
+        Variant.OWN_HIDDEN: "auto-own-hidden",
+        Variant.SIMILAR_HIDDEN: "auto-similar-hidden",
+    }
+    assert {run.role.set_kind for run in added} == {SetKind.MASKED}
+    regions = {run.spec.regions for run in runs if run.role.size is not None}
+    assert {run.spec.regions for run in added} == regions
+    names = {set_name(run.role) for run in runs if run.arm == "transfer"}
+    assert len(names) == 7  # of which six have a multi-model of all TFs or of others modes
 
 
 def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> None:

@@ -44,6 +44,7 @@ def start(workspace: Workspace) -> "subprocess.Popen[bytes]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_killed_command_goes_on_in_the_midst_of_a_training(tmp_path: Path) -> None:
     undisturbed, killed = Workspace(tmp_path / "whole"), Workspace(tmp_path / "killed")

@@ -226,6 +226,7 @@ def test_a_failed_run_is_written_down_and_blocks_only_what_needs_it(workspace, m
     assert not workspace.failure(plan.runs[0].key).exists()
 
 
+@pytest.mark.slow
 def test_a_kill_loses_at_most_the_run_being_trained(workspace):
     undisturbed = Workspace(workspace.root.with_name("undisturbed"))
     undisturbed.root.mkdir()

@@ -24,6 +24,7 @@ from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.tracking import ui
 from orchestrator.tracking.background import BackgroundView
 from orchestrator.tracking.client import TrackingClient, TrackingError
+from orchestrator.tracking.database import create_database
 from orchestrator.tracking.runs import RunWriter
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.workspace import Workspace
@@ -237,8 +238,6 @@ def test_a_success_takes_the_place_of_what_failed_or_was_left_half_written(
 
 
 def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
-    from orchestrator.tracking.database import create_database
-
     workspace = Workspace(tmp_path / "new")
     create_database(workspace)
     with sqlite3.connect(workspace.mlflow_db) as connection:
@@ -247,8 +246,6 @@ def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
 
 def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
-
-    from orchestrator.tracking.database import create_database
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

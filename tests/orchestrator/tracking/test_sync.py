@@ -100,6 +100,7 @@ def test_curves_are_those_of_the_predictions(tmp_path: Path) -> None:
         run_curves(StoredRun(path))
 
 
+@pytest.mark.slow
 def test_registered_networks_predict_without_bindgrid(logged, tmp_path):
     store = RunStore(logged.client.workspace)
     model = logged.client.mlflow.get_registered_model("bindgrid-SPI1")
@@ -258,6 +259,7 @@ def test_a_rebuild_deletes_and_makes_models_too(logged):
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
+@pytest.mark.slow
 def test_a_browser_reaches_transfer_beside_scratch_without_a_filter(logged, tmp_path):
     place = logged.client.workspace
     pair = find_pair(RunStore(place), "transfer", "SPI1")

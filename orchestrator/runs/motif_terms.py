@@ -1,0 +1,145 @@
+"""Motifs that a run's own regions choose: the library they are chosen from, and what is stored.
+
+`motifs.json` says which motifs became terms of the network's logits, of what kind, and what each
+was worth on held-out regions; `motifs.meme` has their matrices. A motif of kind `enriched` is the
+most enriched profile of JASPAR and one of kind `de novo` was learnt from the regions: neither is
+the TF's motif because a run chose it.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from data.dataset.store import Dataset
+from data.motifs.database import jaspar_matrices, jaspar_matrix
+from data.motifs.meme import write_meme
+from data.motifs.motif import Motif
+from data.motifs.pwm import consensus
+from data.own_tf.record import added_motif
+from data.records import RecordError, from_json, to_json
+from data.relations.binding_modes import load_modes
+from model.network import BindingNetwork
+from model.training.motif_choice import ChosenMotif, ChosenTerms, MotifLibrary, Profile
+from orchestrator.errors import RunError
+from orchestrator.spec import MotifChoice
+
+TERMS_FILE: Final = "motifs.json"
+TERMS_MEME_FILE: Final = "motifs.meme"
+DE_NOVO_NAME: Final = "de-novo"
+"""Identifier of a de novo motif."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermRecord:
+    """What `motifs.json` says of a motif."""
+
+    kind: str
+    """`own`, `enriched` or `de novo`."""
+    motif: str
+    """Identifier, `de-novo` of a de novo motif."""
+    name: str
+    """Name in the database; of a de novo motif, its consensus."""
+    weight: float
+    """What a standard deviation of its best hit adds to the logit."""
+    auroc: float
+    """How well its held-out scores tell bound from unbound regions."""
+    loss_before: float
+    """Loss on held-out regions without it, in nats a region."""
+    loss: float
+    """Loss on held-out regions with it."""
+    like: str
+    """Of a de novo motif, the profile of the database whose best hits go with its own most; empty
+    of others."""
+    like_correlation: float
+    """Correlation of both motifs' best hits over the regions; 0 of other motifs."""
+
+
+def motif_library(choice: MotifChoice, dataset: Dataset, tf: str) -> MotifLibrary:
+    """Give the motifs that a TF's regions choose from: all of JASPAR 2020, vertebrates.
+
+    Its own are those of its name, dimers included, and the motif that it was added with. They, or
+    all of its binding modes, are hidden where `choice` says so.
+    """
+    every = jaspar_matrices()
+    is_own = [tf.upper() in motif.tfs for motif in every]
+    own = [motif for motif, mine in zip(every, is_own, strict=True) if mine]
+    others = [motif for motif, mine in zip(every, is_own, strict=True) if not mine]
+    added = added_motif(dataset, tf)
+    if added is not None and added.digest not in {motif.digest for motif in own}:
+        own.insert(0, added)
+    if choice is not MotifChoice.AUTO:
+        # of an added TF, the name may say nothing and the motif everything
+        names = {tf.upper(), *(name for motif in own for name in motif.tfs)}
+        own = []
+        if choice is MotifChoice.SIMILAR_HIDDEN:
+            modes = load_modes()
+            known = modes.among(names)
+            others = [one for one in others if modes.among(one.tfs).isdisjoint(known)]
+            others = [one for one in others if names.isdisjoint(one.tfs)]
+    return MotifLibrary(own=tuple(map(_profile, own)), others=tuple(map(_profile, others)))
+
+
+@cache
+def _profile(motif: Motif) -> Profile:
+    return Profile(name=motif.matrix_id, log_odds=motif.log_odds)
+
+
+def write_terms(folder: Path, chosen: ChosenTerms, network: BindingNetwork) -> None:
+    """Write what became of a run's choice of motifs."""
+    records = tuple(
+        _record(one, float(term.weight.detach()[0]))
+        for one, term in zip(chosen.motifs, network.motif_terms, strict=True)
+    )
+    (folder / TERMS_FILE).write_text(to_json(records))
+    if chosen.motifs:
+        matrices = [
+            Motif(
+                tf="",
+                matrix_id=record.motif,
+                name=record.name,
+                probabilities=_probabilities(one),
+            )
+            for record, one in zip(records, chosen.motifs, strict=True)
+        ]
+        write_meme(folder / TERMS_MEME_FILE, matrices)
+
+
+def read_terms(folder: Path) -> tuple[TermRecord, ...]:
+    """Read which motifs became terms of a run's network; none if the run chose none.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged.
+    """
+    path = folder / TERMS_FILE
+    if not path.exists():
+        return ()
+    try:
+        return from_json(path.read_bytes(), tuple[TermRecord, ...])
+    except (OSError, RecordError) as error:
+        raise RunError(f"{path}: damaged ({error}); remove {folder} and run again") from None
+
+
+def _record(one: ChosenMotif, weight: float) -> TermRecord:
+    is_known = one.kind != "de novo"
+    known = jaspar_matrix(one.name) if is_known else None
+    return TermRecord(
+        kind=one.kind,
+        motif=one.name if is_known else DE_NOVO_NAME,
+        name=consensus(_probabilities(one)) if not is_known else known.name if known else "",
+        weight=weight,
+        auroc=one.auroc,
+        loss_before=one.loss_before,
+        loss=one.loss,
+        like=one.like,
+        like_correlation=one.like_correlation,
+    )
+
+
+def _probabilities(one: ChosenMotif) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    odds = np.exp2(one.log_odds.astype(np.float64))
+    return odds / odds.sum(axis=0)
