@@ -14,8 +14,8 @@ base            the base that comes with bindgrid (`orchestrator.prediction.base
 ==============  ==================================================================================
 
 A masked multi-model that is finished comes first, then the base, so that nobody waits. Of the
-others, kinds that this workspace's finished
-runs have compared with scratch come first, by their mean gain; then the order above.
+others, kinds that this workspace's finished runs have compared with scratch come first, by their
+mean gain; then the order above.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

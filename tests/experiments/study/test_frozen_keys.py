@@ -75,7 +75,10 @@ PLANS: Final = {
     f"{PEAKS} --tfs ELF1 --sizes 25,60 --split chromosome --freeze conv1": Keys(
         80, "98693ec2ef0d8f51", "4523824b2d4073c5", "71e134a76f4ac18d"
     ),
-    f"{TRAIN} --split random": Keys(22, "47f8ae718d3fbdf0", "f3506332ca2fb50e", "96eedbab6401413e"),
+    f"{TRAIN} --split random --pretrain-set masked": Keys(
+        22, "47f8ae718d3fbdf0", "f3506332ca2fb50e", "96eedbab6401413e"
+    ),
+    f"{TRAIN} --split random": Keys(24, "ccb99bdfa042de86", "28ceb52387c68dbd", "b8435e8ba0cedb3e"),
     f"{TRAIN} --pretrain-set complete --sample 150 --replicates 2": Keys(
         15, "14d1a4aefd2788dd", "d47287fa6f12029e", "c0f890715a00cfea"
     ),
@@ -89,7 +92,8 @@ PLANS: Final = {
         1, "105e2f708af701a4", "9ae796645a6d4784", "9ae796645a6d4784"
     ),
 }
-"""Keys by command line."""
+"""Keys by command line. The base that bindgrid comes with is the default start of `tf train`; that
+one was frozen later, with the base."""
 
 
 class _Planned(Exception):
