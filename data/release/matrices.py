@@ -5,6 +5,7 @@ regions are kept, as int8: 0, 1 or `NULL_LABEL`.
 """
 
 import lzma
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -22,6 +23,8 @@ from data.schema import NULL_LABEL
 _MEMBER: Final = "arr_0.npy"
 _BLOCK_BYTES: Final = 16 << 20
 _REMEDY: Final = "fetch the file again"
+_PARSING: Final = threading.Lock()
+"""Python 3.11's parser, which reads headers, sometimes fails in two threads at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,8 @@ def _read_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], bool, np
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, is_fortran, dtype = read(file)
+        with _PARSING:
+            shape, is_fortran, dtype = read(file)
     except (ValueError, KeyError, SyntaxError, TypeError, tokenize.TokenError) as error:
         raise DataError(f"{path}: {_MEMBER} has no readable header ({error}); {_REMEDY}") from None
     if dtype.kind not in "fiub":

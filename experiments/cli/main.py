@@ -78,18 +78,18 @@ def _options(
     pass
 
 
-def main(command: Callable[[], object] = app) -> None:
+def main(command: Callable[[], object] | None = None) -> None:
     """Run the command line; the console script.
 
     Parameters
     ----------
     command
-        The application to run; `bindgrid` by default.
+        The application to run. None, the default, is `bindgrid`.
     """
     from model.errors import ModelError
 
     try:
-        command()
+        (command or app)()
     except (DataError, ModelError, RunError) as error:
         complain(str(error))
         sys.exit(2)
