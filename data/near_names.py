@@ -42,6 +42,12 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     return [by_folded[one] for one in dict.fromkeys(near)][:3]
 
 
+def near_hint(name: str, known: Iterable[str]) -> str:
+    """Give `; near: ` and the names near to `name`, to end a message with; empty where none is."""
+    near = near_names(name, known)
+    return f"; near: {', '.join(near)}" if near else ""
+
+
 def folded(name: str) -> str:
     """Give a name without what people spell differently: case, hyphens, spaces and the like."""
     return re.sub(r"[-_\s]+", "", name).upper()
@@ -50,6 +56,12 @@ def folded(name: str) -> str:
 def symbol_of(name: str) -> str | None:
     """Symbol of a TF by a common alias of it; None where the name is none."""
     return _aliases().get(folded(name))
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Give a TF's name, and the symbol that it is an alias of, if it is one."""
+    symbol = symbol_of(name)
+    return (name,) if symbol is None else (name, symbol)
 
 
 @cache

@@ -10,7 +10,7 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from data.near_names import near_names
+from data.near_names import near_hint
 from experiments.binding_modes import findings as binding_modes_findings
 from experiments.binding_modes import plan as binding_modes
 from experiments.downsampling import findings as downsampling_findings
@@ -159,7 +159,6 @@ def plan_experiments(names: Sequence[str], loaded: LoadedDataset, study: Study) 
     plans[PAPER] = paper
     for name in names:
         if name not in plans:
-            near = near_names(name, plans)
-            hint = f"; near: {', '.join(near)}" if near else ""
+            hint = near_hint(name, plans)
             raise RunError(f"no experiment is named {name!r}{hint}; there are: {', '.join(plans)}")
     return reduce(add, (plans[name](loaded, study) for name in names))

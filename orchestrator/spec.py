@@ -155,7 +155,9 @@ class RunSpec:
     @property
     def pretrained_on(self) -> tuple[str, ...]:
         """TFs of the multi-model that it starts from; none from scratch."""
-        return self.start.tfs if isinstance(self.start, BaseStart) else _tfs_of(self.start)
+        if isinstance(self.start, BaseStart):
+            return self.start.tfs
+        return () if self.start is None else self.start.regions.tfs
 
     @cached_property
     def key(self) -> str:
@@ -175,10 +177,6 @@ class RunSpec:
             replace(self, regions=replace(self.regions, sampling=sampling.of_fold(number)))
             for number in range(len(sampling.folds))
         )
-
-
-def _tfs_of(start: RunSpec | None) -> tuple[str, ...]:
-    return () if start is None else start.regions.tfs
 
 
 def _canonical(value: Any) -> Any:

@@ -112,10 +112,8 @@ class Sampling:
             if self.train_fraction is not None:
                 raise ValueError("train_bound and train_fraction exclude each other")
         self._check_folds()
-        needs_test = not self.is_judged_by_folds
-        if self.split == "chromosome" and not (
-            self.val_chroms and (self.test_chroms or not needs_test)
-        ):
+        is_tested = bool(self.test_chroms) or self.is_judged_by_folds
+        if self.split == "chromosome" and not (self.val_chroms and is_tested):
             raise ValueError("a chromosome split needs val_chroms and test_chroms")
         if set(self.val_chroms) & set(self.test_chroms):
             raise ValueError("a chromosome cannot be for validation and for testing")

@@ -18,6 +18,7 @@ from data.schema import CHROM
 from data.sources.bed import BedBatch
 from data.sources.blacklist import Blacklist
 from data.sources.chromosomes import Chromosomes
+from data.sources.evidence import overlapping
 from data.sources.fitting import Fitted, Fitting
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -75,6 +76,49 @@ class ReadFiles:
     """Places to leave out; peaks that overlap them are not among these."""
     left_out: LeftOut
     """Rows that do not fit the genome."""
+
+    def accessible_of(self, biosample: str) -> list[Path]:
+        """Files of accessible peaks that were given for a biosample; there may be none."""
+        given = (one.file.accessible for one in self.peaks if one.file.biosample == biosample)
+        return list(dict.fromkeys(path for path in given if path is not None))
+
+    def near_peaks(
+        self,
+        codes: NDArray[np.integer],
+        chroms: Sequence[str],
+        start: NDArray[np.int32],
+        end: NDArray[np.int32],
+        margin_bp: int,
+    ) -> NDArray[np.bool_]:
+        """Whether each of n intervals overlaps a peak, or lies nearer to one than a margin.
+
+        Parameters
+        ----------
+        codes
+            Chromosome of each interval, an index into `chroms`, shape (n,).
+        chroms
+            Names of chromosomes.
+        start, end
+            Shape (n,).
+        margin_bp
+            The margin; 0 for overlaps alone.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n,).
+        """
+        near = np.zeros(len(start), dtype=bool)
+        for one in self.peaks:
+            own = {name: code for code, name in enumerate(one.summits.chroms)}
+            chrom = np.array([own.get(name, -1) for name in chroms], dtype=np.int64)[codes]
+            for code in np.unique(one.summits.chrom[one.summits.chrom >= 0]):
+                here = np.flatnonzero(chrom == code)
+                rows = np.flatnonzero(one.summits.chrom == code)
+                first = np.maximum(one.peaks.start[rows] - margin_bp, 0)
+                last = one.peaks.end[rows] + margin_bp
+                near[here] |= overlapping(start[here], end[here], first, last)
+        return near
 
 
 class Places:

@@ -6,7 +6,7 @@ accessibility of a biosample that the dataset lacks may be given.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,7 +204,7 @@ def labels_of(
     )
     codes[excluded] = Evidence.UNMATCHED
     if margin_bp is not None:
-        near = near_peaks(regions, read, margin_bp)
+        near = read.near_peaks(regions.chrom, regions.chroms, regions.start, regions.end, margin_bp)
         codes[near & (codes == Evidence.UNBOUND)] = Evidence.UNMATCHED
     return Labels(
         name=tf.name,
@@ -215,36 +215,26 @@ def labels_of(
     )
 
 
-def near_peaks(regions: RegionTable, read: ReadFiles, margin_bp: int) -> NDArray[np.bool_]:
-    """Whether a region overlaps a peak of the TF, or lies nearer to one than a margin."""
-    near = np.zeros(len(regions), dtype=bool)
-    for one in read.peaks:
-        wide = Intervals.of_one_pair(
-            one.summits.chroms,
-            one.summits.chrom,
-            np.maximum(one.peaks.start - np.int32(margin_bp), 0),
-            one.peaks.end + np.int32(margin_bp),
-        )
-        for _, region in overlaps(regions, wide):
-            near[region] = True
-    return near
+def overlapped(regions: RegionTable, read: ReadFiles, paths: Iterable[Path]) -> NDArray[np.bool_]:
+    """Whether each region overlaps an accessible peak of some files, shape (N,)."""
+    found = np.zeros(len(regions), dtype=bool)
+    for path in paths:
+        for _, region in overlaps(regions, read.accessible[path].places):
+            found[region] = True
+    return found
 
 
 def _accessible(
     dataset: Dataset, regions: RegionTable, read: ReadFiles, biosample: str
 ) -> NDArray[np.bool_]:
     """Whether each region is accessible in a biosample, shape (N,)."""
-    given = [one.file.accessible for one in read.peaks if one.file.biosample == biosample]
-    paths = dict.fromkeys(path for path in given if path is not None)
+    paths = read.accessible_of(biosample)
     if not paths:
         if biosample not in dataset.biosamples:
             raise DataError(_unknown_biosample(dataset, biosample))
         known = dataset.accessibility(biosample)
         return np.concatenate([known, np.zeros(len(regions) - len(known), dtype=bool)])
-    open_regions = np.zeros(len(regions), dtype=bool)
-    for path in paths:
-        for _, region in overlaps(regions, read.accessible[path].places):
-            open_regions[region] = True
+    open_regions = overlapped(regions, read, paths)
     if not open_regions.any():
         raise DataError(
             f"{', '.join(map(str, paths))}: overlaps no region of the dataset; check the assembly"

@@ -28,10 +28,9 @@ from data.left_out import LeftOut
 from data.motifs.database import DEFAULT, Jaspar
 from data.own_tf.edit import add_labels
 from data.own_tf.files import PeakFile, ReadFiles, read_files
-from data.own_tf.labels import Labels, OwnTF, labels_of
+from data.own_tf.labels import Labels, OwnTF, labels_of, overlapped
 from data.own_tf.own_regions import MARGIN_BP, own_regions
 from data.sources.assemblies import assembly_of
-from data.sources.evidence import overlaps
 from data.sources.genome import Genome
 
 OWN_BIOSAMPLE: Final = "own"
@@ -199,19 +198,13 @@ def _chroms(genome: Genome) -> list[str]:
 
 def _accessible(regions: RegionTable, read: ReadFiles, biosample: str) -> NDArray[np.bool_]:
     """Whether each region is accessible in a biosample; all are where nothing is known of it."""
-    paths = {one.file.accessible for one in read.peaks if one.file.biosample == biosample}
-    files = [path for path in paths if path is not None]
-    found = np.full(len(regions), not files)
-    for path in files:
-        for _, region in overlaps(regions, read.accessible[path].places):
-            found[region] = True
-    return found
+    paths = read.accessible_of(biosample)
+    return overlapped(regions, read, paths) if paths else np.ones(len(regions), dtype=bool)
 
 
 def _of_all(before: Dataset | None, num: int) -> dict[str, NDArray[np.bool_]]:
     """Give what is known of the biosamples that are there, padded for new regions."""
-    found: dict[str, NDArray[np.bool_]] = {}
-    for biosample in () if before is None else before.biosamples:
-        known = before.accessibility(biosample) if before is not None else np.empty(0, dtype=bool)
-        found[biosample] = np.concatenate([known, np.zeros(num - len(known), dtype=bool)])
-    return found
+    if before is None:
+        return {}
+    known = {biosample: before.accessibility(biosample) for biosample in before.biosamples}
+    return {name: np.pad(one, (0, num - len(one))) for name, one in known.items()}

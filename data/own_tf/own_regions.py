@@ -14,7 +14,6 @@ A TF that is added later brings regions of its own, and has those of the others 
 ones, unless they lie too near to one of its peaks. No two regions overlap.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -24,7 +23,7 @@ from data.dataset.added import Background
 from data.dataset.gc_matching import gc_bin
 from data.dataset.region_table import RegionTable
 from data.errors import DataError
-from data.own_tf.files import ReadFiles, ReadPeaks
+from data.own_tf.files import ReadFiles
 from data.own_tf.new_regions import summits_in, windows_apart
 from data.packing import UNKNOWN, gc_fraction
 from data.schema import REGION_WIDTH_BP
@@ -70,7 +69,7 @@ def own_regions(
     DataError
         If no summit lies in an accessible peak.
     """
-    around = _bound(before, read, genome, unbound)
+    around = _bound(before, read, genome)
     if unbound == "accessible":
         free = [_free(opened.places, opened.summit, read) for opened in read.accessible.values()]
         return _table(before, [around, _joined(free)], read, genome)
@@ -83,7 +82,7 @@ def own_regions(
     return _read(before, chrom, start, genome)
 
 
-def _bound(before: RegionTable, read: ReadFiles, genome: Genome, unbound: Background) -> Places:
+def _bound(before: RegionTable, read: ReadFiles, genome: Genome) -> Places:
     """Summits that are to have a region."""
     everywhere = Intervals.of_one_pair(
         before.chroms,
@@ -94,51 +93,25 @@ def _bound(before: RegionTable, read: ReadFiles, genome: Genome, unbound: Backgr
     found, num_open = [], 0
     for one in read.peaks:
         path = one.file.accessible
-        is_given = unbound == "accessible" and path is not None
-        opened = read.accessible[path].places if is_given and path else everywhere
+        opened = everywhere if path is None else read.accessible[path].places
         found.append(summits_in(opened, one.summits, before))
         num_open += len(found[-1][0])
     if not num_open and not len(before):
         files = ", ".join(str(path) for path in read.accessible)
+        num_peaks = sum(len(one.peaks) for one in read.peaks)
         raise DataError(
-            f"{files}: no peak of it holds a summit of the {sum(_sizes(read)):,} of "
+            f"{files}: no peak of it holds a summit of the {num_peaks:,} of "
             f"{', '.join(str(one.file.peaks) for one in read.peaks)}; give accessible peaks of the "
             "same cells and assembly, or leave --accessible out"
         )
     return _joined(found)
 
 
-def _sizes(read: ReadFiles) -> Iterator[int]:
-    return (len(one.peaks) for one in read.peaks)
-
-
 def _free(opened: Intervals, summit: NDArray[np.int32], read: ReadFiles) -> Places:
     """Summits of accessible peaks that no peak of the TF overlaps."""
-    is_free = opened.chrom >= 0
-    for one in read.peaks:
-        is_free &= ~_near(one, opened.chrom, opened.start, opened.end, 0)
+    near = read.near_peaks(opened.chrom, opened.chroms, opened.start, opened.end, 0)
+    is_free = (opened.chrom >= 0) & ~near
     return opened.chrom[is_free], summit[is_free]
-
-
-def _near(
-    one: ReadPeaks,
-    chrom: NDArray[np.int16],
-    start: NDArray[np.int32],
-    end: NDArray[np.int32],
-    margin_bp: int,
-) -> NDArray[np.bool_]:
-    """Whether each of some intervals overlaps a peak, or lies nearer to one than a margin."""
-    near = np.zeros(len(start), dtype=bool)
-    codes = one.summits.chrom
-    for code in np.unique(codes[codes >= 0]):
-        here, own = np.flatnonzero(chrom == code), codes == code
-        near[here] = overlapping(
-            start[here],
-            end[here],
-            one.peaks.start[own] - margin_bp,
-            one.peaks.end[own] + margin_bp,
-        )
-    return near
 
 
 def _joined(places: list[Places]) -> Places:
@@ -227,9 +200,7 @@ def _may_be_drawn(
     for code in np.unique(chrom):
         rows, here = np.flatnonzero(chrom == code), taken.chrom == code
         free[rows] &= ~overlapping(start[rows], end[rows], taken.start[here], taken.end[here])
-    for one in read.peaks:
-        free &= ~_near(one, chrom, start, end, MARGIN_BP["genome"])
-    return free
+    return free & ~read.near_peaks(chrom, taken.chroms, start, end, MARGIN_BP["genome"])
 
 
 def _further(missing: NDArray[np.int64], met: NDArray[np.int64], num_tried: int) -> int:

@@ -126,7 +126,10 @@ def rounding_cost(
     number_format: str, num_bytes: int, rounded: Measured, exact: Measured
 ) -> Rounding:
     """Compare rounded weights with those that were trained."""
-    means = [mean_metrics(dict(enumerate_tests(one))) for one in (rounded, exact)]
+    means = [
+        mean_metrics({str(number): test for number, test in enumerate(one.tests)})
+        for one in (rounded, exact)
+    ]
     pairs = zip(rounded.tests, exact.tests, strict=True)
     changes = [abs(one.mcc - other.mcc) for one, other in pairs]
     return Rounding(
@@ -138,11 +141,6 @@ def rounding_cost(
         largest_mcc=float(np.nanmax(changes)) if not np.isnan(changes).all() else float("nan"),
         largest_probability=float(np.abs(rounded.probabilities - exact.probabilities).max()),
     )
-
-
-def enumerate_tests(measured: Measured) -> list[tuple[str, Metrics]]:
-    """Give the measures of all TFs, named by their numbers."""
-    return [(str(number), metrics) for number, metrics in enumerate(measured.tests)]
 
 
 def _calibration(logits: Logits, labels: LabelArray) -> Calibration:

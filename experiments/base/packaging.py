@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from data.records import RecordError, from_json, to_json
 from data.schema import Evidence
 from experiments.base.measure import HeldOut, measure, rounding_cost
 from model.checkpoint import WEIGHTS_FILE, load, save
+from orchestrator.checkout import running_commit
 from orchestrator.errors import RunError
 from orchestrator.prediction.base import Base, open_base
 from orchestrator.prediction.base_card import (
@@ -184,7 +184,7 @@ def _card(loaded: LoadedDataset, runs: Sequence[StoredRun], settings: BaseSettin
         name=settings.name,
         made=datetime.fromtimestamp(max(run.finished_at for run in runs), UTC).date().isoformat(),
         bindgrid=version("bindgrid"),
-        commit=_commit(),
+        commit=running_commit(),
         number_format=settings.number_format,
         training=spec.training,
         min_bound=settings.min_bound,
@@ -222,18 +222,3 @@ def _left_out(dataset: Dataset, spec: RunSpec, min_bound: int) -> tuple[str, ...
         and one.count(Evidence.BOUND) >= min_bound
         and one.tf not in spec.regions.tfs
     )
-
-
-def _commit() -> str:
-    """Commit of the checkout that this file lies in; empty outside of one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return found.stdout.strip()

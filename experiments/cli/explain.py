@@ -127,12 +127,13 @@ class GenomeRegions:
 
 def _find_run(place: Workspace, named: str, arm: ModelArm) -> "StoredRun":
     from orchestrator.errors import UnknownModelError
+    from orchestrator.prediction.finding import name_in_base
     from orchestrator.runs.find_run import find_run
     from orchestrator.runs.store import RunStore
 
     remedy = "to explain a TF of the base, give --bed, --genome and --out"
     of_run: AnyArm = arm.value
-    if of_run == "base" or named.lower().startswith("base:"):
+    if of_run == "base" or name_in_base(named) is not None:
         raise RunError(f"the base has no dataset to take regions from; {remedy}")
     try:
         return find_run(RunStore(place), named, of_run)

@@ -66,13 +66,12 @@ def models(
 
 
 def _of_tf(table: "pd.DataFrame", named: str) -> "pd.DataFrame":
-    from data.near_names import folded, near_names, symbol_of
+    from data.near_names import folded, near_hint, spellings
 
-    wanted = {folded(one) for one in (named, symbol_of(named)) if one}
+    wanted = set(map(folded, spellings(named)))
     found = table[table["tf"].map(folded).isin(wanted)]
     if found.empty:
-        near = near_names(named, sorted(set(table["tf"])))
-        hint = f"; near: {', '.join(near)}" if near else ""
+        hint = near_hint(named, sorted(set(table["tf"])))
         raise RunError(f"no model of {named!r}{hint}; `bindgrid models` lists them all")
     return found
 

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from orchestrator.runs.loaded_dataset import LoadedDataset
 
 
-MIN_FOLDS: Final = 3
 _NUMBER: Final = re.compile(r"-?\d{1,6}")
 _BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
 
@@ -124,6 +123,8 @@ class TrainOptions:
         RunError
             If it is neither a number nor `auto`, or does not go with the split.
         """
+        from data.dataset.sampling import MIN_FOLDS
+
         held_out = bool(self.regions.test_chroms or self.regions.val_chroms)
         if self.folds == "auto":
             return 0 if held_out else None

@@ -160,7 +160,7 @@ def choose_motifs(
     """
     bound, num = evidence.bound, len(evidence.bound)
     seed = stream_seed(seed, "motif folds")
-    folds = folds_of(bound, seed)
+    folds = balanced_folds(bound, seed)
     features, factor = rotated(evidence.features)
     strength = factor * (_STRENGTH if strength is None else strength)
     nothing = np.zeros((num, 0), dtype=np.float32)
@@ -172,7 +172,7 @@ def choose_motifs(
         before, logits = logits, held_out_logits(features, column, bound, folds, strength)
         found.append(_measured(own, bound, before, logits))
     others = _Scanned.of(library.others, evidence.sequences)
-    of_search = folds_of(bound, seed, SEARCH_FOLDS)
+    of_search = balanced_folds(bound, seed, SEARCH_FOLDS)
     candidates: tuple[Callable[[Logits], _Candidate | None], ...] = (
         lambda _: _best(others, bound, "enriched", folds) if others.profiles else None,
         lambda known: _learnt(evidence, known, of_search, others),
@@ -202,7 +202,9 @@ def auroc_of(scores: NDArray[np.floating], bound: NDArray[np.bool_]) -> NDArray[
     return found
 
 
-def folds_of(bound: NDArray[np.bool_], seed: int, num_folds: int = NUM_FOLDS) -> NDArray[np.int64]:
+def balanced_folds(
+    bound: NDArray[np.bool_], seed: int, num_folds: int = NUM_FOLDS
+) -> NDArray[np.int64]:
     """Fold of each region, shape (n,), with as many of either class in each."""
     rng = np.random.default_rng(seed)
     folds = np.empty(len(bound), dtype=np.int64)

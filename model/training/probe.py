@@ -181,19 +181,15 @@ def fit_motif_terms(
         labels = examples.labels[:, number]
         resolved = resolved_cells(labels)
         fitted = regression(nothing[resolved], labels[resolved] == 1, 1.0, motifs[resolved])
-        _take(None, terms, number, fitted)
-        with torch.no_grad():
-            output.bias[number] = fitted.bias
+        _take(output, terms, number, fitted)
 
 
 @torch.no_grad()
-def _take(
-    output: nn.Linear | None, terms: Sequence[MotifTerm], number: int, fitted: Regression
-) -> None:
-    """Give a TF's output and its weights of the motifs what was fitted."""
-    if output is not None:
+def _take(output: nn.Linear, terms: Sequence[MotifTerm], number: int, fitted: Regression) -> None:
+    """Give a TF's output and its weights of the motifs what was fitted; no feature, no weight."""
+    if len(fitted.weight):
         output.weight[number] = torch.from_numpy(fitted.weight)
-        output.bias[number] = fitted.bias
+    output.bias[number] = fitted.bias
     for term, weight in zip(terms, fitted.motif_weights, strict=True):
         term.weight[number] = float(weight)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import model
-from data.near_names import folded, near_names, symbol_of
+from data.near_names import folded, near_hint, spellings
 from data.records import RecordError, from_json
 from model.ensemble import Panel
 from orchestrator.errors import RunError
@@ -51,9 +51,8 @@ class Base:
     def known_as(self, named: str) -> str | None:
         """Find the TF of a name or alias, whatever its case; None where the base lacks it."""
         by_folded = {folded(tf): tf for tf in self.tfs}
-        symbol = symbol_of(named)
-        names = [named] if symbol is None else [named, symbol]
-        return next((by_folded[folded(one)] for one in names if folded(one) in by_folded), None)
+        found = (by_folded.get(folded(one)) for one in spellings(named))
+        return next((tf for tf in found if tf is not None), None)
 
     def require(self, named: str) -> str:
         """Find the TF of a name or alias.
@@ -65,11 +64,9 @@ class Base:
         """
         tf = self.known_as(named)
         if tf is None:
-            near = near_names(named, self.tfs)
-            hint = f"; near: {', '.join(near)}" if near else ""
             raise RunError(
-                f"{self.card.name}: no TF {named!r} among its {len(self.tfs)}{hint}; "
-                "`bindgrid models` lists them"
+                f"{self.card.name}: no TF {named!r} among its {len(self.tfs)}"
+                f"{near_hint(named, self.tfs)}; `bindgrid models` lists them"
             )
         return tf
 
@@ -207,10 +204,12 @@ def weights_of(start: BaseStart) -> Path:
         If the base at hand has other weights, or there is none.
     """
     base = find_base()
-    for one in () if base is None else base.card.replicates:
-        if base is not None and one.sha256 == start.sha256:
-            return base.folder / one.folder
-    there = "there is none here" if base is None else f"here is {base.card.name} of other weights"
+    there = "there is none here"
+    if base is not None:
+        for one in base.card.replicates:
+            if one.sha256 == start.sha256:
+                return base.folder / one.folder
+        there = f"here is {base.card.name} of other weights"
     raise RunError(
         f"{start.name}: is the base that the run starts from, and {there}; name its folder by "
         f"{BASE_VARIABLE}"

@@ -11,7 +11,7 @@ A TF may be named by an alias (`PU.1` for SPI1).
 
 from typing import Final, Literal
 
-from data.near_names import near_names, symbol_of
+from data.near_names import near_names, spellings
 from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.prediction.base import find_base, require_base
 from orchestrator.prediction.predictors import Predictor, find_predictor
@@ -21,6 +21,12 @@ from orchestrator.workspace import Workspace
 BASE_PREFIX: Final = "base:"
 """What a name begins with that is to be one of the base."""
 AnyArm = Arm | Literal["base"]
+
+
+def name_in_base(named: str) -> str | None:
+    """Give what follows `base:` in a name; None where the name does not begin so."""
+    is_of_base = named.lower().startswith(BASE_PREFIX)
+    return named[len(BASE_PREFIX) :] if is_of_base else None
 
 
 def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Predictor:
@@ -42,12 +48,10 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Pr
     RunError
         If there is none; suggests similar names.
     """
-    if named.lower().startswith(BASE_PREFIX):
-        return require_base().predictor(named[len(BASE_PREFIX) :])
-    if arm == "base":
-        return require_base().predictor(named)
-    symbol = symbol_of(named)
-    for name in [named] if symbol is None else [named, symbol]:
+    of_base = name_in_base(named)
+    if of_base is not None or arm == "base":
+        return require_base().predictor(of_base or named)
+    for name in spellings(named):
         try:
             return find_predictor(workspace, name, arm)
         except UnknownModelError as error:

@@ -23,7 +23,7 @@ from data.queries.windows import Windows
 from model.ensemble import Calibration, Member, Panel, predict_ensemble
 from orchestrator.errors import RunError
 from orchestrator.prediction.base import Base, require_base
-from orchestrator.prediction.finding import BASE_PREFIX, AnyArm, find_model
+from orchestrator.prediction.finding import AnyArm, find_model, name_in_base
 from orchestrator.prediction.predict import (
     Counts,
     OnPredicted,
@@ -205,7 +205,7 @@ class Matrix:
 
 def is_matrix(named: str) -> bool:
     """Whether a name stands for several TFs: `all`, or TFs separated by commas."""
-    return named.lower().removeprefix(BASE_PREFIX) == ALL_TFS or "," in named
+    return (name_in_base(named) or named).lower() == ALL_TFS or "," in named
 
 
 def target_output(named: str, path: Path | None) -> Output:
@@ -258,7 +258,7 @@ def find_target(workspace: Workspace, named: str, arm: AnyArm) -> Target:
     if arm not in ("transfer", "base"):
         raise RunError(f"several TFs at once are predicted by the base; leave out --arm {arm}")
     base = require_base()
-    words = named[len(BASE_PREFIX) :] if named.lower().startswith(BASE_PREFIX) else named
+    words = name_in_base(named) or named
     tfs: Sequence[str] = base.tfs
     if words.lower() != ALL_TFS:
         names = (one.strip() for one in words.split(","))

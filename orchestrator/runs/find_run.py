@@ -1,6 +1,6 @@
 """Which finished run a person means: by its key, or by a TF and an arm."""
 
-from data.near_names import near_names
+from data.near_names import near_hint
 from orchestrator.errors import UnknownModelError
 from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore, StoredRun
@@ -40,8 +40,7 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
             known.update(run.planned.spec.regions.tfs)
     tf = next((name for name in known if name.upper() == named.upper()), None)
     if tf is None:
-        near = near_names(named, sorted(known))
-        hint = f"; near: {', '.join(near)}" if near else ""
+        hint = near_hint(named, sorted(known))
         raise UnknownModelError(
             f"{store.workspace.runs}: no finished run of {named!r}, a key or TF{hint}"
         )

@@ -125,12 +125,15 @@ def read_terms(folder: Path) -> tuple[TermRecord, ...]:
 
 
 def _record(one: ChosenMotif, weight: float) -> TermRecord:
-    is_known = one.kind != "de novo"
-    known = jaspar_matrix(one.name) if is_known else None
+    if one.kind == "de novo":
+        motif, name = DE_NOVO_NAME, consensus(_probabilities(one))
+    else:
+        known = jaspar_matrix(one.name)
+        motif, name = one.name, "" if known is None else known.name
     return TermRecord(
         kind=one.kind,
-        motif=one.name if is_known else DE_NOVO_NAME,
-        name=consensus(_probabilities(one)) if not is_known else known.name if known else "",
+        motif=motif,
+        name=name,
         weight=weight,
         auroc=one.auroc,
         loss_before=one.loss_before,

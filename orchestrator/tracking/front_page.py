@@ -18,7 +18,7 @@ from urllib.parse import quote
 from orchestrator.report.rendering import render
 from orchestrator.tracking.client import NOTE_TAG
 from orchestrator.tracking.views import VERDICTS, has_views, view_link
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, file_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -215,10 +215,8 @@ def _compare_link(runs: Sequence[Run]) -> str:
 
 def _counts(runs: Iterable[Run]) -> str:
     by_status = Counter(run.info.status for run in runs)
-    words = {"FINISHED": "finished", "RUNNING": "training now", "FAILED": "failed"}
-    words["KILLED"] = "interrupted"
     return ", ".join(
-        f"{by_status[status]} {word}" for status, word in words.items() if by_status[status]
+        f"{by_status[status]} {word}" for status, word in _STATUS_WORDS.items() if by_status[status]
     )
 
 
@@ -229,7 +227,7 @@ def _cards(runs: Iterable[Run], workspace: Workspace | None) -> Iterator[CardLin
         newest[run.data.tags.get("tf", "")] = run
     for tf, run in sorted(newest.items()):
         link = f"../#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
-        file = f"{quote(tf, safe='')}.html"
+        file = f"{file_name(tf)}.html"
         if workspace is not None and (workspace.cards / file).is_file():
             link = f"report/tf/{quote(file)}"
         # the note begins with the conclusion

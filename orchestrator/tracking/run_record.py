@@ -8,15 +8,13 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from data.records import to_json, to_values
 from model.training.state import Epoch
+from orchestrator.checkout import running_commit
 from orchestrator.plan import PlannedRun
 from orchestrator.role_records import NAMES, role_tags
 from orchestrator.runs.run_metrics import RunMetrics
@@ -157,26 +155,20 @@ def run_datasets(run: StoredRun, planned: PlannedRun, source: str) -> list[Datas
 def source_tags() -> dict[str, str]:
     """Give MLflow's own tags of who logs a run, and from which code."""
     tags = {
-        "mlflow.user": getpass.getuser(),
+        "mlflow.user": _user(),
         "mlflow.source.name": f"bindgrid {version('bindgrid')}",
         "mlflow.source.type": "LOCAL",
     }
-    commit = _git_commit()
+    commit = running_commit()
     return {**tags, "mlflow.source.git.commit": commit} if commit else tags
 
 
-@lru_cache(maxsize=1)
-def _git_commit() -> str:
-    """Commit of the code that runs; empty where it is no checkout."""
-    folder = Path(__file__).parents[2]
-    if not (folder / ".git").exists():
-        return ""
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+def _user() -> str:
+    """Name of who runs this; a container may run as somebody who has none."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "unknown"
 
 
 def run_note(planned: PlannedRun, pretraining: Run | None) -> str:

@@ -85,7 +85,8 @@ def examples(
     order = np.argsort(-probability, kind="stable")
     best = order[:NUM_BEST]
     missed = np.flatnonzero(probability < 0.5)
-    files = () if loaded.dataset.summary(tf).made_from is None else _files(loaded, tf)
+    made_from = loaded.dataset.summary(tf).made_from
+    files = () if made_from is None else made_from.files
     strength, strength_of = _strengths(loaded.regions, ids[missed], files)
     ranked = missed[np.lexsort((probability[missed], -strength))][:NUM_MISSED]
     by_region = dict(zip(missed.tolist(), strength.tolist(), strict=True))
@@ -142,11 +143,6 @@ def _explained(
             ids, probability, letters, found.contributions, strict=True
         )
     )
-
-
-def _files(loaded: LoadedDataset, tf: str) -> tuple[AddedFile, ...]:
-    made_from = loaded.dataset.summary(tf).made_from
-    return () if made_from is None else made_from.files
 
 
 def _strengths(

@@ -91,12 +91,9 @@ def judge(
     judged = read_judged(workspace, plan, tf)
     numbers = collect_numbers(judged)
     dataset = judged.loaded.dataset
-    stored = _stored_motifs(workspace, judged, on_step)
-    filters = (
-        None
-        if stored is None
-        else _filters(stored, _matrices(dataset, tf, workspace_jaspar(workspace)))
-    )
+    jaspar = workspace_jaspar(workspace)
+    stored = _stored_motifs(workspace, judged, jaspar, on_step)
+    filters = None if stored is None else _filters(stored, _matrices(dataset, tf, jaspar))
     on_step("regions to show")
     return Verdict(
         numbers=numbers,
@@ -143,8 +140,10 @@ def _motifs(
     return (own_motif(motif), *beside)
 
 
-def _stored_motifs(workspace: Workspace, judged: Judged, on_step: OnStep) -> StoredMotifs | None:
-    database = jaspar_database(workspace_jaspar(workspace))
+def _stored_motifs(
+    workspace: Workspace, judged: Judged, jaspar: Jaspar, on_step: OnStep
+) -> StoredMotifs | None:
+    database = jaspar_database(jaspar)
     try:
         return run_motifs(judged.models[0], workspace, database, on_step=on_step)
     except (DataError, ModelError, RunError):

@@ -22,8 +22,8 @@ from model.training.motif_choice import (
     MotifLibrary,
     Profile,
     auroc_of,
+    balanced_folds,
     choose_motifs,
-    folds_of,
     held_out_logits,
     rotated,
 )
@@ -133,9 +133,9 @@ def test_a_choice_is_the_same_each_time_and_another_seed_has_other_folds():
     given = evidence(120)
     one, same = chosen(given, library(())), chosen(given, library(()))
     np.testing.assert_array_equal(one.held_out, same.held_out)
-    assert (folds_of(given.bound, 1) != folds_of(given.bound, 2)).any()
+    assert (balanced_folds(given.bound, 1) != balanced_folds(given.bound, 2)).any()
     for label in (True, False):
-        sizes = np.bincount(folds_of(given.bound, 1)[given.bound == label])
+        sizes = np.bincount(balanced_folds(given.bound, 1)[given.bound == label])
         assert np.ptp(sizes) == 0
 
 
@@ -143,7 +143,7 @@ def test_rotated_features_give_the_same_held_out_logits():
     rng = np.random.default_rng(1)
     features = rng.normal(size=(40, 100)).astype(np.float32)
     bound = features[:, 0] > 0
-    folds, none = folds_of(bound, 0), np.zeros((40, 0), np.float32)
+    folds, none = balanced_folds(bound, 0), np.zeros((40, 0), np.float32)
     few, factor = rotated(features)
     assert few.shape == (40, 40)
     plain = held_out_logits(features, none, bound, folds, 0.01)
