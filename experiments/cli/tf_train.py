@@ -1,5 +1,6 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from experiments.cli.backend_options import BackendOption, BackendOptions, WorkersOption
+from experiments.cli.backend_options import BackendOptions, WorkersOption
 from experiments.cli.choices import Backend, Precision, Pretrain, Split, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
@@ -92,7 +93,14 @@ class TrainOptions:
     pretraining: PretrainOptions
     individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
-    backend: BackendOption = Backend.RAY
+    backend: Annotated[
+        Backend | None,
+        typer.Option(
+            help="What runs the plan: Ray; a few processes of this machine without Ray, which "
+            "start sooner; or this process, one run after the other. By default processes, and Ray "
+            "where a multi-model is to be trained or RAY_ADDRESS names a cluster."
+        ),
+    ] = None
     workers: WorkersOption = None
     yes: Annotated[
         bool,
@@ -263,7 +271,6 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.verdict import judge
 
     max_bound, num_folds = options.max_bound, options.num_folds
-    run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
@@ -280,6 +287,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
+    run_plan = BackendOptions(backend=_backend(options, start), workers=options.workers).run_plan()
     drive(plan, planned.remarks, workspace, run_plan)
     with steps("Judging") as on_step:
         runs = [run for runs in plan.roles.values() for run in runs]
@@ -291,13 +299,26 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     out.print(f"card: {card.page}", soft_wrap=True)
 
 
+def _backend(options: TrainOptions, start: "Start") -> Backend:
+    """Give the backend that the options name, or the one that fits the runs."""
+    if options.backend is not None:
+        return options.backend
+    needs_ray = not start.is_finished or bool(os.environ.get("RAY_ADDRESS"))
+    return Backend.RAY if needs_ray else Backend.PROCESSES
+
+
 def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[LoadedDataset, Study]":
     """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    precision = settled(options.precision, workspace)
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is told before anything is read
+    wanted = options.precision
+    is_own = loaded.dataset.manifest.own_regions is not None
+    if wanted is Precision.AUTO and is_own and not workspace.precision.exists():
+        # the check takes up to a minute, longer than what there is to train
+        wanted = Precision.FLOAT32
+    precision = settled(wanted, workspace)
     return loaded, options.study(loaded, tf, precision)
 
 
