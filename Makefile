@@ -21,7 +21,7 @@ $(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \
 		|| { echo "bindgrid needs Python 3.11 or newer; name one: make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) torch==2.13.0
+	$(PIP) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)"
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
