@@ -22,7 +22,7 @@ $(READY): pyproject.toml $(LOCK)
 		|| { echo "bindgrid needs Python 3.11 or newer; name one: make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)"
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[cluster,dev]'
 	@touch $@
 
 # A build of torch is no version of its own: the lock has 2.13.0 for 2.13.0+cpu.
