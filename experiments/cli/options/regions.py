@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.choices import Split, names_in
+from experiments.cli.options.choices import Split, names_in
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:

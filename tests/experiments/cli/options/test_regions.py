@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments.cli.choices import Split
-from experiments.cli.region_options import SplitOptions
+from experiments.cli.options.choices import Split
+from experiments.cli.options.regions import SplitOptions
 
 
 @pytest.fixture

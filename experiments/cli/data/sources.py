@@ -75,7 +75,7 @@ def _is_complete(found: "list[Recognized]", folder: Path) -> bool:
     """Say what is missing for a build, or how to build; whether nothing is missing."""
     from data.sources.public_files import ROLES, public_files
     from data.sources.recognition import FIELD_OF
-    from experiments.cli.data_build import NEEDED
+    from experiments.cli.options.sources import NEEDED
 
     names = [FIELD_OF[one.kind] for one in found if one.kind in FIELD_OF]
     table_of_sources = "samples" if "samples" in names else "dhs_sources"

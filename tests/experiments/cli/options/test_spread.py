@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from experiments.cli.options import spread
+from experiments.cli.options.spread import spread
 
 
 @dataclass(frozen=True, kw_only=True)

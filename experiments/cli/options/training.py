@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.choices import Keep, Precision, Pretrain, names_in
 from experiments.cli.console import err
+from experiments.cli.options.choices import Keep, Precision, Pretrain, names_in
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

@@ -15,8 +15,8 @@ from experiments.cli.console import (
     checked_settings,
     err,
 )
-from experiments.cli.jaspar_options import JasparOptions, SitePOption
-from experiments.cli.peak_options import PeakOptions
+from experiments.cli.options.jaspar import JasparOptions, SitePOption
+from experiments.cli.options.peaks import PeakOptions
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:

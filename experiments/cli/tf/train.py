@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from experiments.cli.backend_options import BackendOption, BackendOptions, WorkersOption
-from experiments.cli.choices import Backend, Precision, Pretrain, Split, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -20,17 +18,19 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
-from experiments.cli.motif_option import ChosenMotifsOption
-from experiments.cli.options import spread
-from experiments.cli.region_options import SplitOptions, StringOption
-from experiments.cli.training_options import (
+from experiments.cli.options.backend import BackendOption, BackendOptions, WorkersOption
+from experiments.cli.options.choices import Backend, Precision, Pretrain, Split, names_in
+from experiments.cli.options.motif import ChosenMotifsOption
+from experiments.cli.options.regions import SplitOptions, StringOption
+from experiments.cli.options.spread import spread
+from experiments.cli.options.training import (
     IndividualOptions,
     MultiModel,
     PrecisionOption,
     PretrainOptions,
     settled,
 )
-from experiments.cli.verdict_tables import print_suggestion, print_verdict
+from experiments.cli.tf.verdict_tables import print_suggestion, print_verdict
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

@@ -1,18 +1,15 @@
 """`bindgrid data build`: a dataset from the sources' own formats."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from data.errors import DataError
 from data.left_out import LeftOut
 from data.sources.name_rules import NameRules, Treated
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
-    ChromAliasOption,
-    ExcludeOption,
     LeftOutOption,
     WorkspaceOption,
     err,
@@ -20,16 +17,14 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.options import spread
-from experiments.cli.sheet_options import SheetOptions, build_sheet
+from experiments.cli.options.sheet import SheetOptions, build_sheet
+from experiments.cli.options.sources import SourceOptions
+from experiments.cli.options.spread import spread
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from data.dataset.store import Dataset
-    from data.sources.tables import SourceFiles
 
-NEEDED = ("dhs", "peaks", "sites", "genome")
-"""The sources that a build cannot do without, by the options that name them."""
 _TOLD = 10
 """Biosamples without DHSs that are told."""
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what is there already.")]
@@ -38,86 +33,6 @@ ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what is 
 def register(app: typer.Typer) -> None:
     """Add the command to `bindgrid data`."""
     app.command()(spread(build))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """The files of a dataset, as typed; by default those that `--from` finds."""
-
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Folder of the publishers' files, which are recognized by their content "
-            "(`bindgrid data sources` lists them). The options below stand before what it holds. "
-            "By default no folder is looked at.",
-        ),
-    ] = None
-    dhs: Annotated[Path | None, typer.Option(help="UCSC DHS clusters, with `bin` or without.")] = (
-        None
-    )
-    dhs_sources: Annotated[
-        Path | None,
-        typer.Option(help="UCSC's names of the DHS sources; needed where there is no --samples."),
-    ] = None
-    peaks: Annotated[Path | None, typer.Option(help="ReMap's `all` peaks, BED9 with summits.")] = (
-        None
-    )
-    sites: Annotated[
-        Path | None,
-        typer.Option(help="UniBind sites: its .tar.gz or a folder of its files, or one BED file."),
-    ] = None
-    experiments: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table: experiment, tf, biotype. By default the names of the sites tell which TF "
-            "was profiled in which biosample."
-        ),
-    ] = None
-    samples: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table: source_id, dhs_sample, biotype. By default the names of the DHS sources "
-            "tell their biosamples."
-        ),
-    ] = None
-    biosamples: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table: name, biosample, and treatment where there was one. Its rows stand before "
-            "the shipped ones, which are all by default."
-        ),
-    ] = None
-    genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None
-    chrom_alias: ChromAliasOption = None
-    exclude: ExcludeOption = None
-
-    def files(self) -> "SourceFiles":
-        """Give the files that the options name, or that the folder holds.
-
-        Raises
-        ------
-        DataError
-            If one that is needed is lacking, or two of the folder are the same source.
-        """
-        from data.sources.recognition import find_sources
-        from data.sources.tables import SourceFiles
-
-        typed = {
-            name: path
-            for name in (one.name for one in fields(SourceFiles) if one.name != "exclude")
-            if (path := getattr(self, name)) is not None
-        }
-        found = {} if self.folder is None else find_sources(self.folder, but=set(typed))
-        sources = found | typed
-        lacking = [f"--{name}" for name in NEEDED if name not in sources]
-        if lacking:
-            where = "" if self.folder is None else f"{self.folder} does not hold all sources: "
-            raise DataError(
-                f"{where}{', '.join(lacking)} missing; `bindgrid data sources` tells what to "
-                "download, and --from names the folder; your own files go into a --samplesheet"
-            )
-        return SourceFiles(**sources, exclude=tuple(self.exclude or ()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments.cli.choices import Keep
-from experiments.cli.training_options import IndividualOptions, PretrainOptions
+from experiments.cli.options.choices import Keep
+from experiments.cli.options.training import IndividualOptions, PretrainOptions
 from experiments.study.trainings import ModelKind, Trainings
 
 MULTI = {ModelKind.MULTI, ModelKind.MASKED_MULTI}

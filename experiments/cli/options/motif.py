@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from experiments.cli.choices import MotifUse
+from experiments.cli.options.choices import MotifUse
 
 _NAME: Final = "--motif"
 _AGAINST: Final = "--no-motif"

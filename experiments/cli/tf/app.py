@@ -18,9 +18,6 @@ from data.relations.groups import (
 )
 from data.relations.string_links import read_string_links
 from data.schema import Evidence
-from experiments.cli import tf_add as cli_tf_add
-from experiments.cli import tf_list as cli_tf_list
-from experiments.cli import tf_train as cli_tf_train
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -29,7 +26,10 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.region_options import ModesOption, StringInfoOption, StringOption
+from experiments.cli.options.regions import ModesOption, StringInfoOption, StringOption
+from experiments.cli.tf import add as cli_tf_add
+from experiments.cli.tf import list as cli_tf_list
+from experiments.cli.tf import train as cli_tf_train
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(

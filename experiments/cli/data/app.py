@@ -13,8 +13,6 @@ from data.dataset.store import Dataset, TFSummary
 from data.errors import DataError
 from data.output import Format, output_file, output_named
 from data.schema import Evidence
-from experiments.cli import data_build as cli_data_build
-from experiments.cli import data_sources as cli_data_sources
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -22,7 +20,9 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.data_build import ReplaceOption, print_dropped, print_made
+from experiments.cli.data import build as cli_data_build
+from experiments.cli.data import sources as cli_data_sources
+from experiments.cli.data.build import ReplaceOption, print_dropped, print_made
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.cli.console import checked_settings, err, steps, tell_few_accessible
-from experiments.cli.jaspar_options import JasparOptions, SitePOption
+from experiments.cli.options.jaspar import JasparOptions, SitePOption
+from experiments.cli.options.sources import SourceOptions
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
     from data.dataset.store import Dataset
     from data.left_out import LeftOut
     from data.samplesheet.build import SheetFiles, SheetSites
-    from experiments.cli.data_build import SourceOptions
 
 _SHARED = ("genome", "chrom_alias", "exclude")
 """Options of the publishers' files that a sheet takes too."""
@@ -50,7 +50,7 @@ class SheetOptions:
     site_p: SitePOption = 1e-3
     jaspar: JasparOptions
 
-    def files(self, sources: "SourceOptions") -> "SheetFiles":
+    def files(self, sources: SourceOptions) -> "SheetFiles":
         """Give the files of the sheet's dataset.
 
         Parameters
@@ -90,7 +90,7 @@ class SheetOptions:
             rule = SiteRule(p_value=self.site_p)
         return SheetSites(are_used=not self.no_sites, rule=rule, jaspar=self.jaspar.part())
 
-    def check(self, sources: "SourceOptions") -> None:
+    def check(self, sources: SourceOptions) -> None:
         """Refuse options of the other kind of sources.
 
         Parameters

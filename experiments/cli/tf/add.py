@@ -18,10 +18,10 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.options import spread
-from experiments.cli.tf_files import FileOptions
-from experiments.cli.tf_labels import check_number, print_labels
-from experiments.cli.tf_train import TrainOptions, train_and_judge
+from experiments.cli.options.spread import spread
+from experiments.cli.tf.files import FileOptions
+from experiments.cli.tf.labels import check_number, print_labels
+from experiments.cli.tf.train import TrainOptions, train_and_judge
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from experiments.cli.choices import MotifUse
-from experiments.cli.motif_option import MotifCommand, MotifOption
+from experiments.cli.options.choices import MotifUse
+from experiments.cli.options.motif import MotifCommand, MotifOption
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.backend_options import BackendOptions
-from experiments.cli.choices import MotifUse, Network, Precision, ScaleName, names_in
 from experiments.cli.console import checked_settings
-from experiments.cli.motif_option import MotifOption
-from experiments.cli.region_options import (
+from experiments.cli.options.backend import BackendOptions
+from experiments.cli.options.choices import MotifUse, Network, Precision, ScaleName, names_in
+from experiments.cli.options.motif import MotifOption
+from experiments.cli.options.regions import (
     ModesOption,
     SplitOptions,
     StringInfoOption,
     StringOption,
 )
-from experiments.cli.training_options import (
+from experiments.cli.options.training import (
     IndividualOptions,
     MultiModel,
     PrecisionOption,

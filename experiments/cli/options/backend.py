@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.choices import Backend, Device, Precision
 from experiments.cli.console import err
+from experiments.cli.options.choices import Backend, Device, Precision
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
