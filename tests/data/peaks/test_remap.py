@@ -6,8 +6,8 @@ import pytest
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.peaks import Peaks, read_own_peaks
-from data.own_tf.remap import of_biosample
+from data.peaks.reading import Peaks, read_own_peaks
+from data.peaks.remap import of_biosample
 
 
 def remap(folder: Path, *names: str) -> Peaks:

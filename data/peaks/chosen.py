@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.peaks import Peaks
+from data.peaks.reading import Peaks
 
 
 def chosen_peaks(peaks: Peaks, choice: PeakChoice, left_out: LeftOut) -> NDArray[np.int64]:

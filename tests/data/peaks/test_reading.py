@@ -7,7 +7,7 @@ import pytest
 from Bio import bgzf
 
 from data.errors import DataError
-from data.own_tf.peaks import read_own_peaks, read_places
+from data.peaks.reading import read_own_peaks, read_places
 
 NARROW = "chr1\t100\t300\tp1\t9\t.\t5.0\t3.0\t2.0\t"
 MACS = [

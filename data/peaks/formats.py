@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.near_names import folded, near_names
+from data.peaks.summits import PEAKS_FORMAT, SUMMIT
+from data.rows.batch import BED3, MISSING, NAME, BedBatch, BedFormat
+from data.rows.head import Head, fields_of, has_names
 from data.schema import CHROM, END, START
-from data.sources.bed import BED3, MISSING, BedBatch, BedFormat
-from data.sources.head import Head, fields_of, has_names
-from data.sources.intervals import NAME, PEAKS_FORMAT, SUMMIT
 
 SummitRule = Callable[[BedBatch, NDArray[np.int32]], NDArray[np.int32]]
 """Gives the summits of rows with some starts; `MISSING` where a row has none."""

@@ -1,4 +1,4 @@
-"""Peaks of one TF in one biosample, in the formats of `data.own_tf.peak_formats`.
+"""Peaks of one TF in one biosample, in the formats of `data.peaks.formats`.
 
 A peak whose own summit is missing (`.`, `NA`, empty, in narrowPeak -1), or lies outside the peak,
 counts by its middle, and how many there are is told. Coordinates become 0-based and half-open; a
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.peak_formats import PeakFormat, format_of
+from data.peaks.formats import PeakFormat, format_of
+from data.peaks.summits import lacks_summit
+from data.rows.batch import BedBatch, first_true
+from data.rows.bed import read_bed
+from data.rows.head import read_head
 from data.schema import CHROM, END, START
-from data.sources.bed import BedBatch, first_true, read_bed
-from data.sources.head import read_head
-from data.sources.intervals import lacks_summit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class Peaks:
 
 
 def read_own_peaks(path: Path, score: str = "", left_out: LeftOut | None = None) -> Peaks:
-    """Read a file of peaks in one of the formats of `data.own_tf.peak_formats`.
+    """Read a file of peaks in one of the formats of `data.peaks.formats`.
 
     Parameters
     ----------

@@ -7,8 +7,8 @@ import pytest
 from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.chosen import chosen_peaks
-from data.own_tf.peaks import read_own_peaks
+from data.peaks.chosen import chosen_peaks
+from data.peaks.reading import read_own_peaks
 
 
 def narrow(folder: Path, rows: list[tuple[float, float]]) -> Path:

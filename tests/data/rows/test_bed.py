@@ -4,7 +4,8 @@ import pytest
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.sources.bed import BED3, read_bed
+from data.rows.batch import BED3
+from data.rows.bed import read_bed
 
 
 def write(tmp_path, *rows: str):

@@ -5,27 +5,26 @@ that block are looked at one by one; a few rows that cannot be read are left out
 of them refuse the file. Rows are counted from 1 as an editor shows them. Blank lines,
 comments, `track` and `browser` lines and lines of column names are passed over. A line without any
 tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
-(`data.sources.whole_numbers`); one that was rounded (`1.23E+08`) is refused.
+(`data.rows.whole_numbers`); one that was rounded (`1.23E+08`) is refused.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final, TypeGuard
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from numpy.typing import NDArray
 
 from data.ahead import ahead
 from data.errors import DataError
 from data.left_out import LeftOut, is_other_assembly, is_other_format
+from data.rows.batch import BedBatch, BedFormat
+from data.rows.head import Head, fields_of, has_names, head_of, read_head
+from data.rows.whole_numbers import is_coordinate, may_be_rounded, plain_integer
 from data.schema import CHROM, END, START
-from data.sources.head import Head, fields_of, has_names, head_of, read_head
-from data.sources.whole_numbers import is_coordinate, may_be_rounded, plain_integer
 from data.text import (
     HEADERS,
     OnRead,
@@ -36,8 +35,6 @@ from data.text import (
     num_lines,
 )
 
-MISSING: Final = -1
-"""What an optional integer is where a row has none."""
 FEW_COLUMNS: Final = "too few columns"
 OTHER_COLUMNS: Final = "another number of columns than the other rows"
 NO_NUMBER: Final = "a coordinate that is no whole number"
@@ -46,87 +43,6 @@ _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
 _SPACES: Final = re.compile(rb"[^\S\n]+")
 _OUTER_SPACES: Final = re.compile(rb"^[^\S\n]+|[^\S\n]+$", re.MULTILINE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BedFormat:
-    """The columns of a tab-separated format, in their order."""
-
-    title: str
-    """What its rows are, for messages."""
-    columns: tuple[str, ...]
-    """Names of the columns that every row must have; further ones are allowed."""
-    integers: tuple[str, ...]
-    """The columns that hold integers; the others are text."""
-    optional: tuple[str, ...] = ()
-    """Integers that a row may lack (`.`, `NA`, nothing); they may be written as `150.0`."""
-    used: tuple[str, ...]
-    """The columns to keep."""
-    remedy: str
-    """What to do about a file of another format."""
-
-
-BED3: Final = BedFormat(
-    title="BED rows",
-    columns=(CHROM, START, END),
-    integers=(START, END),
-    used=(CHROM, START, END),
-    remedy="give chrom, start and end, separated by tabs",
-)
-"""Any BED file, for its places alone."""
-
-
-@dataclass(frozen=True)
-class BedBatch:
-    """Some consecutive rows of a BED-like file; M rows."""
-
-    path: Path
-    line: NDArray[np.int32]
-    """Line of each row in the file, counted from 1, shape (M,)."""
-    rows: pa.RecordBatch
-    """The used columns: text as dictionaries, integers as int32, optional ones as float64."""
-
-    def __len__(self) -> int:
-        return len(self.line)
-
-    def integers(self, name: str) -> NDArray[np.int32]:
-        """Values of an integer column, shape (M,); `MISSING` where an optional one has none."""
-        column = self.rows.column(name)
-        if pa.types.is_floating(column.type):
-            values = column.to_numpy(zero_copy_only=False)
-            return np.where(np.isfinite(values), values, MISSING).astype(np.int32)
-        return column.to_numpy()
-
-    def text(self, name: str) -> tuple[NDArray[np.int32], list[str]]:
-        """Codes, shape (M,), and distinct values of a text column."""
-        column = self.rows.column(name)
-        return column.indices.to_numpy(), column.dictionary.to_pylist()
-
-    def names(self, name: str) -> NDArray[np.object_]:
-        """Values of a text column, shape (M,)."""
-        codes, values = self.text(name)
-        return np.array(values, dtype=object)[codes]
-
-    def taken(self, indices: NDArray[np.int64]) -> "BedBatch":
-        """Give some of the rows."""
-        if len(indices) == len(self):
-            return self
-        return BedBatch(self.path, self.line[indices], self.rows.take(pa.array(indices)))
-
-    def with_names(self, name: str, values: Sequence[str]) -> "BedBatch":
-        """Give the same rows with other values in place of the distinct ones of a text column."""
-        place = self.rows.schema.get_field_index(name)
-        changed = pa.DictionaryArray.from_arrays(self.rows.column(place).indices, list(values))
-        return BedBatch(self.path, self.line, self.rows.set_column(place, name, changed))
-
-    def error(self, index: int, reason: str, remedy: str) -> DataError:
-        """Make the error for a row of this batch, by its index here."""
-        return DataError(f"{self.path}: row {self.line[index]}: {reason}; {remedy}")
-
-
-def first_true(mask: NDArray[np.bool_]) -> int | None:
-    """Index of the first true element, None where there is none."""
-    return int(mask.argmax()) if mask.any() else None
 
 
 def read_bed(path: Path, file_format: BedFormat, left_out: LeftOut | None = None) -> BedBatch:

@@ -13,9 +13,9 @@ import numpy as np
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.near_names import folded, near_names
-from data.own_tf.peak_formats import REMAP
-from data.own_tf.peaks import Peaks
-from data.sources.intervals import NAME
+from data.peaks.formats import REMAP
+from data.peaks.reading import Peaks
+from data.rows.batch import NAME
 from data.sources.row_names import remap_name
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.peaks import read_own_peaks
-from data.own_tf.replicates import agreed_peaks
+from data.peaks.reading import read_own_peaks
+from data.peaks.replicates import agreed_peaks
 
 Row = tuple[str, int, int, float]
 

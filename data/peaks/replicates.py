@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.chosen import scores_of
-from data.own_tf.peaks import Peaks
+from data.peaks.chosen import scores_of
+from data.peaks.reading import Peaks
 from data.sources.evidence import overlap_pairs
 
 
