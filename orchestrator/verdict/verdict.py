@@ -86,7 +86,7 @@ def judge(
     plan
         The runs of the experiment, all complete.
     on_step
-        Told of each step.
+        Called with each step.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _motifs(
             motif = (
                 motif_named(spec.motif, dataset, tf)
                 if is_named
-                else added_motif(dataset, tf) or motif_of(tf)
+                else added_motif(dataset, tf) or motif_of(tf, dataset.jaspar)
             )
         except DataError:
             return ()
