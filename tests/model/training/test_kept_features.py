@@ -41,8 +41,8 @@ def test_other_hidden_weights_have_other_features_and_the_output_layer_has_none(
     kept.of(network, sequences(5), compute)
     before = hidden_digest(network)
     with torch.no_grad():
-        network.output.weight += 1
-        network.motif_terms[0].weight += 1
+        network.output.weight.add_(1)
+        network.motif_terms[0].weight.add_(1)
     assert hidden_digest(network) == before
     kept.of(network, sequences(5), compute)
     network.get_buffer("conv1.norm.running_mean").add_(1)
