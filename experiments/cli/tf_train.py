@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from experiments.cli.backend_options import BackendOption, BackendOptions, WorkersOption
+from experiments.cli.backend_options import (
+    AUTO_DEVICE,
+    BackendOption,
+    BackendOptions,
+    DeviceOptions,
+    WorkersOption,
+)
 from experiments.cli.choices import Backend, Precision, Pretrain, Split, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
@@ -94,10 +100,28 @@ class TrainOptions:
     precision: PrecisionOption = Precision.AUTO
     backend: BackendOption = Backend.RAY
     workers: WorkersOption = None
+    devices: DeviceOptions = AUTO_DEVICE
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking."),
     ] = False
+
+    def placed(self) -> "TrainOptions":
+        """Give the options with `--device auto` replaced by what is there.
+
+        Raises
+        ------
+        RunError
+            The options of where it trains do not go together, or there is no GPU.
+        """
+        own = replace(self, devices=self.devices.resolved())
+        own.devices.check()
+        own.where().check()
+        return own
+
+    def where(self) -> BackendOptions:
+        """Give the options of where it trains."""
+        return BackendOptions(backend=self.backend, workers=self.workers, devices=self.devices)
 
     @property
     def max_bound(self) -> int | None:
@@ -243,11 +267,16 @@ def train(
         raise RunError(
             f"--replicates {rule!r} is no number; how files of peaks count is for `bindgrid tf add`"
         )
-    train_and_judge(Workspace(workspace), name, options)
+    train_and_judge(Workspace(workspace), name, options.placed())
 
 
 def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> None:
     """Train what is missing for a TF, write its card and print it.
+
+    Parameters
+    ----------
+    options
+        Those that `TrainOptions.placed` gives.
 
     Raises
     ------
@@ -263,7 +292,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.verdict import judge
 
     max_bound, num_folds = options.max_bound, options.num_folds
-    run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
+    run_plan = options.where().run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
@@ -295,7 +324,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    precision = settled(options.precision, workspace)
+    precision = settled(options.precision, workspace, device=options.devices.torch_device)
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is told before anything is read
     return loaded, options.study(loaded, tf, precision)

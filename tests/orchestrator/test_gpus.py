@@ -16,10 +16,19 @@ from orchestrator.backends import local as local_backend
 from orchestrator.backends.local import LocalOptions
 from orchestrator.backends.ray import run_plan as ray_backend
 from orchestrator.backends.ray import session as ray_session
+from orchestrator.backends.ray.group import make_group
 from orchestrator.backends.ray.run_plan import RayOptions, run_plan
+from orchestrator.backends.ray.session import SLOT
 from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
-from orchestrator.gpus import MAX_RUNS_PER_GPU, check_sharing, gpu_room, require_gpu, share_of_gpu
+from orchestrator.gpus import (
+    GROUP_SHARE,
+    MAX_RUNS_PER_GPU,
+    check_sharing,
+    gpu_room,
+    require_gpu,
+    share_of_gpu,
+)
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs import execute as execute_module
 from orchestrator.runs.context import RunContext
@@ -64,17 +73,29 @@ def test_room_is_counted_node_by_node(
 @pytest.mark.parametrize("runs_per_gpu", [0, -1, MAX_RUNS_PER_GPU + 1])
 def test_so_many_cannot_share_a_gpu(runs_per_gpu: int) -> None:
     with pytest.raises(RunError, match="give --runs-per-gpu from 1 to 100"):
-        check_sharing(runs_per_gpu, 1)
+        check_sharing(runs_per_gpu)
 
 
-def test_groups_stay_on_cpus(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="--pretrain-workers above 1 trains on CPUs only"):
-        run_plan(
-            Plan([planned(individual_spec(1))]),
-            Workspace(tmp_path),
-            on_done=lambda _: None,
-            options=RayOptions(pretrain_workers=2, runs_per_gpu=4),
-        )
+def test_a_process_of_a_group_leaves_runs_their_shares_and_another_process_no_room() -> None:
+    assert 2 * GROUP_SHARE > 1
+    for runs_per_gpu in range(1, MAX_RUNS_PER_GPU + 1):
+        parts = round(10_000 * share_of_gpu(runs_per_gpu, GROUP_SHARE))
+        left = 10_000 - round(10_000 * GROUP_SHARE)
+        assert left // parts == runs_per_gpu
+
+
+def test_a_group_on_gpus_needs_one_for_each_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {"CPU": 2.0, "GPU": 2.0}
+    monkeypatch.setattr(ray, "cluster_resources", lambda: there)
+    group = make_group(2, 2, tmp_path, on_gpus=True)
+    assert (group.num_cpus, group.share_of_gpu) == (0, GROUP_SHARE)
+    with pytest.raises(RunError, match=r"3 workers for pre-training need a GPU each, .* has 2: "):
+        make_group(3, 16, tmp_path, on_gpus=True)
+    there[SLOT] = 1e6
+    group = make_group(2, 2, tmp_path, on_gpus=True)
+    assert (dict(group.resources), group.share_of_gpu) == ({SLOT: 1.0}, 0.0)
 
 
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
