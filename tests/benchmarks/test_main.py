@@ -61,6 +61,10 @@ def number(cell: str) -> float:
     return float(cell.replace(",", ""))
 
 
+def number_or_none(cell: str) -> float | None:
+    return None if cell == "no GPU" else number(cell)
+
+
 def test_every_benchmark_is_tested_here() -> None:
     found = {path.stem for path in Path(benchmarks.__file__).parent.glob("*.py")}
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
@@ -128,6 +132,25 @@ def test_fuzz(tmp_path: Path) -> None:
     assert one == same
     assert one.kind is other.kind
     assert (one.name, one.content) != (other.name, other.content)
+
+
+def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    rows = rows_of(
+        *("gpu", "--tiny", "--regions", 100, "--models", 2),
+        *("--processes", 1, "--seconds", 0.01),
+    )
+    assert {tuple(row[:3]) for row in rows if number_or_none(row[3]) is None} == {
+        ("step", "one model, loop", "cuda"),
+        ("precision", "one model, bfloat16", "cuda"),
+        ("stacked", "2 models, bfloat16", "cuda"),
+        ("graph", "1 models, CUDA graph", "cuda"),
+        ("graph", "2 models, CUDA graph", "cuda"),
+        ("prediction", "both strands", "cuda"),
+    }
+    measured = [row for row in rows if number_or_none(row[3]) is not None]
+    assert [row[0] for row in measured] == ["step", *["stacked"] * 2, "processes", "prediction"]
+    assert all(number(row[3]) > 0 and number(row[4]) > 0 for row in measured)
 
 
 def test_groups() -> None:

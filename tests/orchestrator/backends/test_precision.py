@@ -62,6 +62,27 @@ def test_a_processor_that_only_emulates_it_is_not_asked_to_train(
     assert "does not multiply bfloat16" in choice.reason
 
 
+def test_a_gpu_is_checked_where_runs_train_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RunError, match="finds no GPU on this machine"):
+        check(device="cuda")
+    asked: list[str] = []
+    monkeypatch.setattr(precision_module, "require_gpu", lambda: None)
+
+    def measured(problem: Problem, device: str) -> Measured:
+        asked.append(device)
+        return GOOD
+
+    monkeypatch.setattr(precision_module, "measure", measured)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H0")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: False)
+    choice = check(device="cuda")
+    assert (choice.precision, choice.processor, asked) == ("float32", "H0", [])
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    choice = check(device="cuda")
+    assert (choice.precision, choice.processor, asked) == ("bfloat16", "H0", ["cuda"])
+
+
 def test_both_precisions_are_trained_on_what_can_be_learnt() -> None:
     sizes: dict[str, Any] = {"conv_filters": (4,), "conv_widths": (9,), "dense_units": (4,)}
     network = NetworkConfig(num_tfs=3, pool_width=50, **sizes)
