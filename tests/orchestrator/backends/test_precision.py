@@ -55,7 +55,7 @@ def test_bfloat16_is_chosen_where_it_is_faster_and_as_good(
 def test_a_processor_that_only_emulates_it_is_not_asked_to_train(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda *_: False)
     monkeypatch.setattr(precision_module, "measure", None)
     choice = check()
     assert (choice.precision, choice.measured) == ("float32", None)
@@ -158,6 +158,6 @@ def test_who_trains_elsewhere_in_bfloat16_is_told(
 ) -> None:
     settle(workspace, answering("bfloat16"))
     assert json.loads(workspace.precision.read_text())["measured"]["time_ratio"] == 0.5
-    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda *_: False)
     assert settled(Precision.AUTO, workspace) == "bfloat16"
     assert "does not multiply bfloat16 and will be slow" in capsys.readouterr().err
