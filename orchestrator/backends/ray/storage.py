@@ -79,7 +79,8 @@ def check_shared(workspace: Workspace) -> None:
     ------
     RunError
         If a node does not see it, sees another one, cannot write to it, or lacks the code or has
-        another version of it; names the node. Or if folders cannot be renamed there, as in mounted object storage.
+        another version of it; names the node. Or if folders cannot be renamed there, as in mounted
+        object storage.
     """
     workspace = Workspace(workspace.root.resolve())  # as workers are given it
     probe = Probe(
