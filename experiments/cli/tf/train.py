@@ -1,5 +1,6 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -114,9 +115,13 @@ class TrainOptions:
         RunError
             The options of where it trains do not go together, or there is no GPU.
         """
-        own = replace(self, devices=self.devices.resolved())
-        own.devices.check()
+        # the Ray backend goes to this cluster, though there is no option for it here
+        on_cluster = self.backend is Backend.RAY
+        address = os.environ.get("RAY_ADDRESS", "") if on_cluster else ""
+        own = replace(self, devices=self.devices.resolved(address))
         own.where().check()
+        if not address:
+            own.devices.check()
         return own
 
     def where(self) -> BackendOptions:
