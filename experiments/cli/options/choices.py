@@ -16,6 +16,7 @@ class Device(StrEnum):
 
     CPU = "cpu"
     GPU = "gpu"
+    AUTO = "auto"
 
 
 class Split(StrEnum):

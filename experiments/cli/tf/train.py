@@ -19,8 +19,13 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
-from experiments.cli.options.backend import BackendOptions, WorkersOption
-from experiments.cli.options.choices import Backend, Precision, Pretrain, Split, names_in
+from experiments.cli.options.backend import (
+    AUTO_DEVICE,
+    BackendOptions,
+    DeviceOptions,
+    WorkersOption,
+)
+from experiments.cli.options.choices import Backend, Device, Precision, Pretrain, Split, names_in
 from experiments.cli.options.motif import ChosenMotifsOption
 from experiments.cli.options.regions import SplitOptions, StringOption
 from experiments.cli.options.spread import spread
@@ -102,10 +107,43 @@ class TrainOptions:
         ),
     ] = None
     workers: WorkersOption = None
+    devices: DeviceOptions = AUTO_DEVICE
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking."),
     ] = False
+
+    def placed(self) -> "TrainOptions":
+        """Give the options with `--device auto` replaced by what is there.
+
+        Raises
+        ------
+        RunError
+            The options of where it trains do not go together, or there is no GPU.
+        """
+        # the Ray backend goes to this cluster, though there is no option for it here
+        on_cluster = self.backend in (None, Backend.RAY)
+        address = os.environ.get("RAY_ADDRESS", "") if on_cluster else ""
+        own = replace(self, devices=self.devices.resolved(address))
+        own.where().check()
+        if not address:
+            own.devices.check()
+        return own
+
+    def where(self, *, is_short: bool = False) -> BackendOptions:
+        """Give the options of where it trains.
+
+        Parameters
+        ----------
+        is_short
+            Whether nothing has to be pre-trained, so that processes of this machine do, unless
+            the options name a backend, a cluster or a GPU. By default Ray does.
+        """
+        named, on_gpu = self.backend, self.devices.device is Device.GPU
+        if named is None:
+            does = is_short and not on_gpu and not os.environ.get("RAY_ADDRESS")
+            named = Backend.PROCESSES if does else Backend.RAY
+        return BackendOptions(backend=named, workers=self.workers, devices=self.devices)
 
     @property
     def max_bound(self) -> int | None:
@@ -251,11 +289,16 @@ def train(
         raise RunError(
             f"--replicates {rule!r} is no number; how files of peaks count is for `bindgrid tf add`"
         )
-    train_and_judge(Workspace(workspace), name, options)
+    train_and_judge(Workspace(workspace), name, options.placed())
 
 
 def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> None:
     """Train what is missing for a TF, write its card and print it.
+
+    Parameters
+    ----------
+    options
+        Those that `TrainOptions.placed` gives.
 
     Raises
     ------
@@ -287,7 +330,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
-    run_plan = BackendOptions(backend=_backend(options, start), workers=options.workers).run_plan()
+    run_plan = options.where(is_short=start.is_finished).run_plan()
     drive(plan, planned.remarks, workspace, run_plan)
     with steps("Judging") as on_step:
         runs = [run for runs in plan.roles.values() for run in runs]
@@ -297,14 +340,6 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         _log(workspace)
     print_verdict(verdict)
     out.print(f"card: {card.page}", soft_wrap=True)
-
-
-def _backend(options: TrainOptions, start: "Start") -> Backend:
-    """Give the backend that the options name, or the one that fits the runs."""
-    if options.backend is not None:
-        return options.backend
-    needs_ray = not start.is_finished or bool(os.environ.get("RAY_ADDRESS"))
-    return Backend.RAY if needs_ray else Backend.PROCESSES
 
 
 def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[LoadedDataset, Study]":
@@ -318,7 +353,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     if wanted is Precision.AUTO and is_own and not workspace.precision.exists():
         # the check takes up to a minute, longer than what there is to train
         wanted = Precision.FLOAT32
-    precision = settled(wanted, workspace)
+    precision = settled(wanted, workspace, device=options.devices.torch_device)
     return loaded, options.study(loaded, tf, precision)
 
 
