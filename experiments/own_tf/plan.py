@@ -2,9 +2,9 @@
 
 Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
 without it; scratch; scratch trained as transfer is, which tells the multi-model's share from that
-of the training; the motif alone. Transfer is trained on fractions of the regions too and tested on
-the same test regions. All replicates start from the same multi-model; they differ in the unbound
-regions drawn and in the seed of training.
+of the training; the motif alone; the two best rivals, which need no network. Transfer is trained on
+fractions of the regions too and tested on the same test regions. All replicates start from the same
+multi-model; they differ in the unbound regions drawn and in the seed of training.
 
 A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
 over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
@@ -27,7 +27,7 @@ from orchestrator.role import RunRole, SampleSize, Variant
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import BaseStart, MotifChoice, RegionSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival
 
 NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
@@ -37,6 +37,8 @@ NUM_FOLDS: Final = 5
 MIN_HELD_OUT: Final = 50
 """Bound regions on the chromosome to test on below which a TF is judged by cross-validation: the
 95 % interval of the MCC then reaches further than 0.15 to either side (docs/labs.md)."""
+RIVALS: Final = (Rival.ALL_MOTIFS, Rival.GKM_SVM)
+"""The best rivals by TFs in development (benchmarks/RESULTS.md); each takes seconds."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
 """Fractions of the regions trained and validated on, for the learning curve's first steps."""
 
@@ -200,6 +202,7 @@ class _Cell:
         if self.motif is not None:
             alone = builder.motif_alone(whole, motif_name(self.motif))
             self.draft.add(alone, replace(role, arm="motif"))
+        self.draft.add_rivals(whole, role, RIVALS)
 
     def add_step(self, fraction: float) -> None:
         """Add a step of the learning curve."""

@@ -9,7 +9,7 @@ from data.schema import Evidence
 from experiments.study.trainings import ModelKind, Trainings
 from model.network import NetworkConfig, published
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, RunSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +144,16 @@ class SpecBuilder:
             training=None,
             seed=regions.sampling.seed,
             motif=matrix_id,
+        )
+
+    def rival(self, regions: RegionSpec, rival: Rival) -> RunSpec:
+        """Spec of a rival: a way to predict binding without a network, on the same regions."""
+        return RunSpec(
+            regions=regions,
+            network=NetworkConfig(num_tfs=1),
+            training=None,
+            seed=regions.sampling.seed,
+            rival=rival.value,
         )
 
     def scored_multi(self, regions: RegionSpec, *, multi: RunSpec) -> RunSpec:

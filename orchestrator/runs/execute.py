@@ -46,6 +46,7 @@ from orchestrator.runs.motif_terms import motif_library, write_terms
 from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.record import metrics_record, region_counts, write_predictions
+from orchestrator.runs.rivals import rival_predictions
 from orchestrator.runs.store import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -112,7 +113,9 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
         result = _train(planned, network, loaded, selection, state_file, context)
         if parallel.rank != 0:
             return
-        if spec.folds:
+        if spec.rival:
+            tested, probabilities = rival_predictions(spec, loaded)
+        elif spec.folds:
             tested, probabilities = tested_by_folds(spec, store)
         else:
             probabilities = _test_predictions(spec, network, loaded, selection, context.device)

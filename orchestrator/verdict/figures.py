@@ -15,6 +15,7 @@ from orchestrator.report.figure_style import (
     GREY,
     MCC_LABEL,
     ORANGE,
+    PURPLE,
     VERMILLION,
     WIDTH_INCHES,
     styled,
@@ -25,7 +26,7 @@ from orchestrator.verdict.numbers import Numbers, Value
 from orchestrator.verdict.operating import Operating
 
 _SIZE_INCHES = (3.4, 2.7)
-_CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN)
+_CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
 _RIGHT: Final = 0.8
 """Points further to the right have their label on their left."""
 _LOGO_ROW: Final = MAX_BITS + 0.9

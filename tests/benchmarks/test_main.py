@@ -165,6 +165,31 @@ def test_own_tfs(sources: Path, tmp_path: Path) -> None:
     assert "MNT" not in Dataset.open(tmp_path / "workspace" / "dataset").tfs
 
 
+def test_rivals(sources: Path, tmp_path: Path, small_networks: None) -> None:
+    dataset = sources.parent / "dataset"
+    (tmp_path / "dataset").symlink_to(dataset)
+    given = ("rivals", tmp_path, "SPI1", "JUND", "--sizes", "20,40", "--epochs", 1)
+    rows = rows_of(*given, "--pretrain-tfs", 3, "--max-test", 50)
+    arms = [row[0] for row in rows]
+    best = arms.index("best rival of each TF and size")
+    rivals = {"motif alone", "all motifs", "gkm-SVM", "k-mers", "GC and openness"}
+    ours = {
+        "paper's transfer",
+        "features",
+        "with the motif",
+        "with chosen motifs",
+        "with chosen motifs, its own hidden",
+        "with chosen motifs, similar ones hidden",
+    }
+    assert set(arms[:best]) == rivals | ours
+    assert set(arms[best + 1 :]) == {f"{arm}, MCC less the best rival" for arm in ours}
+    assert all(len(row) == 4 for row in rows)
+    # all is finished now, and nothing is run again
+    again = rows_of(*given, "--pretrain-tfs", 3, "--max-test", 50)
+    assert [row[:3] for row in again] == [row[:3] for row in rows]
+    assert {row[3] for row in again} == {""}
+
+
 def test_prediction() -> None:
     found = names(
         "prediction", "--bases", 60_000, "--regions", 20, "--replicates", 1, "--rounds", 1
