@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.machine import Row, describe, table
+from data.motifs.database import DEFAULT
 from data.packing import UNKNOWN
 from data.sources.genome import Genome
 from orchestrator.runs.motif_baseline import motif_of
@@ -52,7 +53,7 @@ def in_sites(
     genome: Genome, sites: pd.DataFrame, tf: str, num: int, rng: np.random.Generator
 ) -> list[Variant]:
     """Draw substitutions that take bits from the motif of the TF's sites, one a site at most."""
-    motif = motif_of(tf)
+    motif = motif_of(tf, DEFAULT)
     own = sites[sites["N"].str.endswith(f".{tf}") & (sites["e"] - sites["s"] == motif.length_bp)]
     own = own.drop_duplicates(["c", "s"]).sample(frac=1, random_state=int(rng.integers(2**31)))
     chrom, start = own["c"].to_numpy(dtype=object), own["s"].to_numpy(dtype=np.int32)

@@ -139,6 +139,9 @@ class RunSpec:
     rival: str = field(default="", metadata={"late": True})
     """A :class:`Rival` in place of a network, fitted to the regions that a network would be trained
     and validated on."""
+    jaspar: str = field(default="", metadata={"late": True})
+    """Part of JASPAR that the regions choose from, or that a rival takes all motifs of, such as
+    `JASPAR2022 CORE plants`; empty for the paper's, 2020 and vertebrates, and where none is."""
 
     def __post_init__(self) -> None:
         if self.rival:
@@ -150,6 +153,8 @@ class RunSpec:
             raise ValueError("a motif is scored on the regions of one TF")
         if self.motif_choice is not None and (not self.training or self.network.motif_width):
             raise ValueError("motifs are chosen by a training, for a network without terms")
+        if self.jaspar and self.motif_choice is None:
+            raise ValueError("a part of JASPAR is named where the regions choose motifs of it")
         named = self.motif and self.motif_choice is None
         if bool(named and self.training) != bool(self.network.motif_width):
             raise ValueError("a network has the motif's width if and only if it has its term")

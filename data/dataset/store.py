@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -41,6 +42,9 @@ from data.near_names import near_names
 from data.records import IF_SET, RecordError, from_json, to_json
 from data.schema import Evidence
 from data.text import local_file
+
+if TYPE_CHECKING:
+    from data.motifs.database import Jaspar
 
 _FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
@@ -180,6 +184,19 @@ class Dataset:
     def num_regions(self) -> int:
         """Number of regions."""
         return self.manifest.num_regions
+
+    @cached_property
+    def jaspar(self) -> "Jaspar":
+        """Part of JASPAR that goes with the TFs.
+
+        Raises
+        ------
+        DataError
+            If the installed `pyjaspar` lacks it.
+        """
+        from data.motifs.database import Jaspar  # takes a while to import
+
+        return Jaspar.called(self.manifest.jaspar)
 
     @cached_property
     def tfs(self) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ from data.motifs.database import (
 from data.motifs.motif import Motif
 from data.motifs.scan import scan, score_tail
 from data.near_names import near_names, symbol_of
-from data.own_tf.peaks import Peaks
 from data.packing import UNKNOWN
+from data.peaks.reading import Peaks
 from data.sources.genome import Bases
 
 _BASES_AT_ONCE: Final = 50_000_000

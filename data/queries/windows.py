@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.peak_formats import format_of
-from data.own_tf.peaks import read_places, start_and_summit
 from data.packing import UNKNOWN, encode
+from data.peaks.formats import format_of
+from data.peaks.reading import read_places, start_and_summit
+from data.rows.batch import BedBatch
+from data.rows.bed import iterate_bed
+from data.rows.head import read_head
 from data.schema import CHROM, END
-from data.sources.bed import BedBatch, iterate_bed
 from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
-from data.sources.head import read_head
 from data.text import filled_lines
 
 _TOLD: Final = 3

@@ -5,9 +5,9 @@ column      content
 ==========  =======================================================================================
 tf          name of the TF
 biosample   cell line or tissue, spelled in one way
-peaks       file of the TF's peaks there, in any format of `data.own_tf.peaks`
+peaks       file of the TF's peaks there, in any format of `data.peaks.reading`
 sites       file of its binding sites there, BED; where it is empty, sites are predicted
-accessible  file of the biosample's DNase or ATAC peaks, in any format of `data.own_tf.peaks`; one
+accessible  file of the biosample's DNase or ATAC peaks, in any format of `data.peaks.reading`; one
             row of the biosample is enough, and those of several rows are taken together
 replicate   tells rows of one TF and biosample apart; their peaks are taken together
 ==========  =======================================================================================

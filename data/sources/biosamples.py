@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
-from data.sources.header_table import read_records
+from data.rows.header_table import read_records
 
 SHIPPED: Final = Path(__file__).parents[1] / "tables" / "biosamples.tsv"
 _COLUMNS: Final = ("name", "biosample")

@@ -21,7 +21,7 @@ from data.dataset.store import (
 )
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
-from data.sources.bed import BedBatch
+from data.rows.batch import BedBatch
 from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut, is_other_assembly
+from data.rows.batch import BedBatch
 from data.schema import CHROM
-from data.sources.bed import BedBatch
 from data.sources.chromosomes import Chromosomes
 
 if TYPE_CHECKING:

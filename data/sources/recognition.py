@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
+from data.rows.head import Head, read_head
 from data.sources.archives import bed_names, is_archive, is_site_file
-from data.sources.head import Head, read_head
 from data.sources.public_files import public_files
 from data.sources.row_names import remap_name, says_matrix, unibind_name
 from data.text import BLOCK_BYTES, UNPACK_ERRORS, damaged, is_bgzf, is_gzip, open_binary

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -20,6 +19,7 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
+from experiments.cli.options.choices import ModelArm
 from experiments.cli.predict import ArmOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace

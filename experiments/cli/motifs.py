@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
-from experiments.cli.jaspar_options import JasparOptions
-from experiments.cli.options import spread
+from experiments.cli.options.jaspar import JasparOptions
+from experiments.cli.options.spread import spread
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

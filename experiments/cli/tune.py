@@ -8,8 +8,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from experiments.cli.backend_options import AddressOption
-from experiments.cli.choices import Precision, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -19,15 +17,17 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.options import spread
-from experiments.cli.progress import PlanProgress
-from experiments.cli.region_options import SplitOptions
-from experiments.cli.training_options import (
+from experiments.cli.options.backend import AddressOption
+from experiments.cli.options.choices import Precision, names_in
+from experiments.cli.options.regions import SplitOptions
+from experiments.cli.options.spread import spread
+from experiments.cli.options.training import (
     MultiModel,
     PrecisionOption,
     PretrainOptions,
     settled,
 )
+from experiments.cli.progress import PlanProgress
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

@@ -40,6 +40,7 @@ from orchestrator.role import RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
+from orchestrator.runs.motif_terms import check_choice
 from orchestrator.runs.rivals import rivals_at_hand
 from orchestrator.spec import MotifChoice, RunSpec
 
@@ -212,6 +213,7 @@ def _masked(**left_out: tuple[str, ...]) -> Pretraining:
 def _add_size(draft: Draft, cell: _Cell, starts: Sequence[Start]) -> None:
     """Add the arms of a target at a size."""
     role, num_bound = cell.role, cell.size.num_bound
+    jaspar = draft.loaded.dataset.jaspar
     builder = replace(
         draft.builder,
         trainings=draft.study.trainings.sized_for(num_bound),
@@ -227,7 +229,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[Start]) -> None:
     draft.add(builder.scratch(regions), scratch)
     motif = None
     try:
-        motif = motif_of(role.tf)
+        motif = motif_of(role.tf, jaspar)
     except DataError as error:
         draft.leave_out(f"the motif of {role.tf}", str(error))
     else:
@@ -241,5 +243,10 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[Start]) -> None:
             draft.add(beside, replace(plain, variant=Variant.WITH_MOTIF))
         if draft.study.chosen_motifs and start.kind is SetKind.MASKED:
             for variant, choice in CHOICES.items():
+                try:
+                    check_choice(choice, jaspar)
+                except DataError as error:
+                    draft.leave_out("the arm that hides similar motifs", str(error))
+                    continue
                 chosen = builder.transfer(regions, multi=start.spec, motif=choice)
                 draft.add(chosen, replace(plain, variant=variant))

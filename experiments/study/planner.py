@@ -137,7 +137,8 @@ class Draft:
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""
         try:
-            return added_motif(self.loaded.dataset, tf) or motif_of(tf)
+            dataset = self.loaded.dataset
+            return added_motif(dataset, tf) or motif_of(tf, dataset.jaspar)
         except DataError as error:
             self.leave_out(f"the motif of {tf}", str(error))
             return None

@@ -30,8 +30,8 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part
 from data.left_out import LeftOut
 from data.motifs.pwm import BASES
-from data.own_tf.peaks import read_places
 from data.packing import unpack
+from data.peaks.reading import read_places
 from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps

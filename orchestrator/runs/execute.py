@@ -171,16 +171,13 @@ def _train(
         examples_of(loaded.regions, selection, selection.rows(part))
         for part in (Part.TRAIN, Part.VAL)
     )
-    choice, motifs = spec.motif_choice, None
-    if choice is not None:
-        motifs = motif_library(choice, loaded.dataset, spec.regions.tfs[0])
     with _noting_epochs(planned, context) as on_epoch:
         of_run = TrainingContext(
             device=context.device,
             parallel=context.parallel,
             on_epoch=on_epoch,
             state_file=state_file,
-            motifs=motifs,
+            motifs=motif_library(spec, loaded.dataset),
         )
         return train(network, train_set, val_set, spec.training, seed=spec.seed, context=of_run)
 

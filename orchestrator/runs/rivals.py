@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from data.dataset.sampling import Part
 from data.dataset.selection import Selection
-from data.motifs.database import jaspar_matrices
+from data.motifs.database import Jaspar, jaspar_matrices
 from model.motif_scan import best_scores
 from model.rivals import k_mer_probabilities, logistic_probabilities
 from orchestrator.errors import RunError
@@ -58,13 +58,15 @@ def rival_predictions(
 
     Raises
     ------
+    DataError
+        The installed `pyjaspar` lacks the part of JASPAR.
     ModelError
         There are regions of one class only to learn from.
     RunError
         The dataset does not say where regions are open, or LS-GKM cannot be run.
     """
     whole = loaded.select(spec.regions)
-    fit = _fit_of(Rival(spec.rival), loaded, whole)
+    fit = _fit_of(spec, loaded, whole)
     tested = np.zeros(len(whole.region_ids), dtype=np.bool_)
     probabilities = np.empty(len(tested), dtype=np.float32)
     for regions in _tested(spec.regions):
@@ -90,8 +92,9 @@ def _tested(regions: RegionSpec) -> tuple[RegionSpec, ...]:
     )
 
 
-def _fit_of(rival: Rival, loaded: LoadedDataset, selection: Selection) -> Fit:
+def _fit_of(spec: RunSpec, loaded: LoadedDataset, selection: Selection) -> Fit:
     """Give what fits a rival to some of a selection's regions and predicts others of them."""
+    rival = Rival(spec.rival)
     ids, bound = selection.region_ids, selection.labels[:, 0] == 1
     sequences = loaded.regions.sequences[ids]
     if rival is Rival.LS_GKM:
@@ -107,7 +110,7 @@ def _fit_of(rival: Rival, loaded: LoadedDataset, selection: Selection) -> Fit:
     if rival is Rival.OPENNESS:
         features, strength = np.column_stack([gc, _open_in(loaded)[ids]]), 1.0
     else:
-        hits = _hits_of(loaded).of(ids)
+        hits = _hits_of(loaded, Jaspar.called(spec.jaspar)).of(ids)
         features, strength = np.column_stack([hits, gc]), ALL_MOTIFS_STRENGTH
     return lambda known, asked: logistic_probabilities(
         features[known], bound[known], features[asked], strength=strength
@@ -135,9 +138,9 @@ def _open_in(loaded: LoadedDataset) -> NDArray[np.float32]:
 class _MotifHits:
     """Best hits of all motifs of JASPAR in the regions of a dataset, each region scanned once."""
 
-    def __init__(self, loaded: LoadedDataset) -> None:
+    def __init__(self, loaded: LoadedDataset, jaspar: Jaspar) -> None:
         self._regions = loaded.regions
-        self._log_odds = [motif.log_odds for motif in jaspar_matrices()]
+        self._log_odds = [motif.log_odds for motif in jaspar_matrices(jaspar)]
         self._forget()
 
     def _forget(self) -> None:
@@ -158,5 +161,5 @@ class _MotifHits:
 
 
 @lru_cache(maxsize=1)
-def _hits_of(loaded: LoadedDataset) -> _MotifHits:
-    return _MotifHits(loaded)
+def _hits_of(loaded: LoadedDataset, jaspar: Jaspar) -> _MotifHits:
+    return _MotifHits(loaded, jaspar)
