@@ -17,8 +17,13 @@ from data.simulation.simulate import SimulationConfig, simulate
 from data.sources.build import build_dataset
 from data.sources.recognition import find_sources
 from data.sources.tables import SourceFiles
+from experiments.study.study import Study
 from experiments.study.trainings import Trainings
+from experiments.transfer.plan import transfer
+from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs
+from orchestrator.plan import Plan
+from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -266,6 +271,21 @@ def test_tracking(workspace: Workspace) -> None:
     )
     assert all(number(cell) >= 0 for _, cell in rows)
     assert rows[0][0] == "training, its epochs (wall)"
+
+
+def test_variants(sources: Path, tmp_path: Path, small_networks: None) -> None:
+    (tmp_path / "dataset").symlink_to(sources.parent / "dataset")
+    workspace = Workspace(tmp_path)
+    loaded = load_dataset(workspace)
+    trainings = Trainings().with_epochs(multi=1, individual=1)
+    study = Study(tfs=("SPI1",), pretrain_tfs=2, trainings=trainings)
+    runs = transfer(loaded, study).runs
+    run_plan(Plan(runs), workspace, on_done=lambda outcome: None)
+    rows = rows_of("variants", tmp_path, sources, "SPI1", "--variants", 60, "--in-sites", 0.5)
+    assert [row[0] for row in rows][-1] == "p of 0.05 at most"
+    assert len({len(row) for row in rows}) == 1
+    # a network that has learnt hardly anything tells few of them apart
+    assert 0 <= number(rows[-1][2]) <= 1
 
 
 def test_training() -> None:

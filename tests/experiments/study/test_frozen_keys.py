@@ -96,8 +96,12 @@ PLANS: Final = {
 one was frozen later, with the base."""
 
 RIVALS: Final = {
-    f"{PEAKS} --tfs ELF1 --sizes 25 --replicates 1": Keys(4, "", "", ""),
-    f"{TRAIN} --split random --pretrain-set masked": Keys(6, "", "", ""),
+    f"{PEAKS} --tfs ELF1 --sizes 25 --replicates 1": Keys(
+        4, "00c63f6ef6372f89", "e90154b492f8b7d0", "07d87e26a1fa40ab"
+    ),
+    f"{TRAIN} --split random --pretrain-set masked": Keys(
+        6, "e36d6712d910d2de", "cc66748df0e8d2cb", "4bbe2d5ecdd5c92c"
+    ),
 }
 """Keys of the runs without a network, which the plans above do not count."""
 
