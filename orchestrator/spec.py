@@ -96,9 +96,9 @@ class MotifChoice(StrEnum):
     AUTO = "auto"
     """From the TF's own matrices and all other profiles of JASPAR."""
     OWN_HIDDEN = "auto-own-hidden"
-    """As if nobody knew a matrix of the TF: a control."""
+    """As `AUTO`, without the TF's own matrices: a control."""
     SIMILAR_HIDDEN = "auto-similar-hidden"
-    """As if nobody knew a profile of its binding modes either: a control."""
+    """Also without any profile of its binding modes: a control."""
 
 
 class Rival(StrEnum):

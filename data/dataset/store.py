@@ -311,7 +311,7 @@ def write_dataset(
     origin
         What the dataset is made from; by default nothing is recorded of it.
     replace
-        Whether a dataset that is there already gives way.
+        Whether an existing dataset is replaced; by default it is an error.
 
     Raises
     ------
@@ -359,7 +359,8 @@ def add_regions(
     more
         The regions, see `data.own_tf.new_regions` and `data.own_tf.own_regions`.
     accessibility
-        Of all regions, old and new, by biosample. By default new ones are accessible in none.
+        Accessibility of all regions, old and new, by biosample. By default new ones are accessible
+        in none.
     own_regions
         How a lab's own regions were made, now that these are added. By default what the manifest
         says of it stays.
@@ -367,7 +368,7 @@ def add_regions(
     Returns
     -------
     Dataset
-        The dataset, opened anew.
+        The dataset, opened again.
     """
     extended = dataset.regions().extended(more)
     number = len(dataset.versions)
@@ -402,7 +403,7 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
     if not path.exists():
         return
     if not replace:
-        raise DataError(f"{path}: a dataset is here already; pass --replace to build it anew")
+        raise DataError(f"{path}: a dataset is here already; pass --replace to build it again")
     if any(path.iterdir()) and not (path / "manifest.json").is_file():
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
 

@@ -171,7 +171,7 @@ def file_database(path: Path, tell: Tell = ignore) -> MotifDatabase:
     Parameters
     ----------
     tell
-        Told which motifs are left out or numbered.
+        Called with which motifs are left out or numbered.
 
     Raises
     ------

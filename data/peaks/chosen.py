@@ -12,9 +12,8 @@ from data.peaks.reading import Peaks
 def chosen_peaks(peaks: Peaks, choice: PeakChoice, left_out: LeftOut) -> NDArray[np.int64]:
     """Find the peaks of at least a score, and of these the best ones.
 
-    Where peaks of equal scores compete for the last places, lots are drawn. The lot of a peak
-    depends on its place alone, so that the order of rows does not matter, and no chromosome comes
-    first.
+    Ties for the last places are broken at random. The random number of a peak depends on its
+    position alone, so that the order of rows does not matter, and no chromosome is favoured.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def chosen_peaks(peaks: Peaks, choice: PeakChoice, left_out: LeftOut) -> NDArray
     Raises
     ------
     DataError
-        If no peak has so high a score, or no score tells peaks apart.
+        If no peak has a score this high, or all peaks have the same score.
     """
     path, line = peaks.rows.path, peaks.rows.line
     rows = np.arange(len(peaks))

@@ -156,7 +156,7 @@ class PeakFormat:
 
 
 def format_of(head: Head, path: Path) -> PeakFormat:
-    """Tell the format of a file from its first rows; the name helps where no row has a summit.
+    """Recognize the format of a file by its first rows; the name helps where no row has a summit.
 
     Raises
     ------

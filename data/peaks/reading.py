@@ -1,7 +1,7 @@
 """Peaks of one TF in one biosample, in the formats of `data.peaks.formats`.
 
 A peak whose own summit is missing (`.`, `NA`, empty, in narrowPeak -1), or lies outside the peak,
-counts by its middle, and how many there are is told. Coordinates become 0-based and half-open; a
+counts by its middle, and their number is reported. Coordinates become 0-based and half-open; a
 summit is one base.
 """
 

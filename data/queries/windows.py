@@ -95,7 +95,7 @@ def bed_windows(
     ----------
     left_out
         Where rows are noted that do not fit the genome, or lie so near to a chromosome's end that
-        the sequence would be shorter than the network's input; and how the file was read.
+        the sequence would be shorter than the network's input; also how the file was read.
     exclude
         Places to leave out: rows that overlap them are left out. By default there are none.
 
@@ -150,13 +150,13 @@ def fasta_windows(
     left_out: LeftOut | None = None,
     flanks: Flanks | None = None,
 ) -> Iterator[Windows]:
-    """Yield the sequences of a FASTA file, of longer ones the middle, shorter ones with flanks.
+    """Yield the sequences of a FASTA file: the middle of longer ones, shorter ones with flanks.
 
     Parameters
     ----------
     left_out
-        Where sequences are noted that are shorter than the network's input, or too short with their
-        flanks: one filled up would be unlike any that it was trained on.
+        Where sequences are noted that are shorter than the network's input, or too short even
+        with their flanks, since the network was not trained on padded sequences.
     flanks
         Bases around shorter sequences, which stand in the middle. By default there are none.
 

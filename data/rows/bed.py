@@ -1,8 +1,8 @@
-"""Reading of tab-separated source files: fast where they are right, exact where they are wrong.
+"""Reading of tab-separated source files: fast for correct rows, exact about faulty ones.
 
 Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
-that block are looked at one by one; a few rows that cannot be read are left out and counted, more
-of them refuse the file. Rows are counted from 1 as an editor shows them. Blank lines,
+that block are read one by one; a few rows that cannot be read are left out and counted, and a file
+with many of them is refused. Rows are counted from 1 as an editor shows them. Blank lines,
 comments, `track` and `browser` lines and lines of column names are passed over. A line without any
 tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
 (`data.rows.whole_numbers`); one that was rounded (`1.23E+08`) is refused.
@@ -101,7 +101,7 @@ def parse_bed(
     file
         The file, unpacked; it is small enough to be held in memory.
     left_out
-        As of :func:`iterate_bed`.
+        As for :func:`iterate_bed`.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def parse_bed(
     """
     parts = list(blocks_of(path, file))
     filled = ((number, line) for number, line in lines_of(parts) if line.strip())
-    # few rows are enough to tell the columns, and an archive has thousands of files
+    # few rows are enough to count the columns, and an archive has thousands of files
     head = head_of(filled, num_rows=9)
     if head is None:
         return
@@ -243,7 +243,7 @@ class _Parser:
         """Parse by Arrow; None where it finds a fault."""
         self._read.block_size = len(text) + 1
         try:
-            # a buffer and no thread: what is refused leaves nothing behind that still reads
+            # a buffer and no thread, so that nothing goes on reading after an error
             table = pacsv.read_csv(pa.BufferReader(text), self._read, self._parse, self._convert)
         except (pa.ArrowException, OSError):
             return None
@@ -289,7 +289,7 @@ class _Parser:
         )
 
     def _can_be_read(self, row: int, line: str) -> bool:
-        """Whether nothing is wrong with a row; else it is left out, or said to be wrong."""
+        """Whether a row can be read; otherwise it is left out, or raised as an error."""
         fields = line.split("\t")
         if len(fields) < len(self._format.columns):
             self._leave_out(row, FEW_COLUMNS, DataError(self._too_few(row, len(fields))))

@@ -1,4 +1,4 @@
-"""The beginning of a tab-separated file, from which its format is told."""
+"""The beginning of a tab-separated file, from which its format is recognized."""
 
 import re
 from collections import Counter
@@ -12,14 +12,14 @@ from data.errors import DataError
 from data.text import all_lines, filled_lines, is_header
 
 HEAD_ROWS: Final = 1000
-"""Rows from which the format of a file is told."""
+"""Rows from which the format of a file is recognized."""
 _START_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(start|begin|from)", re.IGNORECASE)
 _END_WORD: Final = re.compile(r"[\"']?[a-z_. ]*(end|stop|to\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """The beginning of a tab-separated file, from which its format is told."""
+    """The beginning of a tab-separated file, from which its format is recognized."""
 
     names: tuple[str, ...]
     """Names of the columns, where a line above the rows has them, else empty."""
@@ -67,7 +67,7 @@ def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head
     Parameters
     ----------
     num_rows
-        Most rows that the beginning has; by default as many as tell the format.
+        Most rows that the beginning has; by default as many as are needed to recognize the format.
     """
     names: tuple[str, ...] = ()
     comments = []

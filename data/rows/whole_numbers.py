@@ -1,6 +1,6 @@
 """Whole numbers as R, pandas and spreadsheets spell them: `1e+06`, `1000000.0`, `1,000,000`.
 
-One that was rounded (`1.23E+08`) is none: nobody knows which base was meant.
+A rounded one (`1.23E+08`) is not taken, since the exact base is lost.
 """
 
 import re

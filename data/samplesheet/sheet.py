@@ -171,7 +171,7 @@ def _columns(table: SheetTable) -> dict[str, str]:
             f"if need be, {', '.join(COLUMNS[len(REQUIRED) :])}"
         )
     for name in own:
-        # a further column is the lab's own affair, unless it is one of ours misspelled
+        # further columns are allowed, unless one looks like a misspelled column of ours
         near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=_MISSPELLED)
         if near and name not in COLUMNS:
             raise DataError(f"{table.path}: no column is named {name!r}; rename it {near[0]!r}")

@@ -133,8 +133,8 @@ def read_peaks(
     Raises
     ------
     DataError
-        If too many rows cannot be read, or have a summit outside the peak, names do not meet those
-        of the dataset, no row is left, or the file is of another assembly.
+        If too many rows cannot be read, or have a summit outside the peak, names do not match
+        those of the dataset, no row is left, or the file is of another assembly.
     """
     collected = _Collector(path, names, genome, remap_name, left_out, exclude)
     num_without = 0
@@ -258,7 +258,7 @@ class _Collector:
         )
 
     def _joined(self, column: int) -> NDArray[Any]:
-        """Join the batches of a column and let go of them, which halves the peak memory."""
+        """Join the batches of a column and free them, which halves the peak memory."""
         joined = np.concatenate([batch[column] for batch in self._batches])
         for batch in self._batches:
             batch[column] = np.empty(0)

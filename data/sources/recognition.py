@@ -1,4 +1,4 @@
-"""Which source each file of a folder is, told from its content, and whether it is whole."""
+"""Which source each file of a folder is, recognized by its content, and whether it is whole."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Recognized:
 
 
 def recognize(folder: Path) -> list[Recognized]:
-    """Tell what each file in a folder, and in the folders in it, is; a folder of sites is one.
+    """Recognize what each file in a folder, and in the folders in it, is; a folder of sites is one.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def _words(line: str) -> set[str]:
 
 
 def _kind_of_rows(head: Head) -> Kind:
-    """Tell a file without a header by what most of its rows show."""
+    """Recognize a file without a header by most of its rows."""
     if head.most(lambda row: len(row) == 2 and row[0].isdigit()):
         return Kind.DHS_SOURCES
     if head.most(lambda row: _is_dhs(row) or _is_dhs(row[1:])):

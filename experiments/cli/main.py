@@ -24,7 +24,7 @@ from experiments.cli.data import app as cli_data
 from experiments.cli.tf import app as cli_tf
 from orchestrator.errors import RunError
 
-# before either library is imported: what we start reports to nobody
+# set before either library is imported: no telemetry is sent
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -37,7 +37,7 @@ NOT_WRITABLE = {
     errno.EACCES,
     errno.EPERM,
 }
-"""Errors of the place, not of the program."""
+"""Errors of the file system, such as a full disk or missing rights; they are no bugs."""
 
 app = typer.Typer(
     name="bindgrid",

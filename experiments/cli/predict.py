@@ -121,7 +121,7 @@ class VariantOptions:
         bool,
         typer.Option(
             "--swap-reference",
-            help="Predict also variants whose alleles are swapped: the genome has ALT, not REF. "
+            help="Also predict variants whose alleles are swapped: the genome has ALT, not REF. "
             "Their effect is, as always, that of ALT against REF. By default they have no "
             "prediction.",
         ),

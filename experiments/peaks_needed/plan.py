@@ -9,20 +9,20 @@ Per replicate and target, for each number of bound regions, these arms on the ve
 - transfer from a masked multi-model, every resolved cell of all TFs;
 - transfer from a masked multi-model without any TF of the target's binding modes;
 - transfer from a masked multi-model, the target's motif a term of the network's logits;
-- if the study lets regions choose motifs, the same with the motifs that they choose: from all that
-  is known, as if nobody knew the target's own, and as if nobody knew a similar one either, which is
-  what a TF gets that nobody has studied.
+- if the study lets regions choose motifs, the same with the motifs that they choose: from all known
+  motifs, from all but the target's own, and from all but its own and similar ones, as for a TF that
+  has never been studied.
 
 None of the multi-models knows a target. The regions are held back from all of them, by one draw for
 a seed, or by chromosome. Multi-models without the modes are trained one per target, or for groups
-of targets, whose modes they then lack together: cheaper, and harder than need be. They cost most,
-and can be left out.
+of targets, which then lack the modes of the whole group: that is cheaper, and a harder test than
+necessary. They cost most of the time and can be left out.
 
 All multi-models of a replicate are also scored on the test regions of the complete one, which says
 what masking does for the multi-task prediction itself.
 
-Ten validation regions choose an epoch by chance. Where there are fewer than `FEW_VALIDATION` of
-them the last epoch's weights are kept; and few regions train for more epochs, so that every size
+Ten validation regions are too few to choose an epoch. Where there are fewer than `FEW_VALIDATION`
+of them the last epoch's weights are kept; and few regions train for more epochs, so that every size
 gets as many steps as the paper's 500 bound regions.
 """
 

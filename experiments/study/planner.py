@@ -62,7 +62,7 @@ class Draft:
         Raises
         ------
         DataError
-            If there are too few regions: told now, and not after hours.
+            If there are too few regions, which is reported now and not after hours.
         """
         for number, fold in enumerate(spec.folds, start=1):
             self.add(fold, replace(role, fold=number))
@@ -79,7 +79,7 @@ class Draft:
         self.remark(f"left out {what}", reason)
 
     def remark(self, what: str, text: str) -> None:
-        """Note what there is to say of a thing, once."""
+        """Note a remark once."""
         remark = Remark(experiment=self._experiment, text=f"{what}: {text}")
         self._remarks.setdefault(what, remark)
 
@@ -121,7 +121,7 @@ class Draft:
         Parameters
         ----------
         role
-            Of the run by transfer.
+            Role of the run by transfer.
         """
         self.add(self.builder.scratch(regions), from_scratch(role))
         self.add(self.builder.transfer(regions, multi=multi), role)

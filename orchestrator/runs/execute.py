@@ -186,7 +186,7 @@ def _train(
 def _noting_epochs(planned: PlannedRun, context: RunContext) -> Iterator[OnEpoch | None]:
     """Give a function that leaves a note of each epoch and passes the epoch on.
 
-    Of several processes the first one alone has it.
+    Where several processes train together, only the first one gets it.
     """
     if context.parallel.rank != 0:
         yield None

@@ -40,9 +40,9 @@ class TermRecord:
     kind: str
     """`own`, `enriched` or `de novo`."""
     motif: str
-    """Identifier, `de-novo` of a de novo motif."""
+    """Identifier; `de-novo` for a de novo motif."""
     name: str
-    """Name in the database; of a de novo motif, its consensus."""
+    """Name in the database, or the consensus of a de novo motif."""
     weight: float
     """What a standard deviation of its best hit adds to the logit."""
     auroc: float
@@ -52,10 +52,10 @@ class TermRecord:
     loss: float
     """Loss on held-out regions with it."""
     like: str
-    """Of a de novo motif, the profile of the database whose best hits go with its own most; empty
-    of others."""
+    """The profile of the database whose best hits correlate most with those of a de novo motif;
+    empty for other motifs."""
     like_correlation: float
-    """Correlation of both motifs' best hits over the regions; 0 of other motifs."""
+    """Correlation of both motifs' best hits over the regions; 0 for other motifs."""
 
 
 def check_choice(choice: MotifChoice, jaspar: Jaspar) -> None:

@@ -60,7 +60,7 @@ def tracking_uri(workspace: Workspace) -> str:
 
 
 def without_password(text: str) -> str:
-    """Blot out what stands before the host in URIs: `https://me:secret@host` has a password."""
+    """Hide user and password in URIs such as `https://me:secret@host`."""
     return re.sub(r"(?<=://)[^\s/]*@", "***@", text)
 
 

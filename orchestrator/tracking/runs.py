@@ -227,7 +227,7 @@ class RunWriter:
         Parameters
         ----------
         start_time
-            Of a new run, milliseconds since the epoch; now by default.
+            Start of a new run, milliseconds since the epoch; now by default.
         """
         mlflow = self._client.mlflow
         tags, params = run_tags(planned), run_params(planned)

@@ -37,7 +37,7 @@ class ShownRegion:
     """A bound test region, and what its prediction owes to each base."""
 
     region: str
-    """Such as `chr1:1000-1200`, 0-based and half-open."""
+    """Its place, such as `chr1:1000-1200`, 0-based and half-open."""
     probability: float
     """Calibrated, mean over replicates."""
     bases: str

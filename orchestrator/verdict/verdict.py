@@ -80,7 +80,7 @@ def judge(
     plan
         The runs of the experiment, all complete.
     on_step
-        Told of each step.
+        Called with each step.
 
     Raises
     ------

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from data.dataset.store import Dataset
 
 _TOLD = 10
-"""Biosamples without DHSs that are told."""
+"""Most biosamples without DHSs that are printed."""
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what is there already.")]
 
 
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What `bindgrid data build` is told of its sources and of odd rows in them, as typed."""
+    """Options of `bindgrid data build`: its sources, and what becomes of odd rows, as typed."""
 
     sources: SourceOptions
     sheet: SheetOptions
@@ -62,7 +62,8 @@ class BuildOptions:
         Path | None,
         typer.Option(
             help="File to write the biosamples to that have no DHSs, with the peaks that each "
-            "costs. Filled in, it is a table for --biosamples. By default the ten largest are told."
+            "costs. Filled in, it is a table for --biosamples. By default the ten largest are "
+            "listed."
         ),
     ] = None
     left_out: LeftOutOption = None

@@ -72,7 +72,7 @@ def file_size(num_bytes: float) -> str:
 
 
 def _is_complete(found: "list[Recognized]", folder: Path) -> bool:
-    """Say what is missing for a build, or how to build; whether nothing is missing."""
+    """Say what is missing for a build, or else how to build; gives whether nothing is missing."""
     from data.sources.public_files import ROLES, public_files
     from data.sources.recognition import FIELD_OF
     from experiments.cli.options.sources import NEEDED

@@ -46,7 +46,7 @@ class JasparOptions:
         Parameters
         ----------
         of_dataset
-            What is taken where an option is not given; by default the paper's part.
+            The part to use where an option is not given; by default the paper's.
 
         Raises
         ------

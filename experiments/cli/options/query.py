@@ -40,11 +40,12 @@ class QueryOptions:
         ),
     ] = ""
     flank3: Annotated[
-        str, typer.Option(metavar="SEQUENCE", help="Bases behind each such sequence.")
+        str,
+        typer.Option(metavar="SEQUENCE", help="Bases after each such sequence. By default none."),
     ] = ""
     stride: Annotated[
         int | None,
-        typer.Option(help="Tile --bed, or the whole genome: a value each so many bases."),
+        typer.Option(help="Tile --bed, or the whole genome, with one value for this many bases."),
     ] = None
     chrom_alias: ChromAliasOption = None
     exclude: ExcludeOption = None
@@ -69,7 +70,7 @@ class QueryOptions:
                 "--exclude"
             )
         if self.fasta is None and (self.flank5 or self.flank3):
-            raise RunError("--flank5 and --flank3 are of the sequences of --fasta; give it")
+            raise RunError("--flank5 and --flank3 extend the sequences of --fasta; give it")
         if self.fasta is None and self.genome is None:
             raise RunError("nothing to predict; give --bed with --genome, or --fasta")
         if self.fasta is None and self.bed is None and self.stride is None:

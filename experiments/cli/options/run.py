@@ -89,7 +89,7 @@ class SizeOptions:
     ] = None
 
     def chosen(self) -> "Scale":
-        """Give the scale with the numbers that the user wants otherwise.
+        """Give the scale, with the numbers that the user changed.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class SizeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What `bindgrid run` is told of a study and of where it trains, as typed."""
+    """Options of `bindgrid run`: the study, and where its runs train, as typed."""
 
     tfs: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""Options of a dataset that is built from a sample sheet, and how its faults are told."""
+"""Options of a dataset that is built from a sample sheet, and how its faults are reported."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -91,7 +91,7 @@ class SheetOptions:
         return SheetSites(are_used=not self.no_sites, rule=rule, jaspar=self.jaspar.part())
 
     def check(self, sources: SourceOptions) -> None:
-        """Refuse options of the other kind of sources.
+        """Refuse options that belong to the other kind of sources.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ def build_sheet(
 
 
 def _tell_few(dataset: "Dataset") -> None:
-    """Name files of which hardly a summit lies in an accessible region."""
+    """Warn of files with hardly any summit in an accessible region."""
     for summary in dataset.summaries():
         for file in () if summary.made_from is None else summary.made_from.files:
             what = f"{file.peaks.file} ({summary.tf} in {file.biosample})"

@@ -25,7 +25,7 @@ class SourceOptions:
         typer.Option(
             "--from",
             help="Folder of the publishers' files, which are recognized by their content "
-            "(`bindgrid data sources` lists them). The options below stand before what it holds. "
+            "(`bindgrid data sources` lists them). The options below take precedence over it. "
             "By default no folder is looked at.",
         ),
     ] = None
@@ -60,8 +60,8 @@ class SourceOptions:
     biosamples: Annotated[
         Path | None,
         typer.Option(
-            help="Table: name, biosample, and treatment where there was one. Its rows stand before "
-            "the shipped ones, which are all by default."
+            help="Table: name, biosample, and treatment where there was one. Its rows take "
+            "precedence over the shipped table, which alone is used by default."
         ),
     ] = None
     genome: Annotated[Path | None, typer.Option(help="Indexed FASTA, plain or BGZF.")] = None

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AddOptions:
-    """What `bindgrid tf add` is told of a TF and of what to do with it, as typed."""
+    """Options of `bindgrid tf add`: the TF, and what to do with it, as typed."""
 
     files: FileOptions
     label_only: Annotated[

@@ -82,7 +82,7 @@ def groups(
         rule = GroupRule(size=size, min_bound=min_bound, seed=seed)
     dataset = Dataset.open(Workspace(workspace).dataset)
     for name in tf or ():
-        dataset.summary(name)  # an unknown TF is told before anything is read
+        dataset.summary(name)  # an unknown TF is reported before anything is read
     mode_table = load_modes(modes)
     links = None if string is None else read_string_links(string, dataset.tfs, string_info)
     with steps("Comparing labels"):

@@ -1,4 +1,4 @@
-"""The files that `bindgrid tf add` is told of: peaks, sites, accessible peaks, and a genome."""
+"""The files that `bindgrid tf add` takes: peaks, sites, accessible peaks, and a genome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

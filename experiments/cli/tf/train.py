@@ -50,7 +50,7 @@ _BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What `bindgrid tf train` and `tf add` are told of a training and its verdict, as typed."""
+    """Options of `bindgrid tf train` and `tf add`: the training and its verdict, as typed."""
 
     pretrain_set: Annotated[
         str,
@@ -82,7 +82,7 @@ class TrainOptions:
     folds: Annotated[
         str,
         typer.Option(
-            help="Judge by cross-validation in so many folds of whole chromosomes, and let the "
+            help="Judge by cross-validation in this many folds of whole chromosomes, and let the "
             "model learn from all regions; 0 holds chromosomes out. By default `auto`: 5 folds "
             "where fewer than 50 bound regions lie on the chromosome that would be held out."
         ),
@@ -254,7 +254,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     DataError, RunError
         If the TF cannot be trained on.
     typer.Exit
-        If a run failed, or the user would not have a multi-model trained.
+        If a run failed, or the user declined to train a multi-model.
     """
     from experiments.own_tf.plan import own_tf
     from orchestrator.plan import Plan
@@ -297,7 +297,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
 
     precision = settled(options.precision, workspace)
     loaded = load_dataset(workspace)
-    loaded.dataset.summary(tf)  # an unknown TF is told before anything is read
+    loaded.dataset.summary(tf)  # an unknown TF is reported before anything is read
     return loaded, options.study(loaded, tf, precision)
 
 
@@ -348,7 +348,7 @@ def _chosen(
 
 
 def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: TrainOptions) -> None:
-    """Tell how long the multi-model takes that is missing, and ask at a terminal."""
+    """Say how long a multi-model that is missing takes to train, and ask at a terminal."""
     from orchestrator.backends.cost import calibrate, run_seconds
 
     run = start.run
@@ -370,7 +370,7 @@ def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: Train
 
 
 def _log(workspace: Workspace) -> None:
-    """Show the card in MLflow; that it cannot be reached is a warning."""
+    """Show the card in MLflow; where MLflow cannot be reached, only warn."""
     from orchestrator.tracking.client import TrackingClient
     from orchestrator.tracking.verdicts import VerdictWriter
 

@@ -207,7 +207,7 @@ def environment(defaults: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silenced(*names: str) -> Iterator[None]:
-    """Silence all but critical records of some loggers; `on_done` is told of failures."""
+    """Silence all but critical records of some loggers; failures are reported by `on_done`."""
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.CRITICAL)
