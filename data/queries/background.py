@@ -96,11 +96,12 @@ def of_same_composition(windows: NDArray[np.uint8], *, seed: int = 0) -> NDArray
     counts = np.bincount(pairs.ravel(), minlength=16 * num).reshape(num, 4, 4).astype(np.float64)
     # a base that is not followed by any is followed by all alike
     counts[counts.sum(axis=2) == 0] = 1
-    below = np.cumsum(counts, axis=2) / counts.sum(axis=2, keepdims=True)
+    below: NDArray[np.float64] = counts.cumsum(axis=2)
+    below /= below[:, :, 3:]
     found = np.empty_like(windows)
     rows = np.arange(num)
     found[:, 0] = windows[rows, rng.integers(length_bp, size=num)]
     for place in range(1, length_bp):
-        steps = below[rows, found[:, place - 1]]
+        steps = np.asarray(below[rows, found[:, place - 1]])
         found[:, place] = (rng.random(num)[:, None] >= steps[:, :3]).sum(axis=1)
     return found

@@ -131,7 +131,7 @@ def test_a_variant_in_a_site_is_told_from_those_beside_it(genome: Genome) -> Non
 def test_what_is_no_substitution_has_no_p_value_but_a_quantile(genome: Genome) -> None:
     text = bases(genome)
     at = 1500
-    first, second = text[at - 1 : at + 1]
+    first, second = text[at - 1], text[at]
     other = "T" if first != "T" else "C"
     rows = [
         f"chr1\t{at}\tdeletion\t{first}{second}\t{first}",

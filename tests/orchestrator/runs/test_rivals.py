@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,9 +99,12 @@ def test_hits_are_the_same_whether_they_were_kept_or_not(
     _, first = rival_predictions(spec, loaded)
     scanned: list[int] = []
     original = rivals.best_scores
-    monkeypatch.setattr(
-        rivals, "best_scores", lambda own, motifs: scanned.append(len(own)) or original(own, motifs)
-    )
+
+    def scan(own: Any, motifs: Any) -> Any:
+        scanned.append(len(own))
+        return original(own, motifs)
+
+    monkeypatch.setattr(rivals, "best_scores", scan)
     assert np.array_equal(rival_predictions(spec, loaded)[1], first)
     assert scanned == []
     monkeypatch.setattr(rivals, "MAX_KEPT", 10)
