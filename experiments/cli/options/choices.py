@@ -15,6 +15,7 @@ class Device(StrEnum):
 
     CPU = "cpu"
     GPU = "gpu"
+    AUTO = "auto"
 
 
 class Split(StrEnum):

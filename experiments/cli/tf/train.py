@@ -1,5 +1,6 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -18,7 +19,13 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
-from experiments.cli.options.backend import BackendOption, BackendOptions, WorkersOption
+from experiments.cli.options.backend import (
+    AUTO_DEVICE,
+    BackendOption,
+    BackendOptions,
+    DeviceOptions,
+    WorkersOption,
+)
 from experiments.cli.options.choices import Backend, Precision, Pretrain, Split, names_in
 from experiments.cli.options.motif import ChosenMotifsOption
 from experiments.cli.options.regions import SplitOptions, StringOption
@@ -94,10 +101,32 @@ class TrainOptions:
     precision: PrecisionOption = Precision.AUTO
     backend: BackendOption = Backend.RAY
     workers: WorkersOption = None
+    devices: DeviceOptions = AUTO_DEVICE
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking."),
     ] = False
+
+    def placed(self) -> "TrainOptions":
+        """Give the options with `--device auto` replaced by what is there.
+
+        Raises
+        ------
+        RunError
+            The options of where it trains do not go together, or there is no GPU.
+        """
+        # the Ray backend goes to this cluster, though there is no option for it here
+        on_cluster = self.backend is Backend.RAY
+        address = os.environ.get("RAY_ADDRESS", "") if on_cluster else ""
+        own = replace(self, devices=self.devices.resolved(address))
+        own.where().check()
+        if not address:
+            own.devices.check()
+        return own
+
+    def where(self) -> BackendOptions:
+        """Give the options of where it trains."""
+        return BackendOptions(backend=self.backend, workers=self.workers, devices=self.devices)
 
     @property
     def max_bound(self) -> int | None:
@@ -243,11 +272,16 @@ def train(
         raise RunError(
             f"--replicates {rule!r} is no number; how files of peaks count is for `bindgrid tf add`"
         )
-    train_and_judge(Workspace(workspace), name, options)
+    train_and_judge(Workspace(workspace), name, options.placed())
 
 
 def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> None:
     """Train what is missing for a TF, write its card and print it.
+
+    Parameters
+    ----------
+    options
+        Those that `TrainOptions.placed` gives.
 
     Raises
     ------
@@ -263,7 +297,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.verdict import judge
 
     max_bound, num_folds = options.max_bound, options.num_folds
-    run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
+    run_plan = options.where().run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
@@ -295,7 +329,7 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    precision = settled(options.precision, workspace)
+    precision = settled(options.precision, workspace, device=options.devices.torch_device)
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is reported before anything is read
     return loaded, options.study(loaded, tf, precision)
