@@ -102,6 +102,6 @@ def of_same_composition(windows: NDArray[np.uint8], *, seed: int = 0) -> NDArray
     rows = np.arange(num)
     found[:, 0] = windows[rows, rng.integers(length_bp, size=num)]
     for place in range(1, length_bp):
-        steps = np.asarray(below[rows, found[:, place - 1]])
-        found[:, place] = (rng.random(num)[:, None] >= steps[:, :3]).sum(axis=1)
+        steps = below.reshape(-1, 4)[4 * rows + found[:, place - 1]]
+        found[:, place] = (rng.random((num, 1)) >= steps[:, :3]).sum(axis=1)
     return found
