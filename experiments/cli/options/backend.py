@@ -17,13 +17,13 @@ BackendOption = Annotated[
     Backend,
     typer.Option(
         "--backend",
-        help="What runs the plan: Ray, with several runs at once, or this process, one run after "
-        "the other.",
+        help="What runs the plan: Ray, with several runs at once; a few processes of this machine "
+        "without Ray, which start sooner; or this process, one run after the other.",
     ),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", help="Runs that train at once on Ray. By default one for each CPU."),
+    typer.Option("--workers", help="Runs that train at once. By default one for each CPU."),
 ]
 AddressOption = Annotated[
     str,
@@ -159,8 +159,8 @@ class BackendOptions:
             The options do not go together.
         """
         share = self.devices.share_of_gpu()
-        if self.devices.runs_per_gpu is not None and self.backend is Backend.LOCAL:
-            raise RunError("--runs-per-gpu needs Ray; leave out --backend local")
+        if self.devices.runs_per_gpu is not None and self.backend is not Backend.RAY:
+            raise RunError(f"--runs-per-gpu needs Ray; leave out --backend {self.backend}")
         return share
 
     def check(self) -> None:
@@ -176,9 +176,16 @@ class BackendOptions:
             The options do not go together.
         """
         share = self.share_of_gpu()
+        if self.backend is not Backend.RAY and self.pretrain_workers != 1:
+            raise RunError(f"--pretrain-workers needs Ray; leave out --backend {self.backend}")
+        if self.backend is Backend.PROCESSES:
+            from orchestrator.backends import processes
+
+            if share is not None:
+                raise RunError("--device gpu needs Ray, or --backend local")
+            by_process = processes.ProcessOptions(num_workers=self.workers)
+            return partial(processes.run_plan, options=by_process)
         if self.backend is Backend.LOCAL:
-            if self.pretrain_workers != 1:
-                raise RunError("--pretrain-workers needs Ray; leave out --backend local")
             from orchestrator.backends import local
 
             device = "cpu" if share is None else "cuda"

@@ -7,6 +7,7 @@ class Backend(StrEnum):
     """What runs a plan."""
 
     RAY = "ray"
+    PROCESSES = "processes"
     LOCAL = "local"
 
 

@@ -21,12 +21,11 @@ from experiments.cli.console import (
 from experiments.cli.drive import drive
 from experiments.cli.options.backend import (
     AUTO_DEVICE,
-    BackendOption,
     BackendOptions,
     DeviceOptions,
     WorkersOption,
 )
-from experiments.cli.options.choices import Backend, Precision, Pretrain, Split, names_in
+from experiments.cli.options.choices import Backend, Device, Precision, Pretrain, Split, names_in
 from experiments.cli.options.motif import ChosenMotifsOption
 from experiments.cli.options.regions import SplitOptions, StringOption
 from experiments.cli.options.spread import spread
@@ -99,7 +98,14 @@ class TrainOptions:
     pretraining: PretrainOptions
     individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
-    backend: BackendOption = Backend.RAY
+    backend: Annotated[
+        Backend | None,
+        typer.Option(
+            help="What runs the plan: Ray; a few processes of this machine without Ray, which "
+            "start sooner; or this process, one run after the other. By default processes, and Ray "
+            "where a multi-model is to be trained or RAY_ADDRESS names a cluster."
+        ),
+    ] = None
     workers: WorkersOption = None
     devices: DeviceOptions = AUTO_DEVICE
     yes: Annotated[
@@ -116,7 +122,7 @@ class TrainOptions:
             The options of where it trains do not go together, or there is no GPU.
         """
         # the Ray backend goes to this cluster, though there is no option for it here
-        on_cluster = self.backend is Backend.RAY
+        on_cluster = self.backend in (None, Backend.RAY)
         address = os.environ.get("RAY_ADDRESS", "") if on_cluster else ""
         own = replace(self, devices=self.devices.resolved(address))
         own.where().check()
@@ -124,9 +130,20 @@ class TrainOptions:
             own.devices.check()
         return own
 
-    def where(self) -> BackendOptions:
-        """Give the options of where it trains."""
-        return BackendOptions(backend=self.backend, workers=self.workers, devices=self.devices)
+    def where(self, *, is_short: bool = False) -> BackendOptions:
+        """Give the options of where it trains.
+
+        Parameters
+        ----------
+        is_short
+            Whether nothing has to be pre-trained, so that processes of this machine do, unless
+            the options name a backend, a cluster or a GPU. By default Ray does.
+        """
+        named, on_gpu = self.backend, self.devices.device is Device.GPU
+        if named is None:
+            does = is_short and not on_gpu and not os.environ.get("RAY_ADDRESS")
+            named = Backend.PROCESSES if does else Backend.RAY
+        return BackendOptions(backend=named, workers=self.workers, devices=self.devices)
 
     @property
     def max_bound(self) -> int | None:
@@ -297,7 +314,6 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.verdict import judge
 
     max_bound, num_folds = options.max_bound, options.num_folds
-    run_plan = options.where().run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
@@ -314,6 +330,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
+    run_plan = options.where(is_short=start.is_finished).run_plan()
     drive(plan, planned.remarks, workspace, run_plan)
     with steps("Judging") as on_step:
         runs = [run for runs in plan.roles.values() for run in runs]
@@ -329,9 +346,14 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    precision = settled(options.precision, workspace, device=options.devices.torch_device)
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is reported before anything is read
+    wanted = options.precision
+    is_own = loaded.dataset.manifest.own_regions is not None
+    if wanted is Precision.AUTO and is_own and not workspace.precision.exists():
+        # the check takes up to a minute, longer than what there is to train
+        wanted = Precision.FLOAT32
+    precision = settled(wanted, workspace, device=options.devices.torch_device)
     return loaded, options.study(loaded, tf, precision)
 
 
