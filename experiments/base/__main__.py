@@ -99,6 +99,7 @@ def base(
     from orchestrator.runs.store import RunStore
 
     refuse_existing(folder)
+    backend = backend.resolved()
     settings = BaseSettings(
         name=name or folder.absolute().name,
         number_format=number_format.value,
