@@ -30,9 +30,10 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.machine import Row, describe, table
-from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws, weighted_scores
+from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, interval
+from orchestrator.report.weighted_scores import SCORES, weighted_scores
 
 Split = Literal["random", "chromosome"]
 SKILLS: Final = {"transfer": 0.8, "scratch": 0.5}

@@ -34,15 +34,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    refuse_existing,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, refuse_existing, write_dataset
 from data.errors import DataError
 from data.packing import encode
 from data.release.matrices import Matrix, read_matrix
@@ -118,20 +112,7 @@ def import_authors(
     on_step("reading sequences")
     fasta = _read_fastas(release.fastas)
     first_of, group = _sort_regions(fasta)
-    evidence: dict[str, NDArray[np.uint8]] = {}
-    num_regions: dict[Path, int] = {}
-    # the collapsed matrix first, so that a TF's own arrays take its place
-    for done, name in enumerate(sorted(release.arrays), start=1):
-        on_step(f"reading arrays: {done} of {len(release.arrays)} ({name or 'collapsed'})")
-        codes = _read_arrays(release, name, fasta.ids, num_regions)
-        merged = np.zeros((len(codes), len(first_of)), dtype=np.uint8)
-        for row, source in zip(merged, codes, strict=True):
-            np.maximum.at(row, group, source)
-        if name == _COLLAPSED:
-            evidence |= {tf: merged[position] for tf, position in release.tfs.items()}
-        else:
-            evidence[name] = merged[0]
-
+    evidence = _evidence(release, fasta.ids, group, on_step)
     on_step("writing the dataset")
     table = RegionTable.from_bases(
         fasta.chrom[first_of], fasta.start[first_of], fasta.codes[first_of]
@@ -152,6 +133,29 @@ def import_authors(
         ),
         replace=replace,
     )
+
+
+def _evidence(
+    release: _Release,
+    ids: NDArray[np.int64],
+    region: NDArray[np.int64],
+    on_step: Callable[[str], None],
+) -> dict[str, NDArray[np.uint8]]:
+    """Read the evidence of each TF; `region` is the region of each record of the FASTA files."""
+    evidence: dict[str, NDArray[np.uint8]] = {}
+    num_regions: dict[Path, int] = {}
+    # the collapsed matrix first, so that a TF's own arrays take its place
+    for done, name in enumerate(sorted(release.arrays), start=1):
+        on_step(f"reading arrays: {done} of {len(release.arrays)} ({name or 'collapsed'})")
+        codes = _read_arrays(release, name, ids, num_regions)
+        merged = np.zeros((len(codes), int(region.max()) + 1), dtype=np.uint8)
+        for row, source in zip(merged, codes, strict=True):
+            np.maximum.at(row, region, source)
+        if name == _COLLAPSED:
+            evidence |= {tf: merged[position] for tf, position in release.tfs.items()}
+        else:
+            evidence[name] = merged[0]
+    return evidence
 
 
 def _find(directory: Path) -> _Release:

@@ -15,15 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset.added import AddedFile, AddedTF, SourceFile
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    refuse_existing,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, refuse_existing, write_dataset
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
 from data.motifs.blocks import Tell, ignore
@@ -141,17 +135,7 @@ def build_from_sheet(
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(_checksums, files, sheet)
         on_step("making regions")
-        given = read.regions
-        made = regions_of(
-            read.chroms,
-            list(read.opened.values()) if given is None else [given],
-            genome,
-            exclude,
-            merge=given is None,
-        )
-        index = {name: code for code, name in enumerate(profiled.biosamples)}
-        opened = [(index[one.biosample], read.opened[one.path]) for one in sheet.opened]
-        accessible = accessibility(made.regions, opened, len(index))
+        made, accessible = _regions(checked, genome, exclude)
         site_files = _sites(checked, sites, genome, on_step)
         on_step("joining peaks and sites")
         hits, counts = _hits(made.regions, checked, site_files, accessible)
@@ -247,6 +231,23 @@ def _profiled(sheet: Sheet) -> Profiled:
         pair_biosample=np.array([biosamples.index(name) for _, name in pairs], dtype=np.int32),
         biosample_of_source={},
     )
+
+
+def _regions(
+    checked: _Checked, genome: Genome, exclude: Blacklist
+) -> tuple[MadeRegions, NDArray[np.bool_]]:
+    """Make the regions, and say in which biosamples each is accessible, shape (N, S)."""
+    read, given = checked.read, checked.read.regions
+    made = regions_of(
+        read.chroms,
+        list(read.opened.values()) if given is None else [given],
+        genome,
+        exclude,
+        merge=given is None,
+    )
+    index = {name: code for code, name in enumerate(checked.profiled.biosamples)}
+    opened = [(index[one.biosample], read.opened[one.path]) for one in checked.sheet.opened]
+    return made, accessibility(made.regions, opened, len(index))
 
 
 def _sites(

@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import schema
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    refuse_existing,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, refuse_existing, write_dataset
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
 from data.rows.batch import BedBatch

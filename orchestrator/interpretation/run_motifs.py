@@ -67,6 +67,9 @@ IMPORTANCE_REGIONS: Final = 500
 RECURRENT_IMPORTANCE_REGIONS: Final = 25
 """The same if an LSTM follows the filters, which takes a second each for 320 filters."""
 RULE: Final = ComparisonRule()
+_STORED_RULE: Final = MotifRule(
+    min_subsequences=RULE.min_subsequences, min_information_bits=RULE.min_information_bits
+)
 
 TABLE_FILE: Final = "filters.csv"
 MATCHES_FILE: Final = "matches.parquet"
@@ -148,12 +151,8 @@ def run_motifs(
         If the run has no weights, the dataset has changed, or no region is predicted correctly.
     """
     folder = workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
-    if folder.is_dir():
-        stored = StoredMotifs(folder)
-        with suppress(OlderRecordError):
-            _ = stored.info
-            return stored
-        shutil.rmtree(folder)
+    if _is_kept(folder):
+        return StoredMotifs(folder)
     _check_layer(run, layer)
     on_step("predicting the run's regions")
     network = load(run.path)
@@ -171,10 +170,7 @@ def run_motifs(
         name=run.planned.name,
         tfs=run.planned.spec.regions.tfs,
         database=database.name,
-        rule=MotifRule(
-            min_subsequences=RULE.min_subsequences,
-            min_information_bits=RULE.min_information_bits,
-        ),
+        rule=_STORED_RULE,
         num_regions=len(sequences),
         num_matched_shuffled=_num_matched_shuffled(motifs.counts, database),
         num_importance_regions=importance.num_regions,
@@ -185,6 +181,16 @@ def run_motifs(
         (partial / LOGOS_FOLDER).mkdir()
         _write(partial, info, motifs, matches, importance)
     return StoredMotifs(folder)
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether a folder of motifs is there; one that an older program wrote is removed."""
+    if folder.is_dir():
+        with suppress(OlderRecordError):
+            _ = StoredMotifs(folder).info
+            return True
+        shutil.rmtree(folder)
+    return False
 
 
 def _check_layer(run: StoredRun, layer: int) -> None:

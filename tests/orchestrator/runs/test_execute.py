@@ -14,8 +14,8 @@ import pytest
 from memelite.io import read_meme
 from safetensors.numpy import load_file
 
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling
-from data.dataset.store import evidence_path, write_evidence
 from data.output import output_named
 from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
