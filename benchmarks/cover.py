@@ -9,7 +9,7 @@ regions. The skill of every replicate of an arm is drawn around that of the arm,
 deviation of `--spreads`. With a *random* split each replicate has test regions of its own, with a
 *chromosome* split replicates share them.
 
-The true value is the mean score of such models on endless regions. Told is in how many of 100
+The true value is the mean score of such models on endless regions. Reported is in how many of 100
 studies the interval holds it, for each score of `transfer` and for `transfer` less `scratch`:
 
 - *ours*: `orchestrator.report.bootstrap`;

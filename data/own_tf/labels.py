@@ -89,7 +89,7 @@ class PeakCounts:
     num_sites: int
     """Sites given or predicted; 0 where regions are bound by peaks alone."""
     remark: str
-    """What the user should know of the file; empty where there is nothing."""
+    """A remark for the user on the file; empty without one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,7 +117,7 @@ def read_table(path: Path, faults: Faults) -> SheetTable:
     return SheetTable(path=path, header=header, records=tuple(records))
 
 
-def read_rows(table: SheetTable, faults: Faults) -> Sheet:
+def checked_sheet(table: SheetTable, faults: Faults) -> Sheet:
     """Check the cells of a sheet that people wrote, each fault noted.
 
     Raises

@@ -1,6 +1,5 @@
 """From the source files to a dataset: `bindgrid data build`."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from data.sources.intervals import Intervals, read_peaks, read_sites, tfs_of, tf
 from data.sources.name_rules import NameRules
 from data.sources.row_names import ListedNames, Naming, read_naming
 from data.sources.tables import Profiled, SourceFiles, read_dhs
+from data.steps import OnStep, silent
 from data.text import OnRead
 
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
@@ -40,7 +40,7 @@ def build_dataset(
     replace: bool = False,
     name_rules: NameRules | None = None,
     left_out: LeftOut | None = None,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = silent,
 ) -> Dataset:
     """Build a dataset from the sources' own formats and write it to `path`.
 
@@ -150,7 +150,7 @@ def _lacking(
     ) | tfs_without(sources.sites, "sites", with_sites, with_peaks, skip_unlisted=skip_unlisted)
 
 
-def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:
+def _share_of(on_step: OnStep, step: str) -> OnRead:
     """Report how much of a large file is read, at every twentieth of it."""
     num_told = 0
 

@@ -16,6 +16,7 @@ from data.dataset.added import SourceFile
 from data.dataset.store import Dataset
 from data.records import RecordError, from_json, to_json
 from data.schema import Evidence
+from data.steps import OnStep, silent
 from experiments.base.measure import HeldOut, Measured, measure, rounding_cost
 from model.checkpoint import WEIGHTS_FILE, load, save
 from orchestrator.checkout import running_commit
@@ -34,7 +35,6 @@ from orchestrator.runs.filter_files import MEME_FILE
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.store import StoredRun
 from orchestrator.spec import RunSpec
-from orchestrator.steps import OnStep, silent
 
 FORMATS: Final = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 """16-bit formats that weights can be stored in."""

@@ -1,1 +1,1 @@
-"""What every experiment is told and made of: sizes, trainings, pre-training, specs."""
+"""What experiments share: sizes, trainings, pre-training, specs."""
