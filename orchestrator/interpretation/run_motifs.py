@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -122,6 +122,22 @@ class StoredMotifs:
         return int((self.table["q_value"] < alpha).sum())
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FilterMatches:
+    """A run's filters, and the motifs that they match."""
+
+    motifs: FilterMotifs
+    """The filters' counts."""
+    table: pd.DataFrame
+    """A row per filter, as :func:`best_matches` makes it, or with more columns."""
+    matches: pd.DataFrame
+    """A row per comparison, as :func:`match_table` makes it."""
+
+    def num_matched(self, alpha: float = ALPHA) -> int:
+        """Filters whose best match has a q-value below `alpha`."""
+        return int((self.table["q_value"] < alpha).sum())
+
+
 def run_motifs(
     run: StoredRun,
     workspace: Workspace,
@@ -150,17 +166,16 @@ def run_motifs(
     DataError, ModelError, RunError
         If the run has no weights, the dataset has changed, or no region is predicted correctly.
     """
-    folder = workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
-    if _is_kept(folder):
-        return StoredMotifs(folder)
+    folder = _folder(run, workspace, database, layer)
+    if (stored := _read_before(folder)) is not None:
+        return stored
+    if folder.is_dir():
+        shutil.rmtree(folder)
     _check_layer(run, layer)
-    on_step("predicting the run's regions")
     network = load(run.path)
-    sequences, right = _regions_read(run, network, workspace)
-    on_step("reading the filters")
-    motifs = count_subsequences(network, sequences[right], layer=layer)
-    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
-    matches = match_filters(motifs.counts, database, RULE)
+    sequences, right, motifs, matches = _compared(
+        run, network, workspace, database, layer=layer, on_step=on_step
+    )
     on_step("silencing each filter")
     sample = _sample(sequences[right], _most_silenced(run.planned.spec, layer))
     importance = filter_importance(network, sample, layer=layer)
@@ -183,14 +198,78 @@ def run_motifs(
     return StoredMotifs(folder)
 
 
-def _is_kept(folder: Path) -> bool:
-    """Whether a folder of motifs is there; one that an older program wrote is removed."""
+def filter_matches(
+    run: StoredRun, workspace: Workspace, database: MotifDatabase, *, on_step: OnStep = silent
+) -> FilterMatches:
+    """Compare the filters of a run's first convolution with motifs, and store nothing.
+
+    What :func:`run_motifs` read before is taken as it is. Without it, this costs a second or two,
+    where silencing each filter and drawing all logos take most of a minute.
+
+    Parameters
+    ----------
+    run, workspace, database, on_step
+        As for :func:`run_motifs`.
+
+    Raises
+    ------
+    DataError, ModelError, RunError
+        As for :func:`run_motifs`.
+    """
+    stored = _read_before(_folder(run, workspace, database, 1))
+    if stored is not None:
+        return FilterMatches(motifs=stored.motifs, table=stored.table, matches=stored.matches)
+    _check_layer(run, 1)
+    network = load(run.path)
+    found = _compared(run, network, workspace, database, layer=1, on_step=on_step)
+    return FilterMatches(
+        motifs=found.motifs,
+        table=best_matches(found.motifs, found.matches),
+        matches=match_table(found.matches),
+    )
+
+
+class _Compared(NamedTuple):
+    """A run's filters beside a database."""
+
+    sequences: NDArray[np.uint8]
+    """All of the run's regions, packed."""
+    right: NDArray[np.bool_]
+    """Which of them are predicted correctly, and read."""
+    motifs: FilterMotifs
+    matches: MotifMatches
+
+
+def _compared(
+    run: StoredRun,
+    network: nn.Module,
+    workspace: Workspace,
+    database: MotifDatabase,
+    *,
+    layer: int,
+    on_step: OnStep,
+) -> _Compared:
+    """Read what activates a run's filters, and compare it with motifs."""
+    on_step("predicting the run's regions")
+    sequences, right = _regions_read(run, network, workspace)
+    on_step("reading the filters")
+    motifs = count_subsequences(network, sequences[right], layer=layer)
+    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
+    return _Compared(sequences, right, motifs, match_filters(motifs.counts, database, RULE))
+
+
+def _folder(run: StoredRun, workspace: Workspace, database: MotifDatabase, layer: int) -> Path:
+    return workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
+
+
+def _read_before(folder: Path) -> StoredMotifs | None:
+    """Give what was read before; None where nothing was, or an older program wrote it."""
+    stored = StoredMotifs(folder)
     if folder.is_dir():
         with suppress(OlderRecordError):
-            _ = StoredMotifs(folder).info
-            return True
-        shutil.rmtree(folder)
-    return False
+            _ = stored.info
+            return stored
+    return None
 
 
 def _check_layer(run: StoredRun, layer: int) -> None:

@@ -24,8 +24,8 @@ error),
   one: that many small networks train on a GPU at once, each in its own process.
 - With `pretrain_workers` above 1 a pre-training is trained by a group of as many Ray Train
   workers (`orchestrator.backends.ray.group`), one pre-training at a time, while other runs train
-  beside it; its result is that of one worker, to float tolerance. A group that loses a process
-  counts as a worker that died.
+  beside it; its result is that of one worker, to float tolerance. With `runs_per_gpu` each of
+  these workers has another GPU. A group that loses a process counts as a worker that died.
 - With an `address` (or `RAY_ADDRESS`) the runs go to that cluster, which must see the workspace
   under the same path; each node is checked for that. Otherwise a private Ray is started on
   127.0.0.1 and stopped at the end.
@@ -79,7 +79,8 @@ class RayOptions:
     pretrain_workers: int = 1
     """Processes that train a pre-training together, 1 by default. In a given cluster, more than one
     take as many CPUs, and the other runs train on the rest; a private Ray runs them beside its
-    workers."""
+    workers. Where runs train on GPUs, each of these processes has another GPU, which it shares with
+    runs."""
     runs_per_gpu: int | None = None
     """Train on GPUs, this many runs on each at once. By default runs train on CPUs."""
     on_ready: Callable[[int, float], None] | None = None
@@ -92,7 +93,7 @@ class RayOptions:
             if number is not None and number < 1:
                 raise RunError(f"{number} workers cannot train anything: give 1 or more")
         if self.runs_per_gpu is not None:
-            check_sharing(self.runs_per_gpu, self.pretrain_workers)
+            check_sharing(self.runs_per_gpu)
 
 
 _ONE_RUN_PER_CPU: Final = RayOptions()
@@ -140,7 +141,10 @@ def run_plan(
     ):
         if is_cluster(options.address):
             check_shared(workspace)
-        group = make_group(options.pretrain_workers, num_cpus, storage) if by_group else None
+        group = None
+        if by_group:
+            number = options.pretrain_workers
+            group = make_group(number, num_cpus, storage, on_gpus=with_gpus)
         most = min(_num_workers(options, num_cpus, group), len(remaining))
         workers = Workers(most=most, room=lambda: _room(options, group), by_group=by_group)
         searcher = PlanSearcher(store, remaining, workers, on_done, ready)
@@ -149,7 +153,11 @@ def run_plan(
             "tables": ray.put(tables),
             "group": group,
         }
-        _tune(searcher, most, storage, constants, options.runs_per_gpu)
+        share = None
+        if options.runs_per_gpu is not None:
+            taken = 0.0 if group is None else group.share_of_gpu
+            share = share_of_gpu(options.runs_per_gpu, taken)
+        _tune(searcher, most, storage, constants, share)
     if searcher.callback_error is not None:
         raise searcher.callback_error
 
@@ -198,11 +206,11 @@ def _tune(
     num_workers: int,
     storage: Path,
     constants: dict[str, Any],
-    runs_per_gpu: int | None,
+    share: float | None,
 ) -> None:
     trainable: Any = RunTrainable  # one CPU each, the default
-    if runs_per_gpu is not None:
-        trainable = tune.with_resources(trainable, {"cpu": 1, "gpu": share_of_gpu(runs_per_gpu)})
+    if share is not None:
+        trainable = tune.with_resources(trainable, {"cpu": 1, "gpu": share})
     tuner = tune.Tuner(
         trainable,
         param_space=constants,

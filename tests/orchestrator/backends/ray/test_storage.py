@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from orchestrator.backends.ray import storage as shared_storage
 from orchestrator.backends.ray.storage import Probe, check_shared, look
+from orchestrator.checkout import code_fingerprint
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -49,6 +51,34 @@ def test_a_node_with_another_dataset_says_so(probe: Probe) -> None:
     assert look(probe) == f"has another dataset in {probe.workspace.dataset}"
 
 
+def test_a_node_with_another_version_of_the_code_says_so(probe: Probe) -> None:
+    own = code_fingerprint()
+    assert look(replace(probe, code=own)) == ""
+    told = look(replace(probe, code=own[::-1]))
+    root = Path(shared_storage.__file__).parents[3]
+    assert told == f"has another version of bindgrid or torch in {root}"
+
+
+def test_the_fingerprint_is_of_the_code_and_of_torch_but_not_of_its_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fingerprint() -> str:
+        code_fingerprint.cache_clear()
+        return code_fingerprint()
+
+    own = fingerprint()
+    monkeypatch.setattr("torch.__version__", torch.__version__.partition("+")[0] + "+cu999")
+    assert fingerprint() == own
+    monkeypatch.setattr("torch.__version__", "1.0")
+    assert fingerprint() != own
+    monkeypatch.undo()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#")
+    assert fingerprint() != own
+    monkeypatch.undo()
+    assert fingerprint() == own
+
+
 def test_the_error_names_the_node_the_path_and_the_remedy(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,3 +97,17 @@ def test_the_error_names_the_node_the_path_and_the_remedy(
         check_shared(workspace)
     assert str(caught.value).startswith(message)
     assert not asked[0].folder.exists()
+
+
+def test_storage_that_cannot_rename_a_folder_is_refused_before_any_node_is_asked(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(38, "Function not implemented")  # as Mountpoint for S3 does
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    message = f"{workspace.root} is on storage that cannot rename a folder (Function not impl"
+    with pytest.raises(RunError) as caught:
+        check_shared(workspace)
+    assert str(caught.value).startswith(message)
+    assert not list(workspace.root.glob(".*probe*"))
