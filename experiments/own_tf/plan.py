@@ -95,12 +95,7 @@ def own_tf(
             f"{', '.join(study.sampling.test_chroms)}",
         )
     of_multi = RunRole(
-        experiment=NAME,
-        arm="multi",
-        tf="",
-        replicate=1,
-        set_kind=start.kind,
-        set_label=start.name,
+        experiment=NAME, arm="multi", tf="", replicate=1, set_kind=start.kind, set_label=start.name
     )
     if start.run is not None:
         draft.add(start.run, of_multi)
@@ -110,20 +105,25 @@ def own_tf(
     }
     motif = draft.motif(tf)
     fewest = min(regions.num_bound_train for regions in by_replicate.values())
-    for fraction in FRACTIONS:
-        if fraction * fewest < MIN_PER_CLASS:
-            step = f"{step_name(fraction)} of the regions"
-            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    steps = _steps(draft, fewest)
     for replicate, regions in by_replicate.items():
         role = replace(
             of_multi, arm="transfer", tf=tf, target=tf, replicate=replicate, size=SampleSize()
         )
         cell = _Cell(draft, start, motif, regions, role)
         cell.add_arms()
-        for fraction in FRACTIONS:
-            if fraction * fewest >= MIN_PER_CLASS and cell.is_compared:
-                cell.add_step(fraction)
+        for fraction in steps if cell.is_compared else ():
+            cell.add_step(fraction)
     return draft.done()
+
+
+def _steps(draft: Draft, num_bound: int) -> list[float]:
+    """Steps of the learning curve that have enough of the bound regions that are trained on."""
+    for fraction in FRACTIONS:
+        if fraction * num_bound < MIN_PER_CLASS:
+            step = f"{step_name(fraction)} of the regions"
+            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    return [fraction for fraction in FRACTIONS if fraction * num_bound >= MIN_PER_CLASS]
 
 
 def _judged(loaded: LoadedDataset, study: Study, tf: str, num_folds: int | None) -> Sampling:

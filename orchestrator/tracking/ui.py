@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from data.steps import OnStep
 from orchestrator.errors import RunError
 from orchestrator.runs.lock import sole_driver
 from orchestrator.runs.store import RunStore
-from orchestrator.steps import OnStep
 from orchestrator.tracking.app import APP, WORKSPACE_VARIABLE
 from orchestrator.tracking.client import tracking_uri, without_password
 from orchestrator.tracking.motifs import MotifWriter

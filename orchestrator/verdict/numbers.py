@@ -14,9 +14,10 @@ from data.records import IF_SET
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.base_fit import BaseFit, fit_of_start
-from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
+from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, Interval, interval
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import BaseStart

@@ -10,6 +10,7 @@ from data.errors import DataError
 from data.motifs.database import Jaspar, jaspar_database, jaspar_motifs
 from data.motifs.matches import ALPHA
 from data.own_tf.record import added_motif
+from data.steps import OnStep, silent
 from model.errors import ModelError
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import FilterMatches, filter_matches
@@ -18,7 +19,6 @@ from orchestrator.plan import PlannedRun
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.motif_baseline import motif_named, motif_of
 from orchestrator.runs.motif_terms import term_motifs
-from orchestrator.steps import OnStep, silent
 from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
 from orchestrator.verdict.commands import Command, next_commands
 from orchestrator.verdict.examples import Examples, examples

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling, chromosome_folds
-from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
 from experiments.own_tf.plan import own_tf
 from experiments.own_tf.suggestion import suggest
