@@ -95,7 +95,7 @@ def _run(
     num_complete = sum(store.is_complete(run.key) for run in plan)
     err.print(f"{len(plan)} runs, {num_complete} complete already")
     with (
-        BackgroundView(MlflowView(workspace, paper_figures()), warn=complain) as mlflow,
+        BackgroundView(MlflowView(workspace, paper_figures), warn=complain) as mlflow,
         PlanProgress(workspace, len(plan), num_complete) as progress,
     ):
         mlflow.begin(plan, store)

@@ -59,6 +59,11 @@ def tracking_uri(workspace: Workspace) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlflow_db.resolve()}"
 
 
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is that of a server of MLflow, and not of a database."""
+    return uri.startswith(("http://", "https://"))
+
+
 def without_password(text: str) -> str:
     """Blot out what stands before the host in URIs: `https://me:secret@host` has a password."""
     return re.sub(r"(?<=://)[^\s/]*@", "***@", text)
@@ -97,10 +102,14 @@ class TrackingClient:
             # alembic and MLflow log each table that they make
             for name in ("alembic", "mlflow"):
                 logging.getLogger(name).setLevel(logging.ERROR)
-            if self.is_own_database:
-                open_database(self.workspace)
+            self.open_database()
             self._mlflow = MlflowClient(self.uri)
         return self._mlflow
+
+    def open_database(self) -> None:
+        """Make the workspace's own SQLite file, if it is the place and there is none yet."""
+        if self.is_own_database:
+            open_database(self.workspace)
 
     @property
     def is_own_database(self) -> bool:

@@ -50,7 +50,7 @@ from orchestrator.tracking.run_record import (
     run_tags,
     source_tags,
 )
-from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
+from orchestrator.tracking.views import Figures, ViewWriter, no_figures
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -73,11 +73,11 @@ class RunWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
-    figures : mapping
-        The figures of the paper that the notes of experiments name; none by default.
+    figures : callable
+        Gives the figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = no_figures) -> None:
         self._client = client
         self._views = ViewWriter(client, figures)
         self._pretraining: dict[tuple[str, str], Run] = {}
