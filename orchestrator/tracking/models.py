@@ -32,6 +32,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
@@ -41,7 +42,7 @@ from data.atomic import whole_folder
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore, StoredRun
 from orchestrator.tracking import served_model
-from orchestrator.tracking.client import NOTE_TAG, TrackingClient
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient, quoted, there_already, twice
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
@@ -97,10 +98,12 @@ class ModelWriter:
             known = self._versions()
             for tf, aliases in sorted(wanted.items()):
                 name = f"{PREFIX}{tf}"
-                versions = known.get(name)
-                if versions is None:
+                if name not in known:
                     self._make_model(name, tf)
-                    versions = {}
+                versions = known.get(name, {})
+                if any(run.key not in versions for run in aliases.values()):
+                    # the driver of another workspace may have made some meanwhile
+                    versions = self._of_model(name)
                 for alias, run in aliases.items():
                     if run.key not in versions:
                         made = self._make_version(name, run)
@@ -110,7 +113,8 @@ class ModelWriter:
                         num_made += 1
                     of_run = versions[run.key]
                     if alias not in of_run.aliases:
-                        self._client.mlflow.set_registered_model_alias(name, alias, of_run.version)
+                        point = self._client.mlflow.set_registered_model_alias
+                        twice(partial(point, name, alias, of_run.version))
         return num_made
 
     def forget(self, store: RunStore) -> int:
@@ -165,6 +169,13 @@ class ModelWriter:
                 break
         return models
 
+    def _of_model(self, name: str) -> dict[str, ModelVersion]:
+        """Find the versions of one model, by run key."""
+        found = self._client.mlflow.search_model_versions(
+            f"name = {quoted(name)}", max_results=_MAX_VERSIONS
+        )
+        return {one.tags.get("key", f"version {one.version}"): one for one in found}
+
     def _make_model(self, name: str, tf: str) -> None:
         text = (
             f"Whether {tf} binds a region. Give a table with a column `sequence` of A, C, G and T, "
@@ -174,7 +185,8 @@ class ModelWriter:
             "both by the same rule. Test regions decide nothing.\n\n"
             f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
         )
-        self._client.mlflow.create_registered_model(name, description=text)
+        with there_already():
+            self._client.mlflow.create_registered_model(name, description=text)
 
     def _make_version(self, name: str, run: StoredRun) -> ModelVersion | None:
         logged = self._client.finished_run(run.key)
@@ -196,33 +208,45 @@ class ModelWriter:
         )
         tf = run.planned.spec.regions.tfs[0]
         model = self._log_model(run, logged, {**tags, "tf": tf, NOTE_TAG: text})
-        # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names, and nowhere else
-        is_own = self._client.is_own_database
+        if model is None:
+            source = self._put_beside(run, logged.info.run_id)
+        elif self._client.is_own_database:
+            source = model.artifact_location
+        else:
+            # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names alone
+            source = f"models:/{model.model_id}"
         return self._client.mlflow.create_model_version(
             name,
-            model.artifact_location if is_own else f"models:/{model.model_id}",
+            source,
             run_id=logged.info.run_id,
             tags=tags,
             description=text,
-            model_id=model.model_id,
+            model_id=None if model is None else model.model_id,
         )
 
-    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel:
+    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel | None:
         """Log a run's network as a model of MLflow, with its metrics.
 
-        The metrics name the test regions, as the run's inputs do.
+        The metrics name the test regions, as the run's inputs do. Gives None for a server older
+        than MLflow 3, which knows no logged models.
         """
         from mlflow.entities import LoggedModelOutput, Metric
+        from mlflow.exceptions import MlflowException
 
         mlflow = self._client.mlflow
-        model = mlflow.create_logged_model(
-            logged.info.experiment_id,
-            name=f"{tags['tf']}-{tags['arm']}",
-            source_run_id=logged.info.run_id,
-            tags=tags,
-            params=dict(logged.data.params),
-            model_type="bindgrid",
-        )
+        try:
+            model = mlflow.create_logged_model(
+                logged.info.experiment_id,
+                name=f"{tags['tf']}-{tags['arm']}",
+                source_run_id=logged.info.run_id,
+                tags=tags,
+                params=dict(logged.data.params),
+                model_type="bindgrid",
+            )
+        except MlflowException as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":
+                raise
+            return None
         self._put(run, model, logged.info.run_id)
         mlflow.finalize_logged_model(model.model_id, "READY")
         mlflow.log_outputs(logged.info.run_id, [LoggedModelOutput(model.model_id, 0)])
@@ -249,6 +273,13 @@ class ModelWriter:
         ]
         self._client.log_batches(logged.info.run_id, metrics)
         return model
+
+    def _put_beside(self, run: StoredRun, run_id: str) -> str:
+        """Put a run's network among the artifacts of the MLflow run; gives its place."""
+        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+            write_model(run, Path(folder), run_id)
+            self._client.mlflow.log_artifacts(run_id, folder, FOLDER)
+        return f"{self._client.mlflow.get_run(run_id).info.artifact_uri}/{FOLDER}"
 
     def _put(self, run: StoredRun, model: LoggedModel, run_id: str) -> None:
         """Put a run's network among the artifacts of a model."""
@@ -294,7 +325,7 @@ _EXAMPLE: Final = "input_example.json"
 _SERVED_EXAMPLE: Final = "serving_input_example.json"
 
 
-def write_model(run: StoredRun, folder: Path, run_id: str, model_id: str) -> None:
+def write_model(run: StoredRun, folder: Path, run_id: str, model_id: str | None = None) -> None:
     """Write what MLflow's pyfunc loads: a folder with the network and the code that reads it.
 
     Parameters
@@ -302,7 +333,7 @@ def write_model(run: StoredRun, folder: Path, run_id: str, model_id: str) -> Non
     folder
         An empty one.
     run_id, model_id
-        MLflow's, of the run and of the model.
+        MLflow's, of the run and of the model; by default the model is an artifact of the run.
     """
     (folder / "data").mkdir()
     shutil.copyfile(run.path / _CONFIG, folder / "data" / _CONFIG)

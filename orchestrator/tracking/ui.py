@@ -93,13 +93,15 @@ def serve_ui(
             f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {without_password(uri)}"
         )
     _check_free(host, port)
-    TrackingClient(workspace).open_database()
+    client = TrackingClient(workspace)
+    with client.translated():
+        client.open_database()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         log = partial(_log_the_rest, workspace, figures)
         with mlflow_server(workspace, uri, host, port, meanwhile=log) as server:
             on_step(server.url)
-            for name, link in ViewWriter(TrackingClient(workspace)).links().items():
+            for name, link in ViewWriter(client).links().items():
                 on_step(f"{name}: {server.url}/{link}")
             threading.Thread(target=_match_filters, args=(workspace,), daemon=True).start()
             status = server.process.wait()
