@@ -32,6 +32,8 @@ _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
+    # two lines for each run that ends, with the address of the server and what is in it
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # by default MLflow tries seven times, for minutes, to reach a server that does not answer
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",

@@ -243,6 +243,12 @@ def test_tracking(workspace: Workspace) -> None:
     assert rows[0][0] == "training, its epochs (wall)"
 
 
+def test_front_page() -> None:
+    rows = rows_of("front_page", "--runs", 8, "--pages", 1)
+    assert [name for name, _ in rows] == ["the page", "MLflow's search of its runs"]
+    assert all(number(cell) >= 0 for _, cell in rows)
+
+
 def test_training() -> None:
     found = names("training", "--regions", 60, "--rounds", 1)
     cores = os.cpu_count()

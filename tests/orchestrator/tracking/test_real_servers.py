@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -42,12 +43,20 @@ from tests.helpers.real_servers import (
 from tests.orchestrator.verdict.test_rule import numbers, value
 
 MISSING = what_is_missing()
+NAMES = ("SPI1 transfer r1", "SPI1 scratch r1", "SPI1 multi r1", "multi-model 2 TFs r1")
+"""The MLflow runs of the workspace `trained`."""
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(MISSING), reason=MISSING),
 ]
+
+
+@pytest.fixture(autouse=True)
+def no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have MLflow's own functions look at `MLFLOW_TRACKING_URI`, whatever a test before has set."""
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +133,7 @@ def test_the_whole_way_by_a_server_that_is_away_for_a_while(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
     client = TrackingClient(place)
     names = Counter(run.info.run_name for run in runs_of(client))
-    assert names == {"SPI1 transfer r1": 1, "SPI1 scratch r1": 1, "multi-model 2 TFs r1": 1}
+    assert names == dict.fromkeys(NAMES, 1)
     assert {run.info.status for run in runs_of(client)} == {"FINISHED"}
     [run] = [one for one in runs_of(client) if one.info.run_name == "SPI1 transfer r1"]
     assert {one.tags[0].value for one in run.inputs.dataset_inputs} == {"training", "test"}
@@ -139,12 +148,7 @@ def test_the_whole_way_by_a_server_that_is_away_for_a_while(
         assert Path(path).read_bytes() == (stored.path / name).read_bytes()
     models = client.mlflow.search_logged_models([run.info.experiment_id])
     assert {model.name for model in models} == {"SPI1-transfer", "SPI1-scratch"}
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(url)
-    try:
-        model = mlflow.pyfunc.load_model("models:/bindgrid-SPI1@best")
-    finally:
-        mlflow.set_tracking_uri(before)
+    model = mlflow.pyfunc.load_model("models:/bindgrid-SPI1@best")
     table = pd.DataFrame({"sequence": ["ACGT" * 50]})
     assert 0 < model.predict(table)["probability"].iloc[0] < 1
     [verdict] = runs_of(client, "verdicts")
@@ -159,6 +163,19 @@ def _objects(servers: Backend, prefix: str) -> set[str]:
         return servers.files(prefix)
 
 
+def test_the_first_page_reads_its_runs_from_postgresql(
+    url: str, trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    place = copy_of(trained, tmp_path / "workspace")
+    MlflowView(place).sync(RunStore(place))
+    with urllib.request.urlopen(f"{url}/bindgrid/", timeout=120) as answer:
+        page = answer.read().decode()
+    mcc = find_run(RunStore(place), "SPI1").metrics.mcc
+    [row] = [line for line in page.splitlines() if ">SPI1</td>" in line]
+    assert f">{mcc:.3f}<" in row
+
+
 def test_without_a_server_runs_go_to_the_database_and_files_to_s3_itself(
     servers: Backend, trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +185,7 @@ def test_without_a_server_runs_go_to_the_database_and_files_to_s3_itself(
     root = f"s3://{BUCKET}/direct"
     monkeypatch.setenv("MLFLOW_DEFAULT_ARTIFACT_ROOT", root)
     view, store = MlflowView(place), RunStore(place)
-    assert view.sync(store) == 3
+    assert view.sync(store) == len(NAMES)
     [run] = [one for one in runs_of(view.client) if one.info.run_name == "SPI1 scratch r1"]
     assert run.info.artifact_uri.startswith(root)
     path = view.client.mlflow.download_artifacts(run.info.run_id, "filters.meme", str(tmp_path))
@@ -187,13 +204,95 @@ def test_without_a_server_runs_go_to_the_database_and_files_to_s3_itself(
         MlflowView(place).sync(store)
 
 
+def at_once(jobs: list[Callable[[], object]]) -> None:
+    gate, failures = threading.Barrier(len(jobs)), list[Exception]()
+
+    def work(job: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            job()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_drivers_that_make_the_same_experiment_and_model_at_once_share_them(
+    url: str, trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    places = [copy_of(trained, tmp_path / f"copy{number}") for number in range(3)]
+    for name in ("race 1", "race 2", "race 3"):
+        clients = [TrackingClient(place) for place in places]
+        at_once([partial(client.experiment_id, name, experiment_tags) for client in clients])
+        assert len({client.experiment_id(name, experiment_tags) for client in clients}) == 1
+    views = [MlflowView(place) for place in places]
+    # tests before have logged them from elsewhere
+    for run in runs_of(views[0].client):
+        views[0].client.mlflow.delete_run(run.info.run_id)
+    for model in views[0].client.mlflow.search_registered_models():
+        views[0].client.mlflow.delete_registered_model(model.name)
+    at_once([partial(view.sync, RunStore(view.client.workspace)) for view in views])
+    names = Counter(run.info.run_name for run in runs_of(views[0].client))
+    assert names == dict.fromkeys(NAMES, 1)
+    model = views[0].client.mlflow.get_registered_model("bindgrid-SPI1")
+    assert set(model.aliases) == {"transfer", "scratch", "best"}
+    assert [view.sync(RunStore(view.client.workspace)) for view in views] == [0, 0, 0]
+
+
+def test_no_message_and_no_log_has_the_password(
+    servers: Backend,
+    url: str,
+    log: Path,
+    trained: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert PASSWORD not in log.read_text()
+    place = copy_of(trained, tmp_path / "workspace")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url.replace("http://", f"http://me:{PASSWORD}@"))
+    MlflowView(place).sync(RunStore(place))
+    assert capfd.readouterr() == ("", "")
+    for uri in (
+        servers.uri("none-of-this-name"),
+        servers.uri(password=f"{PASSWORD}-wrong"),
+        url.replace("http://", f"http://me:{PASSWORD}@").replace("127.0.0.1", "127.0.0.2"),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(TrackingError) as caught:
+            MlflowView(place).sync(RunStore(place))
+        assert PASSWORD not in str(caught.value)
+        assert "://***@127.0.0." in str(caught.value)
+        assert "\n" not in str(caught.value)
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.cli.main", "ui", "--workspace", str(place.root)],
+        env={**os.environ, "MLFLOW_TRACKING_URI": servers.uri(password=f"{PASSWORD}-wrong")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 2
+    assert "password authentication failed" in done.stderr
+    assert PASSWORD not in done.stderr + done.stdout
+    written = [path for path in place.root.rglob("*") if path.is_file()]
+    assert not [path for path in written if PASSWORD.encode() in path.read_bytes()]
+
+
 def sync_at_once(places: list[Workspace], url: str) -> None:
     """Have the command log several workspaces at the same time, each by a process of its own."""
     command = [sys.executable, "-m", "experiments.cli.main", "mlflow", "sync", "--workspace"]
     drivers = [
         subprocess.Popen(
             [*command, str(place.root)],
-            env={**os.environ, "MLFLOW_TRACKING_URI": url},
+            # a busy machine: what is looked at is not how fast the server answers
+            env={**os.environ, "MLFLOW_TRACKING_URI": url, "MLFLOW_HTTP_REQUEST_TIMEOUT": "300"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -234,80 +333,3 @@ def test_two_drivers_log_200_runs_at_once_and_none_is_lost_or_doubled(
     assert all(run.data.metrics["mcc"] == 1 for run in runs)
     sync_at_once(places, url)
     assert len(runs_of(client, "downsampling")) == 200
-
-
-def at_once(jobs: list[Callable[[], object]]) -> None:
-    gate, failures = threading.Barrier(len(jobs)), list[Exception]()
-
-    def work(job: Callable[[], object]) -> None:
-        gate.wait()
-        try:
-            job()
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-
-
-def test_drivers_that_make_the_same_experiment_and_model_at_once_share_them(
-    url: str, trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
-    places = [copy_of(trained, tmp_path / f"copy{number}") for number in range(3)]
-    for name in ("race 1", "race 2", "race 3"):
-        clients = [TrackingClient(place) for place in places]
-        at_once([partial(client.experiment_id, name, experiment_tags) for client in clients])
-        assert len({client.experiment_id(name, experiment_tags) for client in clients}) == 1
-    views = [MlflowView(place) for place in places]
-    # the test before may have logged them from elsewhere
-    for run in runs_of(views[0].client):
-        views[0].client.mlflow.delete_run(run.info.run_id)
-    for model in views[0].client.mlflow.search_registered_models():
-        views[0].client.mlflow.delete_registered_model(model.name)
-    at_once([partial(view.sync, RunStore(view.client.workspace)) for view in views])
-    names = Counter(run.info.run_name for run in runs_of(views[0].client))
-    assert names == {"SPI1 transfer r1": 1, "SPI1 scratch r1": 1, "multi-model 2 TFs r1": 1}
-    model = views[0].client.mlflow.get_registered_model("bindgrid-SPI1")
-    assert set(model.aliases) == {"transfer", "scratch", "best"}
-    assert [view.sync(RunStore(view.client.workspace)) for view in views] == [0, 0, 0]
-
-
-def test_no_message_and_no_log_has_the_password(
-    servers: Backend,
-    url: str,
-    log: Path,
-    trained: Workspace,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert PASSWORD not in log.read_text()
-    place = copy_of(trained, tmp_path / "workspace")
-    for uri in (
-        servers.uri("none-of-this-name"),
-        servers.uri(password=f"{PASSWORD}-wrong"),
-        url.replace("http://", f"http://me:{PASSWORD}@").replace("127.0.0.1", "127.0.0.2"),
-    ):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        with pytest.raises(TrackingError) as caught:
-            MlflowView(place).sync(RunStore(place))
-        assert PASSWORD not in str(caught.value)
-        assert "://***@127.0.0." in str(caught.value)
-        assert "\n" not in str(caught.value)
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.cli.main", "ui", "--workspace", str(place.root)],
-        env={**os.environ, "MLFLOW_TRACKING_URI": servers.uri(password=f"{PASSWORD}-wrong")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 2
-    assert "password authentication failed" in done.stderr
-    assert PASSWORD not in done.stderr + done.stdout
-    written = [path for path in place.root.rglob("*") if path.is_file()]
-    assert not [path for path in written if PASSWORD.encode() in path.read_bytes()]
