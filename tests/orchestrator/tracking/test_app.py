@@ -23,7 +23,7 @@ from orchestrator.tracking.front_page import comparison, plan_lines
 from orchestrator.tracking.run_rows import METRICS, PARAMS, TAGS, read_runs
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
-from orchestrator.tracking.views import VERDICTS, other_tags
+from orchestrator.tracking.views import PLANS, TUNING, VERDICTS, other_tags
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import planned_run, store_run
 
@@ -81,6 +81,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             tags = {"tf": tf, "made": made, "level": "use with care", NOTE_TAG: sentence}
             run = view.client.mlflow.create_run(experiment, tags=tags, run_name=tf)
             view.client.mlflow.set_terminated(run.info.run_id)
+        trials = view.client.experiment_id(TUNING, other_tags)
+        trial = view.client.mlflow.create_run(trials, tags={"tf": "SPI1"}, run_name="SPI1 trial 1")
+        for name in ("val_loss", "val_loss_sd"):
+            view.client.mlflow.log_metric(trial.info.run_id, name, 0.5)
         view.live.begin(Plan([planned_run("scratch", "SPI1"), planned_run("scratch", "later")]))
         place.cards.mkdir(parents=True)
         (place.cards / "SPI1.html").write_text(f"<h1>Verdict</h1>{SENTENCE}")
@@ -230,6 +234,23 @@ def test_an_experiment_opened_from_mlflows_list_shows_both_arms_with_their_metri
         # MLflow's logo and its Home lead to the first page
         page.click("[...document.querySelectorAll('a')].find(e => e.getAttribute('href') === '#/')")
         page.wait_for_text("Transfer beside scratch")
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
+def test_the_experiments_of_verdicts_plans_and_tunings_open_on_their_tables_too(
+    served: Served,
+) -> None:
+    columns = {
+        VERDICTS: ("level", "gain over from scratch/mcc", "use with care"),
+        PLANS: ("complete", "to_do", "transfer: 2 runs"),
+        TUNING: ("val_loss", "val_loss_sd", "SPI1 trial 1"),
+    }
+    with browser(**WINDOW) as page:
+        for name, words in columns.items():
+            page.open(f"{served.url}/#/experiments")
+            page.click(f"[...document.querySelectorAll('a')].find(e => e.innerText === '{name}')")
+            page.wait_for_text(*words)
+            assert "Traces" not in page.evaluate("location.hash")
 
 
 def in_sight(page: Any, element: str) -> bool:
