@@ -21,8 +21,8 @@ $(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' \
 		|| { echo "bindgrid needs Python 3.11 or newer; name one: make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[dev]'
+	$(PIP) "$$(grep -o 'torch==[0-9.]*' pyproject.toml)"
+	$(PIP) --editable '.[cluster,dev]'
 	@touch $@
 
 # A build of torch is no version of its own: the lock has 2.13.0 for 2.13.0+cpu.

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from benchmarks.build import BUILD, measure
 from benchmarks.machine import Row, describe, table
 from benchmarks.published import DHS_NAME, DHS_SOURCES_NAME, PEAKS_NAME, SITES_NAMES
+from data.rows.header_table import read_records
 from data.sources.biosamples import SHIPPED
-from data.sources.header_table import read_records
 from data.text import BLOCK_BYTES, open_binary
 
 NUM_SOURCES = 95

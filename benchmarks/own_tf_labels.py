@@ -20,9 +20,9 @@ from data.own_tf.edit import source_genome
 from data.own_tf.files import PeakFile
 from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
+from data.rows.head import data_lines
 from data.schema import Evidence, view_labels
 from data.sources.genome import Genome
-from data.sources.head import data_lines
 
 P_VALUES = (1e-3, 3e-4, 1e-4, 3e-5)
 TFS = ("ETV4", "KLF9", "MNT", "GATA1")

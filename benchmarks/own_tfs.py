@@ -85,12 +85,13 @@ def add(folder: Path, tf: str, *, label_only: bool) -> Row:
     minutes = 0.0
     if not card.exists():
         of_files: list[object] = []
+        dataset = Dataset.open(workspace / "dataset")
         for file in sorted((folder / "peaks").glob(f"{tf}.*.bed")):
             of_files += ["--peaks", file, "--biosample", file.name[len(tf) + 1 : -4]]
         minutes = _bindgrid(
             *("tf", "add", name, "-w", workspace, "--replace"),
             "--label-only" if label_only else "--yes",
-            *("--motif", motif_of(tf).matrix_id, *of_files),
+            *("--motif", motif_of(tf, dataset.jaspar).matrix_id, *of_files),
         )
     num_bound = Dataset.open(workspace / "dataset").summary(name).count(Evidence.BOUND)
     said = "" if label_only else json.loads(card.read_text())["conclusion"]["sentence"]

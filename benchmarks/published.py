@@ -27,9 +27,9 @@ from benchmarks.build import BUILD, measure
 from benchmarks.machine import Row, describe, table
 from benchmarks.samplesheet import EXPECTED, PLACES
 from data.dataset.store import Dataset
+from data.rows.header_table import read_records
 from data.schema import Evidence
 from data.sources.biosamples import SHIPPED
-from data.sources.header_table import read_records
 
 DHS_NAME = "wgEncodeRegDnaseClustered.txt.gz"
 DHS_SOURCES_NAME = "wgEncodeRegDnaseClusteredSources.txt.gz"

@@ -1,6 +1,6 @@
 """Items made ahead: a thread makes the next one while the caller works on the one before.
 
-It pays where both take long and do not hold Python's lock: unpacking, parsing by Arrow, numpy.
+It pays where both take long and release the GIL: unpacking, parsing by Arrow, numpy.
 """
 
 from collections.abc import Iterator

@@ -45,8 +45,8 @@ def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False
         Whether a folder that another process has moved in meanwhile is as good; by default it is
         an error.
     replace
-        Whether a folder that is there already gives way, and what killed processes left beside it
-        is cleared away first; by default it is an error if it holds anything.
+        Whether an existing folder is replaced, after what killed processes left beside it is
+        removed; by default a folder that holds anything is an error.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 
 class DataError(Exception):
-    """Input that cannot be used, told in one line.
+    """Input that cannot be used, reported in one line.
 
     The message names the file, the row where there is one, and the remedy; the command line
     prints it and exits with code 2.

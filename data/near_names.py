@@ -1,6 +1,6 @@
 """Names near to one that is unknown, for error messages: one rule for all of them.
 
-Case, hyphens, underscores and spaces do not matter, and a common alias of a TF (`PU.1`) is near to
+Case, hyphens, underscores and spaces are ignored, and a common alias of a TF (`PU.1`) is near to
 its symbol (`SPI1`).
 """
 
@@ -49,12 +49,12 @@ def near_hint(name: str, known: Iterable[str]) -> str:
 
 
 def folded(name: str) -> str:
-    """Give a name without what people spell differently: case, hyphens, spaces and the like."""
+    """Give a name without case, hyphens, underscores and spaces, which people spell differently."""
     return re.sub(r"[-_\s]+", "", name).upper()
 
 
 def symbol_of(name: str) -> str | None:
-    """Symbol of a TF by a common alias of it; None where the name is none."""
+    """Symbol of a TF by a common alias of it; None where the name is no alias."""
     return _aliases().get(folded(name))
 
 

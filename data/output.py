@@ -1,7 +1,7 @@
 """Files that a user names to be written: the format that the name says, and how they appear.
 
-A regular file appears whole or not at all. What is no regular file, such as a device or a named
-pipe, is written to and never replaced; a symbolic link is followed. A name that ends in `.gz` is
+A regular file appears whole or not at all. A device or a named pipe is written to and
+never replaced; a symbolic link is followed. A name that ends in `.gz` is
 compressed, in the blocks of BGZF, which every reader of gzip takes and tabix can index.
 """
 

@@ -1,9 +1,9 @@
-"""Text files as people have them: the one way in which every reader of this program reads text.
+"""Text files as they come in practice: every reader of this program reads text through this file.
 
 A file is known by its first bytes, never by its name. Gzip (of any number of members, and BGZF),
-bzip2, xz and zstd are unpacked. What is no text, such as a zip archive, a workbook, BAM or a web
-page, is refused and called what it is. A byte-order mark is passed over, lines may end in LF, CRLF
-or CR, and bytes that are not UTF-8 are read as Latin-1.
+bzip2, xz and zstd are unpacked. A file that is not text, such as a zip archive, a workbook, BAM or
+a web page, is refused, and the message says what it is. A byte-order mark is passed over, lines may
+end in LF, CRLF or CR, and bytes that are not UTF-8 are read as Latin-1.
 
 A pipe can be read only once: what comes from it, or from standard input (`-`), is kept in a
 temporary file until the program ends.
@@ -40,7 +40,7 @@ HEADERS: Final = ("#", "track ", "track\t", "browser ", "browser\t")
 """Beginnings of lines that hold no data."""
 STANDARD_INPUT: Final = "-"
 OnRead = Callable[[int, int], None]
-"""Told how many bytes of a file are read, as it lies on disk, and how many it has."""
+"""Called with the number of bytes read of a file as it lies on disk, and with its size."""
 _LINE_END: Final = b"\n"[0]
 _GZIP: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -127,7 +127,7 @@ def open_binary(
     Parameters
     ----------
     archive
-        Whether it may be a tar archive. By default an archive is refused as no text.
+        Whether it may be a tar archive. By default an archive is refused, since it is not text.
     on_read
         Called now and then while the file is read, perhaps by another thread; by default nothing
         is called.
@@ -165,7 +165,7 @@ def blocks(path: Path, on_read: OnRead | None = None) -> Iterator[tuple[int, byt
     Parameters
     ----------
     on_read
-        As of :func:`open_binary`.
+        As for :func:`open_binary`.
 
     Yields
     ------

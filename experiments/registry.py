@@ -1,7 +1,7 @@
-"""The experiments, a record each, and `paper`, the union of those that the paper has.
+"""The experiments, one record each, and `paper`, the union of those that the paper has.
 
-A new experiment is a folder with `plan.py`, `findings.py` and `figures.py`, and a record here: by
-that it is planned, run, logged to MLflow and reported.
+A new experiment is a folder with `plan.py`, `findings.py` and `figures.py`, and a record
+here. That is enough for it to be planned, run, logged to MLflow and reported.
 """
 
 from collections.abc import Callable, Sequence

@@ -32,7 +32,7 @@ def make_report(
     Parameters
     ----------
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     motifs
         Reads the filters of runs; None leaves out what is said of them.
 

@@ -59,7 +59,7 @@ def save(
         for name, tensor in network.state_dict().items()
     }
     beside = path / f".{WEIGHTS_FILE}.{os.getpid()}"
-    # `save_file` would tell of a full disk in an error of its own
+    # `save_file` would report a full disk by an error of its own
     beside.write_bytes(to_bytes(state))
     os.replace(beside, path / WEIGHTS_FILE)
 

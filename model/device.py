@@ -35,7 +35,10 @@ def held_cudnn(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread: same bits on every backend, and two such runs outpace one on two."""
+    """Compute on one thread, so that every backend gives the same bits.
+
+    Two such runs beside each other are faster than one after the other on two threads.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,7 +2,7 @@
 
 
 class ModelError(Exception):
-    """A training or a checkpoint that cannot go on, told in one line.
+    """A training or a checkpoint that cannot be used, reported in one line.
 
     The message names what is wrong, where (layer, epoch or file), and the remedy.
     """

@@ -1,7 +1,7 @@
 """Labels of examples: 1 bound, 0 unbound, and unresolved, a cell without weight.
 
-Unresolved is NaN in float32 and :data:`UNRESOLVED` in int8. The packed form takes a byte a cell, so
-that a matrix of 364,143 regions and 150 TFs takes 55 MB and is decoded batch by batch.
+Unresolved is NaN in float32 and :data:`UNRESOLVED` in int8. The packed form takes a byte per cell,
+so that a matrix of 364,143 regions and 150 TFs takes 55 MB and is decoded batch by batch.
 """
 
 from typing import Final

@@ -36,9 +36,9 @@ class MotifTerm(nn.Module):
     Parameters
     ----------
     width
-        Of the motif, in base pairs.
+        Width of the motif in base pairs.
     length_bp
-        Of the sequences.
+        Length of the sequences in base pairs.
     num_tfs
         T. The weights are 0, and so is the term, until they are fitted or learnt.
     """

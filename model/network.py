@@ -185,7 +185,7 @@ class ConvBlock(nn.Module):
     def __init__(self, in_channels: int, filters: int, width: int, config: NetworkConfig) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, filters, (1, width))
-        # as the convolution wants it, or it would be laid out anew at every step
+        # in the layout of the convolution, or it would be copied at every step
         weight = self.conv.weight.detach().contiguous(memory_format=torch.channels_last)
         self.conv.weight = nn.Parameter(weight)
         self.norm = nn.BatchNorm2d(filters) if config.batch_norm else nn.Identity()

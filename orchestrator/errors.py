@@ -2,7 +2,7 @@
 
 
 class RunError(Exception):
-    """Something asked for that cannot be run, told in one line with the remedy."""
+    """A request that cannot be run, reported in one line with the remedy."""
 
 
 class UnknownModelError(RunError):

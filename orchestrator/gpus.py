@@ -1,8 +1,8 @@
 """GPUs: whether there is one, and how many runs train on each at once.
 
 A network of a run is small beside a GPU, so several runs share one, each in a process of its own.
-Ray gives shares out in ten-thousandths, and a GPU's memory is not divided: that the runs of a GPU
-fit it is for who says how many they are.
+Ray gives shares out in ten-thousandths, and a GPU's memory is not divided: whoever
+sets the number of runs must see that they fit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from orchestrator.errors import RunError
 RUNS_PER_GPU: Final = 4
 """Runs that train on a GPU at once, if nothing else is said."""
 MAX_RUNS_PER_GPU: Final = 100
-"""Up to here a share, in whole ten-thousandths, fits a GPU exactly so many times."""
+"""Most runs whose shares, in whole ten-thousandths, fill a GPU exactly as often as asked for."""
 _PARTS: Final = 10_000
 
 
@@ -70,7 +70,7 @@ def gpu_room(nodes: Iterable[Mapping[str, float]], runs_per_gpu: int) -> int:
 
 
 def require_room(room: int) -> int:
-    """Give a room for runs back, or raise `RunError` if it is 0."""
+    """Give the number of runs that fit back, or raise `RunError` if it is 0."""
     if not room:
         raise RunError(
             "no node of this Ray has a GPU and a CPU: start a node that has by `ray start "

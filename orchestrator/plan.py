@@ -63,7 +63,7 @@ class PlannedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """What planning says of an experiment: what it left out or made smaller, and why."""
+    """What planning left out of an experiment or made smaller, and why."""
 
     experiment: str
     text: str
@@ -79,7 +79,7 @@ class RunOutcome:
     planned: PlannedRun
     status: Status
     error: str | None = None
-    """Why it failed or what it waited for in vain, in one line."""
+    """Why it failed, or which failed run it needed, in one line."""
 
 
 OnDone = Callable[[RunOutcome], None]

@@ -56,11 +56,11 @@ class Variant(StrEnum):
     CHOSEN_MOTIFS = "chosen-motifs"
     """The terms are of the motifs that its regions choose."""
     OWN_HIDDEN = "own-motif-hidden"
-    """The same, as if nobody knew a motif of the TF: what an unknown TF of a known kind gets."""
+    """The same without the TF's own motifs, as for a new TF of a known family."""
     SIMILAR_HIDDEN = "similar-motifs-hidden"
-    """The same, as if nobody knew a motif like it either: what an unknown TF gets."""
+    """The same without similar motifs either, as for a new TF of an unknown family."""
     WITHOUT_MOTIF = "without-motif"
-    """It has no term of the motif, where the plain model has one: a control."""
+    """It lacks the term of the motif that the plain model has: a control."""
     TRANSFER_RATE = "transfer-rate"
     """It is trained from scratch as transfer is: a control."""
 
@@ -117,7 +117,7 @@ class RunRole:
     variant: Variant = Variant.PLAIN
     """How the run differs from the plain model of its experiment."""
     mode: ModeRelation | None = None
-    """How the TF's binding mode relates to the multi-model; None where nobody asks."""
+    """How the TF's binding mode relates to the multi-model; None where that does not matter."""
     tested_on: RowRule | None = None
     """On which regions a multi-model is tested; None where the experiment has one way only."""
     label: str = ""

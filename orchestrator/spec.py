@@ -96,9 +96,9 @@ class MotifChoice(StrEnum):
     AUTO = "auto"
     """From the TF's own matrices and all other profiles of JASPAR."""
     OWN_HIDDEN = "auto-own-hidden"
-    """As if nobody knew a matrix of the TF: a control."""
+    """As `AUTO`, without the TF's own matrices: a control."""
     SIMILAR_HIDDEN = "auto-similar-hidden"
-    """As if nobody knew a profile of its binding modes either: a control."""
+    """Also without any profile of its binding modes: a control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +121,17 @@ class RunSpec:
     """Motif, such as JASPAR's MA0080.5, whose best hit is scored: in place of a network, or as a
     term of one that has a `motif_width`. A value of :class:`MotifChoice` lets the regions choose
     the motifs; the network of the finished run then has their widths."""
+    jaspar: str = field(default="", metadata={"late": True})
+    """Part of JASPAR that the regions choose from, such as `JASPAR2022 CORE plants`; empty for the
+    paper's, 2020 and vertebrates, and where they choose none."""
 
     def __post_init__(self) -> None:
         if self.motif and self.regions.view != "sparse":
             raise ValueError("a motif is scored on the regions of one TF")
         if self.motif_choice is not None and (not self.training or self.network.motif_width):
             raise ValueError("motifs are chosen by a training, for a network without terms")
+        if self.jaspar and self.motif_choice is None:
+            raise ValueError("a part of JASPAR is named where the regions choose motifs of it")
         named = self.motif and self.motif_choice is None
         if bool(named and self.training) != bool(self.network.motif_width):
             raise ValueError("a network has the motif's width if and only if it has its term")

@@ -10,9 +10,9 @@
       precision.json  which precision `--precision auto` stands for: `backends.precision`
       motifs/<key>/   what filters of a run learnt, see `orchestrator.interpretation.run_motifs`
       models/<name>/  models that were imported, see `orchestrator.prediction.predictors`
-      calibration/    how probabilities of a run's network are to be taken
+      calibration/    how the probabilities of a run's network are calibrated
       explain/<key>/  what bases contribute to a run's predictions: `interpretation.explain`
-      failed/         why runs failed, one file a key
+      failed/         why runs failed, one file per key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
       training/       states of long trainings, from which they go on; see `model.training.state`
@@ -126,7 +126,7 @@ class Workspace:
         return self.root / f".making-{what}-{os.getpid()}"
 
     def leftovers(self) -> list[Path]:
-        """Folders and files that a killed driver leaves behind, of no use to anybody."""
+        """Folders and files that a killed driver leaves behind, which can be removed."""
         hidden = [*self.runs.glob(".*"), *(self.root / "training").glob(".*")]
         made = [*hidden, *self.root.glob(".making-*")]
         return [*made, self.progress, self.ray_results]
@@ -158,5 +158,5 @@ class Workspace:
 
     @property
     def cards(self) -> Path:
-        """Folder of the verdicts on single TFs, kept when a report is made anew."""
+        """Folder of the verdicts on single TFs, kept when a report is written again."""
         return self.report / "tf"

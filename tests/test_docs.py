@@ -93,7 +93,8 @@ def test_every_dependency_is_locked_by_its_version_alone_and_has_its_licence_lis
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins), "no host, no build, no range"
     locked = {spelled(pin.partition("==")[0]) for pin in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    named = [*project["dependencies"], *extras["cluster"], *extras["dev"]]
     assert {spelled(re.split(r"[^\w.-]", one)[0]) for one in named} <= locked
     rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|$", (ROOT / "docs/security.md").read_text(), re.M)
     listed = {spelled(name) for row in rows for name in row.split(", ")}

@@ -17,7 +17,7 @@ def gc_matched(
 ) -> NDArray[np.int64]:
     """Draw unbound regions, as many per GC bin as there are bound ones.
 
-    Bins are closed on the right. A bin with fewer unbound than bound regions gives all it has,
+    Bins are closed on the right. From a bin with fewer unbound than bound regions all are taken,
     as in the authors' scripts.
 
     Parameters

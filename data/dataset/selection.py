@@ -15,10 +15,10 @@ Rules of Novakovsky et al. 2021 (Methods, "Model training"):
   in the same way, and is tested on further regions held back, at most 5,000 of a class.
 
 Departures: individual splits are stratified by label, since ten validation regions of one class
-decide nothing; regions with N are left out here and not before. A multi-model of nearly all regions
-would leave an individual model too few, and one of other TFs would leave it others: with
-`held_back` one draw over the dataset says for all models of a seed which regions no multi-model
-learns from. Legend: N regions of the dataset, n selected ones, T TFs.
+are useless; regions with N are left out here and not before. A multi-model of nearly all regions
+would leave too few for an individual model, and multi-models of other TFs would leave other ones:
+with `held_back`, one draw over the dataset decides for all models of a seed which regions no
+multi-model learns from. Legend: N regions of the dataset, n selected ones, T TFs.
 """
 
 from collections.abc import Sequence

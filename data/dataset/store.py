@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -41,6 +42,9 @@ from data.near_names import near_names
 from data.records import IF_SET, RecordError, from_json, to_json
 from data.schema import Evidence
 from data.text import local_file
+
+if TYPE_CHECKING:
+    from data.motifs.database import Jaspar
 
 _FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
@@ -182,6 +186,19 @@ class Dataset:
         return self.manifest.num_regions
 
     @cached_property
+    def jaspar(self) -> "Jaspar":
+        """Part of JASPAR that goes with the TFs.
+
+        Raises
+        ------
+        DataError
+            If the installed `pyjaspar` lacks it.
+        """
+        from data.motifs.database import Jaspar  # takes a while to import
+
+        return Jaspar.called(self.manifest.jaspar)
+
+    @cached_property
     def tfs(self) -> tuple[str, ...]:
         """Names of all TFs, sorted."""
         return tuple(sorted(unquote(p.stem) for p in (self.path / "evidence").glob("*.parquet")))
@@ -294,7 +311,7 @@ def write_dataset(
     origin
         What the dataset is made from; by default nothing is recorded of it.
     replace
-        Whether a dataset that is there already gives way.
+        Whether an existing dataset is replaced; by default it is an error.
 
     Raises
     ------
@@ -342,7 +359,8 @@ def add_regions(
     more
         The regions, see `data.own_tf.new_regions` and `data.own_tf.own_regions`.
     accessibility
-        Of all regions, old and new, by biosample. By default new ones are accessible in none.
+        Accessibility of all regions, old and new, by biosample. By default new ones are accessible
+        in none.
     own_regions
         How a lab's own regions were made, now that these are added. By default what the manifest
         says of it stays.
@@ -350,7 +368,7 @@ def add_regions(
     Returns
     -------
     Dataset
-        The dataset, opened anew.
+        The dataset, opened again.
     """
     extended = dataset.regions().extended(more)
     number = len(dataset.versions)
@@ -385,7 +403,7 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
     if not path.exists():
         return
     if not replace:
-        raise DataError(f"{path}: a dataset is here already; pass --replace to build it anew")
+        raise DataError(f"{path}: a dataset is here already; pass --replace to build it again")
     if any(path.iterdir()) and not (path / "manifest.json").is_file():
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
 

@@ -1,6 +1,6 @@
 """The motifs of a file, one block of lines each: one that cannot be used does not spoil the others.
 
-It is left out, and a name that stands twice is numbered; both are told.
+It is left out, and a name that occurs twice is numbered; both are reported.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ Tell = Callable[[str], None]
 """Takes a sentence for the user."""
 
 DEFAULT_SITES: Final = 20
-"""Number of sites of a motif where nobody says; MEME's own default."""
+"""Number of sites of a motif where the file does not say; MEME's own default."""
 _TOLERANCE: Final = 0.03
 """How far from one the sum of probabilities may be: four that are rounded to two decimals."""
 
@@ -34,7 +34,7 @@ class Block:
 
 
 def ignore(message: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def usable_motifs(
@@ -47,7 +47,7 @@ def usable_motifs(
     parse
         Makes a motif of the lines of a block, or raises `ValueError`.
     tell
-        Told which motifs are left out or numbered.
+        Called with which motifs are left out or numbered.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def usable_motifs(
     if faults:
         tell(f"{path}: {len(faults)} motifs cannot be used and are left out; first: {faults[0]}")
     if numbered:
-        tell(f"{path}: {len(numbered)} names stood there already and got a number: {numbered[0]}")
+        tell(f"{path}: {len(numbered)} names occur more than once and got a number: {numbered[0]}")
     return tuple(motifs.values())
 
 
@@ -124,7 +124,7 @@ def numbers_of(words: Iterable[str]) -> list[float]:
 
 
 def matrix_of(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Give rows of four numbers, one row a position, as a matrix, shape (4, W).
+    """Give rows of four numbers, one row per position, as a matrix, shape (4, W).
 
     Raises
     ------

@@ -20,6 +20,7 @@ import numpy as np
 import pyjaspar
 from numpy.typing import NDArray
 
+from data.errors import DataError
 from data.motifs.blocks import Tell, ignore
 from data.motifs.files import read_motifs
 from data.motifs.motif import Motif, tf_names
@@ -64,15 +65,15 @@ class Jaspar:
 
         Raises
         ------
-        ValueError
-            There is no such part.
+        DataError
+            If the installed `pyjaspar` has no such part.
         """
         years = (release.removeprefix("JASPAR") for release in pyjaspar.jaspar_releases)
         parts = [cls(year=year, taxon=taxon) for year in years for taxon in TAXA]
         try:
             return {"": cls(), **{part.name: part for part in parts}}[name]
         except KeyError:
-            raise ValueError(f"no part of JASPAR is called {name!r}") from None
+            raise DataError(f"no part of JASPAR is called {name!r}; update pyjaspar") from None
 
     @property
     def release(self) -> str:
@@ -170,7 +171,7 @@ def file_database(path: Path, tell: Tell = ignore) -> MotifDatabase:
     Parameters
     ----------
     tell
-        Told which motifs are left out or numbered.
+        Called with which motifs are left out or numbered.
 
     Raises
     ------

@@ -38,7 +38,7 @@ def enriched_motifs(
     evidence
         Evidence codes of the TF, shape (N,).
     seed
-        Of the sample of regions.
+        Seed of the sample of regions.
 
     Returns
     -------

@@ -4,8 +4,8 @@ MEME's own is in `data.motifs.meme`; Biopython reads TRANSFAC's. All others are 
 under a line or two of names, and are read here, because Biopython cuts a row silently where it does
 not understand a character:
 
-- one row a base, with or without its letter: JASPAR, UniPROBE;
-- one row a position, with or without its number: HOMER, HOCOMOCO, CIS-BP, Cluster-Buster.
+- one row per base, with or without its letter: JASPAR, UniPROBE;
+- one row per position, with or without its number: HOMER, HOCOMOCO, CIS-BP, Cluster-Buster.
 """
 
 import io
@@ -50,7 +50,7 @@ def read_motifs(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
     Parameters
     ----------
     tell
-        Told which motifs are left out or numbered, see `data.motifs.blocks`.
+        Called with which motifs are left out or numbered, see `data.motifs.blocks`.
 
     Raises
     ------

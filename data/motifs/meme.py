@@ -31,7 +31,7 @@ from data.motifs.pwm import BASES
 from data.text import all_lines
 
 _DECIMALS: Final = 8
-"""Decimals of a probability: enough for columns to sum to one and to tell counts from it."""
+"""Decimals of a probability: enough for columns to sum to one and to recover counts."""
 _HEAD: Final = "letter-probability"
 
 
@@ -80,7 +80,7 @@ def read_meme(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
     Parameters
     ----------
     tell
-        Told which motifs are left out or numbered, see `data.motifs.blocks`.
+        Called with which motifs are left out or numbered, see `data.motifs.blocks`.
 
     Raises
     ------

@@ -26,7 +26,7 @@ class Motif:
     name: str = ""
     """Name in the file or database that it comes from, such as `JUND(var.2)` or `MAX::MYC`."""
     num_sites: int = 20
-    """Number of sites that it was made from; MEME's own default where nobody says."""
+    """Number of sites that it was made from; MEME's own default where it is not known."""
     source: str = ""
     """Part of JASPAR that it is of, such as `JASPAR2020 CORE vertebrates`; empty for others."""
 

@@ -1,4 +1,4 @@
-"""What position weight matrices tell: information, consensus, distance.
+"""Properties of position weight matrices: information, consensus, distance.
 
 A PWM is base frequencies, shape (4, W), rows A C G T; columns sum to one. Columns of zeros (of a
 filter that never fires) count as unknown and carry no information.

@@ -40,7 +40,8 @@ class ScoreTail:
     lowest: float
     """Lowest score, in bits."""
     slack: int
-    """How many steps a score may lie off by rounding; chances are told of so much less."""
+    """How many steps a score may be off by rounding; chances are those of scores this much
+    lower."""
     tail: NDArray[np.float64]
     """Chance of a score of at least `lowest + i * 0.001` bits, falling."""
 
@@ -51,7 +52,7 @@ class ScoreTail:
         return self.tail[np.clip(index, 0, len(self.tail) - 1)]
 
     def score_at(self, p_value: float) -> float:
-        """Lowest score, in bits, whose chance is at most `p_value`; infinity if none is so rare."""
+        """Lowest score, in bits, whose chance is at most `p_value`; infinity if there is none."""
         # the tail falls, so it is searched from its end
         num_rarer = int(np.searchsorted(self.tail[::-1], p_value, side="right"))
         if num_rarer == 0:
@@ -77,7 +78,7 @@ def score_tail(motif: Motif, background: tuple[float, ...] = _UNIFORM) -> ScoreT
     motif
         Scores are its log-odds over a uniform background, as those of `data.motifs.scan.best_hits`.
     background
-        Chances of A, C, G and T at random places.
+        Frequencies of A, C, G and T at random places.
     """
     rounded = np.rint(motif.log_odds.astype(np.float64) / _BIN_BITS).astype(np.int64)
     offsets = rounded - rounded.min(axis=0)
@@ -105,7 +106,7 @@ def scan(
     codes
         Base codes 0 to 4, shape (N, L); L at least W.
     background
-        Chances of A, C, G and T by which p-values are reckoned.
+        Frequencies of A, C, G and T at random places, for the p-values.
 
     Raises
     ------

@@ -6,8 +6,8 @@ It is compiled by numba: most of a minute at the first call on a machine, kept o
 P-values are of the best alignment of a pair, both strands of the target considered, and depend on
 which targets there are. A wide and vague target is near to any vague query: a near-uniform query's
 best match in JASPAR 2020 is GMEB1, at p below 1e-4. Leaving out vague ends of queries or targets
-makes it worse, since chance is measured by the targets' columns: filters with their columns
-shuffled then match by dozens.
+makes it worse, since the null distribution comes from the targets' columns: dozens of filters with
+shuffled columns then match.
 
 Legend: M queries, K targets.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEW_TARGETS: Final = 50
-"""With fewer targets p-values say little, as MEME's own TOMTOM warns."""
+"""With fewer targets p-values are unreliable, as MEME's own TOMTOM warns."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +63,7 @@ def align(
     from memelite import tomtom
 
     with warnings.catch_warnings():
-        # few targets are the caller's to tell; others are of numba
+        # warning of few targets is the caller's task; other warnings come from numba
         warnings.simplefilter("ignore")
         found = np.asarray(tomtom(list(queries), list(targets)), dtype=np.float64)
     p_values, scores, offsets, overlaps, strands = found

@@ -48,7 +48,7 @@ def add_labels(dataset: Dataset, labels: Labels, *, replace: bool = False) -> Da
     Returns
     -------
     Dataset
-        The dataset, opened anew.
+        The dataset, opened again.
 
     Raises
     ------

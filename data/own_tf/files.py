@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from data.dataset.added import PeakChoice
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.chosen import chosen_peaks
-from data.own_tf.peaks import Peaks, read_own_peaks, read_places
-from data.own_tf.remap import of_biosample
-from data.own_tf.replicates import agreed_peaks
+from data.peaks.chosen import chosen_peaks
+from data.peaks.reading import Peaks, read_own_peaks, read_places
+from data.peaks.remap import of_biosample
+from data.peaks.replicates import agreed_peaks
+from data.rows.batch import BedBatch
 from data.schema import CHROM
-from data.sources.bed import BedBatch
 from data.sources.blacklist import Blacklist
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlapping

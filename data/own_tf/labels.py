@@ -1,6 +1,6 @@
 """Your own TF: from its peaks to evidence in a dataset that is there, by the rules of the build.
 
-One file is added, which tells in its footer what it was made from; no other TF's file or
+One file is added, whose footer says what it was made from; no other TF's file or
 fingerprint changes. Regions, and whether they are accessible in a biosample, are the dataset's;
 accessibility of a biosample that the dataset lacks may be given.
 """
@@ -36,7 +36,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
 def name_fault(name: str) -> str:
-    """Say why a TF cannot be called so; empty where it can."""
+    """Say why a name cannot be a TF's; empty where it can."""
     if _NAME.fullmatch(name):
         return ""
     return f"{name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"

@@ -30,11 +30,11 @@ def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> Region
     Parameters
     ----------
     regions
-        Of the dataset.
+        Regions of the dataset.
     read
         The files of the TF, read for the chromosomes of `regions`.
     genome
-        Of the dataset's assembly.
+        Genome of the dataset's assembly.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def new_regions(regions: RegionTable, read: ReadFiles, genome: Genome) -> Region
             if one.file.accessible == path:
                 summits.append(summits_in(opened, one.summits, regions))
         middles.append(_outside(opened, regions))
-    # summits first: a peak's middle gives way to a summit near it
+    # summits first, so that a summit takes precedence over the middle of a peak near it
     chrom, start = windows_apart(
         regions,
         [np.concatenate([one[0] for one in group]) for group in (summits, middles)],

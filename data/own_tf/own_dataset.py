@@ -34,7 +34,7 @@ from data.sources.assemblies import assembly_of
 from data.sources.genome import Genome
 
 OWN_BIOSAMPLE: Final = "own"
-"""Name of the cell type of the peaks, where there is one and nobody names it."""
+"""Name of the only cell type of the peaks, where the user does not name it."""
 _MAX_CHROMS: Final = int(np.iinfo(np.int16).max)
 
 

@@ -5,7 +5,7 @@ peak, the best hit of the motif, both strands. First the bases around the summit
 where no hit there is rare enough, the whole peak.
 
 Departure: UniBind finds the least score and the greatest distance from the summit by the entropy of
-all peaks' hits, here a hit counts if so good a one is rare at a random place (:class:`SiteRule`).
+all peaks' hits, here a hit counts if one as good is rare at a random place (:class:`SiteRule`).
 """
 
 import re
@@ -30,8 +30,8 @@ from data.motifs.database import (
 from data.motifs.motif import Motif
 from data.motifs.scan import scan, score_tail
 from data.near_names import near_names, symbol_of
-from data.own_tf.peaks import Peaks
 from data.packing import UNKNOWN
+from data.peaks.reading import Peaks
 from data.sources.genome import Bases
 
 _BASES_AT_ONCE: Final = 50_000_000
@@ -52,8 +52,8 @@ class SiteRule:
     """
 
     p_value: float = 1e-3
-    """Chance at which a random place scores as high, at most. Of 1e-3 to 3e-5, 1e-3 found UniBind's
-    sites best (benchmarks/RESULTS.md)."""
+    """Largest chance at which a random place scores as high. Of 1e-3 to 3e-5, 1e-3 recovered
+    UniBind's sites best (benchmarks/RESULTS.md)."""
     flank_bp: int = 50
     """Bases on either side of the summit that are scanned first."""
 
@@ -88,7 +88,7 @@ def find_motif(
         one of the TF's; or `FILE#NAME`, a motif of a file by its identifier or its TF. None takes
         the TF's own, its plain monomer first.
     tell
-        Told which motifs of a file are left out or numbered.
+        Called with which motifs of a file are left out or numbered.
     jaspar
         The part of JASPAR in which the TF's own motif is looked for. A matrix that is named is of
         the same release where it has it, and of any taxon.

@@ -357,7 +357,7 @@ class VcfReader:
 def _is_there(allele: str, around: str, at: int) -> bool:
     """Whether the genome has an allele at a place, as far as its bases are at hand and known.
 
-    Of the long alleles of a row that other variants share, only a part is at hand.
+    Only a part is at hand of the long alleles of a row that other variants share.
     """
     start = max(at, 0)
     there = around[start : at + len(allele)]

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut
-from data.own_tf.peak_formats import format_of
-from data.own_tf.peaks import read_places, start_and_summit
 from data.packing import UNKNOWN, encode
+from data.peaks.formats import format_of
+from data.peaks.reading import read_places, start_and_summit
+from data.rows.batch import BedBatch
+from data.rows.bed import iterate_bed
+from data.rows.head import read_head
 from data.schema import CHROM, END
-from data.sources.bed import BedBatch, iterate_bed
 from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
-from data.sources.head import read_head
 from data.text import filled_lines
 
 _TOLD: Final = 3
@@ -94,7 +95,7 @@ def bed_windows(
     ----------
     left_out
         Where rows are noted that do not fit the genome, or lie so near to a chromosome's end that
-        the sequence would be shorter than the network's input; and how the file was read.
+        the sequence would be shorter than the network's input; also how the file was read.
     exclude
         Places to leave out: rows that overlap them are left out. By default there are none.
 
@@ -149,13 +150,13 @@ def fasta_windows(
     left_out: LeftOut | None = None,
     flanks: Flanks | None = None,
 ) -> Iterator[Windows]:
-    """Yield the sequences of a FASTA file, of longer ones the middle, shorter ones with flanks.
+    """Yield the sequences of a FASTA file: the middle of longer ones, shorter ones with flanks.
 
     Parameters
     ----------
     left_out
-        Where sequences are noted that are shorter than the network's input, or too short with their
-        flanks: one filled up would be unlike any that it was trained on.
+        Where sequences are noted that are shorter than the network's input, or too short even
+        with their flanks, since the network was not trained on padded sequences.
     flanks
         Bases around shorter sequences, which stand in the middle. By default there are none.
 

@@ -9,7 +9,7 @@ mode      name of a binding mode; a TF with several modes stands in several rows
 
 Tab-separated with a header line; lines that start with `#` are comments, further columns are
 passed over. Two TFs share a mode if any of their modes is the same. A TF without a row has no
-mode: it shares one with nobody, and whether it binds as another TF does is not known.
+mode: it shares one with no TF, and whether it binds as another TF does is not known.
 
 The paper took the modes from JASPAR's matrix clusters, which no package ships; the table here
 (`data/tables/binding_modes.tsv`) is computed by `data.relations.mode_clustering`.

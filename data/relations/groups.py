@@ -22,7 +22,7 @@ cosine similarity that it takes cofactors by. A mode with fewer than twice as ma
 gives same-mode and uncorrelated groups with TFs in common; the note counts them.
 
 A TF is no candidate if it has fewer bound regions than `min_bound`, if it has no binding mode
-(it cannot be told to be of the same or another one), or if it and the target are not compared
+(so that it cannot be compared with the target's), or if it and the target are not compared
 (they have no jointly resolved regions that each binds).
 
 Legend: T TFs.
@@ -88,7 +88,7 @@ class Group:
     """What put each TF there: cosine similarity (same-mode, cofactors, uncorrelated) or STRING's
     combined score, 0 to 1; NaN for random ones, a STRING list without scores and the target."""
     note: str
-    """What there is to say, empty where nothing is: too few candidates, TFs in common."""
+    """Remark on the group, such as too few candidates or TFs in common; empty without one."""
 
 
 @dataclass(frozen=True, kw_only=True)

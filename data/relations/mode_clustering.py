@@ -1,6 +1,6 @@
 """How the shipped table of binding modes is made: profiles compared by TOMTOM and clustered.
 
-    python -m data.relations.mode_clustering [FILE]    # the shipped table anew, a minute
+    python -m data.relations.mode_clustering [FILE]    # writes the shipped table again, in a minute
 
 1. All profiles of JASPAR 2020 CORE, vertebrates, against each other by TOMTOM (`memelite`); of
    the two p-values of a pair, query and target swapped, the smaller.
@@ -83,8 +83,8 @@ def name_modes(
 ) -> list[str]:
     """Name of each profile's mode: a number and its most central TF, as `017_ELK1`.
 
-    Modes are numbered by their first TF in the alphabet, so that names do not hang on the
-    numbers that the clustering gives out.
+    Modes are numbered by their first TF in the alphabet, so that names do not depend on the
+    numbers of the clustering.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for row, number in enumerate(clusters.tolist()):
@@ -141,7 +141,7 @@ def shipped_note(num_profiles: int) -> str:
 
 
 def main() -> None:
-    """Make the table anew, at the shipped place or at the file named."""
+    """Compute the table again and write it to the shipped place, or to the file named."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else SHIPPED
     motifs = jaspar_motifs()
     num_profiles = len({motif.matrix_id for found in motifs.values() for motif in found})

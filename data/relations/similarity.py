@@ -47,7 +47,7 @@ def label_similarity(evidence: NDArray[np.uint8]) -> Similarity:
     num_regions, num_tfs = evidence.shape
     counts = np.zeros((2 * num_tfs, 2 * num_tfs), dtype=np.int64)
     block = np.empty((min(_BLOCK, num_regions), 2 * num_tfs), dtype=np.float32, order="F")
-    # two threads of BLAS wait for each other ten times as long as one works where others run too
+    # where other processes run too, two threads of BLAS take ten times as long as one
     with threadpool_limits(1, user_api="blas"):
         for low in range(0, num_regions, _BLOCK):
             codes = evidence[low : low + _BLOCK]

@@ -177,7 +177,7 @@ def _downloaded(path: Path, names: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _explain_row(path: Path, reason: str) -> NoReturn:
-    """Name the row that Arrow, or a check on a whole column, stumbled over."""
+    """Name the row that made Arrow, or a check on a whole column, fail."""
     lines = filled_lines(path)
     header = next(lines)[1].split(" ")
     for number, line in lines:

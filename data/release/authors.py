@@ -97,15 +97,15 @@ def import_authors(
 ) -> Dataset:
     """Import a folder of the authors' release and write it to `path` as a dataset.
 
-    Regions are sorted and numbered anew, as a build does it. Which biosample a region is
+    Regions are sorted and numbered again, as by a build. Which biosample a region is
     accessible in is not known to these files.
 
     Parameters
     ----------
     replace
-        Whether a dataset that is there already gives way.
+        Whether an existing dataset is replaced; by default it is an error.
     on_step
-        Told what is being done.
+        Called with each step before it begins.
 
     Raises
     ------
@@ -272,7 +272,7 @@ def _read_arrays(
         return read_matrix(path, len(index), kind, ids)
 
     paths = (views["sparse"], views["less-sparse"])
-    with ThreadPoolExecutor(max_workers=2) as pool:  # unpacking lets go of the interpreter
+    with ThreadPoolExecutor(max_workers=2) as pool:  # unpacking releases the GIL
         sparse, less_sparse = pool.map(read, paths)
     for path, calls in zip(paths, (sparse, less_sparse), strict=True):
         num_regions[path] = calls.num_regions

@@ -2,7 +2,7 @@
 
 A pickle is a program. Its instructions are looked at before any of them runs: those that make
 dicts, tuples, str and int are admitted, and a file with any other is refused. So no object is
-made, no function looked up and no memory claimed that the file does not fill itself.
+made, no function is looked up, and no memory is allocated beyond what the file itself fills.
 """
 
 import io
@@ -31,7 +31,7 @@ _ADMITTED: Final = _STORES | {
 
 
 class _NothingFound(pickle.Unpickler):
-    """The second wall: looks nothing up, whatever the first one let through."""
+    """The second safeguard: looks up nothing, whatever passed the first one."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"{module}.{name} refused")
@@ -83,7 +83,7 @@ def read_plain_pickle(path: Path) -> Any:
         value = _NothingFound(io.BytesIO(content)).load()
     except DataError:
         raise
-    except Exception as error:  # damage shows in many ways: any of them is a damaged file
+    except Exception as error:  # a damaged file raises errors of many kinds
         raise DataError(f"{path}: damaged pickle ({error}); fetch the file again") from None
     _check_types(path, value)
     return value
@@ -97,7 +97,7 @@ def _check_instructions(path: Path, content: bytes) -> None:
             if opcode.name != "STACK_GLOBAL":
                 named = str(argument).replace(" ", ".")
             raise DataError(f"{path}: refused, it names the Python object {named}; {_REMEDY}")
-        # a huge memo index would have the reader claim the memory up to it
+        # the reader would allocate memory up to a huge memo index
         if opcode.name not in _ADMITTED or (
             opcode.name in _STORES and isinstance(argument, int) and argument > len(content)
         ):

@@ -117,12 +117,12 @@ def build_from_sheet(
     Parameters
     ----------
     replace
-        Whether a dataset that is there already gives way.
+        Whether an existing dataset is replaced; by default it is an error.
     left_out
         Where rows are noted that do not fit the genome, and files of ENCODE's table that are not
         used.
     on_step
-        Told what is being done, before each step begins.
+        Called with each step before it begins; by default nothing is reported.
 
     Raises
     ------

@@ -99,7 +99,7 @@ def read_metadata(
     """
     missing = [name for name in _NEEDED if name not in table.header]
     if missing:
-        raise DataError(f"{table.path}: no column {', '.join(missing)}; download the table anew")
+        raise DataError(f"{table.path}: no column {', '.join(missing)}; download the table again")
     assembly = _assembly(table, lengths_bp)
     chosen: dict[str, _File] = {}
     for row, cells in table.records:
@@ -177,7 +177,7 @@ def _unused(cells: Mapping[str, str], assembly: str) -> str | None:
 
 
 def _assembly(table: SheetTable, lengths_bp: Mapping[str, int]) -> str:
-    """Tell the genome's assembly by its chromosomes, or else by the table."""
+    """Recognize the genome's assembly by its chromosomes, or else by the table."""
     found = {_plain(cells["File assembly"]) for _, cells in table.records} - {""}
     told = assembly_of(lengths_bp)
     if told is not None:

@@ -28,7 +28,7 @@ def predicted_sites(
     chroms
         Chromosomes by which the peaks are coded.
     on_step
-        Told of each chromosome before it is scanned.
+        Called with each chromosome before it is scanned.
 
     Returns
     -------

@@ -24,8 +24,8 @@ from data.own_tf.files import (
     read_intervals,
     read_peaks_of,
 )
-from data.own_tf.peak_formats import REMAP
-from data.own_tf.peaks import Peaks, read_own_peaks
+from data.peaks.formats import REMAP
+from data.peaks.reading import Peaks, read_own_peaks
 from data.samplesheet.faults import Faults
 from data.samplesheet.sheet import Sheet, SheetRow, add_repeat
 from data.schema import CHROM

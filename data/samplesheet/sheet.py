@@ -5,9 +5,9 @@ column      content
 ==========  =======================================================================================
 tf          name of the TF
 biosample   cell line or tissue, spelled in one way
-peaks       file of the TF's peaks there, in any format of `data.own_tf.peaks`
+peaks       file of the TF's peaks there, in any format of `data.peaks.reading`
 sites       file of its binding sites there, BED; where it is empty, sites are predicted
-accessible  file of the biosample's DNase or ATAC peaks, in any format of `data.own_tf.peaks`; one
+accessible  file of the biosample's DNase or ATAC peaks, in any format of `data.peaks.reading`; one
             row of the biosample is enough, and those of several rows are taken together
 replicate   tells rows of one TF and biosample apart; their peaks are taken together
 ==========  =======================================================================================
@@ -171,7 +171,7 @@ def _columns(table: SheetTable) -> dict[str, str]:
             f"if need be, {', '.join(COLUMNS[len(REQUIRED) :])}"
         )
     for name in own:
-        # a further column is the lab's own affair, unless it is one of ours misspelled
+        # further columns are allowed, unless one looks like a misspelled column of ours
         near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=_MISSPELLED)
         if near and name not in COLUMNS:
             raise DataError(f"{table.path}: no column is named {name!r}; rename it {near[0]!r}")

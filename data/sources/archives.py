@@ -20,11 +20,11 @@ from isal import igzip
 from data.ahead import ahead
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.rows.batch import BED3, NAME, BedBatch
+from data.rows.bed import parse_bed
 from data.schema import CHROM, END, START
-from data.sources.bed import BED3, BedBatch, parse_bed
 from data.text import UNPACK_ERRORS, OnRead, damaged, is_tar, open_binary
 
-NAME: Final = "name"
 _SITE_FILE: Final = re.compile(r"[^._][^.]*\..+\.[A-Z]{2}\d+\.\d+(\.\w+)?\.bed(\.gz)?")
 _BLOCK_BYTES: Final = 1 << 20
 _END_BYTES: Final = 1024

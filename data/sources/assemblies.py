@@ -1,4 +1,4 @@
-"""Which assembly and species a genome is, told from the lengths of its chromosomes."""
+"""Which assembly and species a genome is, recognized by the lengths of its chromosomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,6 +51,6 @@ def assembly_named(name: str) -> Assembly | None:
 
 
 def assembly_of(lengths_bp: Mapping[str, int]) -> Assembly | None:
-    """Tell the assembly of a genome by its chromosomes; None where it is not known."""
+    """Recognize the assembly of a genome by its chromosomes; None where it is not known."""
     cores = ((chrom.removeprefix("chr"), length) for chrom, length in lengths_bp.items())
     return next((_OF_LENGTH[core] for core in cores if core in _OF_LENGTH), None)

@@ -2,12 +2,12 @@
 
 The shipped table, `data/tables/biosamples.tsv`, has the columns `publisher name biosample treatment
 from`. A file of the user's, with `name biosample` and perhaps `publisher` and `treatment`, is read
-over it: its rows stand before the shipped ones.
+as well: its rows take precedence over the shipped ones.
 
 A name is looked up whole, without what people spell differently. Where that fails, words are taken
 off its end (`MCF-7_ICI`, `K562_myelogenous_leukemia`) until a name is left that is known: ReMap
-writes treatments behind a biotype, UniBind a description of the cell line. Words that describe a
-cell do not make a sample a treated one, all others do.
+writes treatments behind a biotype, UniBind a description of the cell line. A word that describes a
+cell does not count as a treatment, any other word does.
 """
 
 import re
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
-from data.sources.header_table import read_records
+from data.rows.header_table import read_records
 
 SHIPPED: Final = Path(__file__).parents[1] / "tables" / "biosamples.tsv"
 _COLUMNS: Final = ("name", "biosample")
@@ -47,7 +47,8 @@ class Biosamples:
     Parameters
     ----------
     path
-        A table of further names, which stand before the shipped ones. None, the default, adds none.
+        A table of further names, which take precedence over the shipped ones. None, the default,
+        adds none.
 
     Raises
     ------
@@ -61,7 +62,7 @@ class Biosamples:
             self._samples |= dict(_rows(path))
 
     def named(self, name: str) -> Sample:
-        """Tell what a name stands for; an unknown one is a biosample of its own from now on."""
+        """Look a name up; an unknown one is a biosample of its own from now on."""
         known = self.find(name)
         if known is None:
             known = Sample(re.sub(r"[\s/]+", "_", name.strip()))
@@ -69,7 +70,7 @@ class Biosamples:
         return known
 
     def find(self, name: str) -> Sample | None:
-        """Tell what a name stands for; None where it is unknown."""
+        """Look a name up; None where it is unknown."""
         name = name.strip()
         known = self._samples.get(_key(name))
         if known is not None:
@@ -97,7 +98,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Sample]]:
         key = _key(record["name"])
         if not key:
             raise DataError(f"{path}: row {row}: no name; fill it in or drop the row")
-        if not sample.biosample:  # a row of names that are not matched, which nobody filled in
+        if not sample.biosample:  # a row of `--unmatched` whose biosample was not filled in
             continue
         if found.setdefault(key, sample) != sample:
             raise DataError(
@@ -109,5 +110,5 @@ def _rows(path: Path) -> Iterator[tuple[str, Sample]]:
 
 
 def _key(name: str) -> str:
-    """Give a name without what people spell differently: case, hyphens, blanks and the like."""
+    """Give a name in lower case, of its letters, digits and plus signs alone."""
     return re.sub(r"[^0-9a-z+]", "", name.lower())

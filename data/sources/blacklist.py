@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.left_out import LeftOut
-from data.own_tf.peaks import read_places
+from data.peaks.reading import read_places
 from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlapping

@@ -21,7 +21,7 @@ from data.dataset.store import (
 )
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
-from data.sources.bed import BedBatch
+from data.rows.batch import BedBatch
 from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits
 from data.sources.fitting import Fitted, Fitting
@@ -35,7 +35,7 @@ from data.text import OnRead
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
 TREATED_SOURCES: Final = "DHS sources: treated"
 _LARGE_BYTES: Final = 100_000_000
-"""Size of a file from which it is told how much of it is read."""
+"""Smallest file for which the part that is read is reported."""
 _PARTS_TOLD: Final = 20
 
 
@@ -53,9 +53,10 @@ def build_dataset(
     Parameters
     ----------
     replace
-        Whether a dataset that is there already gives way.
+        Whether an existing dataset is replaced; by default it is an error.
     name_rules
-        What becomes of rows whose names do not meet; by default as :class:`NameRules` says.
+        What to do with rows whose names do not match the other sources; by default as
+        :class:`NameRules` says.
     left_out
         Where rows that do not fit the genome are noted; they are counted in the manifest anyway.
     on_step
@@ -156,7 +157,7 @@ def _lacking(
 
 
 def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:
-    """Tell how much of a large file is read, at every twentieth of it."""
+    """Report how much of a large file is read, at every twentieth of it."""
     num_told = 0
 
     def on_read(num_read: int, num_bytes: int) -> None:
@@ -231,7 +232,7 @@ def make_regions(
     fitted
         The DHSs that fit the genome.
     accessible
-        Of the DHSs as the file has them, shape (DHSs, S).
+        Accessibility of the DHSs as the file has them, shape (DHSs, S).
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 A name that the genome has is its own. Any other name is looked up in a table of aliases, if one is
 given, and else taken for the chromosome that is called the same but for a `chr` in front, or for
-the mitochondrial names `M` and `MT`. What was taken for what is always said.
+the mitochondrial names `M` and `MT`. Every such match is reported.
 
 Tables of aliases are UCSC's chromAlias.txt, in both layouts:
 
@@ -162,7 +162,7 @@ def _named(sources: list[str]) -> bool:
 
 
 def _core(name: str) -> str:
-    """Give what two customs of naming share: no `chr`, no blanks, and one mitochondrial name."""
+    """Give a name without `chr` and blanks, and with one name for the mitochondrial genome."""
     name = name.strip()
     core = name[3:] if name[:3].lower() == "chr" else name
     return "M" if core.upper() in ("M", "MT") else core

@@ -1,4 +1,4 @@
-"""Intervals made to fit the genome: what lies elsewhere is left out, what hangs over is clipped."""
+"""Intervals made to fit the genome: those elsewhere are left out, those past an end are clipped."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut, is_other_assembly
+from data.rows.batch import BedBatch
 from data.schema import CHROM
-from data.sources.bed import BedBatch
 from data.sources.chromosomes import Chromosomes
 
 if TYPE_CHECKING:
     from data.sources.blacklist import Blacklist
 
 MAX_OVERHANG_BP: Final = 500
-"""Bases by which an interval may hang over an end of its chromosome and still be used: peak
+"""Bases by which an interval may reach past an end of its chromosome and still be used: peak
 callers extend reads beyond the ends."""
 LACKING: Final = "on chromosomes that the genome lacks"
 BEYOND: Final = "beyond the end of their chromosome"
@@ -73,7 +73,7 @@ class Fitting:
         self._a_chrom = ""
 
     def fit(self, batch: BedBatch, start: NDArray[np.int32], end: NDArray[np.int32]) -> Fitted:
-        """Choose the intervals that fit, and clip those that hang over an end by some bases."""
+        """Choose the intervals that fit, and clip those that reach past an end by some bases."""
         codes, found = batch.text(CHROM)
         names = self._chromosomes
         chroms = [names.named(chrom, self._path, self._left_out) for chrom in found]

@@ -1,9 +1,9 @@
 """The genome: an indexed FASTA, plain or BGZF, read in one pass.
 
-pyfaidx makes the index where it is missing, and is left out of all else: it writes an index that is
-there over where a BGZF file has none of its blocks, and takes seconds for each chromosome of one.
-The bases come from one pass over the decompressed stream: the index says where in it a region's
-lines lie.
+pyfaidx only makes the index where it is missing, and is not used otherwise: it overwrites an
+existing index of a BGZF file whose block index is missing, and needs seconds for each of its
+chromosomes. The bases come from one pass over the decompressed stream: the index says where in it a
+region's lines lie.
 """
 
 import hashlib
@@ -126,7 +126,7 @@ class Genome:
                 f"(gunzip {path.name}) or compress it by bgzip"
             )
         if local_file(path) != path:
-            raise DataError(f"{path}: a genome is read again and again; give a file, not a pipe")
+            raise DataError(f"{path}: a genome is read several times; give a file, not a pipe")
         self._index = _read_index(path)
         if not is_gzip(path):
             self._check_index()
@@ -239,7 +239,7 @@ def _read_index(path: Path) -> dict[str, _IndexEntry]:
     if not index.exists() and not os.access(path.parent, os.W_OK):
         index = _in_cache(path)
     if not index.exists():
-        # an index that is there is not its business: beside BGZF it would be written over
+        # an existing index is kept: pyfaidx would overwrite it beside a BGZF file
         try:
             index.parent.mkdir(parents=True, exist_ok=True)
             with warnings.catch_warnings():
@@ -308,7 +308,7 @@ def _read_into(path: Path, file: BufferedReader, num_bytes: int) -> NDArray[np.u
     raw = np.empty(num_bytes, dtype=np.uint8)
     view, num_read = raw.data, 0
     try:
-        # little by little, since what unpacks holds a copy of what it is asked for
+        # in small pieces, since the decompressor holds a copy of what it returns
         while num := file.readinto(view[num_read : num_read + _READ_BYTES]):
             num_read += num
         return raw[:num_read]

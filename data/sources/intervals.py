@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from data.ahead import ahead
 from data.errors import DataError
-from data.left_out import MAX_ODD_SHARE, LeftOut, is_other_format
+from data.left_out import MAX_ODD_SHARE, LeftOut
+from data.peaks.summits import PEAKS_FORMAT, SUMMIT, lacks_summit
+from data.rows.batch import NAME, BedBatch, BedFormat
+from data.rows.bed import iterate_bed
 from data.schema import CHROM, END, START
-from data.sources.archives import NAME, is_archive, iterate_sites
-from data.sources.bed import MISSING, BedBatch, BedFormat, iterate_bed
+from data.sources.archives import is_archive, iterate_sites
 from data.sources.fitting import LACKING, Fitting
 from data.sources.genome import Genome
 from data.sources.row_names import (
@@ -36,17 +38,8 @@ from data.text import OnRead
 if TYPE_CHECKING:
     from data.sources.blacklist import Blacklist
 
-SUMMIT: Final = "summit"
 _WITHOUT_SUMMIT: Final = "without a summit, taken at their middle"
 
-PEAKS_FORMAT: Final = BedFormat(
-    title="ReMap peaks",
-    columns=(CHROM, START, END, NAME, "score", "strand", SUMMIT, "summitEnd", "rgb"),
-    integers=(START, END, SUMMIT),
-    optional=(SUMMIT,),
-    used=(CHROM, START, END, NAME, SUMMIT),
-    remedy="give ReMap's BED9 with the summit in column 7",
-)
 SITES_FORMAT: Final = BedFormat(
     title="UniBind sites",
     columns=(CHROM, START, END, NAME),
@@ -140,8 +133,8 @@ def read_peaks(
     Raises
     ------
     DataError
-        If too many rows cannot be read, or have a summit outside the peak, names do not meet those
-        of the dataset, no row is left, or the file is of another assembly.
+        If too many rows cannot be read, or have a summit outside the peak, names do not match
+        those of the dataset, no row is left, or the file is of another assembly.
     """
     collected = _Collector(path, names, genome, remap_name, left_out, exclude)
     num_without = 0
@@ -157,43 +150,6 @@ def read_peaks(
     if num_without:
         found.dropped[_WITHOUT_SUMMIT] = num_without
     return found
-
-
-def lacks_summit(
-    batch: BedBatch,
-    start: NDArray[np.int32],
-    end: NDArray[np.int32],
-    summit: NDArray[np.int32],
-    remedy: str,
-) -> NDArray[np.bool_]:
-    """Tell which peaks have no summit: it is `MISSING`, or lies outside the peak.
-
-    Parameters
-    ----------
-    batch
-        The M rows, for messages.
-    start, end, summit
-        Each of shape (M,).
-    remedy
-        What to do about a file whose summits lie elsewhere.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (M,).
-
-    Raises
-    ------
-    DataError
-        If so many summits lie outside their peaks that the column holds something else.
-    """
-    lacks = summit == MISSING
-    outside = ~lacks & ((summit < start) | (summit >= end))
-    if is_other_format(int(outside.sum()), len(batch)):
-        index = int(outside.argmax())
-        told = f"summit {summit[index]} lies outside its peak {start[index]}-{end[index]}"
-        raise batch.error(index, told, remedy)
-    return lacks | outside
 
 
 def read_sites(
@@ -302,7 +258,7 @@ class _Collector:
         )
 
     def _joined(self, column: int) -> NDArray[Any]:
-        """Join the batches of a column and let go of them, which halves the peak memory."""
+        """Join the batches of a column and free them, which halves the peak memory."""
         joined = np.concatenate([batch[column] for batch in self._batches])
         for batch in self._batches:
             batch[column] = np.empty(0)

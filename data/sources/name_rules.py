@@ -1,4 +1,4 @@
-"""What a build does with rows whose names do not meet those of the other sources."""
+"""What a build does with rows whose names do not match those of the other sources."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ class Treated(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NameRules:
-    """What becomes of rows whose names do not meet."""
+    """What to do with rows whose names do not match."""
 
     skip_unlisted: bool = False
     """Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of

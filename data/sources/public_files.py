@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from data.sources.header_table import read_records
+from data.rows.header_table import read_records
 
 _TABLE: Final = Path(__file__).parents[1] / "tables" / "public_files.tsv"
 _COLUMNS: Final = ("role", "file", "release", "mb", "publisher", "licence", "address", "note")

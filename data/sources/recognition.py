@@ -1,4 +1,4 @@
-"""Which source each file of a folder is, told from its content, and whether it is whole."""
+"""Which source each file of a folder is, recognized by its content, and whether it is whole."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
+from data.rows.head import Head, read_head
 from data.sources.archives import bed_names, is_archive, is_site_file
-from data.sources.head import Head, read_head
 from data.sources.public_files import public_files
 from data.sources.row_names import remap_name, says_matrix, unibind_name
 from data.text import BLOCK_BYTES, UNPACK_ERRORS, damaged, is_bgzf, is_gzip, open_binary
@@ -68,7 +68,7 @@ class Recognized:
 
 
 def recognize(folder: Path) -> list[Recognized]:
-    """Tell what each file in a folder, and in the folders in it, is; a folder of sites is one.
+    """Recognize what each file in a folder, and in the folders in it, is; a folder of sites is one.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def _words(line: str) -> set[str]:
 
 
 def _kind_of_rows(head: Head) -> Kind:
-    """Tell a file without a header by what most of its rows show."""
+    """Recognize a file without a header by most of its rows."""
     if head.most(lambda row: len(row) == 2 and row[0].isdigit()):
         return Kind.DHS_SOURCES
     if head.most(lambda row: _is_dhs(row) or _is_dhs(row[1:])):

@@ -89,11 +89,11 @@ class RowNames(Protocol):
     """Tells which pair a row is of, from the TF and the biosample that its name gives."""
 
     def look_up(self, tf: str, biosample: str) -> LookUp:
-        """Look a TF in a biosample up; `UnknownTF` where the rows cannot be gone on without."""
+        """Look a TF in a biosample up; `UnknownTF` where its rows may not just be left out."""
         ...
 
     def check(self, path: Path) -> None:
-        """Stop, with a `DataError`, where the names of a file that was read do not meet others."""
+        """Stop, with a `DataError`, where the names of a file do not match those of the others."""
         ...
 
     def profiled(self) -> Profiled:
@@ -141,7 +141,7 @@ class ListedNames:
         return LookUp(NO_PAIR, UNLISTED)
 
     def check(self, path: Path) -> None:
-        """Stop where names of the file and of the tables do not meet.
+        """Stop where names of the file and of the tables do not match.
 
         Rows of biosamples that the tables do not list are passed over, but not all rows of a TF,
         nor those of a biosample that differs from a listed one by its spelling alone.

@@ -36,10 +36,11 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.left_out import LeftOut
+from data.rows.batch import BedBatch, BedFormat
+from data.rows.bed import read_bed
+from data.rows.head import Head, read_head
+from data.rows.header_table import read_records
 from data.schema import CHROM, END, START
-from data.sources.bed import BedBatch, BedFormat, read_bed
-from data.sources.head import Head, read_head
-from data.sources.header_table import read_records
 from data.text import filled_lines
 
 _SOURCE_IDS: Final = "sourceIds"

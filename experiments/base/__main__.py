@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli.backend_options import BackendOptions
-from experiments.cli.choices import Network, NumberFormat, Pretrain, Split, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -20,9 +18,11 @@ from experiments.cli.console import (
 )
 from experiments.cli.drive import drive
 from experiments.cli.main import main
-from experiments.cli.options import spread
-from experiments.cli.region_options import SplitOptions
-from experiments.cli.training_options import MultiModel, PretrainOptions
+from experiments.cli.options.backend import BackendOptions
+from experiments.cli.options.choices import Network, NumberFormat, Pretrain, Split, names_in
+from experiments.cli.options.regions import SplitOptions
+from experiments.cli.options.spread import spread
+from experiments.cli.options.training import MultiModel, PretrainOptions
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

@@ -96,7 +96,7 @@ def complain(message: str) -> None:
 
 @contextmanager
 def checked_settings() -> Iterator[None]:
-    """Tell the user of a setting that a dataclass refuses; only settings are made in the block.
+    """Report a setting that a dataclass refuses; only settings are made in the block.
 
     Raises
     ------
@@ -119,8 +119,8 @@ def tell_left_out(left_out: "LeftOut") -> None:
 def left_out_kept(left_out: "LeftOut", file: Path | None) -> Iterator[None]:
     """Write the rows left out to a file, if one is named, at the end of the block.
 
-    Also where the command stops in it: whoever is told that too many rows do not fit can see which
-    ones they are.
+    They are written even where the block fails, so that a user who reads that too many rows do not
+    fit can see which ones they are.
     """
     if file is None:
         yield
@@ -135,7 +135,7 @@ def left_out_kept(left_out: "LeftOut", file: Path | None) -> Iterator[None]:
 
 
 def tell_few_accessible(what: str, num_in_accessible: int, num_peaks: int) -> None:
-    """Complain of peaks of which hardly a summit lies in an accessible region."""
+    """Warn of peaks with hardly any summit in an accessible region."""
     if num_in_accessible < _FEW_ACCESSIBLE * num_peaks:
         err.print(
             f"{what}: {num_in_accessible:,} of {num_peaks:,} summits lie in an accessible region; "

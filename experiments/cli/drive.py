@@ -1,4 +1,4 @@
-"""How a command runs a plan: one driver a workspace, progress, MLflow beside it, failures told."""
+"""How a command runs a plan: one driver per workspace, progress, MLflow, and failures."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -20,6 +19,7 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
+from experiments.cli.options.choices import ModelArm
 from experiments.cli.predict import ArmOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -198,7 +198,7 @@ def _print(stored: "StoredExplanation") -> None:
     for row in regions.head(_SHOWN).to_dict("records"):
         own = bases[bases["region_id"] == row["region_id"]]
         contributions = own["contribution"].to_numpy()
-        # the stretch of ten bases with the highest sum
+        # the ten consecutive bases with the highest sum
         sums = [contributions[i : i + 10].sum() for i in range(len(contributions) - 9)]
         first = max(range(len(sums)), key=sums.__getitem__)
         text = "".join(own["base"].iloc[first : first + 10])

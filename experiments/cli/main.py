@@ -9,7 +9,6 @@ from importlib.metadata import version
 import typer
 
 from data.errors import DataError
-from experiments.cli import data as cli_data
 from experiments.cli import explain as cli_explain
 from experiments.cli import mlflow as cli_mlflow
 from experiments.cli import models as cli_models
@@ -19,12 +18,13 @@ from experiments.cli import report as cli_report
 from experiments.cli import results as cli_results
 from experiments.cli import run as cli_run
 from experiments.cli import share as cli_share
-from experiments.cli import tf as cli_tf
 from experiments.cli import tune as cli_tune
 from experiments.cli.console import complain
+from experiments.cli.data import app as cli_data
+from experiments.cli.tf import app as cli_tf
 from orchestrator.errors import RunError
 
-# before either library is imported: what we start reports to nobody
+# set before either library is imported: no telemetry is sent
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -37,7 +37,7 @@ NOT_WRITABLE = {
     errno.EACCES,
     errno.EPERM,
 }
-"""Errors of the place, not of the program."""
+"""Errors of the file system, such as a full disk or missing rights; they are no bugs."""
 
 app = typer.Typer(
     name="bindgrid",

@@ -13,7 +13,7 @@ app = typer.Typer(help="Keep MLflow's view of the runs up to date.", no_args_is_
 
 @app.callback()
 def _keep_the_name() -> None:
-    """With a single command typer would leave its name out."""
+    """Keep the name of the single command, which typer would leave out."""
 
 
 @app.command()

@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
-from experiments.cli.jaspar_options import JasparOptions
-from experiments.cli.options import spread
+from experiments.cli.options.jaspar import JasparOptions
+from experiments.cli.options.spread import spread
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -92,8 +92,8 @@ def _database(workspace: Workspace, jaspar: JasparOptions, file: Path | None) ->
     database = file_database(file, err.print)
     if len(database) < FEW_TARGETS:
         err.print(
-            f"{file}: {len(database)} motifs; p-values are measured by the motifs compared with,"
-            f" and say little with fewer than {FEW_TARGETS}",
+            f"{file}: {len(database)} motifs; p-values depend on the motifs compared with"
+            f" and are unreliable with fewer than {FEW_TARGETS}",
         )
     return database
 

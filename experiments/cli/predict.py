@@ -8,7 +8,6 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from data.output import Format, Output, check_not_input, output_named
-from experiments.cli.choices import ModelArm
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     ChromAliasOption,
@@ -19,8 +18,9 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.options import spread
-from experiments.cli.query_options import QueryOptions
+from experiments.cli.options.choices import ModelArm
+from experiments.cli.options.query import QueryOptions
+from experiments.cli.options.spread import spread
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class VariantOptions:
         bool,
         typer.Option(
             "--swap-reference",
-            help="Predict also variants whose alleles are swapped: the genome has ALT, not REF. "
+            help="Also predict variants whose alleles are swapped: the genome has ALT, not REF. "
             "Their effect is, as always, that of ALT against REF. By default they have no "
             "prediction.",
         ),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from experiments.cli.choices import Device
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -17,11 +16,12 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
-from experiments.cli.motif_option import MotifCommand
-from experiments.cli.options import spread
+from experiments.cli.options.choices import Device
+from experiments.cli.options.motif import MotifCommand
+from experiments.cli.options.run import RunOptions
+from experiments.cli.options.spread import spread
+from experiments.cli.options.training import settled
 from experiments.cli.results import print_comparison
-from experiments.cli.run_options import RunOptions
-from experiments.cli.training_options import settled
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli.choices import ModelArm
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out, steps
+from experiments.cli.options.choices import ModelArm
 from experiments.cli.predict import ArmOption, NameArgument
 from orchestrator.workspace import Workspace
 

@@ -8,8 +8,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from experiments.cli.backend_options import AddressOption
-from experiments.cli.choices import Precision, names_in
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -19,15 +17,17 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.options import spread
-from experiments.cli.progress import PlanProgress
-from experiments.cli.region_options import SplitOptions
-from experiments.cli.training_options import (
+from experiments.cli.options.backend import AddressOption
+from experiments.cli.options.choices import Precision, names_in
+from experiments.cli.options.regions import SplitOptions
+from experiments.cli.options.spread import spread
+from experiments.cli.options.training import (
     MultiModel,
     PrecisionOption,
     PretrainOptions,
     settled,
 )
+from experiments.cli.progress import PlanProgress
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """How far settings are searched, as typed."""
+    """How many settings are tried, and how each is judged, as typed."""
 
     trials: Annotated[
         int, typer.Option(help="Settings to try in all, those of earlier searches included.")
@@ -74,7 +74,7 @@ class SearchOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TuneOptions:
-    """What `bindgrid tune` is told of a study and of its search, as typed."""
+    """Options of `bindgrid tune`: the study and the search, as typed."""
 
     tf: Annotated[
         str,
@@ -193,7 +193,7 @@ def _plan(
     else:
         space = SearchSpace(epochs=(SearchSpace.epochs[0], search.max_epochs))
     tuning = Tuning(runs=tuned, space=space, num_folds=search.folds)
-    # too few regions are told now, not after the pre-training
+    # too few regions are reported now, not after the pre-training
     for run in tuning.runs:
         make_folds(loaded.select(run.regions), search.folds, run.seed)
     return multi, tuning
@@ -271,7 +271,7 @@ class _TrialProgress:
 
 
 def _log(result: "TuningResult", workspace: Workspace) -> None:
-    """Show the trials in MLflow; that it cannot be reached is a warning."""
+    """Show the trials in MLflow; where MLflow cannot be reached, only warn."""
     from orchestrator.runs.store import RunStore
     from orchestrator.tracking.client import TrackingClient
     from orchestrator.tracking.runs import RunWriter
@@ -310,7 +310,7 @@ _TITLES: Final = {"lr": "rate", "batch_size": "batch", "fixed_norm": "fixed norm
 
 
 def _first_name(tuning: "Tuning") -> str:
-    """Whose settings the first ones are."""
+    """Say where the settings of the first trial come from."""
     return "paper's" if tuning.first.probe is None else "default"
 
 

@@ -1,4 +1,4 @@
-"""Figures of filters: their logos beside those of JASPAR, their importance, and their fate.
+"""Figures of filters: their logos beside those of JASPAR, their importance, their changes.
 
 Each function takes a table and returns a figure. Logos are drawn by
 `orchestrator.interpretation.logos` with letters as shapes, so that a page needs no fonts.

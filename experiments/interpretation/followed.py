@@ -73,7 +73,7 @@ def _followed(
 
 
 def _mean(counts: pd.Series) -> str:
-    """Write a mean with its extremes, or the count itself where there is one."""
+    """Write a mean with its extremes, or the count itself where there is only one."""
     if len(counts) == 1:
         return str(counts.iloc[0])
     return f"{number(counts.mean(), 1)} ({counts.min()} to {counts.max()})"
@@ -94,7 +94,7 @@ def _moved(tf: str, table: pd.DataFrame, num_replicates: int) -> str:
     stayed = int((table["target_like_before"] & table["target_like_after"]).sum())
     where = "" if num_replicates == 1 else f" (over {num_replicates} replicates)"
     return (
-        f"In fine-tuning {counted(to, 'filter')} came to look like {tf}'s motif, {stayed} still "
+        f"In fine-tuning {counted(to, 'filter')} began to resemble {tf}'s motif, {stayed} still "
         f"did and {away} no longer did{where}."
     )
 

@@ -13,9 +13,9 @@ complete        the TFs with most resolved regions, on the regions resolved for 
 base            the base that comes with bindgrid (`orchestrator.prediction.base`), a masked one
 ==============  ==================================================================================
 
-A masked multi-model that is finished comes first, then the base, so that nobody waits. Of the
-others, kinds that this workspace's finished runs have compared with scratch come first, by their
-mean gain; then the order above.
+A masked multi-model that is finished comes first, then the base, so that there is no waiting. Among
+the others, kinds that this workspace's finished runs have compared with scratch come first, by
+their mean gain; then the order above.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,11 +53,11 @@ KINDS: Final = (
     SetKind.COMPLETE,
     SetKind.BASE,
 )
-"""In the order that they are suggested in where nothing else is known."""
+"""Order of suggestions where nothing else is known."""
 MIN_SHARE: Final = 0.8
 """Share of a masked multi-model's possible TFs that a finished one must have to be reused."""
 SURE_AUROC: Final = 0.6
-"""A motif that tells bound regions from unbound ones no better says nothing of the binding mode."""
+"""AUROC below which a motif says nothing about the binding mode."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -168,7 +168,7 @@ def _ends_of_precision(replicates: pd.DataFrame, runs: FinishedRuns, boot: Boots
 
 
 def _means(table: pd.DataFrame, boot: Bootstrap) -> pd.DataFrame:
-    """Mean over the TFs that have all arms and sizes in common, with the interval over TFs."""
+    """Mean over the TFs that have every arm and size, with the interval over TFs."""
     wide = table.pivot_table(index="tf", columns=["arm", "size"], values="mcc")
     there = wide.dropna().index
     whole = table[table["tf"].isin(there)] if len(there) else table

@@ -8,20 +8,20 @@ Per replicate and target, for each number of bound regions, six arms on the very
 - transfer from a masked multi-model, every resolved cell of all TFs;
 - transfer from a masked multi-model without any TF of the target's binding modes;
 - transfer from a masked multi-model, the target's motif a term of the network's logits;
-- if the study lets regions choose motifs, the same with the motifs that they choose: from all that
-  is known, as if nobody knew the target's own, and as if nobody knew a similar one either, which is
-  what a TF gets that nobody has studied.
+- if the study lets regions choose motifs, the same with the motifs that they choose: from all known
+  motifs, from all but the target's own, and from all but its own and similar ones, as for a TF that
+  has never been studied.
 
 None of the multi-models knows a target. The regions are held back from all of them, by one draw for
 a seed, or by chromosome. Multi-models without the modes are trained one per target, or for groups
-of targets, whose modes they then lack together: cheaper, and harder than need be. They cost most,
-and can be left out.
+of targets, which then lack the modes of the whole group: that is cheaper, and a harder test than
+necessary. They cost most of the time and can be left out.
 
 All multi-models of a replicate are also scored on the test regions of the complete one, which says
 what masking does for the multi-task prediction itself.
 
-Ten validation regions choose an epoch by chance. Where there are fewer than `FEW_VALIDATION` of
-them the last epoch's weights are kept; and few regions train for more epochs, so that every size
+Ten validation regions are too few to choose an epoch. Where there are fewer than `FEW_VALIDATION`
+of them the last epoch's weights are kept; and few regions train for more epochs, so that every size
 gets as many steps as the paper's 500 bound regions.
 """
 
@@ -39,6 +39,7 @@ from orchestrator.role import RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
+from orchestrator.runs.motif_terms import check_choice
 from orchestrator.spec import MotifChoice, RunSpec
 
 NAME: Final = "peaks-needed"
@@ -205,6 +206,7 @@ def _masked(**left_out: tuple[str, ...]) -> Pretraining:
 def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
     """Add the arms of a target at a size."""
     role, num_bound = cell.role, cell.size.num_bound
+    jaspar = draft.loaded.dataset.jaspar
     builder = replace(
         draft.builder,
         trainings=draft.study.trainings.sized_for(num_bound),
@@ -220,7 +222,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
     draft.add(builder.scratch(regions), scratch)
     motif = None
     try:
-        motif = motif_of(role.tf)
+        motif = motif_of(role.tf, jaspar)
     except DataError as error:
         draft.leave_out(f"the motif of {role.tf}", str(error))
     else:
@@ -233,5 +235,10 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
             draft.add(beside, replace(plain, variant=Variant.WITH_MOTIF))
         if draft.study.chosen_motifs and start.kind is SetKind.MASKED:
             for variant, choice in CHOICES.items():
+                try:
+                    check_choice(choice, jaspar)
+                except DataError as error:
+                    draft.leave_out("the arm that hides similar motifs", str(error))
+                    continue
                 chosen = builder.transfer(regions, multi=start.spec, motif=choice)
                 draft.add(chosen, replace(plain, variant=variant))

@@ -24,7 +24,7 @@ from orchestrator.report.words import counted, listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)
 SET_SEPARATOR: Final = "; "
-"""Between the sets of different replicates: random ones are drawn anew for each."""
+"""Separates the sets of different replicates: random sets differ between replicates."""
 
 _READING: Final = "In brackets below: the difference in MCC from the random set, with its 95 % CI."
 _LINE_COLUMNS: Final = ("target", "num_replicates", "num_bound", "mcc", "mcc_low", "mcc_high")

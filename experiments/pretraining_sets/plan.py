@@ -119,7 +119,7 @@ def _group(
     wanted = draft.study.scale.set_regions or 1
     best: tuple[int, Group] | None = None
     for draw in range(RANDOM_DRAWS):
-        # seeds of different replicates do not meet
+        # no two replicates share a seed
         rule = replace(rule, seed=RANDOM_DRAWS * seed + draw)
         group = choose_group(kind, target, relations, with_target=with_target, rule=rule)
         num_regions = _num_resolved(draft.loaded, group.tfs)

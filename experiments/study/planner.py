@@ -61,7 +61,7 @@ class Draft:
         Raises
         ------
         DataError
-            If there are too few regions: told now, and not after hours.
+            If there are too few regions, which is reported now and not after hours.
         """
         for number, fold in enumerate(spec.folds, start=1):
             self.add(fold, replace(role, fold=number))
@@ -78,7 +78,7 @@ class Draft:
         self.remark(f"left out {what}", reason)
 
     def remark(self, what: str, text: str) -> None:
-        """Note what there is to say of a thing, once."""
+        """Note a remark once."""
         remark = Remark(experiment=self._experiment, text=f"{what}: {text}")
         self._remarks.setdefault(what, remark)
 
@@ -120,7 +120,7 @@ class Draft:
         Parameters
         ----------
         role
-            Of the run by transfer.
+            Role of the run by transfer.
         """
         self.add(self.builder.scratch(regions), from_scratch(role))
         self.add(self.builder.transfer(regions, multi=multi), role)
@@ -136,7 +136,8 @@ class Draft:
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""
         try:
-            return added_motif(self.loaded.dataset, tf) or motif_of(tf)
+            dataset = self.loaded.dataset
+            return added_motif(dataset, tf) or motif_of(tf, dataset.jaspar)
         except DataError as error:
             self.leave_out(f"the motif of {tf}", str(error))
             return None

@@ -121,15 +121,16 @@ class SpecBuilder:
         masked = isinstance(multi, BaseStart) or multi.regions.is_masked
         kind = ModelKind.MASKED_TRANSFER if masked else ModelKind.TRANSFER
         network = published(self.network, num_tfs=1)
-        name = ""
+        name = jaspar = ""
         if isinstance(motif, MotifChoice):
-            name = motif.value
+            name, jaspar = motif.value, self.dataset.jaspar.recorded
         elif motif is not None:
             name, network = motif_name(motif), replace(network, motif_width=motif.length_bp)
         return RunSpec(
             regions=regions,
             network=network,
             motif=name,
+            jaspar=jaspar,
             training=self.trainings.training_for(kind, self._num_bound(regions)),
             seed=regions.sampling.seed,
             start=multi,

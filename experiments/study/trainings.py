@@ -60,7 +60,8 @@ MANY_BOUND: Final = 1000
 
 
 FEW_VALIDATION: Final = 50
-"""With fewer validation regions, the last epoch is kept: so few choose an epoch by chance."""
+"""With fewer validation regions the last epoch is kept, since so few would choose an epoch by
+chance."""
 
 
 MIN_STEPS: Final = 160

@@ -37,7 +37,7 @@ class Attributions:
     """Logits of the regions, shape (n,)."""
     max_error: float
     """Largest difference between the sum of a region's contributions and its logit less its
-    references' mean logit; NaN for mutagenesis, which makes no such promise."""
+    references' mean logit; NaN for mutagenesis, whose contributions need not add up."""
 
 
 def attribute(
@@ -62,7 +62,7 @@ def attribute(
     method
         `deeplift` or `mutagenesis`.
     num_references, seed
-        Of the shuffled references (`deeplift` only).
+        Number and seed of the shuffled references (`deeplift` only).
 
     Raises
     ------

@@ -201,13 +201,13 @@ def count_given(
     packed
         Packed sequences, uint8 (n, L / 4).
     activations
-        Of the sequences and of their reverse complements, float32 (2, n, P, F).
+        Activations of the sequences and of their reverse complements, float32 (2, n, P, F).
     stride_bp
         Base pairs from a position to the next.
     threshold
         float64 (F,).
     by_code, num_regions
-        Of a :class:`Tally`, changed.
+        Arrays of a :class:`Tally`, changed in place.
     """
     num_filters = activations.shape[3]
     active = np.empty(num_filters, dtype=np.intp)

@@ -8,8 +8,8 @@ regions, forward strand, in eval mode:
 - the change of the logit, with its sign: positive where the filter argues for binding.
 
 What follows a convolution begins with a linear map, so a silenced filter's share is subtracted from
-its result, for many filters at once; only what comes after is computed anew for each filter. An
-LSTM that follows is computed anew as a whole, for the filters that fire in a region.
+its result, for many filters at once; only what comes after is computed again for each filter. An
+LSTM that follows is computed again as a whole, for the filters that fire in a region.
 
 Legend: B batch, F filters, G filters at a time, P positions, T TFs, n regions.
 """

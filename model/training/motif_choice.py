@@ -5,7 +5,7 @@ At most one of each kind, in this order:
 - `own`: of the TF's own matrices, monomers and dimers, the one whose best hits tell bound from
   unbound regions best (AUROC);
 - `enriched`: of all other profiles of the database, the one that does so best. It is the most
-  enriched profile, whoever's it is, and no claim about the TF;
+  enriched profile of any TF, and no claim about this one;
 - `de novo`: a motif learnt from what features and the motifs before it leave unexplained
   (`model.training.motif_search`).
 
@@ -37,7 +37,7 @@ NUM_FOLDS: Final = 5
 SEARCH_FOLDS: Final = 3
 """Folds of those of a de novo motif, each of which costs a search."""
 MIN_ERRORS: Final = 1.0
-"""Standard errors that a motif must take away from the held-out loss to become a term."""
+"""A motif becomes a term if it lowers the held-out loss by at least this many standard errors."""
 MAX_COMPONENTS: Final = 200
 """Main components of the features by which motifs are chosen: five times as fast as by all."""
 _STRENGTH: Final = 0.001
@@ -62,9 +62,9 @@ class MotifLibrary:
     """The motifs to choose from."""
 
     own: tuple[Profile, ...]
-    """The TF's; none where nobody knows one."""
+    """Motifs of the TF; none where none is known."""
     others: tuple[Profile, ...]
-    """Those of other TFs."""
+    """Motifs of other TFs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +85,7 @@ class ChosenMotif:
     held_out: Scores
     """Held-out scores, standardized, shape (n,)."""
     like: str = ""
-    """Of a de novo motif, the profile whose best hits go with its own most."""
+    """The profile whose best hits correlate most with those of a de novo motif."""
     like_correlation: float = 0.0
     """Correlation of both motifs' best hits over the regions."""
 
@@ -114,7 +114,7 @@ class Evidence:
     bound: NDArray[np.bool_]
     """Labels, shape (n,)."""
     features: NDArray[np.float32]
-    """Of the network, shape (n, F)."""
+    """Features that the network computes of them, shape (n, F)."""
 
 
 def choose_terms(
@@ -274,7 +274,7 @@ def losses_of(logits: Logits, bound: NDArray[np.bool_]) -> Logits:
 
 
 def _is_lower(after: Logits, before: Logits, bound: NDArray[np.bool_]) -> bool:
-    """Whether a loss fell by more than chance lets it fall often."""
+    """Whether a loss fell by more than chance explains."""
     gain = losses_of(before, bound) - losses_of(after, bound)
     return bool(gain.mean() > MIN_ERRORS * gain.std() / np.sqrt(len(gain)))
 
@@ -305,7 +305,7 @@ class _Scanned:
         return cls(profiles=profiles, scores=scores)
 
     def most_alike(self, scores: Scores) -> tuple[str, float]:
-        """Name of the profile whose best hits go with some scores most, and the correlation."""
+        """Name and correlation of the profile whose best hits go along best with some scores."""
         if not self.profiles:
             return "", 0.0
         mine = _standardized(scores, np.ones(len(scores), dtype=np.bool_))

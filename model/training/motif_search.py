@@ -29,14 +29,14 @@ NUM_SEEDS: Final = 6
 MIN_REGIONS: Final = 5
 """Regions that hold a gapped k-mer at least."""
 FEWEST_STEPS: Final = 16
-"""Steps of a filter's training, and one more for every `REGIONS_A_STEP` regions: with more, few
-regions are learnt by heart (benchmarks/RESULTS.md)."""
+"""Steps of a filter's training, and one more for every `REGIONS_A_STEP` regions: with more, the
+filter overfits to few regions (benchmarks/RESULTS.md)."""
 MOST_STEPS: Final = 40
 REGIONS_A_STEP: Final = 30
 RATE: Final = 0.03
 """Learning rate of Adam."""
 MAX_REGIONS: Final = 600
-"""Regions that filters are trained on at most, of either class half: more cost time only."""
+"""Regions that filters are trained on at most, of either class half: more only cost time."""
 _SEED_NATS: Final = 1.2
 """Weight of a seed's bases; of other bases in their places, the negative."""
 _MOST_ALIKE: Final = 0.5
@@ -49,7 +49,7 @@ class _Seed(NamedTuple):
     """A gapped k-mer."""
 
     z: float
-    """Of its score test."""
+    """Z-score of its score test."""
     half: int
     gap: int
     code: int

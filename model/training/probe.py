@@ -5,7 +5,7 @@ layer's activations, mean of both strands: Kumar et al. 2022 (arXiv:2202.10054) 
 all layers on few examples distorts good features. It is a convex problem, so neither a learning
 rate nor an epoch has to be chosen, and it takes a second. If the network has motifs' terms
 (`model.motif_term`), their weights are fitted with the others, almost without a penalty, and never
-below 0, since with 25 regions a site may seem to prevent binding by chance.
+below 0, since with 25 regions a site may by chance seem to prevent binding.
 
 The weight of a motif that was chosen or learnt on the same regions is fitted to its held-out scores
 (`model.training.motif_choice`): those of the choice itself would make it too large.

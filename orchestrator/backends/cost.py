@@ -58,7 +58,7 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
     num_workers
         Workers at once.
     precision
-        Of the products in training, float32 by default.
+        Precision of the matrix products in training, float32 by default.
     network
         Name in `model.network.NETWORKS`; the paper's by default.
     """

@@ -30,8 +30,8 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part
 from data.left_out import LeftOut
 from data.motifs.pwm import BASES
-from data.own_tf.peaks import read_places
 from data.packing import unpack
+from data.peaks.reading import read_places
 from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps
@@ -88,7 +88,7 @@ class Explained:
 def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDArray[np.int64]:
     """Ids of the bound test regions with the highest predicted probability.
 
-    Of a model that is judged by cross-validation, all regions are test regions.
+    All regions of a model that is judged by cross-validation are test regions.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def output_of(run: StoredRun, tf: str) -> int:
     """
     spec = run.planned.spec
     if spec.training is None:
-        raise RunError(f"run {run.key} scored a network and has none of its own; name that")
+        raise RunError(f"run {run.key} scored the network of another run; name that run")
     names = [name.upper() for name in spec.regions.tfs]
     if tf.upper() not in names:
         raise RunError(f"run {run.key} has no {tf}; it has: {', '.join(spec.regions.tfs)}")

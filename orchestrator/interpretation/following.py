@@ -47,7 +47,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FollowedFilters:
-    """Filters of a multi-model before and after fine-tuning, and how many look like the target."""
+    """Filters of a multi-model before and after fine-tuning, and how many resemble the target."""
 
     table: pd.DataFrame
     """A row per filter, :data:`COLUMNS`. If a filter has no motif that can be compared, matches and
@@ -114,7 +114,7 @@ def follow_filters(
     weights: tuple[NDArray[np.float32], NDArray[np.float32]],
     alpha: float = ALPHA,
 ) -> FollowedFilters:
-    """Compare filters before and after fine-tuning, and count those that look like a target.
+    """Compare filters before and after fine-tuning, and count those that resemble a target.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Sequence logos: a single one as SVG, or all filters of a layer on one sheet.
 
 Letters are drawn as shapes, all of one base as one path: a sheet of 100 logos takes a second, where
-a patch for every letter takes twenty. A sheet that stands in hundreds of runs is written as SVG
-without matplotlib, each letter a reference to its outline, in hundredths of that
+a patch for every letter takes twenty. A sheet that is logged with hundreds of runs is written as
+SVG without matplotlib, each letter a reference to its outline, which takes a hundredth of that time
 (benchmarks/RESULTS.md).
 
 Legend: F filters, W positions.
@@ -113,7 +113,7 @@ def draw_contributions(axes: Axes, bases: str, contributions: NDArray[np.float32
         letter = _letter(base)
         places = [i for i, other in enumerate(bases) if other == base and contributions[i]]
         if places:
-            # a height below 0 turns a letter over
+            # a letter with a height below 0 is drawn upside down
             vertices = [
                 letter.vertices * (0.94, contributions[i]) + (i + 0.03, 0.0) for i in places
             ]
@@ -156,7 +156,7 @@ def save_sheet(path: Path, sheet: Sheet) -> None:
     width, num_rows = sheet.width, sheet.num_rows
     across, down = width + 2.0, MAX_BITS + 1.0
     figure = Figure(figsize=(3.2 * _COLUMNS, 0.72 * num_rows + 0.5))
-    # one pair of axes: a hundred of them take as long as all letters
+    # one pair of axes, since a hundred of them would take as long as all letters
     axes = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.5 / (0.72 * num_rows + 0.5)))
     axes.set(xlim=(0, across * _COLUMNS), ylim=(-down * num_rows, 0))
     axes.set_axis_off()

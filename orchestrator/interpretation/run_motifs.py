@@ -7,7 +7,7 @@ file                content
 ==================  ===========================================================================
 filters.json        what was read and how; for each filter its sites, regions, maximum, counts
 filters.meme        the motifs of the filters that fire, with their consensus
-filters.csv         a row a filter: state, information, best match, importance
+filters.csv         a row per filter: state, information, best match, importance
 matches.parquet     every comparison: filter, matrix_id, name, p_value, q_value, offset, overlap,
                     orientation
 importance.parquet  every filter and TF: squared_change, logit_change
@@ -90,7 +90,7 @@ class StoredMotifs:
         RunError
             If it is damaged, or a newer program wrote it.
         OlderRecordError
-            If an older program wrote it: :func:`run_motifs` makes such a folder anew.
+            If an older program wrote it: :func:`run_motifs` computes such a folder again.
         """
         return read_record(self.path, ComparedFilters, VERSION)
 
@@ -194,8 +194,8 @@ def _check_layer(run: StoredRun, layer: int) -> None:
     if not 1 <= layer <= num_layers:
         raise RunError(f"run {run.key} has no convolution {layer}, it has {num_layers}")
     if spec.training is None:
-        of = f", of run {spec.start.key}" if spec.start else ""
-        raise RunError(f"run {run.key} scored a network and has none of its own; name that{of}")
+        of = f" {spec.start.key}" if spec.start else ""
+        raise RunError(f"run {run.key} scored the network of another run; name that run{of}")
 
 
 def _regions_read(

@@ -17,10 +17,7 @@ def workspace_jaspar(workspace: Workspace) -> Jaspar:
         If the dataset names a release that the installed `pyjaspar` lacks.
     """
     try:
-        manifest = Dataset.open(workspace.dataset).manifest
+        dataset = Dataset.open(workspace.dataset)
     except DataError:
         return DEFAULT
-    try:
-        return Jaspar.called(manifest.jaspar)
-    except ValueError as error:
-        raise DataError(f"{workspace.dataset}: {error}; update pyjaspar") from None
+    return dataset.jaspar

@@ -148,7 +148,7 @@ class Base:
 
 
 def told_quality(own: BaseTF) -> str:
-    """How good the predictions of a TF are, in a few words."""
+    """Say how good the predictions of a TF are, in a few words."""
     test = own.test
     return f"AUROC {test.auroc:.2f}, average precision {test.average_precision:.2f}"
 

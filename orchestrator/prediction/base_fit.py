@@ -17,7 +17,7 @@ from orchestrator.spec import BaseStart
 
 @dataclass(frozen=True, kw_only=True)
 class BaseFit:
-    """What is to be known of a model that started from a base."""
+    """What a user should know of a model that started from a base."""
 
     name: str
     """Name of the base."""
@@ -54,7 +54,7 @@ class BaseFit:
         elif self.assembly != self.own_assembly:
             said.append(
                 f"{self.name} is of {self.assembly} and your genome is {self.own_assembly}: "
-                "chromosomes of one name are taken for the same."
+                "chromosomes with the same name are taken to be the same."
             )
         return tuple(said)
 
@@ -95,7 +95,7 @@ def seen_chroms(base: Base, dataset: Dataset) -> tuple[str, ...]:
 
 
 def dataset_assembly(dataset: Dataset) -> Assembly | None:
-    """Tell the assembly of a dataset by its genome; None where that is gone or not known."""
+    """Recognize the assembly of a dataset by its genome; None where that is gone or not known."""
     own = dataset.manifest.own_regions
     if own is not None:
         return assembly_named(own.assembly)

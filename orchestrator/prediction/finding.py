@@ -1,4 +1,4 @@
-"""Which model a person means who names a TF: one of the workspace, or else the base's.
+"""Which model the name of a TF stands for: one of the workspace, or else the base's.
 
 1. `base:SPI1`, or the arm `base`, is the base's.
 2. The name of an imported model, a run's key, or a TF with finished runs of the arm (transfer, if
@@ -63,4 +63,4 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Pr
         return base.predictor(named)
     near = near_names(named, base.tfs)
     hint = f", near: {', '.join(near)}" if near else ""
-    raise RunError(f"{unknown}; nor has {base.card.name} such a TF{hint}")
+    raise RunError(f"{unknown}; {base.card.name} has no such TF either{hint}")

@@ -1,8 +1,8 @@
 """What can be predicted: own models of a workspace, imported ones, and the TFs of the base.
 
-A row a model, with how good it is and what that was measured on. The measures of different rows are
-comparable only where they were measured on the same: the base is tested on all regions of its test
-chromosomes, an individual model on as many unbound regions as bound ones.
+One row per model says how good it is and what that was measured on. The measures of different rows
+are comparable only where they were measured on the same: the base is tested on all regions of its
+test chromosomes, an individual model on as many unbound regions as bound ones.
 """
 
 from collections.abc import Iterator, Sequence

@@ -2,7 +2,7 @@
 
 The file's ending decides the format (`orchestrator.prediction.writers`). A sequence with a base
 other than A, C, G and T has no prediction: null in Parquet, `NA` in text, no value in a bigWig,
-left out of BED. Nor has a variant that cannot be predicted; its row says why.
+left out of BED. The same holds for a variant that cannot be predicted; its row says why.
 """
 
 from collections.abc import Callable, Iterable, Sequence

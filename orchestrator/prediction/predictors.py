@@ -129,7 +129,7 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
         raise UnknownModelError(f"{error}{hint}") from None
     spec = run.planned.spec
     if spec.training is None:
-        raise RunError(f"run {run.key} scored a network and has none of its own; name that")
+        raise RunError(f"run {run.key} scored the network of another run; name that run")
     if len(spec.regions.tfs) > 1 and named == run.key:
         raise RunError(f"run {run.key} is a multi-model; name one of its TFs and pass --arm multi")
     tf = spec.regions.tfs[0]

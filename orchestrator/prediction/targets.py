@@ -1,4 +1,4 @@
-"""What a person wants predicted: one TF, or a matrix of regions and several TFs of the base.
+"""What a user wants predicted: one TF, or a matrix of regions and several TFs of the base.
 
 A matrix has a column of calibrated probabilities for each TF; every sequence goes through the
 network once, however many TFs there are. It is a table, or a folder of bigWig files, one for each

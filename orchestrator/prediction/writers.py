@@ -128,7 +128,7 @@ _TEXT_WRITERS: Final[Mapping[Format, Callable[[IO[str]], Writer]]] = {
 
 
 class _Parquet:
-    """A row group a table."""
+    """Writes one row group per table."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -150,7 +150,7 @@ class _Parquet:
 
 
 class _BigWig:
-    """A value a tile."""
+    """Writes one value per tile."""
 
     def __init__(self, writer: object) -> None:
         self._writer = writer

@@ -44,7 +44,7 @@ SCORES: Final = ("mcc", "auroc", "average_precision")
 MIN_COMMON: Final = 0.1
 """Least fraction of the regions' variance that is added to that of replicates."""
 _CELLS_AT_ONCE: Final = 500_000
-"""Draws times regions that are in memory at a time: tens of megabytes."""
+"""Product of draws and regions in memory at a time, which take tens of megabytes."""
 _DIGITS: Final = 40
 """Binary digits that are put into one code at a time."""
 
@@ -106,11 +106,11 @@ class Bootstrap:
     Parameters
     ----------
     seed
-        Decides all draws: the same calls in the same order give the same draws.
+        Seed of all draws: the same calls in the same order give the same draws.
     num_draws
-        B, of MCC and of what is said of many TFs.
+        B for the MCC and for statistics over many TFs.
     num_rank_draws
-        B of :meth:`scores`, which is slower.
+        B for :meth:`scores`, which is slower.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Bootstrap:
     def mean_over_tfs(self, values: Floats) -> Floats:
         """Draw the mean of a value per TF; its error follows Student's t.
 
-        What differs between TFs holds the noise of their test regions and trainings already.
+        The differences between TFs already contain the noise of their test regions and trainings.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class Bootstrap:
         Parameters
         ----------
         draws
-            Of each TF, shape (T, B).
+            Draws of each TF, shape (T, B).
 
         Returns
         -------

@@ -15,7 +15,7 @@ from orchestrator.errors import RunError
 from orchestrator.runs.store import PREDICTIONS_FILE, RunStore, StoredRun
 
 _LEAST: Final = 1e-6
-"""Probabilities nearer to 0 or to 1 count as if they were so far from them."""
+"""Smallest distance of a probability from 0 and 1; closer ones are moved to it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """What each experiment says: a sentence, its figures, the table behind them and the numbers.
 
-Every word of a sentence that could be otherwise is chosen by the numbers. `Finding` is what one
-figure of the paper comes to; an experiment has one for each pre-training set that its runs share
-(and, where sizes are compared, for each TF).
+Wherever a sentence could say something else, the numbers choose its words. A `Finding` is the
+result behind one figure of the paper; an experiment has one for each pre-training set that its runs
+share (and, where sizes are compared, for each TF).
 """
 
 import re

@@ -8,7 +8,7 @@ Input is the results table (`orchestrator.runs.results`) of one experiment with 
 Two runs are twins if they have the TF, the group, the replicate, the network and the test regions
 in common.
 Where several runs stand for the same (a study was run again with other epochs, say), the last one
-counts, and how many were set aside is told.
+counts, and the number of those set aside is reported.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def scored_runs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def latest(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Keep of rows that have some columns in common the last one."""
+    """Keep the last of the rows that agree in some columns."""
     return rows.drop_duplicates(by, keep="last", ignore_index=True)
 
 

@@ -1,4 +1,4 @@
 """One run: executed, stored, found again.
 
-Many runs are the business of `orchestrator.backends`.
+Running many is in `orchestrator.backends`.
 """

@@ -168,16 +168,13 @@ def _train(
         examples_of(loaded.regions, selection, selection.rows(part))
         for part in (Part.TRAIN, Part.VAL)
     )
-    choice, motifs = spec.motif_choice, None
-    if choice is not None:
-        motifs = motif_library(choice, loaded.dataset, spec.regions.tfs[0])
     with _noting_epochs(planned, context) as on_epoch:
         of_run = TrainingContext(
             device=context.device,
             parallel=context.parallel,
             on_epoch=on_epoch,
             state_file=state_file,
-            motifs=motifs,
+            motifs=motif_library(spec, loaded.dataset),
         )
         return train(network, train_set, val_set, spec.training, seed=spec.seed, context=of_run)
 
@@ -186,7 +183,7 @@ def _train(
 def _noting_epochs(planned: PlannedRun, context: RunContext) -> Iterator[OnEpoch | None]:
     """Give a function that leaves a note of each epoch and passes the epoch on.
 
-    Of several processes the first one alone has it.
+    Where several processes train together, only the first one gets it.
     """
     if context.parallel.rank != 0:
         yield None

@@ -1,4 +1,4 @@
-"""Which finished run a person means: by its key, or by a TF and an arm."""
+"""Which finished run a user names: by its key, or by a TF and an arm."""
 
 from data.near_names import near_hint
 from orchestrator.errors import UnknownModelError

@@ -16,7 +16,7 @@ from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from data.dataset.store import Dataset
 from data.errors import DataError
-from data.motifs.database import jaspar_matrix, jaspar_motifs
+from data.motifs.database import Jaspar, jaspar_matrix, jaspar_motifs
 from data.motifs.motif import Motif
 from data.motifs.scan import best_hits
 from data.own_tf.record import added_motif
@@ -26,17 +26,17 @@ _HASH_MARK: Final = "#"
 """Between the name of a motif that is not JASPAR's and the hash of its matrix."""
 
 
-def motif_of(tf: str) -> Motif:
-    """Find the motif of a TF in JASPAR 2020, that of its monomer if there is one.
+def motif_of(tf: str, jaspar: Jaspar) -> Motif:
+    """Find the motif of a TF in a part of JASPAR, that of its monomer if there is one.
 
     Raises
     ------
     DataError
         If there is none.
     """
-    motifs = jaspar_motifs().get(tf.upper())
+    motifs = jaspar_motifs(jaspar).get(tf.upper())
     if not motifs:
-        raise DataError(f"JASPAR 2020 has no motif of {tf}; leave it out or rename it")
+        raise DataError(f"{jaspar.name} has no motif of {tf}; leave it out or rename it")
     return motifs[0]
 
 
@@ -70,7 +70,7 @@ def motif_named(name: str, dataset: Dataset, tf: str) -> Motif:
         return motif
     motif = jaspar_matrix(name)
     if motif is None:
-        raise DataError(f"JASPAR has no motif {name!r} of a vertebrate")
+        raise DataError(f"JASPAR has no motif {name!r} in any release")
     return motif
 
 

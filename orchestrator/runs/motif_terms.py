@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from data.dataset.store import Dataset
-from data.motifs.database import jaspar_matrices, jaspar_matrix
+from data.errors import DataError
+from data.motifs.database import DEFAULT, Jaspar, jaspar_matrices, jaspar_matrix
 from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
@@ -24,7 +25,7 @@ from data.relations.binding_modes import load_modes
 from model.network import BindingNetwork
 from model.training.motif_choice import ChosenMotif, ChosenTerms, MotifLibrary, Profile
 from orchestrator.errors import RunError
-from orchestrator.spec import MotifChoice
+from orchestrator.spec import MotifChoice, RunSpec
 
 TERMS_FILE: Final = "motifs.json"
 TERMS_MEME_FILE: Final = "motifs.meme"
@@ -39,9 +40,9 @@ class TermRecord:
     kind: str
     """`own`, `enriched` or `de novo`."""
     motif: str
-    """Identifier, `de-novo` of a de novo motif."""
+    """Identifier; `de-novo` for a de novo motif."""
     name: str
-    """Name in the database; of a de novo motif, its consensus."""
+    """Name in the database, or the consensus of a de novo motif."""
     weight: float
     """What a standard deviation of its best hit adds to the logit."""
     auroc: float
@@ -51,19 +52,46 @@ class TermRecord:
     loss: float
     """Loss on held-out regions with it."""
     like: str
-    """Of a de novo motif, the profile of the database whose best hits go with its own most; empty
-    of others."""
+    """The profile of the database whose best hits correlate most with those of a de novo motif;
+    empty for other motifs."""
     like_correlation: float
-    """Correlation of both motifs' best hits over the regions; 0 of other motifs."""
+    """Correlation of both motifs' best hits over the regions; 0 for other motifs."""
 
 
-def motif_library(choice: MotifChoice, dataset: Dataset, tf: str) -> MotifLibrary:
-    """Give the motifs that a TF's regions choose from: all of JASPAR 2020, vertebrates.
+def check_choice(choice: MotifChoice, jaspar: Jaspar) -> None:
+    """Check that a part of JASPAR serves a choice.
 
-    Its own are those of its name, dimers included, and the motif that it was added with. They, or
-    all of its binding modes, are hidden where `choice` says so.
+    Raises
+    ------
+    DataError
+        If similar motifs are to be hidden and the binding modes of that taxon are not known.
     """
-    every = jaspar_matrices()
+    if choice is MotifChoice.SIMILAR_HIDDEN and jaspar.taxon != DEFAULT.taxon:
+        raise DataError(
+            f"binding modes are known of {DEFAULT.taxon} and not of {jaspar.taxon}, so that "
+            "similar motifs cannot be hidden"
+        )
+
+
+def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
+    """Give the motifs that the regions of a run choose from; None where they choose none.
+
+    They are all of a part of JASPAR. The TF's own are those of its name, dimers included, and the
+    motif that it was added with. They, or all of its binding modes, are hidden where the spec says
+    so.
+
+    Raises
+    ------
+    DataError
+        If the installed `pyjaspar` lacks that part, or the binding modes that are to be hidden
+        are not known.
+    """
+    choice, tf = spec.motif_choice, spec.regions.tfs[0]
+    if choice is None:
+        return None
+    jaspar = Jaspar.called(spec.jaspar)
+    check_choice(choice, jaspar)
+    every = jaspar_matrices(jaspar)
     is_own = [tf.upper() in motif.tfs for motif in every]
     own = [motif for motif, mine in zip(every, is_own, strict=True) if mine]
     others = [motif for motif, mine in zip(every, is_own, strict=True) if not mine]

@@ -6,7 +6,7 @@ file                   content
 run.json               the planned run: its tags and its spec; `version` of this format
 metrics.json           numbers of regions, the metrics on the test regions (means over TFs for a
                        multi-model), best epoch, seconds; `per_tf` the metrics by TF
-history.json           a record an epoch: epoch, train_loss, val_loss, seconds
+history.json           a record per epoch: epoch, train_loss, val_loss, seconds
 predictions.parquet    the resolved cells of the test regions: region_id, tf, label, probability
 weights.safetensors    the network's weights, and network.json its sizes; absent for a scoring and
                        for a fold of a cross-validation
@@ -187,14 +187,14 @@ class RunStore:
             partial.write_text(json.dumps(to_values(roles)))
 
     def record_remarks(self, experiments: Iterable[str], remarks: Sequence[Remark]) -> None:
-        """Write down what planning said of some experiments, in place of what it said before.
+        """Write down what planning reports of some experiments, in place of its earlier remarks.
 
         Parameters
         ----------
         experiments
             Those planned now.
         remarks
-            What planning says of them now.
+            What planning reports of them now.
         """
         known = self.remarks()
         for experiment in experiments:
@@ -204,7 +204,7 @@ class RunStore:
             partial.write_text(json.dumps(known, indent=1))
 
     def remarks(self) -> dict[str, tuple[str, ...]]:
-        """What planning said of each experiment: what it left out or made smaller, and why."""
+        """What planning reported of each experiment: what it left out or made smaller, and why."""
         return _by_name(self.workspace.remarks, dict[str, tuple[str, ...]])
 
     def with_roles(
@@ -314,5 +314,5 @@ def _by_name(path: Path, kind: type[dict[str, Record]]) -> dict[str, Record]:
 
 def _damaged_plan(path: Path, reason: str) -> RunError:
     return RunError(
-        f"{path}: damaged ({reason}); remove it, the next `bindgrid run` writes it anew"
+        f"{path}: damaged ({reason}); remove it, the next `bindgrid run` writes it again"
     )

@@ -81,7 +81,7 @@ def is_database(uri: str) -> bool:
 
 
 def without_password(text: str) -> str:
-    """Blot out what stands before the host in URIs: `https://me:secret@host` has a password."""
+    """Hide user and password in URIs such as `https://me:secret@host`."""
     return re.sub(r"(?<=://)[^\s/]*@", "***@", text)
 
 

@@ -31,26 +31,33 @@ def open_database(workspace: Workspace) -> None:
     own = workspace.mlflow_artifacts.resolve().as_uri()
     with contextlib.closing(sqlite3.connect(workspace.mlflow_db)) as database:
         former = _other_places(database, own)
-        if not former:
-            return
-        with database:
-            for place in former:
+        for place, new in former.items():
+            with database:
                 for table, column in _columns(database):
                     database.execute(
                         f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
                         f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
-                        (own, len(place) + 1, place, len(place) + 1, f"{place}/"),
+                        (new, len(place) + 1, place, len(place) + 1, f"{place}/"),
                     )
 
 
-def _other_places(database: sqlite3.Connection, own: str) -> list[str]:
-    """Folders of artifacts that experiments name and that are not this workspace's own."""
+def _other_places(database: sqlite3.Connection, own: str) -> dict[str, str]:
+    """Give places of experiments that are not this workspace's own, and where they shall lead.
+
+    They are folders of artifacts of other workspaces, and that of MLflow's own experiment, which
+    is made with a place below the folder that a command was run in.
+    """
+    places = dict(database.execute("SELECT experiment_id, artifact_location FROM experiments"))
+    default = places.pop(0, own)
     folder = own.rpartition("/")[2]
-    found = database.execute(
-        "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE ?",
-        (f"file://%/{folder}",),
-    )
-    return [place for (place,) in found if place != own]
+    former = {
+        place: own
+        for place in places.values()
+        if place != own and place.startswith("file:///") and place.endswith(f"/{folder}")
+    }
+    if not default.startswith((own, *former)):
+        former[default] = f"{own}/0"
+    return former
 
 
 def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Networks in MLflow's model registry: `bindgrid-<TF>`, with the aliases transfer, scratch, best.
 
 An alias points to a version of the model, and a version is a finished run. Only runs that an alias
-has pointed to have a version: nobody needs hundreds of networks of 9 MB here, and every run's
+has pointed to have a version: hundreds of networks of 9 MB are not needed here, and every run's
 weights are in the run store.
 
 Which run an alias points to is decided without looking at test regions. Of the TF's runs of an arm,

@@ -1,4 +1,4 @@
-"""What MLflow is told of a run: tags, parameters, metrics, its dataset, and a note.
+"""What is logged to MLflow of a run: tags, parameters, metrics, its dataset, and a note.
 
 Functions of a run alone; `orchestrator.tracking.client` writes what they return.
 """
@@ -55,7 +55,7 @@ def run_metrics(run: StoredRun, start: int, end: int, num_known: int = 0) -> lis
     Parameters
     ----------
     start, end
-        Of the training, milliseconds since the epoch.
+        Start and end of the training, milliseconds since the epoch.
     num_known
         Epochs that MLflow has already, which are left out; none by default.
     """

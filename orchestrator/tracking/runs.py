@@ -216,7 +216,7 @@ class RunWriter:
         Parameters
         ----------
         start_time
-            Of a new run, milliseconds since the epoch; now by default.
+            Start of a new run, milliseconds since the epoch; now by default.
 
         Returns
         -------

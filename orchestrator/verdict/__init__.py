@@ -1,4 +1,4 @@
 """How good one TF's model is, and whether to use it.
 
-MLflow is told by `orchestrator.tracking.verdicts`.
+`orchestrator.tracking.verdicts` logs verdicts to MLflow.
 """

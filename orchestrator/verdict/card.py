@@ -126,7 +126,7 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def sentences(verdict: Verdict) -> list[str]:
-    """Say what else was found: gains, outlook, calibration, filters."""
+    """Report the other results: gains, outlook, calibration, filters."""
     numbers = verdict.numbers
     said = [
         f"Transfer minus {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
@@ -150,8 +150,8 @@ def sentences(verdict: Verdict) -> list[str]:
         said.append(
             "Its unbound regions are windows of the whole genome, nearly all of closed chromatin, "
             "and its bound ones are mostly open: the model also learnt what open chromatin looks "
-            "like, and its scores say little of how well it tells bound regions from other open "
-            "ones. With DNase or ATAC peaks of the cells (--accessible) they would."
+            "like, and its scores say little about how well it separates bound from other open "
+            "regions. DNase or ATAC peaks of the cells (--accessible) avoid this."
         )
     said += numbers.base.sentences if numbers.base is not None else ()
     filters = verdict.filters

@@ -42,15 +42,15 @@ def threshold_caption(operating: Operating) -> str:
     """Say what the columns of the table of thresholds are."""
     least = (
         " With ≥, no unbound test region is called bound, and the precision is only known to be at "
-        "least so high (95 % confidence)."
+        "least this high (95 % confidence)."
         if any(one.is_bound for one in operating.points)
         else ""
     )
     return (
         f"Calling regions bound from a calibrated probability on: of the test regions, of which "
         f"{operating.balance:.0%} are bound, and at a rate of {_share(operating.rate)} "
-        f"({operating.rate_of}). Unbound test regions have the GC content of bound ones, so that "
-        f"they are harder to tell than most.{least}"
+        f"({operating.rate_of}). Unbound test regions have the GC content of bound ones, so they "
+        f"are harder to classify than most.{least}"
     )
 
 

@@ -16,9 +16,9 @@ from data.dataset.added import AddedFile
 from data.dataset.region_table import RegionTable
 from data.errors import DataError
 from data.motifs.pwm import BASES
-from data.own_tf.chosen import scores_of
-from data.own_tf.peaks import read_own_peaks
 from data.packing import unpack
+from data.peaks.chosen import scores_of
+from data.peaks.reading import read_own_peaks
 from data.sources.evidence import overlaps
 from data.sources.intervals import Intervals
 from model.checkpoint import load
@@ -37,7 +37,7 @@ class ShownRegion:
     """A bound test region, and what its prediction owes to each base."""
 
     region: str
-    """Such as `chr1:1000-1200`, 0-based and half-open."""
+    """Its place, such as `chr1:1000-1200`, 0-based and half-open."""
     probability: float
     """Calibrated, mean over replicates."""
     bases: str

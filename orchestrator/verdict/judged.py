@@ -32,7 +32,7 @@ class Judged:
     predicted: Mapping[str, Sequence[Predictions]]
     """Predictions of the test regions by arm, as the networks gave them."""
     calibrated: Sequence[Predictions]
-    """The same of transfer, calibrated."""
+    """Calibrated predictions of transfer."""
 
     @property
     def models(self) -> Sequence[StoredRun]:

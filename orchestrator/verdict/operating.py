@@ -26,7 +26,7 @@ BALANCED: Final = 0.2
 """Fraction of bound regions from which on a dataset is taken to be made of a TF's peaks, and says
 nothing of a genome."""
 ASSUMED_RATE: Final = 0.01
-"""Fraction of regions that are bound, where the dataset does not tell it."""
+"""Fraction of regions that are assumed to be bound, where the dataset gives no rate."""
 NONE_SEEN: Final = 3.0
 """Where none of n unbound regions is called bound, with 95 % confidence fewer than 3 / n of all are
 (Hanley and Lippman-Hand 1983, doi 10.1001/jama.1983.03330370053031)."""
@@ -56,7 +56,7 @@ class Point:
     """At the rate of binding elsewhere; a lower bound where `is_bound`."""
     is_bound: bool
     """Whether no unbound region is called bound, so that the precision elsewhere is only known to
-    be at least so high (with 95 % confidence)."""
+    be at least this high (with 95 % confidence)."""
 
     @property
     def f1(self) -> float:
@@ -65,7 +65,7 @@ class Point:
 
     @property
     def f1_at_rate(self) -> float:
-        """The same at the rate of binding elsewhere."""
+        """Harmonic mean of precision and recall, at the rate of binding elsewhere."""
         return _f1(self.precision_at_rate, self.recall)
 
 

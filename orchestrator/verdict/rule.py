@@ -91,7 +91,9 @@ def _doubts(numbers: Numbers) -> list[str]:
     if numbers.sites == "none":
         found.append("its regions are bound by peaks alone, without sites")
     if numbers.unbound == "genome":
-        found.append("its unbound regions are of the whole genome, so it knows open chromatin too")
+        found.append(
+            "its unbound regions are from all of the genome, so it knows open chromatin too"
+        )
     if numbers.base is not None and numbers.base.known_as:
         found.append(f"{numbers.base.name} had learnt {numbers.base.known_as} before")
     # folds test all chromosomes, of which pre-training saw most, by the labels of other TFs: the

@@ -80,7 +80,7 @@ def judge(
     plan
         The runs of the experiment, all complete.
     on_step
-        Told of each step.
+        Called with each step.
 
     Raises
     ------
@@ -126,12 +126,12 @@ def _motifs(
     judged: Judged, stored: StoredMotifs | None, filters: Filters | None
 ) -> tuple[ShownMotif, ...]:
     """Give the TF's motif and the filters that match it; nothing for a TF without a motif."""
-    tf, spec = judged.tf, judged.models[0].planned.spec
+    tf, spec, dataset = judged.tf, judged.models[0].planned.spec, judged.loaded.dataset
     try:
         motif = (
-            motif_named(spec.motif, judged.loaded.dataset, tf)
+            motif_named(spec.motif, dataset, tf)
             if spec.motif
-            else added_motif(judged.loaded.dataset, tf) or motif_of(tf)
+            else added_motif(dataset, tf) or motif_of(tf, dataset.jaspar)
         )
     except DataError:
         return ()

@@ -15,8 +15,9 @@ from Bio import bgzf
 
 from data import text
 from data.errors import DataError
-from data.sources.bed import BED3, read_bed
-from data.sources.header_table import read_records
+from data.rows.batch import BED3
+from data.rows.bed import read_bed
+from data.rows.header_table import read_records
 from data.text import all_lines, blocks, open_binary
 
 ROWS = "chr1\t100\t300\nchr2\t5\t9\n"

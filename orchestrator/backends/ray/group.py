@@ -33,7 +33,7 @@ from orchestrator.runs.store import RunStore
 _ENVIRONMENT: Final = {
     # the end of a group is noticed after this time; the default is 2 s
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.25",
-    # a process more, and metrics that nobody reads
+    # it costs a process, and its metrics are not read
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
 }

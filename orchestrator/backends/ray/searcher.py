@@ -107,7 +107,7 @@ class PlanSearcher(Searcher):
         return {"planned": planned, "idle_seconds": idle_seconds, "by_group": by_group}
 
     def may_end_idling(self, worker: tuple[str, int]) -> bool:
-        """Whether a worker, given by node and process, has something better to do than to idle."""
+        """Whether there is a run for a worker, which is given by node and process."""
         self._up.add(worker)
         self._first_up = min(self._first_up, time.monotonic())
         return self._finished() or (self._warm() and self._next_ready() is not None)

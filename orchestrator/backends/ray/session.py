@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 
 from orchestrator.errors import RunError
@@ -53,6 +54,9 @@ _MAX_SOCKET_DIR = 40
 """Longest path (characters) of the folder for Ray's sockets; Unix allows 107 for a socket."""
 
 _REMOVAL_TRIES = 30
+
+_START_ATTEMPTS = 3
+"""On a busy machine Ray's processes may need longer than the 30 s that Ray waits for them."""
 
 
 @contextlib.contextmanager
@@ -147,21 +151,45 @@ def _connect(address: str) -> None:
 def _start(
     num_cpus: int | None, num_gpus: int | None, scratch: Path, object_store_bytes: int
 ) -> None:
-    try:
-        _init(
-            address="local",
-            num_cpus=num_cpus,
-            num_gpus=num_gpus,
-            resources={SLOT: 1e6},
-            include_dashboard=False,
-            object_store_memory=object_store_bytes,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=str(scratch),
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RunError(
-            f"cannot start Ray on this machine ({_first_line(error)}): --backend local needs none"
-        ) from error
+    for attempt in range(1, _START_ATTEMPTS + 1):
+        before = _children()
+        try:
+            _init(
+                address="local",
+                num_cpus=num_cpus,
+                num_gpus=num_gpus,
+                resources={SLOT: 1e6},
+                include_dashboard=False,
+                object_store_memory=object_store_bytes,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(scratch),
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _cannot_start(_first_line(error)) from error
+        except Exception as error:
+            if type(error) is not Exception:  # what Ray raises if its processes take over 30 s
+                raise
+            _end(_children() - before)
+            if attempt == _START_ATTEMPTS:
+                raise _cannot_start("it is too busy, try again later") from error
+        else:
+            return
+
+
+def _cannot_start(reason: str) -> RunError:
+    return RunError(f"cannot start Ray on this machine ({reason}): --backend local needs none")
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def _end(processes: set[psutil.Process]) -> None:
+    """End processes that a start of Ray which failed has left behind."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=10)
 
 
 def _init(**options: Any) -> None:
@@ -207,7 +235,7 @@ def environment(defaults: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def silenced(*names: str) -> Iterator[None]:
-    """Silence all but critical records of some loggers; `on_done` is told of failures."""
+    """Silence all but critical records of some loggers; failures are reported by `on_done`."""
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -73,7 +73,7 @@ def check_shared(workspace: Workspace) -> None:
     ------
     RunError
         If a node does not see it, sees another one, cannot write to it, or lacks the code; names
-        the node.
+        the node. Or if folders cannot be renamed there, as in mounted object storage.
     """
     workspace = Workspace(workspace.root.resolve())  # as workers are given it
     probe = Probe(
@@ -85,6 +85,7 @@ def check_shared(workspace: Workspace) -> None:
     try:
         probe.folder.mkdir(parents=True)
         (probe.folder / "token").write_text(probe.token)
+        _check_renames(probe)
         troubles = _ask_all(probe)
     except OSError as error:
         raise RunError(
@@ -98,6 +99,21 @@ def check_shared(workspace: Workspace) -> None:
             f"{troubles[0]}{more}: put the workspace on storage that all nodes share under one "
             "absolute path, and submit the code by `ray job submit --working-dir .`"
         )
+
+
+def _check_renames(probe: Probe) -> None:
+    """Raise RunError where a folder cannot be renamed, by which every run is stored."""
+    folder = probe.folder / "folder"
+    folder.mkdir()
+    (folder / "file").write_text(probe.token)
+    try:
+        folder.rename(probe.folder / "renamed")
+    except OSError as error:
+        raise RunError(
+            f"{probe.workspace.root} is on storage that cannot rename a folder ({error.strerror}), "
+            "such as mounted object storage: put the workspace on a shared file system, see "
+            "docs/cluster.md"
+        ) from error
 
 
 def _ask_all(probe: Probe) -> list[str]:

@@ -86,7 +86,7 @@ def test_a_file_of_two_motifs_gives_both_and_numbers_a_name_that_stands_twice(tm
     motifs = read_motifs(path, told.append)
     assert [motif.matrix_id for motif in motifs] == [matrix_id, f"{matrix_id}_2"]
     assert len(told) == 1
-    assert f"1 names stood there already and got a number: {matrix_id}_2" in told[0]
+    assert f"1 names occur more than once and got a number: {matrix_id}_2" in told[0]
 
 
 def test_probabilities_without_a_zero_stay_as_they_are(tmp_path):

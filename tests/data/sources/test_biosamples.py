@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import DataError
+from data.rows.header_table import read_records
 from data.sources.biosamples import SHIPPED, Biosamples, Sample
-from data.sources.header_table import read_records
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "paper" / "samples.tsv"
 COLUMNS = ("publisher", "name", "biosample", "treatment", "from")

@@ -11,13 +11,14 @@ from data.dataset.store import Dataset
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import encode, unpack
+from data.peaks.summits import PEAKS_FORMAT
+from data.rows.bed import read_bed
 from data.schema import Evidence
 from data.sources import build as build_module
 from data.sources import evidence as evidence_module
-from data.sources.bed import read_bed
 from data.sources.build import build_dataset
 from data.sources.genome import Genome
-from data.sources.intervals import PEAKS_FORMAT, tfs_without
+from data.sources.intervals import tfs_without
 from data.sources.name_rules import NameRules
 from tests.helpers.tiny import TinySources, random_bases
 

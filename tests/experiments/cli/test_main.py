@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from data.dataset.store import Dataset
-from experiments.cli.backend_options import BackendOptions
-from experiments.cli.choices import Backend, Device
 from experiments.cli.console import complain
+from experiments.cli.options.backend import BackendOptions
+from experiments.cli.options.choices import Backend, Device
 from model.checkpoint import load_state
 from model.network import published
 from orchestrator.backends.cost import Rates

@@ -78,7 +78,7 @@ def test_short_sequences_are_predicted_within_flanks_as_if_these_stood_in_the_fi
     assert "--flank3 up to 10: oligo (0 and 10)" in said
     assert "--flank5 holds 'N'" in refused("--fasta", "s.fa", "--flank5", "N" * 50)
     regions = ("--bed", "r.bed", "--genome", "g.fa")
-    assert "--flank5 and --flank3 are of the sequences" in refused(*regions, "--flank5", "A")
+    assert "--flank5 and --flank3 extend the sequences" in refused(*regions, "--flank5", "A")
 
 
 def test_tiles_within_peaks_of_macs_begin_at_their_first_base(predicted, tmp_path):

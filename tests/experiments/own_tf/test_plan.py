@@ -11,6 +11,7 @@ from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.sampling import Part, Sampling
 from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
+from data.motifs.database import DEFAULT
 from data.own_tf.predicted_sites import SiteRule
 from data.own_tf.record import motif_record
 from data.records import from_values, to_values
@@ -115,7 +116,7 @@ def test_the_mode_of_an_unknown_tf_is_that_of_its_motif_or_of_what_its_regions_a
     rich = mode_of(loaded, STUDY.modes, "MINE")
     assert rich.modes == STUDY.modes.of("SPI1")
     assert "its regions are richest in" in rich.how
-    ctcf = motif_of("CTCF")
+    ctcf = motif_of("CTCF", DEFAULT)
     record = motif_record(replace(ctcf, tf="CTCF", matrix_id="MA0139.1"), SiteRule())
     named = mode_of(add(resolved, "THEIRS", record), STUDY.modes, "THEIRS")
     assert named.modes == STUDY.modes.of("CTCF")
@@ -229,7 +230,7 @@ def test_more_regions_than_wanted_are_sampled_down_and_said(planned):
 
 
 def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved: Workspace):
-    theirs = replace(motif_of("SPI1"), matrix_id="mine")
+    theirs = replace(motif_of("SPI1", DEFAULT), matrix_id="mine")
     record = motif_record(replace(theirs, tf="MINE"), SiteRule())
     loaded = add(resolved, "MINE", record)
     name = motif_name(theirs)
@@ -237,7 +238,7 @@ def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved
     assert np.array_equal(
         motif_named(name, loaded.dataset, "MINE").probabilities, theirs.probabilities
     )
-    assert motif_name(motif_of("SPI1")) == motif_of("SPI1").matrix_id
+    assert motif_name(motif_of("SPI1", DEFAULT)) == motif_of("SPI1", DEFAULT).matrix_id
     start = suggest(loaded, STUDY, RunStore(resolved), "MINE").starts[0]
     motifs = [run for run in own_tf(loaded, STUDY, start, "MINE").runs if run.arm == "motif"]
     assert {run.spec.motif for run in motifs} == {name}
@@ -257,7 +258,7 @@ def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_key
     _, _, study = planned()
     without = next(run.spec for run in study.runs if run.arm == "transfer")
     assert without.network.motif_width == 0
-    spi1 = motif_of("SPI1")
+    spi1 = motif_of("SPI1", DEFAULT)
     beside = replace(
         without,
         network=replace(without.network, motif_width=spi1.length_bp),

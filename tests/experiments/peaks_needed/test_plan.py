@@ -11,6 +11,7 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part, Sampling
 from data.dataset.store import write_dataset
 from data.errors import DataError
+from data.motifs.database import DEFAULT
 from data.motifs.scan import best_hits
 from data.packing import pack, unpack
 from data.relations.binding_modes import BindingModes
@@ -71,7 +72,7 @@ def write(path: Path) -> None:
     """SPI1's regions hold its motif, and those of ELF1 as well."""
     rng = np.random.default_rng(2)
     bases = rng.integers(0, 4, (NUM_REGIONS, 200)).astype(np.uint8)
-    consensus = motif_of("SPI1").probabilities.argmax(axis=0)
+    consensus = motif_of("SPI1", DEFAULT).probabilities.argmax(axis=0)
     bases[:800, 90 : 90 + len(consensus)] = consensus
     order = rng.permutation(NUM_REGIONS)
     evidence = {}
@@ -251,7 +252,8 @@ def test_what_is_left_out_is_told_and_what_was_asked_for_raises(loaded: LoadedDa
     planned = peaks_needed(loaded, replace(STUDY, tfs=("QQQ", "MAX")))
     assert any("left out QQQ with 100 bound: QQQ has" in line.text for line in planned.remarks)
     assert any(
-        "left out the motif of QQQ: JASPAR 2020 has no" in line.text for line in planned.remarks
+        "left out the motif of QQQ: JASPAR2020 CORE vertebrates has no" in line.text
+        for line in planned.remarks
     )
     with pytest.raises(DataError, match=r"RARE has \d+ bound regions in the 0.4"):
         peaks_needed(loaded, replace(STUDY, tfs=("RARE",)))
@@ -282,7 +284,7 @@ def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
     test = selection.rows(Part.TEST)
     assert probabilities.shape == (len(test), 1)
     codes = unpack(loaded.regions.sequences[selection.region_ids])
-    scores = best_hits(codes, motif_of(run.tf)).score
+    scores = best_hits(codes, motif_of(run.tf, DEFAULT)).score
     order = np.argsort(scores[test])
     assert (np.diff(probabilities[order, 0]) >= 0).all()
     seen = selection.part != Part.TEST
@@ -305,7 +307,7 @@ def test_the_threshold_is_that_of_the_highest_mcc() -> None:
 
 
 def test_a_motif_is_read_on_both_strands(loaded: LoadedDataset) -> None:
-    motif = motif_of("spi1")
+    motif = motif_of("spi1", DEFAULT)
     consensus = motif.probabilities.argmax(axis=0).astype(np.uint8)
     background = np.zeros((2, 200), dtype=np.uint8)
     background[0, 50 : 50 + len(consensus)] = consensus

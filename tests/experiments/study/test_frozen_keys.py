@@ -134,7 +134,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     rates = Rates(train=1000.0, predict=3000.0)
     monkeypatch.setattr("orchestrator.backends.cost.calibrate", lambda *_: rates)
-    monkeypatch.setattr("experiments.cli.tf_train.drive", drive)
+    monkeypatch.setattr("experiments.cli.tf.train.drive", drive)
     monkeypatch.setattr("experiments.cli.run.drive", drive)
     monkeypatch.setattr("orchestrator.tuning.trials.TuningStudy", Study)
     return keys

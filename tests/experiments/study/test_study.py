@@ -11,6 +11,7 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Sampling
 from data.dataset.store import write_dataset
 from data.errors import DataError
+from data.motifs.database import Jaspar
 from data.motifs.motif import Motif
 from data.relations.binding_modes import BindingModes
 from data.relations.string_links import read_string_links
@@ -271,10 +272,10 @@ def test_masked_and_complete_pretraining_are_compared_on_the_same_regions(
     assert sizes[0] < sizes[1] == NUM_REGIONS
 
 
-def motif_of_a2(tf: str) -> Motif:
+def motif_of_a2(tf: str, jaspar: Jaspar) -> Motif:
     if tf != "A2":
-        raise DataError(f"JASPAR 2020 has no motif of {tf}")
-    return motif_of("SPI1")
+        raise DataError(f"{jaspar.name} has no motif of {tf}")
+    return motif_of("SPI1", jaspar)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,7 @@ def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
     assert len(added) == num_pairs
     plain = {run.spec: run for run in without.runs}
     for run in added:
-        assert run.spec.motif == motif_of("SPI1").matrix_id
+        assert run.spec.motif == motif_of("SPI1", Jaspar()).matrix_id
         network = replace(run.spec.network, motif_width=0)
         twin = plain[replace(run.spec, motif="", network=network)]
         beside = replace(twin.role, variant=Variant.WITH_MOTIF)
@@ -305,7 +306,7 @@ def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
         assert set_name(run.role) == f"{set_name(twin.role)}, with the motif"
     remarks = [str(remark) for remark in planned.remarks if remark not in without.remarks]
     name = planned.runs[0].experiment
-    told = f"{name}: left out the motif of A3: JASPAR 2020 has no motif of A3"
+    told = f"{name}: left out the motif of A3: JASPAR2020 CORE vertebrates has no motif of A3"
     assert remarks == ([told] if num_pairs else [])
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.cli.choices import Precision
-from experiments.cli.training_options import settled
+from experiments.cli.options.choices import Precision
+from experiments.cli.options.training import settled
 from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.backends import precision as precision_module

@@ -6,7 +6,7 @@ import pytest
 
 from data.errors import DataError
 from data.motifs.database import DEFAULT, Jaspar
-from experiments.cli.jaspar_options import JasparOptions
+from experiments.cli.options.jaspar import JasparOptions
 from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset

@@ -10,7 +10,8 @@ import pytest
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Sampling
 from data.dataset.store import write_dataset
-from data.motifs.database import jaspar_matrices, jaspar_motifs
+from data.errors import DataError
+from data.motifs.database import Jaspar, jaspar_matrices, jaspar_motifs
 from data.motifs.files import read_motifs
 from data.schema import Evidence
 from model.checkpoint import load_config
@@ -98,7 +99,8 @@ def test_hidden_motifs_are_in_no_library(place: Workspace) -> None:
     tfs_of = {motif.matrix_id: motif.tfs for motif in jaspar_matrices()}
 
     def names(choice: MotifChoice) -> tuple[set[str], set[str]]:
-        library = motif_library(choice, dataset, "SPI1")
+        library = motif_library(planned(place, choice).spec, dataset)
+        assert library is not None
         others = {tf for one in library.others for tf in tfs_of[one.name]}
         return {tf for one in library.own for tf in tfs_of[one.name]}, others
 
@@ -113,6 +115,26 @@ def test_hidden_motifs_are_in_no_library(place: Workspace) -> None:
     assert own == set()
     assert not {"SPI1", "ETV4", "ERG"} & others
     assert {"MAX", "JUND"} <= others
+
+
+def test_motifs_are_chosen_from_the_part_of_jaspar_that_goes_with_the_dataset(
+    place: Workspace,
+) -> None:
+    dataset = load_dataset(place).dataset
+    plants = Jaspar(year="2022", taxon="plants")
+    papers = planned(place, MotifChoice.AUTO).spec
+    spec = replace(papers, jaspar=plants.recorded)
+    library = motif_library(spec, dataset)
+    assert library is not None
+    assert library.own == ()  # of SPI1, which plants lack
+    known = {motif.matrix_id for motif in jaspar_matrices(plants)}
+    assert {one.name for one in library.others} == known
+    assert replace(spec, jaspar="").key == papers.key != spec.key
+    assert motif_library(replace(papers, motif="", jaspar=""), dataset) is None
+    with pytest.raises(ValueError, match="a part of JASPAR is named where"):
+        replace(papers, motif="", jaspar=plants.recorded)
+    with pytest.raises(DataError, match="of vertebrates and not of plants"):
+        motif_library(replace(spec, motif=MotifChoice.SIMILAR_HIDDEN.value), dataset)
 
 
 def test_a_choice_of_motifs_is_part_of_the_key_and_needs_a_training(place: Workspace) -> None:

@@ -80,6 +80,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             sentence = f"{SENTENCE}\n\n{TABLE}" if made == "2026-02-01" else f"{tf}: do not use."
             tags = {"tf": tf, "made": made, "level": "use with care", NOTE_TAG: sentence}
             run = view.client.mlflow.create_run(experiment, tags=tags, run_name=tf)
+            view.client.mlflow.log_metric(run.info.run_id, "transfer/mcc", 0.5)
             view.client.mlflow.set_terminated(run.info.run_id)
         trials = view.client.experiment_id(TUNING, other_tags)
         trial = view.client.mlflow.create_run(trials, tags={"tf": "SPI1"}, run_name="SPI1 trial 1")
@@ -241,7 +242,7 @@ def test_the_experiments_of_verdicts_plans_and_tunings_open_on_their_tables_too(
     served: Served,
 ) -> None:
     columns = {
-        VERDICTS: ("level", "gain over from scratch/mcc", "use with care"),
+        VERDICTS: ("level", "transfer/mcc", "use with care"),
         PLANS: ("complete", "to_do", "transfer: 2 runs"),
         TUNING: ("val_loss", "val_loss_sd", "SPI1 trial 1"),
     }

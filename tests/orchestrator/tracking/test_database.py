@@ -67,3 +67,15 @@ def test_places_of_other_stores_stay(tmp_path):
     places = {one.name: one.artifact_location for one in again.search_experiments()}
     assert places["cloud"] == "s3://bucket/mlartifacts"
     assert places["mine"] == "file:///data/runs"
+
+
+def test_what_is_logged_to_mlflows_default_experiment_stays_in_the_workspace(tmp_path):
+    one, two = Workspace(tmp_path / "one"), Workspace(tmp_path / "two")
+    one.root.mkdir()
+    for num, workspace in enumerate((one, two), start=1):
+        client = TrackingClient(workspace).mlflow
+        client.log_text(client.create_run("0").info.run_id, "text", "note.txt")
+        assert len(list((workspace.mlflow_artifacts / "0").rglob("note.txt"))) == num
+        if workspace is one:
+            shutil.move(one.root, two.root)
+    assert not one.root.exists()

@@ -66,7 +66,7 @@ def test_the_table_says_its_rate_and_marks_bounds():
     assert rows[-1][4].startswith("≥ ")
     said = threshold_caption(found)
     assert "40% are bound, and at a rate of 2 % (2 of 100 open regions)" in said
-    assert "at least so high" in said
+    assert "at least this high" in said
 
 
 def test_the_rate_is_the_datasets_or_assumed_where_it_has_hardly_other_regions(tmp_path):

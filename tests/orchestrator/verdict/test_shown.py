@@ -12,7 +12,7 @@ from data.dataset.added import AddedFile, AddedTF, SourceFile
 from data.dataset.store import evidence_path, write_evidence
 from data.motifs.motif import Motif
 from data.records import to_json
-from experiments.cli.verdict_tables import print_verdict
+from experiments.cli.tf.verdict_tables import print_verdict
 from orchestrator.interpretation import run_motifs
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.find_run import find_run

@@ -67,3 +67,17 @@ def test_the_error_names_the_node_the_path_and_the_remedy(
         check_shared(workspace)
     assert str(caught.value).startswith(message)
     assert not asked[0].folder.exists()
+
+
+def test_storage_that_cannot_rename_a_folder_is_refused_before_any_node_is_asked(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(38, "Function not implemented")  # as Mountpoint for S3 does
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    message = f"{workspace.root} is on storage that cannot rename a folder (Function not impl"
+    with pytest.raises(RunError) as caught:
+        check_shared(workspace)
+    assert str(caught.value).startswith(message)
+    assert not list(workspace.root.glob(".*probe*"))
