@@ -25,7 +25,11 @@ __all__ = ["Model", "load_model"]
 
 
 def load_model(
-    name: str, *, arm: "AnyArm" = "transfer", workspace: str | Path | None = None
+    name: str,
+    *,
+    arm: "AnyArm" = "transfer",
+    workspace: str | Path | None = None,
+    device: str = "cpu",
 ) -> "Model":
     """Load the model of a TF, or of all TFs of the base at once.
 
@@ -40,11 +44,14 @@ def load_model(
     workspace
         Folder with your own runs and imported models. By default the environment variable
         `BINDGRID_WORKSPACE`, or the folder `workspace`; it need not exist for the base.
+    device
+        Where it predicts: "cpu", the default, or "cuda", an NVIDIA GPU.
 
     Raises
     ------
     ModelError, RunError
-        If there is no such model, or it cannot be loaded; the message suggests similar names.
+        If there is no such model, or it cannot be loaded; the message suggests similar names. If
+        there is no GPU that was asked for.
     """
     import os
 
@@ -52,7 +59,8 @@ def load_model(
     from orchestrator.workspace import Workspace
 
     place = workspace or os.environ.get("BINDGRID_WORKSPACE") or "workspace"
-    return Model(find_target(Workspace(Path(place)), name, arm), is_matrix(name))
+    target = find_target(Workspace(Path(place)), name, arm, device=device)
+    return Model(target, is_matrix(name))
 
 
 class Model:

@@ -7,6 +7,12 @@ import torch
 from torch import nn
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Give the device that a network's weights are on; the CPU if it has none."""
+    weight = next(network.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
 @contextmanager
 def borrowed(network: nn.Module, device: torch.device) -> Iterator[None]:
     """Move a network to a device for the length of a block, then restore its device and modes."""

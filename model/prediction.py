@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.device import borrowed
+from model.device import borrowed, device_of
 from model.encoding import OneHotEncoder, check_sequences, reverse_complement, to_tensor
 
 BATCH: Final = 1000
@@ -80,9 +80,9 @@ def both_strand_logits(
 def every_logit(
     network: nn.Module, sequences: NDArray[np.uint8], outputs: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Mean logits of both strands of some outputs, in eval mode, on the CPU, shape (n, T).
+    """Mean logits of both strands of some outputs, in eval mode, shape (n, T).
 
-    The network's device and mode are given back as found.
+    They are computed on the device that the network is on. Its mode is given back as found.
 
     Parameters
     ----------
@@ -94,15 +94,16 @@ def every_logit(
         Which of the network's logits to give, T of them.
     """
     check_sequences(sequences)
-    device = torch.device("cpu")
+    device = device_of(network)
     encode = OneHotEncoder(device)
-    found = np.empty((len(sequences), len(outputs)), dtype=np.float32)
-    columns = list(outputs)
+    columns = torch.tensor(outputs, dtype=torch.int64).to(device)
+    # they stay on the device until all are there: each one that is read would wait for it
+    found = torch.empty(len(sequences), len(outputs), device=device)
     with borrowed(network, device), torch.inference_mode():
         network.eval()
         for first in range(0, len(sequences), BATCH):
-            forward = to_tensor(sequences[first : first + BATCH])
+            forward = to_tensor(sequences[first : first + BATCH]).to(device)
             both = torch.cat([forward, reverse_complement(forward)])
             logits = network(encode(both))[:, columns].float().view(2, len(forward), -1)
-            found[first : first + BATCH] = logits.mean(dim=0).numpy()
-    return found
+            found[first : first + BATCH] = logits.mean(dim=0)
+    return found.cpu().numpy()

@@ -1,5 +1,6 @@
-"""Which commit of bindgrid runs."""
+"""Which bindgrid runs: its commit, and a fingerprint of the code that decides results."""
 
+import hashlib
 import subprocess
 from functools import lru_cache
 from pathlib import Path
@@ -17,3 +18,21 @@ def running_commit() -> str:
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@lru_cache(maxsize=1)
+def code_fingerprint() -> str:
+    """Give a hash of the code that runs are executed by, and of the torch that trains them.
+
+    Equal on all machines that have the same files, whatever the folder and whether it is a
+    checkout. What torch was built for, such as a version of CUDA, makes no difference.
+    """
+    import torch
+
+    found = hashlib.blake2b(torch.__version__.partition("+")[0].encode(), digest_size=8)
+    root = Path(__file__).parents[1]
+    for part in ("data", "model", "orchestrator"):
+        for path in sorted((root / part).rglob("*.py")):
+            found.update(path.relative_to(root).as_posix().encode() + b"\0")
+            found.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    return found.hexdigest()

@@ -3,6 +3,10 @@
 A network of a run is small beside a GPU, so several runs share one, each in a process of its own.
 Ray gives shares out in ten-thousandths, and a GPU's memory is not divided: whoever
 sets the number of runs must see that they fit.
+
+Where several processes pre-train a network together, each of them has another GPU. In a cluster
+such a process takes `GROUP_SHARE`, more than half of a GPU, so that no two of them are given the
+same one; the runs share the rest, and train beside it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +20,19 @@ RUNS_PER_GPU: Final = 4
 """Runs that train on a GPU at once, if nothing else is said."""
 MAX_RUNS_PER_GPU: Final = 100
 """Most runs whose shares, in whole ten-thousandths, fill a GPU exactly as often as asked for."""
+GROUP_SHARE: Final = 0.51
+"""Share of a GPU that Ray gives a process of a group."""
 _PARTS: Final = 10_000
 
 
 def count_gpus() -> int:
     """GPUs of this machine that torch can train on."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def gpu_name() -> str:
+    """Name of the first GPU of this machine that torch can train on; empty if there is none."""
+    return torch.cuda.get_device_name(0) if count_gpus() else ""
 
 
 def require_gpu() -> None:
@@ -33,25 +44,28 @@ def require_gpu() -> None:
         )
 
 
-def check_sharing(runs_per_gpu: int, pretrain_workers: int) -> None:
-    """Raise `RunError` unless so many runs can share a GPU, and pre-trainings are among them."""
+def check_sharing(runs_per_gpu: int) -> None:
+    """Raise `RunError` unless so many runs can share a GPU."""
     if not 1 <= runs_per_gpu <= MAX_RUNS_PER_GPU:
         raise RunError(
             f"{runs_per_gpu} runs cannot share a GPU: give --runs-per-gpu from 1 to "
             f"{MAX_RUNS_PER_GPU}"
         )
-    if pretrain_workers > 1:
-        raise RunError(
-            "--pretrain-workers above 1 trains on CPUs only: leave it out, or use --device cpu"
-        )
 
 
-def share_of_gpu(runs_per_gpu: int) -> float:
+def share_of_gpu(runs_per_gpu: int, taken: float = 0.0) -> float:
     """Give the share of a GPU that a run asks Ray for; it fits a GPU exactly `runs_per_gpu` times.
 
     Rounded down: a seventh, rounded by Ray to 0.1429, would fit six times only.
+
+    Parameters
+    ----------
+    runs_per_gpu
+        Runs that share a GPU.
+    taken
+        Share of the GPU that something else takes; by default nothing does.
     """
-    return _PARTS // runs_per_gpu / _PARTS
+    return round(_PARTS * (1.0 - taken)) // runs_per_gpu / _PARTS
 
 
 def gpu_room(nodes: Iterable[Mapping[str, float]], runs_per_gpu: int) -> int:

@@ -1,7 +1,7 @@
 """Names for people, made from a run's role: what tables, figures and MLflow show.
 
 These names are stored beside the role, so those of one role never change; nothing is read back
-from them, but by `orchestrator.role_records`, of runs that an older bindgrid stored.
+from them, except by `orchestrator.role_records` for runs that an older bindgrid stored.
 """
 
 from collections.abc import Sequence

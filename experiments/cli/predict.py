@@ -18,7 +18,8 @@ from experiments.cli.console import (
     steps,
     tell_left_out,
 )
-from experiments.cli.options.choices import ModelArm
+from experiments.cli.options.backend import auto_device, torch_name
+from experiments.cli.options.choices import Device, ModelArm
 from experiments.cli.options.query import QueryOptions
 from experiments.cli.options.spread import spread
 from orchestrator.workspace import Workspace
@@ -48,6 +49,12 @@ ArmOption = Annotated[
         "workspace has no model of the TF."
     ),
 ]
+DeviceOption = Annotated[
+    Device,
+    typer.Option(
+        help="What predicts: the CPU, or an NVIDIA GPU; `auto` takes a GPU if there is one."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,6 +78,7 @@ def predict(
     ] = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ModelArm.TRANSFER,
+    device: DeviceOption = Device.CPU,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict the probability of binding of regions or sequences.
@@ -93,7 +101,7 @@ def predict(
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     query.check(tiles=tiles)
     with steps("Opening"):
-        target = find_target(Workspace(workspace), name, arm.value)
+        target = find_target(Workspace(workspace), name, arm.value, device=_torch_device(device))
         place = query.opened_genome()
     batches = query.windows(place, target.length_bp, odd_rows)
     with (
@@ -165,6 +173,7 @@ def variants(
     ] = None,
     left_out: LeftOutOption = None,
     arm: ArmOption = ModelArm.TRANSFER,
+    device: DeviceOption = Device.CPU,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Predict what variants change: reference against alternative, and the motif touched.
@@ -186,7 +195,7 @@ def variants(
     with left_out_kept(odd_rows, left_out):
         with steps("Opening") as on_step:
             predictor = _predictor(workspace, name, arm)
-            members = predictor.members()
+            members = predictor.members(_torch_device(device))
             found = _motif(predictor, options.motif)
             reader = options.reader(members[0].length_bp, odd_rows)
             on_step("comparing reference alleles with the genome")
@@ -201,6 +210,10 @@ def variants(
     _tell(predictor, counts, "variants", "stay in the output with the reason", output)
     _tell_swapped(num_swapped, are_predicted=options.swap_reference)
     tell_left_out(odd_rows)
+
+
+def _torch_device(device: Device) -> str:
+    return torch_name(auto_device() if device is Device.AUTO else device)
 
 
 def _tell_swapped(num: int, *, are_predicted: bool) -> None:

@@ -16,7 +16,6 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
-from experiments.cli.options.choices import Device
 from experiments.cli.options.motif import MotifCommand
 from experiments.cli.options.run import RunOptions
 from experiments.cli.options.spread import spread
@@ -72,8 +71,9 @@ def run(
     if as_json and not dry_run:
         raise RunError("--json prints a plan: pass --dry-run with it")
     options.check(names)
-    backend, place = options.backend, Workspace(workspace)
-    precision = settled(options.precision, place, backend.address)
+    backend, place = options.backend.resolved(), Workspace(workspace)
+    device = backend.devices.torch_device
+    precision = settled(options.precision, place, backend.address, device)
     with steps("Planning"):
         loaded = load_dataset(place)
         study = options.study(loaded, precision)
@@ -83,7 +83,7 @@ def run(
     for remark in planned.remarks:
         err.print(str(remark))
     if dry_run:
-        if backend.device is Device.GPU:
+        if device != "cpu":
             err.print("hours are those of this machine's CPUs, not of GPUs")
         _print_plan(plan, planned, place, backend.workers, as_json=as_json)
         return

@@ -17,7 +17,7 @@ from experiments.cli.console import (
     out,
     steps,
 )
-from experiments.cli.options.backend import AddressOption
+from experiments.cli.options.backend import AUTO_DEVICE, AddressOption, DeviceOptions
 from experiments.cli.options.choices import Precision, names_in
 from experiments.cli.options.regions import SplitOptions
 from experiments.cli.options.spread import spread
@@ -34,6 +34,7 @@ from orchestrator.workspace import Workspace
 if TYPE_CHECKING:
     from experiments.study.study import Study
     from model.training.config import Precision as TrainingPrecision
+    from orchestrator.backends.ray.run_plan import RayOptions
     from orchestrator.plan import PlannedRun, RunOutcome
     from orchestrator.runs.loaded_dataset import LoadedDataset
     from orchestrator.tuning.folds import Tuning
@@ -102,8 +103,11 @@ class TuneOptions:
     regions: SplitOptions
     workers: Annotated[
         int | None,
-        typer.Option(help="Trials that run at once on Ray. By default one for each CPU."),
+        typer.Option(
+            help="Trials that run at once on Ray. By default one for each CPU or share of a GPU."
+        ),
     ] = None
+    devices: DeviceOptions = AUTO_DEVICE
     address: AddressOption = ""
 
     def check(self) -> None:
@@ -114,6 +118,26 @@ class TuneOptions:
         self.search.check()
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"{self.workers} workers cannot train anything: give 1 or more")
+
+    def where(self) -> "RayOptions":
+        """Give where trials train, with `--device auto` replaced by what is there.
+
+        Raises
+        ------
+        RunError
+            The options do not go together, this machine lacks a GPU, or the cluster cannot be
+            reached.
+        """
+        from orchestrator.backends.ray.run_plan import RayOptions
+
+        devices = self.devices.resolved(self.address)
+        if not self.address:
+            devices.check()
+        return RayOptions(
+            num_workers=self.workers,
+            address=self.address or None,
+            runs_per_gpu=devices.share_of_gpu(),
+        )
 
     def study(self, loaded: "LoadedDataset", precision: "TrainingPrecision") -> "Study":
         """Give the study that the options stand for."""
@@ -149,7 +173,9 @@ def tune(*, options: TuneOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE
     place, num_trials = Workspace(workspace), options.search.trials
     with checked_settings():
         options.check()
-    precision = settled(options.precision, place, options.address)
+    where = options.where()
+    device = "cpu" if where.runs_per_gpu is None else "cuda"
+    precision = settled(options.precision, place, options.address, device)
     with steps("Planning"):
         loaded = load_dataset(place)
         with checked_settings():
@@ -158,7 +184,7 @@ def tune(*, options: TuneOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE
         study = TuningStudy(tuning, place)
         err.print(f"{num_trials} trials, {study.num_complete()} complete already")
         try:
-            _search(study, multi, num_trials, options.workers, options.address or None)
+            _search(study, multi, num_trials, where)
         except KeyboardInterrupt:
             complain("interrupted; complete trials are kept, the same command resumes the search")
             raise typer.Exit(130) from None
@@ -203,8 +229,7 @@ def _search(
     study: "TuningStudy",
     multi: "PlannedRun",
     num_trials: int,
-    num_workers: int | None,
-    address: str | None,
+    where: "RayOptions",
 ) -> None:
     """Train the multi-model, unless it is complete, and try settings, all on one Ray."""
     from orchestrator.backends.ray.session import session
@@ -213,14 +238,14 @@ def _search(
 
     if study.num_complete() >= num_trials:
         return
-    with session(num_workers, address):
+    with session(where.num_workers, where.address, with_gpus=where.runs_per_gpu is not None):
         if not RunStore(study.workspace).is_complete(multi.key):
-            _pretrain(multi, study.workspace)
+            _pretrain(multi, study.workspace, where)
         with _TrialProgress(study, num_trials) as progress:
-            search(study, num_trials, on_trial=progress.advance, num_workers=num_workers)
+            search(study, num_trials, on_trial=progress.advance, options=where)
 
 
-def _pretrain(multi: "PlannedRun", workspace: Workspace) -> None:
+def _pretrain(multi: "PlannedRun", workspace: Workspace, where: "RayOptions") -> None:
     from orchestrator.backends.ray.run_plan import run_plan
     from orchestrator.plan import Plan
 
@@ -232,7 +257,7 @@ def _pretrain(multi: "PlannedRun", workspace: Workspace) -> None:
             if outcome.status != "completed":
                 failures.append(str(outcome.error))
 
-        run_plan(Plan([multi]), workspace, on_done=on_done)
+        run_plan(Plan([multi]), workspace, on_done=on_done, options=where)
     if failures:
         raise RunError(f"{multi.name} failed, so there is nothing to fine-tune: {failures[0]}")
 

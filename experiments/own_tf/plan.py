@@ -8,7 +8,12 @@ regions drawn and in the seed of training.
 
 A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
 over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
-and replicates, and itself learns from all regions.
+and replicates, and itself learns from all regions. Each run is then trained once more for each
+fold, so what is trained is chosen by what it costs (benchmarks/RESULTS.md): transfer from a masked
+multi-model fits the output layer alone, which is as good with so few regions and takes a second;
+it has no learning rate, so that the control of that is left out; scratch, a training of all layers,
+stops early; and scratch, transfer without the motif and the learning curve have one replicate,
+which is compared with the same one of transfer, on the same test regions.
 """
 
 from collections.abc import Iterator
@@ -37,6 +42,9 @@ NUM_FOLDS: Final = 5
 MIN_HELD_OUT: Final = 50
 """Bound regions on the chromosome to test on below which a TF is judged by cross-validation: the
 95 % interval of the MCC then reaches further than 0.15 to either side (docs/labs.md)."""
+SCRATCH_PATIENCE: Final = 3
+"""Epochs in a row without a better validation loss that end a training from scratch, where folds
+judge."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
 """Fractions of the regions trained and validated on, for the learning curve's first steps."""
 
@@ -87,12 +95,7 @@ def own_tf(
             f"{', '.join(study.sampling.test_chroms)}",
         )
     of_multi = RunRole(
-        experiment=NAME,
-        arm="multi",
-        tf="",
-        replicate=1,
-        set_kind=start.kind,
-        set_label=start.name,
+        experiment=NAME, arm="multi", tf="", replicate=1, set_kind=start.kind, set_label=start.name
     )
     if start.run is not None:
         draft.add(start.run, of_multi)
@@ -102,20 +105,25 @@ def own_tf(
     }
     motif = draft.motif(tf)
     fewest = min(regions.num_bound_train for regions in by_replicate.values())
-    for fraction in FRACTIONS:
-        if fraction * fewest < MIN_PER_CLASS:
-            step = f"{step_name(fraction)} of the regions"
-            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    steps = _steps(draft, fewest)
     for replicate, regions in by_replicate.items():
         role = replace(
             of_multi, arm="transfer", tf=tf, target=tf, replicate=replicate, size=SampleSize()
         )
         cell = _Cell(draft, start, motif, regions, role)
         cell.add_arms()
-        for fraction in FRACTIONS:
-            if fraction * fewest >= MIN_PER_CLASS:
-                cell.add_step(fraction)
+        for fraction in steps if cell.is_compared else ():
+            cell.add_step(fraction)
     return draft.done()
+
+
+def _steps(draft: Draft, num_bound: int) -> list[float]:
+    """Steps of the learning curve that have enough of the bound regions that are trained on."""
+    for fraction in FRACTIONS:
+        if fraction * num_bound < MIN_PER_CLASS:
+            step = f"{step_name(fraction)} of the regions"
+            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    return [fraction for fraction in FRACTIONS if fraction * num_bound >= MIN_PER_CLASS]
 
 
 def _judged(loaded: LoadedDataset, study: Study, tf: str, num_folds: int | None) -> Sampling:
@@ -188,18 +196,25 @@ class _Cell:
 
     def add_arms(self) -> None:
         """Add both arms and the controls."""
-        builder, whole = self._builder(1), self.regions.whole
+        builder, whole, role = self._builder(1), self.regions.whole, from_scratch(self.role)
         self._add_transfer(builder, whole, self.role, self._terms)
-        spec, role = builder.scratch(whole), from_scratch(self.role)
-        as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
-        self.draft.add(spec, role)
-        self.draft.add(as_transfer, replace(role, variant=Variant.TRANSFER_RATE))
-        if self._terms is not None:
+        if self.is_compared:
+            self._add_scratch(builder, role)
+        if self.is_compared and self._terms is not None:
             control = replace(self.role, variant=Variant.WITHOUT_MOTIF)
             self._add_transfer(builder, whole, control, None)
         if self.motif is not None:
             alone = builder.motif_alone(whole, motif_name(self.motif))
             self.draft.add(alone, replace(role, arm="motif"))
+
+    def _add_scratch(self, builder: SpecBuilder, role: RunRole) -> None:
+        """Add training from scratch and, where transfer has a learning rate, its control."""
+        spec = builder.scratch(self.regions.whole)
+        self.draft.add(spec, role)
+        transfer = builder.transfer(self.regions.whole, multi=self.start.spec).training
+        if transfer is None or not self.regions.whole.is_judged_by_folds or transfer.max_epochs:
+            as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
+            self.draft.add(as_transfer, replace(role, variant=Variant.TRANSFER_RATE))
 
     def add_step(self, fraction: float) -> None:
         """Add a step of the learning curve."""
@@ -207,6 +222,11 @@ class _Cell:
         fewer = replace(whole, sampling=replace(whole.sampling, train_fraction=fraction))
         step = replace(self.role, step=fraction)
         self._add_transfer(self._builder(fraction), fewer, step, self._terms)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether this replicate has the arms that cost much, and the learning curve."""
+        return self.role.replicate == 1 or not self.regions.whole.is_judged_by_folds
 
     @property
     def _terms(self) -> Motif | MotifChoice | None:
@@ -218,6 +238,8 @@ class _Cell:
     def _builder(self, fraction: float) -> SpecBuilder:
         num_bound = round(fraction * self.regions.num_bound)
         trainings = self.draft.study.trainings.sized_for(num_bound)
+        if self.regions.whole.is_judged_by_folds:
+            trainings = trainings.judged_by_folds(SCRATCH_PATIENCE)
         return replace(self.draft.builder, trainings=trainings, average_strands=True)
 
     def _add_transfer(

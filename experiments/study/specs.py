@@ -52,7 +52,7 @@ class SpecBuilder:
             Most regions to learn from; None takes all that are resolved for the TFs.
         apart_from
             The individual model's regions that it must not see; None where the individual model
-            keeps apart from the multi-model instead.
+            avoids the multi-model's regions instead.
         """
         return RunSpec(
             regions=RegionSpec(

@@ -91,6 +91,24 @@ def batch_bounds(num_examples: int, batch_size: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], num_examples], strict=True))
 
 
+def shuffled_rows(num_regions: int, strands: Strands, generator: torch.Generator) -> Tensor:
+    """Give the rows of an epoch in random order, int64 (len,); reverse strands follow the others.
+
+    Parameters
+    ----------
+    num_regions
+        Examples on one strand.
+    strands
+        Which strands are read.
+    generator
+        Decides the order, and the strands where they are drawn at random.
+    """
+    rows = torch.randperm(num_regions * (2 if strands == "both" else 1), generator=generator)
+    if strands == "random":
+        rows += torch.randint(2, (len(rows),), generator=generator) * num_regions
+    return rows
+
+
 class Batches:
     """Examples on a device, packed; encoded batch by batch.
 
@@ -149,11 +167,7 @@ class Batches:
 
     def shuffled(self, generator: torch.Generator) -> Tensor:
         """Rows of an epoch in random order, int64 (len,), on the device."""
-        rows = torch.randperm(len(self), generator=generator)
-        if self._strands == "random":
-            strand = torch.randint(2, (len(rows),), generator=generator)
-            rows += strand * self._num_regions
-        return rows.to(self.device)
+        return shuffled_rows(self._num_regions, self._strands, generator).to(self.device)
 
     def inputs_and_labels(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Give the one-hot inputs (B, 4, L) and labels (B, T) of some rows, int64 (B,)."""

@@ -102,13 +102,20 @@ class DataParallel(Parallel):
     ----------
     group
         A process group that is initialized; None takes torch's default group.
+    device
+        Where this process trains, and where tensors must lie that the group sends: nccl knows GPUs
+        alone. The CPU by default.
     """
 
-    def __init__(self, group: dist.ProcessGroup | None = None) -> None:
+    def __init__(
+        self, group: dist.ProcessGroup | None = None, device: torch.device | str = "cpu"
+    ) -> None:
         self._group = group
+        self._device = torch.device(device)
         self.rank = dist.get_rank(group)
         self.num_processes = dist.get_world_size(group)
         self._bounds = [0] * (self.num_processes + 1)
+        self._sizes = torch.zeros(self.num_processes)
         self._sent: list[tuple[Tensor, Any]] = []
 
     def slice_of(self, rows: Tensor) -> Tensor:
@@ -116,6 +123,8 @@ class DataParallel(Parallel):
         self._bounds = [
             len(rows) * rank // self.num_processes for rank in range(self.num_processes + 1)
         ]
+        # to the device once a batch, not once a layer
+        self._sizes = torch.tensor(self._bounds, dtype=torch.float64).diff().to(self._device)
         return rows[self._slice]
 
     @contextmanager
@@ -157,15 +166,16 @@ class DataParallel(Parallel):
             As for :meth:`add_up`.
         """
         first = dist.get_process_group_ranks(self._group)[0]
-        size = torch.tensor([len(content)])
+        size = torch.tensor([len(content)]).to(self._device)
         with _lost_processes_named():
             dist.broadcast(size, first, group=self._group)
             sent = torch.empty(int(size), dtype=torch.uint8)
             if self.rank == 0:
                 sent.numpy()[:] = np.frombuffer(content, dtype=np.uint8)
+            sent = sent.to(self._device)
             if len(sent):
                 dist.broadcast(sent, first, group=self._group)
-        return sent.numpy().tobytes()
+        return sent.cpu().numpy().tobytes()
 
     def add_up(self, *tensors: Tensor) -> None:
         """Replace tensors, all of one type, by their sums over the processes, in one message.
@@ -252,8 +262,7 @@ class DataParallel(Parallel):
         with _lost_processes_named():
             dist.all_gather(gathered, mine, group=self._group)
         means, variances = torch.stack(gathered, dim=1)
-        sizes = torch.tensor(self._bounds, dtype=mine.dtype, device=mine.device).diff()
-        weights = (sizes / self._bounds[-1])[:, None]
+        weights = (self._sizes.to(mine.dtype) / self._bounds[-1])[:, None]
         mean = (weights * means).sum(0)
         # the variance within the slices and that between them
         return mean, (weights * (variances + (means - mean) ** 2)).sum(0)
@@ -263,7 +272,9 @@ class DataParallel(Parallel):
 def _lost_processes_named() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # gloo's, of a connection that was closed or timed out
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:  # gloo's or nccl's: a connection was closed or timed out
         raise ProcessLostError("another process of this training is gone") from error
 
 

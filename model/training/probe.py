@@ -27,6 +27,7 @@ from model.labels import resolved_cells
 from model.motif_term import MotifTerm
 from model.network import BindingNetwork
 from model.training.batches import Examples
+from model.training.kept_features import KeptFeatures
 
 Scores = NDArray[np.float32]
 
@@ -38,6 +39,8 @@ MAX_STEPS: Final = 2000
 MOTIF_SCALE: Final = 30.0
 """Factor of a motif's standardized score beside the features, by which the penalty hardly affects
 its weight: from 10 to 30 it gained 0.01 MCC, from 30 to 100 nothing (benchmarks/RESULTS.md)."""
+
+_KEPT: Final = KeptFeatures()
 
 
 class Regression(NamedTuple):
@@ -211,11 +214,12 @@ def standardized_terms(
     return terms, columns
 
 
-@torch.inference_mode()
 def hidden_features(
     network: nn.Module, sequences: NDArray[np.uint8], *, device: torch.device | str = "cpu"
 ) -> NDArray[np.float32]:
-    """Compute the inputs of the output layer, in eval mode, mean of both strands.
+    """Give the inputs of the output layer, in eval mode, mean of both strands.
+
+    Those of the last network's hidden layers are kept (`model.training.kept_features`).
 
     Parameters
     ----------
@@ -227,8 +231,15 @@ def hidden_features(
     ndarray of float32
         Shape (n, F).
     """
-    device = torch.device(device)
     network.eval()
+    return _KEPT.of(network, sequences, lambda some: _features(network, some, device))
+
+
+@torch.inference_mode()
+def _features(
+    network: nn.Module, sequences: NDArray[np.uint8], device: torch.device | str
+) -> NDArray[np.float32]:
+    device = torch.device(device)
     seen: list[Tensor] = []
     hook = network.get_submodule("output").register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0].float().cpu())

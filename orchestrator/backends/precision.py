@@ -1,17 +1,20 @@
 """Which precision trains faster on this machine without a loss of quality: float32 or bfloat16.
 
-bfloat16 is chosen if all of the following holds, and float32 otherwise:
+Where runs train on GPUs, a GPU is checked in the same way. bfloat16 is chosen if all of the
+following holds, and float32 otherwise:
 
-- the processor has instructions for bfloat16 (AVX-512 BF16 or AMX); others emulate it slowly;
-- it takes at most `MAX_TIME_RATIO` of float32's processor time to train the paper's network;
+- the processor has instructions for bfloat16 (AVX-512 BF16 or AMX), or the GPU has them (NVIDIA's
+  from Ampere on); others emulate it slowly;
+- it takes at most `MAX_TIME_RATIO` of float32's time to train the paper's network: of a CPU's
+  processor time, of a GPU's wall time;
 - on a small problem, simulated sequences with motifs of JASPAR planted, its best validation loss
   is at most `LOSS_TOLERANCE` above float32's, after a training that has learnt something
   (`LEARNT`).
 
 The check takes up to a minute. A workspace is checked once and keeps the answer, with what was
 measured, in `precision.json`: precision is part of a run's key, so with another answer a finished
-study would be run again. The answer also applies on another machine and after an update of torch;
-to check again, remove the file. On a cluster each node is checked
+study would be run again. The answer also applies on another machine or device and after an update
+of torch; to check again, remove the file. On a cluster each node is checked
 (`orchestrator.backends.ray.precision`), and bfloat16 is chosen only if every node chooses it.
 """
 
@@ -35,8 +38,9 @@ from data.records import RecordError, from_json, to_json
 from model.device import one_thread
 from model.labels import UNRESOLVED
 from model.network import NetworkConfig, build_network
-from model.training.loop import Examples, Precision, TrainingConfig, train
+from model.training.loop import Examples, Precision, TrainingConfig, TrainingContext, train
 from orchestrator.errors import RunError
+from orchestrator.gpus import require_gpu
 from orchestrator.workspace import Workspace
 
 MAX_TIME_RATIO: Final = 0.9
@@ -58,7 +62,7 @@ class Measured:
     """Times and losses of the trainings of a check."""
 
     time_ratio: float
-    """Processor time of a training in bfloat16 over that in float32."""
+    """Time of a training in bfloat16 over that in float32."""
     loss_float32: float
     """Best validation loss."""
     loss_bfloat16: float
@@ -75,11 +79,11 @@ class PrecisionChoice:
     reason: str
     """Why, for people."""
     processor: str
-    """Processor of the machine that was checked."""
+    """Processor of the machine that was checked, or its GPU where that was checked."""
     torch: str
     """Version of torch there."""
     measured: Measured | None = None
-    """None if the processor decided, so that nothing was measured."""
+    """None if the processor or GPU decided, so that nothing was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,49 +97,72 @@ class Problem:
     seed: int = 0
 
 
-def processor() -> str:
-    """Name of this machine's processor, according to torch."""
+def processor(device: str = "cpu") -> str:
+    """Name of this machine's processor, or of its GPU for "cuda", according to torch."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
     return str(torch.cpu.get_capabilities().get("cpu_name", "unknown processor"))
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions that multiply bfloat16."""
+def multiplies_bfloat16(device: str = "cpu") -> bool:
+    """Whether the processor, or for "cuda" the GPU, has instructions that multiply bfloat16."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
-def check(problem: Problem | None = None) -> PrecisionChoice:
-    """Choose a precision for this machine; takes a minute if the processor has bfloat16."""
-    if not multiplies_bfloat16():
-        return _choice("float32", f"{processor()} does not multiply bfloat16")
-    return choose(measure(problem or Problem()))
+def check(problem: Problem | None = None, device: str = "cpu") -> PrecisionChoice:
+    """Choose a precision for this machine; takes a minute if its processor has bfloat16.
+
+    Parameters
+    ----------
+    problem
+        What to train; the standard problem by default.
+    device
+        Where runs train, "cpu" (the default) or "cuda".
+
+    Raises
+    ------
+    RunError
+        There is no such device.
+    """
+    if device == "cuda":
+        require_gpu()
+    if not multiplies_bfloat16(device):
+        return _choice("float32", f"{processor(device)} does not multiply bfloat16", device)
+    return choose(measure(problem or Problem(), device), device)
 
 
-def choose(measured: Measured) -> PrecisionChoice:
-    """Choose a precision by what was measured."""
+def choose(measured: Measured, device: str = "cpu") -> PrecisionChoice:
+    """Choose a precision by what was measured on a device."""
     ratio = f"{1 / measured.time_ratio:.2f} times as fast as float32"
     losses = f"{measured.loss_bfloat16:.4f} and {measured.loss_float32:.4f}"
     if not measured.time_ratio <= MAX_TIME_RATIO:
-        return _choice("float32", f"bfloat16 is {ratio}", measured)
+        return _choice("float32", f"bfloat16 is {ratio}", device, measured)
     if not measured.loss_float32 <= LEARNT * measured.loss_constant:
-        return _choice("float32", "the check has learnt too little to compare", measured)
+        reason = "the check has learnt too little to compare"
+        return _choice("float32", reason, device, measured)
     if not measured.loss_bfloat16 - measured.loss_float32 <= LOSS_TOLERANCE * measured.loss_float32:
-        return _choice("float32", f"validation losses differ, {losses}", measured)
-    return _choice("bfloat16", f"{ratio}, validation losses {losses}", measured)
+        return _choice("float32", f"validation losses differ, {losses}", device, measured)
+    return _choice("bfloat16", f"{ratio}, validation losses {losses}", device, measured)
 
 
-def measure(problem: Problem) -> Measured:
-    """Train a problem in both precisions, on one thread as runs do."""
+def measure(problem: Problem, device: str = "cpu") -> Measured:
+    """Train a problem in both precisions on a device, on one thread as runs do."""
+    # what a GPU computes takes no time of this process
+    clock = time.process_time if device == "cpu" else time.perf_counter
     rng = np.random.default_rng(problem.seed)
     train_set, val_set = (simulated(num, rng) for num in (problem.num_train, problem.num_val))
 
     def fit(precision: Precision, examples: Examples, max_epochs: int) -> tuple[float, float]:
-        """Processor seconds and best validation loss."""
+        """Seconds and best validation loss."""
         network = build_network(problem.network, seed=problem.seed)
         config = replace(problem.training, precision=precision, max_epochs=max_epochs)
-        began = time.process_time()
-        result = train(network, examples, val_set, config, seed=problem.seed)
-        return time.process_time() - began, result.best_val_loss
+        context = TrainingContext(device=device)
+        began = clock()
+        result = train(network, examples, val_set, config, seed=problem.seed, context=context)
+        return clock() - began, result.best_val_loss
 
     few = Examples(train_set.sequences[:200], train_set.labels[:200])
     names: tuple[Precision, ...] = get_args(Precision)
@@ -230,11 +257,13 @@ def settle(
     return choice, True
 
 
-def _choice(precision: Precision, reason: str, measured: Measured | None = None) -> PrecisionChoice:
+def _choice(
+    precision: Precision, reason: str, device: str, measured: Measured | None = None
+) -> PrecisionChoice:
     return PrecisionChoice(
         precision=precision,
         reason=reason,
-        processor=processor(),
+        processor=processor(device),
         torch=torch.__version__,
         measured=measured,
     )

@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,12 +39,13 @@ from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.motifs.pwm import consensus, information_bits
 from data.records import OlderRecordError
+from data.steps import OnStep, silent
 from model.checkpoint import load
 from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
 from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError
-from orchestrator.interpretation.logos import Sheet, save_logo, save_sheet
+from orchestrator.interpretation.logos import LogoSheet, save_logo, save_sheet
 from orchestrator.runs.filter_files import (
     ComparedFilters,
     MotifRule,
@@ -57,7 +58,6 @@ from orchestrator.runs.filter_files import (
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import StoredRun
 from orchestrator.spec import RunSpec
-from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 VERSION: Final = 1
@@ -67,6 +67,9 @@ IMPORTANCE_REGIONS: Final = 500
 RECURRENT_IMPORTANCE_REGIONS: Final = 25
 """The same if an LSTM follows the filters, which takes a second each for 320 filters."""
 RULE: Final = ComparisonRule()
+_STORED_RULE: Final = MotifRule(
+    min_subsequences=RULE.min_subsequences, min_information_bits=RULE.min_information_bits
+)
 
 TABLE_FILE: Final = "filters.csv"
 MATCHES_FILE: Final = "matches.parquet"
@@ -119,6 +122,22 @@ class StoredMotifs:
         return int((self.table["q_value"] < alpha).sum())
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FilterMatches:
+    """A run's filters, and the motifs that they match."""
+
+    motifs: FilterMotifs
+    """The filters' counts."""
+    table: pd.DataFrame
+    """A row per filter, as :func:`best_matches` makes it, or with more columns."""
+    matches: pd.DataFrame
+    """A row per comparison, as :func:`match_table` makes it."""
+
+    def num_matched(self, alpha: float = ALPHA) -> int:
+        """Filters whose best match has a q-value below `alpha`."""
+        return int((self.table["q_value"] < alpha).sum())
+
+
 def run_motifs(
     run: StoredRun,
     workspace: Workspace,
@@ -147,21 +166,16 @@ def run_motifs(
     DataError, ModelError, RunError
         If the run has no weights, the dataset has changed, or no region is predicted correctly.
     """
-    folder = workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
+    folder = _folder(run, workspace, database, layer)
+    if (stored := _read_before(folder)) is not None:
+        return stored
     if folder.is_dir():
-        stored = StoredMotifs(folder)
-        with suppress(OlderRecordError):
-            _ = stored.info
-            return stored
         shutil.rmtree(folder)
     _check_layer(run, layer)
-    on_step("predicting the run's regions")
     network = load(run.path)
-    sequences, right = _regions_read(run, network, workspace)
-    on_step("reading the filters")
-    motifs = count_subsequences(network, sequences[right], layer=layer)
-    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
-    matches = match_filters(motifs.counts, database, RULE)
+    sequences, right, motifs, matches = _compared(
+        run, network, workspace, database, layer=layer, on_step=on_step
+    )
     on_step("silencing each filter")
     sample = _sample(sequences[right], _most_silenced(run.planned.spec, layer))
     importance = filter_importance(network, sample, layer=layer)
@@ -171,10 +185,7 @@ def run_motifs(
         name=run.planned.name,
         tfs=run.planned.spec.regions.tfs,
         database=database.name,
-        rule=MotifRule(
-            min_subsequences=RULE.min_subsequences,
-            min_information_bits=RULE.min_information_bits,
-        ),
+        rule=_STORED_RULE,
         num_regions=len(sequences),
         num_matched_shuffled=_num_matched_shuffled(motifs.counts, database),
         num_importance_regions=importance.num_regions,
@@ -185,6 +196,80 @@ def run_motifs(
         (partial / LOGOS_FOLDER).mkdir()
         _write(partial, info, motifs, matches, importance)
     return StoredMotifs(folder)
+
+
+def filter_matches(
+    run: StoredRun, workspace: Workspace, database: MotifDatabase, *, on_step: OnStep = silent
+) -> FilterMatches:
+    """Compare the filters of a run's first convolution with motifs, and store nothing.
+
+    What :func:`run_motifs` read before is taken as it is. Without it, this costs a second or two,
+    where silencing each filter and drawing all logos take most of a minute.
+
+    Parameters
+    ----------
+    run, workspace, database, on_step
+        As for :func:`run_motifs`.
+
+    Raises
+    ------
+    DataError, ModelError, RunError
+        As for :func:`run_motifs`.
+    """
+    stored = _read_before(_folder(run, workspace, database, 1))
+    if stored is not None:
+        return FilterMatches(motifs=stored.motifs, table=stored.table, matches=stored.matches)
+    _check_layer(run, 1)
+    network = load(run.path)
+    found = _compared(run, network, workspace, database, layer=1, on_step=on_step)
+    return FilterMatches(
+        motifs=found.motifs,
+        table=best_matches(found.motifs, found.matches),
+        matches=match_table(found.matches),
+    )
+
+
+class _Compared(NamedTuple):
+    """A run's filters beside a database."""
+
+    sequences: NDArray[np.uint8]
+    """All of the run's regions, packed."""
+    right: NDArray[np.bool_]
+    """Which of them are predicted correctly, and read."""
+    motifs: FilterMotifs
+    matches: MotifMatches
+
+
+def _compared(
+    run: StoredRun,
+    network: nn.Module,
+    workspace: Workspace,
+    database: MotifDatabase,
+    *,
+    layer: int,
+    on_step: OnStep,
+) -> _Compared:
+    """Read what activates a run's filters, and compare it with motifs."""
+    on_step("predicting the run's regions")
+    sequences, right = _regions_read(run, network, workspace)
+    on_step("reading the filters")
+    motifs = count_subsequences(network, sequences[right], layer=layer)
+    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
+    return _Compared(sequences, right, motifs, match_filters(motifs.counts, database, RULE))
+
+
+def _folder(run: StoredRun, workspace: Workspace, database: MotifDatabase, layer: int) -> Path:
+    return workspace.motifs(run.key) / f"conv{layer}-{database.slug}"
+
+
+def _read_before(folder: Path) -> StoredMotifs | None:
+    """Give what was read before; None where nothing was, or an older program wrote it."""
+    stored = StoredMotifs(folder)
+    if folder.is_dir():
+        with suppress(OlderRecordError):
+            _ = stored.info
+            return stored
+    return None
 
 
 def _check_layer(run: StoredRun, layer: int) -> None:
@@ -244,7 +329,7 @@ def _write(
     importance_table(importance, info.tfs).to_parquet(folder / IMPORTANCE_FILE, index=False)
     titles = [_title(row) for row in table.to_dict("records")]
     heading = f"{info.name}: filters"
-    sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
+    sheet = LogoSheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
     save_sheet(folder / SHEET_FILE, sheet)
     for index in np.flatnonzero(table["q_value"] < ALPHA).tolist():
         path = folder / LOGOS_FOLDER / f"{filter_name(index)}.svg"

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from data.atomic import whole_file
 from data.dataset.sampling import Part
@@ -34,6 +35,7 @@ from model.device import one_thread
 from model.ensemble import Calibration, Member, fit_calibration
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError, UnknownModelError
+from orchestrator.gpus import require_gpu
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.model_card import (
     MODEL_FILE,
@@ -79,8 +81,13 @@ class Predictor:
     about: AboutModel
     """What it was trained on and how."""
 
-    def members(self) -> tuple[Member, ...]:
+    def members(self, device: str = "cpu") -> tuple[Member, ...]:
         """Load the networks.
+
+        Parameters
+        ----------
+        device
+            Where they will predict, "cpu" (the default) or "cuda".
 
         Raises
         ------
@@ -95,6 +102,7 @@ class Predictor:
         )
         if len({member.length_bp for member in members}) > 1:
             raise RunError(f"{self.name}: its networks read sequences of different lengths")
+        put_on(device, [member.network for member in members])
         return members
 
 
@@ -283,6 +291,20 @@ def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutMod
         sources=dataset.manifest.sources,
         added=dataset.summary(tf).made_from if tf in dataset.tfs else None,
     )
+
+
+def put_on(device: str, networks: Sequence[nn.Module]) -> None:
+    """Put networks on the device on which they will predict, "cpu" or "cuda".
+
+    Raises
+    ------
+    RunError
+        If it is a GPU, and torch finds none.
+    """
+    if device != "cpu":
+        require_gpu()
+        for network in networks:
+            network.to(device)
 
 
 def check_folder(folder: Path) -> None:

@@ -31,7 +31,7 @@ from orchestrator.prediction.predict import (
     predict_windows,
     write_predictions,
 )
-from orchestrator.prediction.predictors import Predictor
+from orchestrator.prediction.predictors import Predictor, put_on
 from orchestrator.prediction.writers import (
     PREDICTION_FORMATS,
     TABLE_FORMATS,
@@ -232,7 +232,7 @@ def target_output(named: str, path: Path | None) -> Output:
     return Output(path, Format.BIGWIG, compressed=False)
 
 
-def find_target(workspace: Workspace, named: str, arm: AnyArm) -> Target:
+def find_target(workspace: Workspace, named: str, arm: AnyArm, *, device: str = "cpu") -> Target:
     """Find and load what is to be predicted.
 
     Parameters
@@ -244,17 +244,19 @@ def find_target(workspace: Workspace, named: str, arm: AnyArm) -> Target:
         commas, for a matrix of TFs of the base.
     arm
         The arm of a TF's runs; `base` takes the base.
+    device
+        Where it will predict, "cpu" (the default) or "cuda".
 
     Raises
     ------
     ModelError
         If a network cannot be loaded.
     RunError
-        If there is none; suggests similar names.
+        If there is none; suggests similar names. If there is no GPU that was asked for.
     """
     if not is_matrix(named):
         predictor = find_model(workspace, named, arm)
-        return OneTF(predictor, predictor.members())
+        return OneTF(predictor, predictor.members(device))
     if arm not in ("transfer", "base"):
         raise RunError(f"several TFs at once are predicted by the base; leave out --arm {arm}")
     base = require_base()
@@ -263,7 +265,9 @@ def find_target(workspace: Workspace, named: str, arm: AnyArm) -> Target:
     if words.lower() != ALL_TFS:
         names = (one.strip() for one in words.split(","))
         tfs = list(dict.fromkeys(base.require(one) for one in names if one))
-    return Matrix(base, tuple(tfs), base.panel(tfs))
+    panel = base.panel(tfs)
+    put_on(device, panel.networks)
+    return Matrix(base, tuple(tfs), panel)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from data.dataset.store import Dataset
 from data.errors import DataError
 from data.motifs.database import DEFAULT, Jaspar, jaspar_matrices, jaspar_matrix
+from data.motifs.files import read_motifs
 from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
@@ -150,6 +151,19 @@ def read_terms(folder: Path) -> tuple[TermRecord, ...]:
         return from_json(path.read_bytes(), tuple[TermRecord, ...])
     except (OSError, RecordError) as error:
         raise RunError(f"{path}: damaged ({error}); remove {folder} and run again") from None
+
+
+def term_motifs(folder: Path) -> tuple[tuple[TermRecord, Motif], ...]:
+    """Read the motifs that became terms of a run's network, each with what is said of it.
+
+    Raises
+    ------
+    DataError, RunError
+        If a file is damaged.
+    """
+    terms = read_terms(folder)
+    motifs = read_motifs(folder / TERMS_MEME_FILE) if terms else ()
+    return tuple(zip(terms, motifs, strict=True))
 
 
 def _record(one: ChosenMotif, weight: float) -> TermRecord:

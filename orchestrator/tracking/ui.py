@@ -21,9 +21,9 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from data.steps import OnStep
 from orchestrator.errors import RunError
 from orchestrator.runs.lock import sole_driver
-from orchestrator.steps import OnStep
 from orchestrator.tracking.app import APP, WORKSPACE_VARIABLE
 from orchestrator.tracking.client import (
     TrackingClient,

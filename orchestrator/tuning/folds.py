@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from model.device import one_thread
-from model.training.loop import TrainingConfig, train, validation_loss
+from model.training.loop import TrainingConfig, TrainingContext, train, validation_loss
 from orchestrator.errors import RunError
 from orchestrator.runs.execute import examples_of, starting_network
 from orchestrator.runs.loaded_dataset import load_dataset
@@ -181,7 +181,7 @@ def _others(number: int, num_parts: int) -> list[int]:
 
 
 def cross_validate(
-    tuning: Tuning, training: TrainingConfig, workspace: Workspace
+    tuning: Tuning, training: TrainingConfig, workspace: Workspace, *, device: str = "cpu"
 ) -> tuple[float, ...]:
     """Fine-tune with some settings and give the held-out loss of each fold.
 
@@ -197,6 +197,8 @@ def cross_validate(
         The settings.
     workspace
         Has the dataset and the multi-model.
+    device
+        Where to train, "cpu" (the default) or "cuda".
 
     Returns
     -------
@@ -221,8 +223,9 @@ def cross_validate(
                     examples_of(loaded.regions, selection, rows)
                     for rows in (fold.learn, fold.choose, fold.held_out)
                 )
-                train(network, learn, choose, training, seed=spec.seed)
-                losses.append(validation_loss(network, held_out, training))
+                context = TrainingContext(device=device)
+                train(network, learn, choose, training, seed=spec.seed, context=context)
+                losses.append(validation_loss(network, held_out, training, device=device))
     return tuple(losses)
 
 

@@ -29,15 +29,20 @@ from ray.tune.search.optuna import OptunaSearch
 
 from data.errors import DataError
 from model.errors import ModelError
-from orchestrator.backends.ray.session import environment, is_cluster, session, silenced
+from orchestrator.backends.ray.run_plan import RayOptions
+from orchestrator.backends.ray.session import environment, is_cluster, nodes, session, silenced
 from orchestrator.backends.ray.storage import check_shared
+from orchestrator.backends.ray.worker import given_device
 from orchestrator.errors import RunError
+from orchestrator.gpus import gpu_room, require_room, share_of_gpu
 from orchestrator.tuning.folds import Tuning, cross_validate
 from orchestrator.tuning.trials import LOSSES, REASON, SECONDS, TuningStudy
 from orchestrator.workspace import Workspace
 
 MAX_FAILURES: Final = 3
 """Failed trials and dead workers together after which a search ends."""
+
+_ONE_TRIAL_PER_CPU: Final = RayOptions()
 
 
 class _SettingSearcher(OptunaSearch):
@@ -154,7 +159,7 @@ class _SettingTrainable(tune.Trainable):
         tuning = self._tuning
         try:
             training = tuning.space.training(tuning.first, self._parameters)
-            losses = cross_validate(tuning, training, self._workspace)
+            losses = cross_validate(tuning, training, self._workspace, device=given_device())
         except (DataError, ModelError, RunError) as error:
             return {"reason": str(error), "done": True}
         except Exception as error:
@@ -175,8 +180,7 @@ def search(
     num_trials: int,
     *,
     on_trial: Callable[[float], None],
-    num_workers: int | None = None,
-    address: str | None = None,
+    options: RayOptions = _ONE_TRIAL_PER_CPU,
 ) -> None:
     """Try settings on Ray until a number of trials is complete.
 
@@ -188,39 +192,44 @@ def search(
         Number of complete trials wanted, including those of earlier searches.
     on_trial : callable
         Called in this process with the loss of each trial that is complete.
-    num_workers : int, optional
-        Trials at once, one CPU each. By default as many as the machine or the cluster has CPUs.
-    address : str, optional
-        Address of a Ray cluster. By default that in the environment's `RAY_ADDRESS`, and without
-        one a private Ray is started on this machine.
+    options : RayOptions
+        Where Ray trains and how many trials at once, as it does runs; by default one for each CPU
+        of this machine.
 
     Raises
     ------
     RunError
-        If Ray cannot be started or reached, `num_workers` is not positive, or too many trials
-        failed.
+        If Ray cannot be started or reached, a number of the options is out of its range, a GPU is
+        lacking, or too many trials failed.
     """
-    if num_workers is not None and num_workers < 1:
-        raise RunError(f"{num_workers} workers cannot train anything: give 1 or more")
+    options.check()
     num_left = num_trials - study.num_complete()
     if num_left <= 0:
         return
-    with session(num_workers, address) as num_cpus:
-        if is_cluster(address):
+    sharing = options.runs_per_gpu
+    with session(options.num_workers, options.address, with_gpus=sharing is not None) as num_cpus:
+        if is_cluster(options.address):
             check_shared(study.workspace)
-        limit = min(num_workers or num_cpus, num_left)
+        limit = min(options.num_workers or num_cpus, num_left)
+        if sharing is not None:
+            limit = min(limit, require_room(gpu_room(nodes(), sharing)))
         searcher = _SettingSearcher(study, num_trials, limit, on_trial)
-        _tune(searcher, limit, study)
+        _tune(searcher, limit, study, sharing)
     if searcher.error is not None:
         raise searcher.error
 
 
-def _tune(searcher: _SettingSearcher, num_workers: int, study: TuningStudy) -> None:
+def _tune(
+    searcher: _SettingSearcher, num_workers: int, study: TuningStudy, runs_per_gpu: int | None
+) -> None:
     workspace = study.workspace
     name = f"tuning-{uuid.uuid4().hex[:12]}"
     workspace.ray_results.mkdir(parents=True, exist_ok=True)
+    trainable: Any = _SettingTrainable  # one CPU each, the default
+    if runs_per_gpu is not None:
+        trainable = tune.with_resources(trainable, {"cpu": 1, "gpu": share_of_gpu(runs_per_gpu)})
     tuner = tune.Tuner(
-        _SettingTrainable,  # one CPU each, the default
+        trainable,
         param_space={"tuning": study.tuning, "workspace": str(workspace.root.resolve())},
         tune_config=tune.TuneConfig(
             search_alg=searcher,

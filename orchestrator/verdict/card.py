@@ -10,10 +10,11 @@ from data.atomic import whole_file
 from data.dataset.added import Background
 from data.records import to_json
 from orchestrator.errors import RunError
-from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
+from orchestrator.report.bootstrap import NUM_RANK_DRAWS
 from orchestrator.report.figure_style import svg_text
 from orchestrator.report.page import inline_svg
 from orchestrator.report.rendering import render
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.card_tables import (
@@ -33,7 +34,7 @@ from orchestrator.verdict.figures import (
     recall_figure,
     roc_figure,
 )
-from orchestrator.verdict.numbers import Value
+from orchestrator.verdict.numbers import Numbers, Value
 from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.workspace import Workspace, file_name
@@ -121,8 +122,19 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
             "multi-model",
             numbers.start_name + (f", run {numbers.start_key}" if numbers.base is None else ""),
         ),
-        ("replicates", f"{numbers.num_replicates}, from one multi-model"),
+        ("replicates", _replicates(numbers)),
     ]
+
+
+def _replicates(numbers: Numbers) -> str:
+    """Say how many replicates there are, of which arms fewer, and how often each was trained."""
+    said = f"{numbers.num_replicates}, from one multi-model"
+    if numbers.num_folds:
+        said += f", each trained once for each of the {numbers.num_folds} folds and once on all"
+    if fewer := numbers.num_replicates_of:
+        said += f"; {min(fewer.values())} of these, compared with the same of transfer: "
+        said += "; ".join(fewer)
+    return said
 
 
 def sentences(verdict: Verdict) -> list[str]:

@@ -146,7 +146,7 @@ def recall_figure(operating: Operating) -> Figure:
 
 @styled
 def contributions_figure(regions: Sequence[ShownRegion]) -> Figure:
-    """Draw what the prediction of each region owes to its bases, below each other."""
+    """Draw what each base contributes to the prediction of each region, below each other."""
     figure = Figure(figsize=(WIDTH_INCHES, 1.05 * len(regions)), layout="constrained")
     for axes, region in zip(
         figure.subplots(len(regions), 1, squeeze=False).ravel(), regions, strict=True

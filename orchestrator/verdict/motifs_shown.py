@@ -1,4 +1,4 @@
-"""The motifs that a card shows: the TF's own, and beside it the filters that match it."""
+"""The motifs that a card shows: the TF's own or those that its peaks chose, and its filters'."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
-from orchestrator.interpretation.run_motifs import StoredMotifs
+from orchestrator.interpretation.run_motifs import FilterMatches
 from orchestrator.runs.filter_files import filter_name
+from orchestrator.runs.motif_terms import TermRecord
 
 NUM_FILTERS: Final = 4
 """Filters that are shown, those that match best."""
+CHOSEN_WORDS: Final = {
+    "own": "of the TF's matrices the one that its peaks chose",
+    "enriched": "most enriched in its peaks",
+    "de novo": "learnt from its peaks",
+}
+"""What a motif is that the peaks chose, by its kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +52,16 @@ def own_motif(motif: Motif) -> ShownMotif:
     return ShownMotif(title=f"{title}{source}", probabilities=_rows(motif.probabilities))
 
 
+def chosen_motif(record: TermRecord, motif: Motif) -> ShownMotif:
+    """Give a motif that the TF's peaks chose as it is shown: what it is, and what it is like."""
+    named = " ".join(dict.fromkeys((record.motif, record.name)))
+    like = f", most like {record.like}" if record.like else ""
+    title = f"{named}, {CHOSEN_WORDS[record.kind]}{like}"
+    return ShownMotif(title=title, probabilities=_rows(motif.probabilities))
+
+
 def matching_filters(
-    stored: StoredMotifs, motif: Motif, filters: Iterable[int]
+    stored: FilterMatches, motif: Motif, filters: Iterable[int]
 ) -> tuple[ShownMotif, ...]:
     """Give some filters beside a motif of JASPAR, aligned with it as TOMTOM does.
 

@@ -14,8 +14,10 @@ from data.records import IF_SET
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.base_fit import BaseFit, fit_of_start
-from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
+from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
+from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, Interval, interval
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import BaseStart
@@ -85,6 +87,9 @@ class Numbers:
     with fewer than three steps."""
     calibration: CalibrationCheck
     num_replicates: int
+    num_replicates_of: Mapping[str, int] = field(default_factory=dict, metadata=IF_SET)
+    """Replicates of arms that have fewer, the first ones. Such an arm is compared with the same
+    replicates of transfer."""
     num_bound: int
     """Bound regions used to train, validate and test, in the first replicate. With folds, the model
     learns from all of them, and all are tested."""
@@ -140,9 +145,11 @@ def collect_numbers(judged: Judged) -> Numbers:
     """
     tf, loaded, planned, runs = judged.tf, judged.loaded, judged.planned, judged.runs
     predicted = judged.predicted
-    drawn = Bootstrap().scores(predicted)
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
+    drawn = _drawn(predicted)
+    # transfer's means over the replicates that an arm has
+    same = {arm: _means(metrics[TRANSFER][: len(own)], SCORES) for arm, own in metrics.items()}
     models = judged.models
     first = models[0].planned
     start = first.spec.start
@@ -159,15 +166,20 @@ def collect_numbers(judged: Judged) -> Numbers:
     steps = _steps(sizes, means, drawn, fractions)
     return Numbers(
         tf=tf,
-        arms={arm: _values(means, drawn, arm) for arm in ARMS if arm in runs},
-        gains={arm: _gains(means, drawn, arm) for arm in ARMS if arm in runs and arm != TRANSFER},
+        arms={arm: _values(means, drawn[arm], arm) for arm in ARMS if arm in runs},
+        gains={
+            arm: _gains(same[arm] - means[arm], drawn[arm], arm)
+            for arm in ARMS
+            if arm in runs and arm != TRANSFER
+        },
         steps=steps,
-        outlook=_outlook(steps, drawn["mcc"]),
+        outlook=_outlook(steps, drawn[steps[0].name]["mcc"]),
         calibration=check_calibration(
             np.concatenate([one.probability for one in judged.calibrated]),
             np.concatenate([one.bound for one in judged.calibrated]),
         ),
         num_replicates=len(models),
+        num_replicates_of={arm: len(own) for arm, own in runs.items() if len(own) < len(models)},
         num_bound=sum(counts.values()),
         num_train_bound=counts[Part.TRAIN],
         num_val_bound=counts[Part.VAL],
@@ -202,38 +214,52 @@ def _values(
     }
 
 
-def _gains(
-    means: Mapping[str, Floats], drawn: Mapping[str, ScoreDraws], arm: str
-) -> dict[str, Value]:
-    """Scores of transfer less those of an arm."""
+def _gains(gained: Floats, drawn: Mapping[str, ScoreDraws], arm: str) -> dict[str, Value]:
+    """Scores of transfer less those of an arm, with their intervals."""
     return {
         name: Value(value=float(value), ends=drawn[name].difference(TRANSFER, arm))
-        for name, value in zip(SCORES, means[TRANSFER] - means[arm], strict=True)
+        for name, value in zip(SCORES, gained, strict=True)
     }
+
+
+def _drawn(predicted: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str, ScoreDraws]]:
+    """Draw the scores of each arm and of transfer, over the replicates that the arm has.
+
+    Arms with as many replicates are drawn together. Those with fewer have the first ones.
+    """
+    found: dict[str, dict[str, ScoreDraws]] = {}
+    for num in sorted({len(own) for own in predicted.values()}):
+        arms = {arm: own for arm, own in predicted.items() if len(own) == num}
+        drawn = Bootstrap().scores({**arms, TRANSFER: predicted[TRANSFER][:num]})
+        found |= dict.fromkeys(arms, drawn)
+    return found
 
 
 def _steps(
     sizes: Mapping[str, int],
     means: Mapping[str, Floats],
-    drawn: Mapping[str, ScoreDraws],
+    drawn: Mapping[str, Mapping[str, ScoreDraws]],
     fractions: Mapping[str, float],
 ) -> tuple[Step, ...]:
     names = [arm for arm in means if arm not in ARMS] + [TRANSFER]
     return tuple(
-        Step(name=name, num_bound=sizes[name], scores=_values(means, drawn, name))
+        Step(name=name, num_bound=sizes[name], scores=_values(means, drawn[name], name))
         for name in sorted(names, key=fractions.__getitem__)
     )
 
 
 def _outlook(steps: Sequence[Step], drawn: ScoreDraws) -> Value | None:
-    """Slope of MCC over the logarithm of the regions to base 2, by least squares."""
+    """Slope of MCC over the logarithm of the regions to base 2, by least squares.
+
+    It goes by the replicates that all steps have.
+    """
     last = steps[-NUM_LAST:]
     if len(last) < NUM_LAST:
         return None
     x = np.log2([step.num_bound for step in last])
     x -= x.mean()
     weights = x / (x**2).sum()
-    values = np.array([step.scores["mcc"].value for step in last])
+    values = drawn.values.mean(axis=1)[[drawn.arms.index(step.name) for step in last]]
     by_step = dict(zip((step.name for step in last), weights, strict=True))
     return Value(value=float(values @ weights), ends=interval(drawn.draws(by_step)))
 

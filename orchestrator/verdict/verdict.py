@@ -10,19 +10,25 @@ from data.errors import DataError
 from data.motifs.database import Jaspar, jaspar_database, jaspar_motifs
 from data.motifs.matches import ALPHA
 from data.own_tf.record import added_motif
+from data.steps import OnStep, silent
 from model.errors import ModelError
 from orchestrator.errors import RunError
-from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.interpretation.run_motifs import FilterMatches, filter_matches
 from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 from orchestrator.plan import PlannedRun
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.motif_baseline import motif_named, motif_of
-from orchestrator.steps import OnStep, silent
+from orchestrator.runs.motif_terms import term_motifs
 from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
 from orchestrator.verdict.commands import Command, next_commands
 from orchestrator.verdict.examples import Examples, examples
 from orchestrator.verdict.judged import Judged, read_judged
-from orchestrator.verdict.motifs_shown import ShownMotif, matching_filters, own_motif
+from orchestrator.verdict.motifs_shown import (
+    ShownMotif,
+    chosen_motif,
+    matching_filters,
+    own_motif,
+)
 from orchestrator.verdict.numbers import Numbers, collect_numbers
 from orchestrator.verdict.operating import Operating, Scored, binding_rate, operating
 from orchestrator.verdict.rule import Conclusion, conclude
@@ -123,34 +129,45 @@ def _pooled(predicted: Sequence[Predictions]) -> Scored:
 
 
 def _motifs(
-    judged: Judged, stored: StoredMotifs | None, filters: Filters | None
+    judged: Judged, stored: FilterMatches | None, filters: Filters | None
 ) -> tuple[ShownMotif, ...]:
-    """Give the TF's motif and the filters that match it; nothing for a TF without a motif."""
-    tf, spec, dataset = judged.tf, judged.models[0].planned.spec, judged.loaded.dataset
-    try:
-        motif = (
-            motif_named(spec.motif, dataset, tf)
-            if spec.motif
-            else added_motif(dataset, tf) or motif_of(tf, dataset.jaspar)
-        )
-    except DataError:
-        return ()
+    """Give the TF's motif, or those that its peaks chose, and the filters that match the first.
+
+    There is nothing for a TF without a motif.
+    """
+    model, dataset = judged.models[0], judged.loaded.dataset
+    tf, spec = judged.tf, model.planned.spec
+    chosen = term_motifs(model.path) if spec.motif_choice is not None else ()
+    if chosen:
+        motif = chosen[0][1]
+        shown = tuple(chosen_motif(*one) for one in chosen)
+    else:
+        is_named = spec.motif and spec.motif_choice is None
+        try:
+            motif = (
+                motif_named(spec.motif, dataset, tf)
+                if is_named
+                else added_motif(dataset, tf) or motif_of(tf, dataset.jaspar)
+            )
+        except DataError:
+            return ()
+        shown = (own_motif(motif),)
     matching = () if filters is None else (one.filter for one in filters.matching)
     beside = () if stored is None else matching_filters(stored, motif, matching)
-    return (own_motif(motif), *beside)
+    return (*shown, *beside)
 
 
 def _stored_motifs(
     workspace: Workspace, judged: Judged, jaspar: Jaspar, on_step: OnStep
-) -> StoredMotifs | None:
+) -> FilterMatches | None:
     database = jaspar_database(jaspar)
     try:
-        return run_motifs(judged.models[0], workspace, database, on_step=on_step)
+        return filter_matches(judged.models[0], workspace, database, on_step=on_step)
     except (DataError, ModelError, RunError):
         return None
 
 
-def _filters(stored: StoredMotifs, wanted: tuple[str, ...]) -> Filters:
+def _filters(stored: FilterMatches, wanted: tuple[str, ...]) -> Filters:
     matches = stored.matches
     own = matches[matches["matrix_id"].isin(wanted) & (matches["q_value"] < ALPHA)]
     best = own.sort_values(["q_value", "filter"]).drop_duplicates("filter")

@@ -61,10 +61,33 @@ def number(cell: str) -> float:
     return float(cell.replace(",", ""))
 
 
+def number_or_none(cell: str) -> float | None:
+    return None if cell == "no GPU" else number(cell)
+
+
 def test_every_benchmark_is_tested_here() -> None:
     found = {path.stem for path in Path(benchmarks.__file__).parent.glob("*.py")}
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    assert found - {"__init__", "machine"} <= tested
+    assert found - {"__init__", "machine", "sleeping"} <= tested
+
+
+@RAY
+@pytest.mark.timeout(900)  # three clusters start, one after the other
+@pytest.mark.parametrize("faults", ["node", "mlflow", "code"])
+def test_cluster_faults(workspace: Workspace, faults: str) -> None:
+    rows = rows_of(
+        *("cluster_faults", "--workspace", workspace.root, "--faults", faults),
+        *("--workers", 2, "--pause", 2),
+    )
+    [[_, complete, codes, _, told, same]] = rows
+    if faults == "code":
+        assert (codes, same) == ("2", "nothing was run")
+        assert "has another version of bindgrid or torch" in told
+    else:
+        assert (set(codes.split(", ")), same) == ({"0"}, "yes")
+        assert number(complete) > 0
+    if faults == "mlflow":
+        assert told == "3 of 3 runs in MLflow"
 
 
 def test_build(sources: Path) -> None:
@@ -128,6 +151,25 @@ def test_fuzz(tmp_path: Path) -> None:
     assert one == same
     assert one.kind is other.kind
     assert (one.name, one.content) != (other.name, other.content)
+
+
+def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    rows = rows_of(
+        *("gpu", "--tiny", "--regions", 100, "--models", 2),
+        *("--processes", 1, "--seconds", 0.01),
+    )
+    assert {tuple(row[:3]) for row in rows if number_or_none(row[3]) is None} == {
+        ("step", "one model, loop", "cuda"),
+        ("precision", "one model, bfloat16", "cuda"),
+        ("stacked", "2 models, bfloat16", "cuda"),
+        ("graph", "1 models, CUDA graph", "cuda"),
+        ("graph", "2 models, CUDA graph", "cuda"),
+        ("prediction", "both strands", "cuda"),
+    }
+    measured = [row for row in rows if number_or_none(row[3]) is not None]
+    assert [row[0] for row in measured] == ["step", *["stacked"] * 2, "processes", "prediction"]
+    assert all(number(row[3]) > 0 and number(row[4]) > 0 for row in measured)
 
 
 def test_groups() -> None:
@@ -214,6 +256,17 @@ def test_published(sources: Path) -> None:
     rows = rows_of("published", sources, "--genome", sources / "genome.fa")
     assert [row[0] for row in rows] == ["UniBind 2018", "UniBind 2022"]
     assert all(number(row[4]) == 16 * 1200 and row[5] == "0" for row in rows)
+
+
+@RAY
+def test_scale(workspace: Workspace) -> None:
+    rows = rows_of(
+        *("scale", "--workspace", workspace.root),
+        *("--runs", 14, "--workers", 2, "--seconds", 0.2),
+    )
+    by_name = {row[0]: number(row[1]) for row in rows}
+    assert by_name["logged to MLflow when the command ended"] == 14
+    assert 0 < by_name["busy fraction"] <= 1
 
 
 def test_scheduling(workspace: Workspace) -> None:

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from model.network import BindingNetwork, NetworkConfig, build_network
-from model.prediction import predict
+from model.prediction import every_logit, predict
+from model.training.data_parallel import ALONE, DataParallel, Parallel
 from model.training.loop import (
     Epoch,
     Examples,
@@ -31,6 +33,7 @@ from tests.helpers.pretend_gpu import DEVICE, PretendGpu, reads
 
 NETWORK = NetworkConfig(num_tfs=2, conv_filters=(8, 8, 8), dense_units=(16, 16))
 CONFIG = TrainingConfig(lr=0.01, batch_size=16, max_epochs=2)
+SLOW = replace(CONFIG, lr=0.001)
 CASES: dict[str, tuple[NetworkConfig, TrainingConfig]] = {
     "plain": (NETWORK, CONFIG),
     "averaged, one strand at random": (
@@ -61,6 +64,7 @@ def result(
     device: torch.device,
     state_file: StateFile | None = None,
     on_epoch: OnEpoch | None = None,
+    parallel: Parallel = ALONE,
 ) -> tuple[dict[str, Tensor], Any, Any]:
     """Weights, losses and predictions after a training on a device."""
     network = build_network(network_config, seed=0)
@@ -74,7 +78,9 @@ def result(
         val_set,
         config,
         seed=0,
-        context=TrainingContext(device=device, state_file=state_file, on_epoch=on_epoch),
+        context=TrainingContext(
+            device=device, state_file=state_file, on_epoch=on_epoch, parallel=parallel
+        ),
     )
     losses = [trained.best_val_loss, *(epoch.train_loss for epoch in trained.history)]
     probabilities = predict(network, val_set.sequences, both_strands=True, device=device)
@@ -123,6 +129,35 @@ def goes_on() -> str:
     return compared(result(NETWORK, config, torch.device("cpu")), elsewhere)
 
 
+def trains_as_two() -> str:
+    """Compare a training by two processes, each on the device, with one on the CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(train_as_one_of_two, (folder,), nprocs=2)
+        both = [json.loads((Path(folder) / f"{rank}.json").read_text()) for rank in range(2)]
+    _, (val_loss, *losses), probabilities = result(NETWORK, SLOW, torch.device("cpu"))
+    if both[0] != both[1]:
+        return "the processes differ"
+    (their_val_loss, *their_losses), their_probabilities = both[0]
+    # biases before batch norm have gradients of rounding alone, which Adam makes steps of
+    close = np.allclose(their_losses, losses, rtol=1e-5)
+    close &= np.allclose(their_val_loss, val_loss, rtol=1e-3)
+    close &= np.allclose(their_probabilities, probabilities, atol=0.01)
+    return "close" if close else f"{both[0]} and not {losses}, {probabilities}"
+
+
+def train_as_one_of_two(rank: int, folder: str) -> None:
+    """Train on the device together with another process, and write losses and predictions."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    with PretendGpu():
+        parallel = DataParallel(device=DEVICE)
+        found = parallel.from_first(b"of the first" if rank == 0 else b"")
+        _, losses, probabilities = result(NETWORK, SLOW, DEVICE, parallel=parallel)
+    assert found == b"of the first"
+    (Path(folder) / f"{rank}.json").write_text(json.dumps([losses, probabilities]))
+    dist.destroy_process_group()
+
+
 def num_reads() -> str:
     """Numbers read from the device in two epochs, of 8 and of 2 steps each."""
     counts = []
@@ -132,6 +167,19 @@ def num_reads() -> str:
             result(NETWORK, replace(CONFIG, batch_size=batch_size), DEVICE)
         counts.append(sum(reads.values()))
     return f"{counts[0] - counts[1]} more, {'some' if counts[0] else 'none'}"
+
+
+def logits() -> str:
+    """Compare logits on the CPU with those of a network that was put on the device."""
+    network, sequences = build_network(NETWORK, seed=0), examples(7, 3).sequences
+    expected = every_logit(network, sequences, [1, 0])
+    with PretendGpu():
+        network.to(DEVICE)
+        reads.clear()
+        found = every_logit(network, sequences, [1, 0])
+    if sum(reads.values()):
+        return "numbers were read"
+    return "same" if np.array_equal(expected, found) else "logits differ"
 
 
 def mixes() -> str:
@@ -145,4 +193,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {name: told(partial(trains_alike, *case)) for name, case in CASES.items()}
     found |= {"goes on": told(goes_on), "reads": told(num_reads), "mixes": told(mixes)}
+    found |= {"logits": told(logits), "group": told(trains_as_two)}
     print(json.dumps(found))

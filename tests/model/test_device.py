@@ -40,7 +40,7 @@ def found() -> dict[str, str]:
     )
     assert done.returncode == 0, done.stderr
     compared: dict[str, str] = json.loads(done.stdout)
-    assert {*CASES, "goes on", "reads", "mixes"} == set(compared)
+    assert {*CASES, "goes on", "group", "logits", "reads", "mixes"} == set(compared)
     return compared
 
 
@@ -51,6 +51,14 @@ def test_another_device_gives_what_the_cpu_gives(found: dict[str, str], case: st
 
 def test_a_training_goes_on_from_a_state_on_the_device(found: dict[str, str]) -> None:
     assert found["goes on"] == "same"
+
+
+def test_two_processes_on_devices_compute_what_one_does_on_the_cpu(found: dict[str, str]) -> None:
+    assert found["group"] == "close"
+
+
+def test_logits_come_from_where_the_network_is_in_one_piece(found: dict[str, str]) -> None:
+    assert found["logits"] == "same"
 
 
 def test_no_step_reads_a_number_from_the_device(found: dict[str, str]) -> None:

@@ -11,19 +11,37 @@ from typing import Any
 
 import pytest
 import ray
+from ray.train.torch import TorchConfig
 
+from experiments.study.scale import Scale
+from experiments.study.study import Study
+from experiments.transfer.plan import transfer
+from model.training.loop import TrainingContext
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.local import LocalOptions
+from orchestrator.backends.ray import group as ray_group
 from orchestrator.backends.ray import run_plan as ray_backend
 from orchestrator.backends.ray import session as ray_session
+from orchestrator.backends.ray.group import attempt_by_group, device_of_worker, make_group
 from orchestrator.backends.ray.run_plan import RayOptions, run_plan
+from orchestrator.backends.ray.session import SLOT
 from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
-from orchestrator.gpus import MAX_RUNS_PER_GPU, check_sharing, gpu_room, require_gpu, share_of_gpu
+from orchestrator.gpus import (
+    GROUP_SHARE,
+    MAX_RUNS_PER_GPU,
+    check_sharing,
+    gpu_room,
+    require_gpu,
+    share_of_gpu,
+)
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs import execute as execute_module
 from orchestrator.runs.context import RunContext
+from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
+from orchestrator.tuning import folds
+from orchestrator.tuning.space import SearchSpace
 from orchestrator.workspace import Workspace
 from tests.orchestrator.backends.ray.test_run_plan import (
     individual_spec,
@@ -64,17 +82,31 @@ def test_room_is_counted_node_by_node(
 @pytest.mark.parametrize("runs_per_gpu", [0, -1, MAX_RUNS_PER_GPU + 1])
 def test_so_many_cannot_share_a_gpu(runs_per_gpu: int) -> None:
     with pytest.raises(RunError, match="give --runs-per-gpu from 1 to 100"):
-        check_sharing(runs_per_gpu, 1)
+        check_sharing(runs_per_gpu)
 
 
-def test_groups_stay_on_cpus(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="--pretrain-workers above 1 trains on CPUs only"):
-        run_plan(
-            Plan([planned(individual_spec(1))]),
-            Workspace(tmp_path),
-            on_done=lambda _: None,
-            options=RayOptions(pretrain_workers=2, runs_per_gpu=4),
-        )
+def test_a_process_of_a_group_leaves_runs_their_shares_and_another_process_no_room() -> None:
+    assert 2 * GROUP_SHARE > 1
+    for runs_per_gpu in range(1, MAX_RUNS_PER_GPU + 1):
+        parts = round(10_000 * share_of_gpu(runs_per_gpu, GROUP_SHARE))
+        left = 10_000 - round(10_000 * GROUP_SHARE)
+        assert left // parts >= runs_per_gpu
+        if runs_per_gpu <= 64:
+            assert left // parts == runs_per_gpu
+
+
+def test_a_group_on_gpus_needs_one_for_each_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {"CPU": 2.0, "GPU": 2.0}
+    monkeypatch.setattr(ray, "cluster_resources", lambda: there)
+    group = make_group(2, 2, tmp_path, on_gpus=True)
+    assert (group.num_cpus, group.share_of_gpu) == (0, GROUP_SHARE)
+    with pytest.raises(RunError, match=r"3 workers for pre-training need a GPU each, .* has 2: "):
+        make_group(3, 16, tmp_path, on_gpus=True)
+    there[SLOT] = 1e6
+    group = make_group(2, 2, tmp_path, on_gpus=True)
+    assert (dict(group.resources), group.share_of_gpu) == ({SLOT: 1.0}, 0.0)
 
 
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,3 +237,77 @@ def test_a_ray_without_gpus_trains_nothing_on_them(
             options=RayOptions(num_workers=1, runs_per_gpu=2),
         )
     assert RunStore(workspace).completed() == []
+
+
+def write_what_a_worker_is_given(config: dict[str, Any]) -> None:
+    """Take the place of a training; runs in a worker of a group."""
+    given = {
+        "device": str(device_of_worker()),
+        "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "on_gpus": config["on_gpus"],
+        "resources": ray.get_runtime_context().get_assigned_resources(),
+    }
+    rank = ray.train.get_context().get_world_rank()
+    (config["workspace"].root / f"given-{rank}.json").write_text(json.dumps(given))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+@pytest.mark.parametrize("in_cluster", [False, True])
+def test_each_process_of_a_group_has_a_gpu_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_cluster: bool
+) -> None:
+    for name in ("RAY_ADDRESS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    workspace = Workspace(tmp_path)
+    _, one = make_dataset(workspace)
+    monkeypatch.setattr(ray_session, "require_gpu", lambda: None)
+    monkeypatch.setattr(ray_session, "count_gpus", lambda: 2)
+    if in_cluster:  # a cluster has no slots
+        monkeypatch.setattr(ray_group, "SLOT", "none")
+    asked: list[str] = []
+
+    def config(backend: str) -> TorchConfig:
+        asked.append(backend)
+        return TorchConfig(backend="gloo")  # nccl wants real GPUs
+
+    monkeypatch.setattr(ray_group, "TorchConfig", config)
+    monkeypatch.setattr(ray_group, "_train_in_group", write_what_a_worker_is_given)
+    with ray_session.session(2, None, with_gpus=True):
+        group = make_group(2, 2, tmp_path / "ray", on_gpus=True)
+        run = planned(individual_spec(1, one))
+        tables = ray.put(load_dataset(workspace).share({"A"}))
+        outcome = attempt_by_group(run, RunContext(workspace=workspace), tables, group)
+    assert outcome is not None
+    assert (outcome.status, asked) == ("completed", ["nccl"])
+    given = [json.loads((workspace.root / f"given-{rank}.json").read_text()) for rank in range(2)]
+    assert all(worker["on_gpus"] for worker in given)
+    assert {worker["device"] for worker in given} == {"cuda:0", "cuda:1"}
+    if in_cluster:
+        assert [worker["resources"]["GPU"] for worker in given] == [GROUP_SHARE] * 2
+        assert {worker["visible"] for worker in given} == {"0,1"}
+    else:  # nothing hides the GPUs from them
+        assert {worker["visible"] for worker in given} == {None}
+
+
+def test_trials_are_trained_and_judged_on_the_device(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, str]] = []
+
+    def trained(*_: Any, context: TrainingContext, **__: Any) -> None:
+        given.append(("train", str(context.device)))
+
+    def judged(*_: Any, device: str) -> float:
+        given.append(("validation_loss", device))
+        return 0.5
+
+    monkeypatch.setattr(folds, "starting_network", lambda *_: None)
+    monkeypatch.setattr(folds, "train", trained)
+    monkeypatch.setattr(folds, "validation_loss", judged)
+    loaded = load_dataset(workspace)
+    study = Study(tfs=("SPI1",), pretrain_tfs=("ELF1", "SPI1"), scale=Scale(transfer_bound=40))
+    runs = [run.spec for run in transfer(loaded, study).runs if run.arm == "transfer"]
+    tuning = folds.Tuning(runs=tuple(runs[:1]), space=SearchSpace(), num_folds=2)
+    losses = folds.cross_validate(tuning, tuning.first, workspace, device="cuda")
+    assert losses == (0.5, 0.5)
+    assert given == 2 * [("train", "cuda"), ("validation_loss", "cuda")]

@@ -1,13 +1,13 @@
 """Options of where runs train: the backend, its workers, CPUs or GPUs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from experiments.cli.console import err
-from experiments.cli.options.choices import Backend, Device, Precision
+from experiments.cli.options.choices import Backend, Device
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ BackendOption = Annotated[
     Backend,
     typer.Option(
         "--backend",
-        help="What runs the plan: Ray, with several runs at once, or this process, one run after "
-        "the other.",
+        help="What runs the plan: Ray, with several runs at once; a few processes of this machine "
+        "without Ray, which start sooner; or this process, one run after the other.",
     ),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", help="Runs that train at once on Ray. By default one for each CPU."),
+    typer.Option("--workers", help="Runs that train at once. By default one for each CPU."),
 ]
 AddressOption = Annotated[
     str,
@@ -36,23 +36,39 @@ AddressOption = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackendOptions:
-    """Where runs train, as typed."""
+class DeviceOptions:
+    """What trains, as typed."""
 
-    backend: BackendOption = Backend.RAY
-    workers: WorkersOption = None
-    pretrain_workers: Annotated[
-        int, typer.Option(help="Processes on Ray that train a multi-model together.")
-    ] = 1
     device: Annotated[
         Device,
-        typer.Option(help="What trains: CPUs, or NVIDIA GPUs, each of which several runs share."),
+        typer.Option(
+            help="What trains: CPUs, or NVIDIA GPUs, each of which several runs share; `auto` "
+            "takes GPUs where there are any."
+        ),
     ] = Device.CPU
     runs_per_gpu: Annotated[
         int | None,
         typer.Option(help="Runs that train at once on a GPU, on Ray. By default 4."),
     ] = None
-    address: AddressOption = ""
+
+    def resolved(self, address: str = "") -> "DeviceOptions":
+        """Give the options with `auto` replaced by what is there, on this machine or a cluster.
+
+        Raises
+        ------
+        RunError
+            The cluster cannot be reached.
+        """
+        if self.device is not Device.AUTO:
+            return self
+        device = auto_device(address)
+        sharing = self.runs_per_gpu if device is Device.GPU else None
+        return replace(self, device=device, runs_per_gpu=sharing)
+
+    @property
+    def torch_device(self) -> str:
+        """What torch calls it."""
+        return torch_name(self.device)
 
     def share_of_gpu(self) -> int | None:
         """Give how many runs share a GPU; None where they train on CPUs.
@@ -68,19 +84,87 @@ class BackendOptions:
             return None
         from orchestrator.gpus import RUNS_PER_GPU, check_sharing
 
-        if self.runs_per_gpu is not None and self.backend is Backend.LOCAL:
-            raise RunError("--runs-per-gpu needs Ray; leave out --backend local")
         chosen = RUNS_PER_GPU if self.runs_per_gpu is None else self.runs_per_gpu
-        check_sharing(chosen, self.pretrain_workers)
+        check_sharing(chosen)
         return chosen
 
-    def check(self, precision: Precision) -> None:
-        """Raise `RunError` if the options do not go together, or not with the precision."""
-        if self.device is Device.GPU and precision is Precision.AUTO:
-            raise RunError(
-                "--precision auto measures the CPU: with --device gpu give --precision bfloat16, "
-                "or float32"
-            )
+    def check(self) -> None:
+        """Raise `RunError` if the options do not go together, or this machine lacks the GPU."""
+        if self.share_of_gpu() is not None:
+            from orchestrator.gpus import require_gpu
+
+            require_gpu()
+
+
+AUTO_DEVICE: Final = DeviceOptions(device=Device.AUTO)
+"""What trains where one TF is all that matters: GPUs if there are any."""
+
+
+def auto_device(address: str = "") -> Device:
+    """Give what `auto` stands for, and say it where it is a GPU.
+
+    Raises
+    ------
+    RunError
+        The cluster cannot be reached.
+    """
+    if address:
+        from orchestrator.backends.ray.session import nodes, session
+
+        with session(None, address):
+            found = "of the cluster" if any(node.get("GPU") for node in nodes()) else ""
+    else:
+        from orchestrator.gpus import gpu_name
+
+        found = gpu_name()
+    if not found:
+        return Device.CPU
+    err.print(f"--device auto: GPU {found}")
+    return Device.GPU
+
+
+def torch_name(device: Device) -> str:
+    """Give what torch calls a device that is not `auto`."""
+    return "cuda" if device is Device.GPU else "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendOptions:
+    """Where runs train, as typed."""
+
+    backend: BackendOption = Backend.RAY
+    workers: WorkersOption = None
+    pretrain_workers: Annotated[
+        int, typer.Option(help="Processes on Ray that train a multi-model together.")
+    ] = 1
+    devices: DeviceOptions = DeviceOptions()
+    address: AddressOption = ""
+
+    def resolved(self) -> "BackendOptions":
+        """Give the options with `--device auto` replaced by what is there.
+
+        Raises
+        ------
+        RunError
+            The cluster cannot be reached.
+        """
+        return replace(self, devices=self.devices.resolved(self.address))
+
+    def share_of_gpu(self) -> int | None:
+        """Give how many runs share a GPU; None where they train on CPUs.
+
+        Raises
+        ------
+        RunError
+            The options do not go together.
+        """
+        share = self.devices.share_of_gpu()
+        if self.devices.runs_per_gpu is not None and self.backend is not Backend.RAY:
+            raise RunError(f"--runs-per-gpu needs Ray; leave out --backend {self.backend}")
+        return share
+
+    def check(self) -> None:
+        """Raise `RunError` if the options do not go together."""
         self.share_of_gpu()
 
     def run_plan(self) -> "RunPlan":
@@ -92,9 +176,16 @@ class BackendOptions:
             The options do not go together.
         """
         share = self.share_of_gpu()
+        if self.backend is not Backend.RAY and self.pretrain_workers != 1:
+            raise RunError(f"--pretrain-workers needs Ray; leave out --backend {self.backend}")
+        if self.backend is Backend.PROCESSES:
+            from orchestrator.backends import processes
+
+            if share is not None:
+                raise RunError("--device gpu needs Ray, or --backend local")
+            by_process = processes.ProcessOptions(num_workers=self.workers)
+            return partial(processes.run_plan, options=by_process)
         if self.backend is Backend.LOCAL:
-            if self.pretrain_workers != 1:
-                raise RunError("--pretrain-workers needs Ray; leave out --backend local")
             from orchestrator.backends import local
 
             device = "cpu" if share is None else "cuda"

@@ -7,6 +7,7 @@ class Backend(StrEnum):
     """What runs a plan."""
 
     RAY = "ray"
+    PROCESSES = "processes"
     LOCAL = "local"
 
 
@@ -15,6 +16,7 @@ class Device(StrEnum):
 
     CPU = "cpu"
     GPU = "gpu"
+    AUTO = "auto"
 
 
 class Split(StrEnum):

@@ -160,7 +160,7 @@ class RunOptions:
         """Raise `RunError` if options do not go together, or not with the experiments named."""
         of_multi_model = names != ["peaks-needed"]  # which has masked ones of its own
         self.multi_model.check_motif(self.motif is not MotifUse.NONE and of_multi_model)
-        self.backend.check(self.precision)
+        self.backend.check()
 
     def study(self, loaded: "LoadedDataset", precision: "TrainingPrecision") -> "Study":
         """Give the study that the options stand for.

@@ -22,7 +22,7 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Number format of the matrix products in training. `auto` takes bfloat16 if a check "
-        "on this machine finds it faster and as good, and float32 otherwise.",
+        "on what trains, CPU or GPU, finds it faster and as good, and float32 otherwise.",
     ),
 ]
 
@@ -255,36 +255,46 @@ class IndividualOptions:
         return changed.with_rates(scratch=self.scratch_lr, transfer=self.lr)
 
 
-def settled(precision: Precision, workspace: Workspace, address: str = "") -> "TrainingPrecision":
+def settled(
+    precision: Precision, workspace: Workspace, address: str = "", device: str = "cpu"
+) -> "TrainingPrecision":
     """Give the precision of all trainings; `auto` is what the workspace has chosen or chooses now.
+
+    Parameters
+    ----------
+    address
+        Address of the cluster that trains; by default this machine does.
+    device
+        Where it trains, "cpu" (the default) or "cuda".
 
     Raises
     ------
     RunError
-        The workspace's choice cannot be read or written, or the cluster not be reached.
+        The workspace's choice cannot be read or written, the cluster not be reached, or a GPU is
+        lacking.
     """
     if precision is Precision.FLOAT32:
         return "float32"
     if precision is Precision.BFLOAT16:
         return "bfloat16"
-    from orchestrator.backends.precision import multiplies_bfloat16, processor, settle
+    from orchestrator.backends.precision import check, multiplies_bfloat16, processor, settle
 
     on_cluster = False
     if address:
         from orchestrator.backends.ray.precision import check_nodes
 
         on_cluster = True
-        choice, is_new = settle(workspace, lambda: check_nodes(address))
+        choice, is_new = settle(workspace, lambda: check_nodes(address, device=device))
     else:
-        choice, is_new = settle(workspace)
+        choice, is_new = settle(workspace, lambda: [check(device=device)])
     where = "checked just now" if is_new else f"chosen before, in {workspace.precision}"
     err.print(
         f"--precision auto: {choice.precision} ({choice.reason}; {choice.processor}, torch "
         f"{choice.torch}; {where})",
     )
-    if choice.precision == "bfloat16" and not on_cluster and not multiplies_bfloat16():
+    if choice.precision == "bfloat16" and not on_cluster and not multiplies_bfloat16(device):
         err.print(
-            f"{processor()} does not multiply bfloat16 and will be slow; keys of finished runs "
-            "stay with bfloat16",
+            f"{processor(device)} does not multiply bfloat16 and will be slow; keys of finished "
+            "runs stay with bfloat16",
         )
     return choice.precision

@@ -1,6 +1,6 @@
 """`bindgrid tf add`: a lab's own TF, in a dataset or in a dataset of the lab's own regions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +71,8 @@ def add(
     Example: bindgrid tf add ETV4 --peaks etv4.narrowPeak --genome hg38.fa --accessible atac.bed
     """
     place = Workspace(workspace)
+    if not options.label_only:
+        options = replace(options, training=options.training.placed())
     if not (place.dataset / "manifest.json").is_file():
         _label_own(place, None, name, options)
     else:
@@ -120,8 +122,6 @@ def _label_own(
     workspace: Workspace, before: Dataset | None, name: str, options: AddOptions
 ) -> None:
     """Label regions of the TF's own peaks, and others; the first TF makes the dataset."""
-    from dataclasses import replace
-
     from data.own_tf.edit import check_name, source_genome
     from data.own_tf.own_dataset import OWN_BIOSAMPLE, label_own, own_files, write_own
     from orchestrator.interpretation.workspace_jaspar import workspace_jaspar

@@ -1,5 +1,6 @@
 """`bindgrid tf suggest` and `tf train`: what a TF starts from, and the verdict on its model."""
 
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -18,8 +19,13 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.drive import drive
-from experiments.cli.options.backend import BackendOption, BackendOptions, WorkersOption
-from experiments.cli.options.choices import Backend, Precision, Pretrain, Split, names_in
+from experiments.cli.options.backend import (
+    AUTO_DEVICE,
+    BackendOptions,
+    DeviceOptions,
+    WorkersOption,
+)
+from experiments.cli.options.choices import Backend, Device, Precision, Pretrain, Split, names_in
 from experiments.cli.options.motif import ChosenMotifsOption
 from experiments.cli.options.regions import SplitOptions, StringOption
 from experiments.cli.options.spread import spread
@@ -92,12 +98,52 @@ class TrainOptions:
     pretraining: PretrainOptions
     individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
-    backend: BackendOption = Backend.RAY
+    backend: Annotated[
+        Backend | None,
+        typer.Option(
+            help="What runs the plan: Ray; a few processes of this machine without Ray, which "
+            "start sooner; or this process, one run after the other. By default processes, and Ray "
+            "where a multi-model is to be trained or RAY_ADDRESS names a cluster."
+        ),
+    ] = None
     workers: WorkersOption = None
+    devices: DeviceOptions = AUTO_DEVICE
     yes: Annotated[
         bool,
         typer.Option("--yes", "-y", help="Train a multi-model that is missing without asking."),
     ] = False
+
+    def placed(self) -> "TrainOptions":
+        """Give the options with `--device auto` replaced by what is there.
+
+        Raises
+        ------
+        RunError
+            The options of where it trains do not go together, or there is no GPU.
+        """
+        # the Ray backend goes to this cluster, though there is no option for it here
+        on_cluster = self.backend in (None, Backend.RAY)
+        address = os.environ.get("RAY_ADDRESS", "") if on_cluster else ""
+        own = replace(self, devices=self.devices.resolved(address))
+        own.where().check()
+        if not address:
+            own.devices.check()
+        return own
+
+    def where(self, *, is_short: bool = False) -> BackendOptions:
+        """Give the options of where it trains.
+
+        Parameters
+        ----------
+        is_short
+            Whether nothing has to be pre-trained, so that processes of this machine do, unless
+            the options name a backend, a cluster or a GPU. By default Ray does.
+        """
+        named, on_gpu = self.backend, self.devices.device is Device.GPU
+        if named is None:
+            does = is_short and not on_gpu and not os.environ.get("RAY_ADDRESS")
+            named = Backend.PROCESSES if does else Backend.RAY
+        return BackendOptions(backend=named, workers=self.workers, devices=self.devices)
 
     @property
     def max_bound(self) -> int | None:
@@ -243,11 +289,16 @@ def train(
         raise RunError(
             f"--replicates {rule!r} is no number; how files of peaks count is for `bindgrid tf add`"
         )
-    train_and_judge(Workspace(workspace), name, options)
+    train_and_judge(Workspace(workspace), name, options.placed())
 
 
 def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> None:
     """Train what is missing for a TF, write its card and print it.
+
+    Parameters
+    ----------
+    options
+        Those that `TrainOptions.placed` gives.
 
     Raises
     ------
@@ -263,7 +314,6 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     from orchestrator.verdict.verdict import judge
 
     max_bound, num_folds = options.max_bound, options.num_folds
-    run_plan = BackendOptions(backend=options.backend, workers=options.workers).run_plan()
     with steps("Planning") as on_step:
         loaded, study = _study(workspace, tf, options)
         on_step("choosing what to start from")
@@ -280,6 +330,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
+    run_plan = options.where(is_short=start.is_finished).run_plan()
     drive(plan, planned.remarks, workspace, run_plan)
     with steps("Judging") as on_step:
         runs = [run for runs in plan.roles.values() for run in runs]
@@ -295,9 +346,14 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    precision = settled(options.precision, workspace)
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is reported before anything is read
+    wanted = options.precision
+    is_own = loaded.dataset.manifest.own_regions is not None
+    if wanted is Precision.AUTO and is_own and not workspace.precision.exists():
+        # the check takes up to a minute, longer than what there is to train
+        wanted = Precision.FLOAT32
+    precision = settled(wanted, workspace, device=options.devices.torch_device)
     return loaded, options.study(loaded, tf, precision)
 
 

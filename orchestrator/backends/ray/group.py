@@ -1,29 +1,35 @@
 """Train one run by a group of Ray Train workers, each on its slice of every batch.
 
-The group computes what one process computes, to float tolerance (`model.training.data_parallel`),
-and talks by gloo. Its first worker evaluates the network and writes the run folder; the others only
-train. Starting a group takes seconds, so this is for pre-training.
+The group computes what one process computes, to float tolerance (`model.training.data_parallel`).
+Its processes communicate by gloo, or, where they train on GPUs, each on another one, by nccl. Its
+first worker evaluates the network and writes the run folder; the others only train. Starting a
+group takes seconds, so this is for pre-training.
 
 A group needs room beside the actors of Ray Tune, one of which waits for it; without room it would
 wait forever. In a private Ray its workers take slots, whose number is practically unlimited: Ray
-keeps reserving the resources of a group whose actor was killed, and nothing there releases them. In
-a given cluster they take a CPU each, which the caller leaves free.
+keeps reserving the resources of a group whose actor was killed, and nothing there releases them.
+They see all GPUs of the machine, and each takes that of its rank. In a given cluster a worker takes
+a CPU, which the caller leaves free, or a share of a GPU that no other worker fits beside
+(`orchestrator.gpus`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import ray
+import torch
 from ray import train
 from ray.exceptions import RayError
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from model.training.data_parallel import DataParallel
 from orchestrator.backends.ray.session import SLOT, environment
 from orchestrator.errors import RunError
+from orchestrator.gpus import GROUP_SHARE
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
 from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import attempt, failed
@@ -44,27 +50,49 @@ class TrainGroup:
     """What groups of Ray Train workers are made of."""
 
     num_workers: int
-    resource: str
-    """What each worker takes one of."""
+    resources: Mapping[str, float]
+    """What each worker takes."""
     storage: Path
     """Folder for what Ray Train writes; nothing in it is read again."""
+    on_gpus: bool = False
+    """Whether each worker trains on a GPU of its own; by default all train on CPUs."""
 
     @property
     def num_cpus(self) -> int:
         """CPUs that the workers take of the cluster."""
-        return self.num_workers if self.resource == "CPU" else 0
+        return self.num_workers if "CPU" in self.resources else 0
+
+    @property
+    def share_of_gpu(self) -> float:
+        """Share that a worker takes of a GPU of the cluster."""
+        return self.resources.get("GPU", 0.0)
 
 
-def make_group(num_workers: int, num_cpus: int, storage: Path) -> TrainGroup:
+def make_group(
+    num_workers: int, num_cpus: int, storage: Path, *, on_gpus: bool = False
+) -> TrainGroup:
     """Choose what a group of workers takes of the Ray at hand.
 
     Raises
     ------
     RunError
-        If that leaves none of the `num_cpus` CPUs to the actor that waits for the group.
+        If that leaves none of the `num_cpus` CPUs to the actor that waits for the group, or there
+        are fewer GPUs than workers.
     """
-    resource = SLOT if SLOT in ray.cluster_resources() else "CPU"
-    group = TrainGroup(num_workers=num_workers, resource=resource, storage=storage)
+    there = ray.cluster_resources()
+    num_gpus = int(there.get("GPU", 0))
+    if on_gpus and num_workers > num_gpus:
+        raise RunError(
+            f"{num_workers} workers for pre-training need a GPU each, and this Ray has {num_gpus}: "
+            "give fewer --pretrain-workers, or use --device cpu"
+        )
+    of_cluster = {"GPU": GROUP_SHARE} if on_gpus else {"CPU": 1.0}
+    group = TrainGroup(
+        num_workers=num_workers,
+        resources={SLOT: 1.0} if SLOT in there else of_cluster,
+        storage=storage,
+        on_gpus=on_gpus,
+    )
     if group.num_cpus >= num_cpus:
         raise RunError(
             f"{num_workers} workers for pre-training take {num_workers} of the Ray cluster's "
@@ -114,9 +142,17 @@ def attempt_by_group(
         return failed(planned, context.workspace, error)
     trainer = TorchTrainer(
         _train_in_group,
-        train_loop_config={"planned": planned, "workspace": context.workspace, "tables": tables},
+        train_loop_config={
+            "planned": planned,
+            "workspace": context.workspace,
+            "tables": tables,
+            "on_gpus": group.on_gpus,
+        },
+        torch_config=TorchConfig(backend="nccl" if group.on_gpus else "gloo"),
         scaling_config=train.ScalingConfig(
-            num_workers=group.num_workers, resources_per_worker={group.resource: 1}
+            num_workers=group.num_workers,
+            use_gpu="GPU" in group.resources,
+            resources_per_worker=dict(group.resources),
         ),
         run_config=train.RunConfig(name=f"group-{planned.key}", storage_path=str(group.storage)),
     )
@@ -138,10 +174,23 @@ def attempt_by_group(
 
 def _train_in_group(config: dict[str, Any]) -> None:
     """Do a worker's part of a run."""
+    device = device_of_worker() if config["on_gpus"] else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     context = RunContext(
-        workspace=config["workspace"], tables=ray.get(config["tables"]), parallel=DataParallel()
+        workspace=config["workspace"],
+        tables=ray.get(config["tables"]),
+        device=str(device),
+        parallel=DataParallel(device=device),
     )
     outcome = attempt(config["planned"], context)
     if outcome.status == "failed":
         # this ends the group, whose other workers may be waiting for this one
         raise RunError(outcome.error)
+
+
+def device_of_worker() -> torch.device:
+    """Give the GPU that Ray gave this worker, or in a private Ray the one of its rank."""
+    if ray.get_gpu_ids():
+        return torch.device(get_device())
+    return torch.device("cuda", train.get_context().get_local_rank())

@@ -16,7 +16,9 @@ ANSWER_SECONDS: Final = 600.0
 """Time for all nodes together: a check takes a minute, once a CPU of the node is free."""
 
 
-def check_nodes(address: str | None, problem: Problem | None = None) -> list[PrecisionChoice]:
+def check_nodes(
+    address: str | None, problem: Problem | None = None, device: str = "cpu"
+) -> list[PrecisionChoice]:
     """Check every node that trains, all at once; takes about a minute.
 
     Parameters
@@ -25,6 +27,8 @@ def check_nodes(address: str | None, problem: Problem | None = None) -> list[Pre
         Address of the cluster; ignored if this process is connected to a Ray already.
     problem
         What to train; the standard problem by default.
+    device
+        Where runs train: "cpu", the default, or "cuda", and then nodes with a GPU are checked.
 
     Returns
     -------
@@ -34,13 +38,21 @@ def check_nodes(address: str | None, problem: Problem | None = None) -> list[Pre
     Raises
     ------
     RunError
-        The cluster cannot be reached or has no node with a CPU, or a node did not answer.
+        The cluster cannot be reached or has no node that trains, or a node did not answer.
     """
+    needed = ("CPU", "GPU") if device == "cuda" else ("CPU",)
     with session(None, address):
-        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        nodes = [
+            node
+            for node in ray.nodes()
+            if node["Alive"] and all(node["Resources"].get(name) for name in needed)
+        ]
         if not nodes:
-            raise RunError("no node of the Ray cluster has a CPU: give --precision float32")
-        answers = [_remote(node["NodeID"], problem) for node in nodes]
+            raise RunError(
+                f"no node of the Ray cluster has a {' and a '.join(needed)}: give --precision "
+                "float32"
+            )
+        answers = [_remote(node["NodeID"], problem, device) for node in nodes]
         try:
             choices: list[PrecisionChoice] = ray.get(answers, timeout=ANSWER_SECONDS)
         except GetTimeoutError as error:
@@ -54,7 +66,7 @@ def check_nodes(address: str | None, problem: Problem | None = None) -> list[Pre
                 ray.cancel(answer, force=True)
             raise RunError(
                 f"node {', '.join(late)} has not checked its precision in {ANSWER_SECONDS:.0f} s; "
-                "wait until its CPUs are free, or give --precision float32"
+                "wait until it is free, or give --precision float32"
             ) from error
         except (RayError, ImportError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -64,7 +76,8 @@ def check_nodes(address: str | None, problem: Problem | None = None) -> list[Pre
         return choices
 
 
-def _remote(node_id: str, problem: Problem | None) -> Any:
+def _remote(node_id: str, problem: Problem | None, device: str) -> Any:
     here = NodeAffinitySchedulingStrategy(node_id, soft=False)
     asked: Any = ray.remote(check)
-    return asked.options(num_cpus=1, scheduling_strategy=here).remote(problem)
+    taken = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0}
+    return asked.options(**taken, scheduling_strategy=here).remote(problem, device)

@@ -10,7 +10,8 @@ The contract of this backend, beside that of all (`orchestrator.backends.interfa
 
 - A run starts as soon as all that it `needs` is complete, whatever else is still training; of
   those that can start, the first in the plan's order.
-- A run that raises is a failed run. It is not tried again (the same spec would raise the same),
+- A run that raises is a failed run. It is not tried again (the same spec would raise the same
+error),
   what needs it is blocked, the other runs continue, and the actor lives on too.
 - A worker *process* that dies (killed, out of memory, its node lost) is replaced and its run is
   tried again, `MAX_WORKER_DEATHS` times. If a node is lost, the plan continues on the CPUs left.
@@ -23,8 +24,8 @@ The contract of this backend, beside that of all (`orchestrator.backends.interfa
   one: that many small networks train on a GPU at once, each in its own process.
 - With `pretrain_workers` above 1 a pre-training is trained by a group of as many Ray Train
   workers (`orchestrator.backends.ray.group`), one pre-training at a time, while other runs train
-  beside it; its result is that of one worker, to float tolerance. A group that loses a process
-  counts as a worker that died.
+  beside it; its result is that of one worker, to float tolerance. With `runs_per_gpu` each of
+  these workers has another GPU. A group that loses a process counts as a worker that died.
 - With an `address` (or `RAY_ADDRESS`) the runs go to that cluster, which must see the workspace
   under the same path; each node is checked for that. Otherwise a private Ray is started on
   127.0.0.1 and stopped at the end.
@@ -60,7 +61,7 @@ from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
 from orchestrator.gpus import check_sharing, gpu_room, require_room, share_of_gpu
 from orchestrator.plan import OnDone, Plan
-from orchestrator.runs.loaded_dataset import load_dataset, tfs_of
+from orchestrator.runs.loaded_dataset import load_dataset, tfs_needed
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
@@ -78,7 +79,8 @@ class RayOptions:
     pretrain_workers: int = 1
     """Processes that train a pre-training together, 1 by default. In a given cluster, more than one
     take as many CPUs, and the other runs train on the rest; a private Ray runs them beside its
-    workers."""
+    workers. Where runs train on GPUs, each of these processes has another GPU, which it shares with
+    runs."""
     runs_per_gpu: int | None = None
     """Train on GPUs, this many runs on each at once. By default runs train on CPUs."""
     on_ready: Callable[[int, float], None] | None = None
@@ -91,7 +93,7 @@ class RayOptions:
             if number is not None and number < 1:
                 raise RunError(f"{number} workers cannot train anything: give 1 or more")
         if self.runs_per_gpu is not None:
-            check_sharing(self.runs_per_gpu, self.pretrain_workers)
+            check_sharing(self.runs_per_gpu)
 
 
 _ONE_RUN_PER_CPU: Final = RayOptions()
@@ -122,7 +124,7 @@ def run_plan(
     if not remaining:
         return
     began = time.monotonic()
-    tfs = {tf for run in plan if run.key not in complete for tf in tfs_of(run.spec)}
+    tfs = {tf for run in plan if run.key not in complete for tf in tfs_needed(run.spec)}
     tables = load_dataset(workspace).share(tfs)
 
     def ready(num_up: int) -> None:
@@ -139,7 +141,10 @@ def run_plan(
     ):
         if is_cluster(options.address):
             check_shared(workspace)
-        group = make_group(options.pretrain_workers, num_cpus, storage) if by_group else None
+        group = None
+        if by_group:
+            number = options.pretrain_workers
+            group = make_group(number, num_cpus, storage, on_gpus=with_gpus)
         most = min(_num_workers(options, num_cpus, group), len(remaining))
         workers = Workers(most=most, room=lambda: _room(options, group), by_group=by_group)
         searcher = PlanSearcher(store, remaining, workers, on_done, ready)
@@ -148,7 +153,11 @@ def run_plan(
             "tables": ray.put(tables),
             "group": group,
         }
-        _tune(searcher, most, storage, constants, options.runs_per_gpu)
+        share = None
+        if options.runs_per_gpu is not None:
+            taken = 0.0 if group is None else group.share_of_gpu
+            share = share_of_gpu(options.runs_per_gpu, taken)
+        _tune(searcher, most, storage, constants, share)
     if searcher.callback_error is not None:
         raise searcher.callback_error
 
@@ -197,11 +206,11 @@ def _tune(
     num_workers: int,
     storage: Path,
     constants: dict[str, Any],
-    runs_per_gpu: int | None,
+    share: float | None,
 ) -> None:
     trainable: Any = RunTrainable  # one CPU each, the default
-    if runs_per_gpu is not None:
-        trainable = tune.with_resources(trainable, {"cpu": 1, "gpu": share_of_gpu(runs_per_gpu)})
+    if share is not None:
+        trainable = tune.with_resources(trainable, {"cpu": 1, "gpu": share})
     tuner = tune.Tuner(
         trainable,
         param_space=constants,

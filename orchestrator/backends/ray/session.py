@@ -215,7 +215,8 @@ def _token() -> str:
 def _loopback() -> dict[str, str]:
     """Set that processes that train together communicate over this machine's loopback."""
     names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
-    return {"GLOO_SOCKET_IFNAME": names[0]} if names else {}
+    variables = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
+    return dict.fromkeys(variables, names[0]) if names else {}
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
-"""Before a plan starts on a cluster, every node checks that it shares the workspace.
+"""Before a plan starts on a cluster, every node checks that it shares the workspace and the code.
 
 A job takes the code along, but not the workspace: each node reads and writes it under the path that
 the driver has for it. A node that cannot would fail every run that it is given, so that is an error
-at the start.
+at the start. Without a job a node has code of its own, and may have another version of it, by which
+the same run would have another result: an error too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.checkout import code_fingerprint
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -40,6 +42,8 @@ class Probe:
     """Content of the file `token` there."""
     manifest: str
     """SHA-256 of the dataset's manifest as the driver sees it; empty if there is no dataset."""
+    code: str = ""
+    """Fingerprint of the driver's code (`orchestrator.checkout`); empty compares none."""
 
 
 def look(probe: Probe, look_seconds: float = LOOK_SECONDS) -> str:
@@ -58,6 +62,8 @@ def look(probe: Probe, look_seconds: float = LOOK_SECONDS) -> str:
         return f"cannot write to {root} ({error.strerror})"
     if _manifest(probe.workspace) != probe.manifest:
         return f"has another dataset in {probe.workspace.dataset}"
+    if probe.code and probe.code != code_fingerprint():
+        return f"has another version of bindgrid or torch in {Path(__file__).parents[3]}"
     return ""
 
 
@@ -72,8 +78,9 @@ def check_shared(workspace: Workspace) -> None:
     Raises
     ------
     RunError
-        If a node does not see it, sees another one, cannot write to it, or lacks the code; names
-        the node. Or if folders cannot be renamed there, as in mounted object storage.
+        If a node does not see it, sees another one, cannot write to it, or lacks the code or has
+        another version of it; names the node. Or if folders cannot be renamed there, as in mounted
+        object storage.
     """
     workspace = Workspace(workspace.root.resolve())  # as workers are given it
     probe = Probe(
@@ -81,6 +88,7 @@ def check_shared(workspace: Workspace) -> None:
         folder=workspace.making(f"probe-{secrets.token_hex(4)}"),
         token=secrets.token_hex(16),
         manifest=_manifest(workspace),
+        code=code_fingerprint(),
     )
     try:
         probe.folder.mkdir(parents=True)
@@ -97,7 +105,8 @@ def check_shared(workspace: Workspace) -> None:
         more = f" (and {len(troubles) - 1} more nodes)" if len(troubles) > 1 else ""
         raise RunError(
             f"{troubles[0]}{more}: put the workspace on storage that all nodes share under one "
-            "absolute path, and submit the code by `ray job submit --working-dir .`"
+            "absolute path, and submit the code by `ray job submit --working-dir .`, or install "
+            "the same bindgrid and torch on every node"
         )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from data.dataset.store import Dataset
 from experiments.cli.console import complain
-from experiments.cli.options.backend import BackendOptions
+from experiments.cli.options.backend import BackendOptions, DeviceOptions
 from experiments.cli.options.choices import Backend, Device
 from model.checkpoint import load_state
 from model.network import published
@@ -323,7 +323,7 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         (["--tfs", "SPI1", "--pretrain-workers", "2"], ["--pretrain-workers needs Ray"]),
         (["--device", "gpu"], ["finds no GPU on this machine", "--device cpu"]),
         (["--device", "gpu", "--backend", "ray"], ["finds no GPU on this machine"]),
-        (["--device", "gpu", "--precision", "auto"], ["--precision bfloat16"]),
+        (["--device", "gpu", "--precision", "auto"], ["finds no GPU on this machine"]),
         (["--device", "gpu", "--runs-per-gpu", "2"], ["--runs-per-gpu needs Ray"]),
         (["--runs-per-gpu", "2"], ["--runs-per-gpu goes with --device gpu"]),
         (
@@ -332,7 +332,7 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
         ),
         (
             ["--device", "gpu", "--backend", "ray", "--pretrain-workers", "2"],
-            ["--pretrain-workers above 1 trains on CPUs only"],
+            ["finds no GPU on this machine"],
         ),
         (["--replicates", "0"], ["replicates is 0"]),
         (["--split", "chromosome", "--test-chroms", "chr9"], ["chr9", "chr1, chr2, chr3, chr4"]),
@@ -366,14 +366,22 @@ def test_what_cannot_be_run_is_told_in_one_line(bindgrid, workspace, monkeypatch
     assert not workspace.runs.exists()
 
 
-def test_the_device_reaches_the_backend():
+def test_the_device_reaches_the_backend(monkeypatch, capsys):
     def options(backend: Backend, device: Device) -> Any:
-        run_plan = BackendOptions(backend=backend, device=device).run_plan()
+        own = BackendOptions(backend=backend, devices=DeviceOptions(device=device))
+        run_plan = own.resolved().run_plan()
         assert isinstance(run_plan, partial)
         return run_plan.keywords["options"]
 
-    assert [options(Backend.LOCAL, device).device for device in Device] == ["cpu", "cuda"]
-    assert [options(Backend.RAY, device).runs_per_gpu for device in Device] == [None, 4]
+    monkeypatch.setattr("orchestrator.gpus.count_gpus", lambda: 0)
+    named = (Device.CPU, Device.GPU, Device.AUTO)
+    assert [options(Backend.LOCAL, device).device for device in named] == ["cpu", "cuda", "cpu"]
+    assert [options(Backend.RAY, device).runs_per_gpu for device in named] == [None, 4, None]
+    monkeypatch.setattr("orchestrator.gpus.count_gpus", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda *_: "H0")
+    assert options(Backend.LOCAL, Device.AUTO).device == "cuda"
+    assert options(Backend.RAY, Device.AUTO).runs_per_gpu == 4
+    assert capsys.readouterr().err == "--device auto: GPU H0\n" * 2
 
 
 def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_path):

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling, chromosome_folds
-from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
 from experiments.own_tf.plan import own_tf
 from experiments.own_tf.suggestion import suggest
@@ -18,7 +18,6 @@ from experiments.study.trainings import Trainings
 from model.ensemble import Calibration
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import UnknownModelError
-from orchestrator.interpretation import run_motifs
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
 from orchestrator.prediction.listing import models_table
 from orchestrator.prediction.predictors import find_predictor
@@ -127,6 +126,33 @@ def test_a_tf_with_few_bound_regions_on_the_held_out_chromosome_is_judged_by_fol
     assert len([run for run in study.runs if run.role.fold == 1]) == len(models)
 
 
+def test_what_costs_much_has_one_replicate_where_folds_judge(resolved):
+    _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=3)))
+    models = [run for run in study.runs[1:] if run.role.fold is None]
+
+    def replicates(arm: str, variant: Variant = Variant.PLAIN) -> list[int]:
+        return [
+            run.replicate
+            for run in models
+            if (run.arm, run.role.variant, run.role.step) == (arm, variant, None)
+        ]
+
+    assert replicates("transfer") == replicates("motif") == [1, 2, 3]
+    assert replicates("scratch") == replicates("transfer", Variant.WITHOUT_MOTIF) == [1]
+    assert {run.replicate for run in models if run.role.step is not None} <= {1}
+    # transfer fits the output layer alone, so there is no learning rate to control for
+    assert replicates("scratch", Variant.TRANSFER_RATE) == []
+    trainings = {run.arm: run.spec.training for run in models if run.spec.training is not None}
+    assert trainings["transfer"].max_epochs == 0
+    assert trainings["scratch"].patience == 3
+    # without folds all arms have all replicates, and scratch does not stop early
+    _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=3)), num_folds=0)
+    models = list(study.runs[1:])
+    assert replicates("scratch") == replicates("scratch", Variant.TRANSFER_RATE) == [1, 2, 3]
+    scratch = [run.spec.training for run in models if run.arm == "scratch"]
+    assert all(one is not None and one.patience is None for one in scratch)
+
+
 def test_chromosomes_are_held_out_where_that_is_asked_for_or_enough_regions_lie_there(resolved):
     _, study = planned(resolved, num_folds=0)
     assert not any(run.spec.regions.sampling.folds for run in study.runs)
@@ -191,12 +217,12 @@ def test_a_model_is_trained_on_all_regions_and_tested_on_each_once(resolved):
     assert "fold" not in run_tags(stored.planned)
 
 
-def test_a_verdict_by_folds_says_so_and_takes_no_fold_for_an_arm(resolved, monkeypatch):
-    monkeypatch.setattr(run_motifs, "IMPORTANCE_REGIONS", 10)
-    _, study = planned(resolved)
+def test_a_verdict_by_folds_says_so_and_takes_no_fold_for_an_arm(resolved):
+    _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=2)))
     runs = plain(study.runs)
     scratch = [replace(run, role=replace(run.role, arm="scratch")) for run in runs[1:]]
-    runs += [run for run in scratch if run.spec.training is not None]
+    # from scratch there is the first replicate alone
+    runs += [run for run in scratch if run.spec.training is not None and run.replicate == 1]
     plan = Plan(runs)
     run_plan(plan, resolved, on_done=lambda _: None)
     verdict = judge(resolved, [run for own in plan.roles.values() for run in own], "SPI1")
@@ -205,7 +231,14 @@ def test_a_verdict_by_folds_says_so_and_takes_no_fold_for_an_arm(resolved, monke
     assert "each once, in 4 folds of whole chromosomes" in numbers.split
     assert numbers.num_seen > 0
     assert not any("pre-training" in reason for reason in verdict.conclusion.reasons)
+    # it is compared with the same replicate of transfer, which here is the same model
+    assert numbers.num_replicates_of == {"from scratch": 1}
+    assert numbers.over_scratch.value == numbers.over_scratch.ends.low == 0
     said = dict(facts(verdict))
+    assert said["replicates"].startswith("2, from one multi-model, each trained once for each of ")
+    assert said["replicates"].endswith(
+        "1 of these, compared with the same of transfer: from scratch"
+    )
     assert "all to learn from; each was tested once" in said["bound regions used"]
     assert "with the labels of other TFs than SPI1" in said["test regions seen in pre-training"]
     assert write_card(verdict, resolved).content.numbers == numbers

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from data.dataset.added import AddedMotif, AddedTF
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling
-from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
 from data.motifs.database import DEFAULT
 from data.own_tf.predicted_sites import SiteRule

@@ -32,7 +32,7 @@ from orchestrator.role import SetKind, Variant
 from orchestrator.role_names import group_name, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import (
-    best_threshold,
+    best_cut,
     motif_named,
     motif_of,
     motif_probabilities,
@@ -288,7 +288,7 @@ def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
     order = np.argsort(scores[test])
     assert (np.diff(probabilities[order, 0]) >= 0).all()
     seen = selection.part != Part.TEST
-    threshold = best_threshold(selection.labels[seen, 0] == 1, scores[seen])
+    threshold = best_cut(selection.labels[seen, 0] == 1, scores[seen])
     assert ((probabilities[:, 0] >= 0.5) == (scores[test] >= threshold)).all()
     with pytest.raises(DataError, match=r"no motif .MA9999\.1."):
         motif_named("MA9999.1", loaded.dataset, run.tf)
@@ -300,10 +300,10 @@ def test_the_threshold_is_that_of_the_highest_mcc() -> None:
         bound = rng.random(30) < 0.5
         scores = (rng.integers(0, 12, 30) + 4 * bound).astype(np.float32)
         best = max(matthews_corrcoef(bound, scores >= cut) for cut in np.unique(scores)[1:])
-        cut = best_threshold(bound, scores)
+        cut = best_cut(bound, scores)
         assert cut not in scores
         assert matthews_corrcoef(bound, scores >= cut) == pytest.approx(best)
-    assert best_threshold(np.array([True, False]), np.array([2, 2], dtype=np.float32)) == 2
+    assert best_cut(np.array([True, False]), np.array([2, 2], dtype=np.float32)) == 2
 
 
 def test_a_motif_is_read_on_both_strands(loaded: LoadedDataset) -> None:

@@ -2,11 +2,11 @@
 
 import inspect
 
-from orchestrator.backends import local
+from orchestrator.backends import local, processes
 from orchestrator.backends.interface import RunPlan
 from orchestrator.backends.ray import run_plan as ray_backend
 
-BACKENDS: tuple[RunPlan, ...] = (local.run_plan, ray_backend.run_plan)
+BACKENDS: tuple[RunPlan, ...] = (local.run_plan, processes.run_plan, ray_backend.run_plan)
 
 
 def test_backends_differ_in_their_options_alone() -> None:

@@ -55,11 +55,32 @@ def test_bfloat16_is_chosen_where_it_is_faster_and_as_good(
 def test_a_processor_that_only_emulates_it_is_not_asked_to_train(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda *_: False)
     monkeypatch.setattr(precision_module, "measure", None)
     choice = check()
     assert (choice.precision, choice.measured) == ("float32", None)
     assert "does not multiply bfloat16" in choice.reason
+
+
+def test_a_gpu_is_checked_where_runs_train_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(RunError, match="finds no GPU on this machine"):
+        check(device="cuda")
+    asked: list[str] = []
+    monkeypatch.setattr(precision_module, "require_gpu", lambda: None)
+
+    def measured(problem: Problem, device: str) -> Measured:
+        asked.append(device)
+        return GOOD
+
+    monkeypatch.setattr(precision_module, "measure", measured)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H0")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: False)
+    choice = check(device="cuda")
+    assert (choice.precision, choice.processor, asked) == ("float32", "H0", [])
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    choice = check(device="cuda")
+    assert (choice.precision, choice.processor, asked) == ("bfloat16", "H0", ["cuda"])
 
 
 def test_both_precisions_are_trained_on_what_can_be_learnt() -> None:
@@ -137,6 +158,6 @@ def test_who_trains_elsewhere_in_bfloat16_is_told(
 ) -> None:
     settle(workspace, answering("bfloat16"))
     assert json.loads(workspace.precision.read_text())["measured"]["time_ratio"] == 0.5
-    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda *_: False)
     assert settled(Precision.AUTO, workspace) == "bfloat16"
     assert "does not multiply bfloat16 and will be slow" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from memelite.io import read_meme
 
@@ -12,7 +13,7 @@ from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from orchestrator.errors import RunError
 from orchestrator.interpretation import run_motifs as motifs_module
-from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
+from orchestrator.interpretation.run_motifs import StoredMotifs, filter_matches, run_motifs
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
@@ -66,6 +67,20 @@ def test_it_is_done_once(place, stored):
     run_motifs(find_run(RunStore(place), "SPI1"), place, jaspar_database(), on_step=steps.append)
     assert steps == []
     assert {path: path.stat().st_mtime_ns for path in stored.path.rglob("*")} == before
+
+
+def test_a_card_reads_what_is_stored_or_compares_anew_and_stores_nothing(place):
+    run, database = find_run(RunStore(place), "SPI1", "scratch"), jaspar_database()
+    stored = run_motifs(run, place, database)
+    again = filter_matches(run, place, database)
+    pd.testing.assert_frame_equal(again.matches, stored.matches)
+    shutil.rmtree(place.motifs(run.key))
+    anew = filter_matches(run, place, database)
+    assert not place.motifs(run.key).exists()
+    pd.testing.assert_frame_equal(anew.matches, stored.matches)
+    np.testing.assert_array_equal(anew.motifs.counts, stored.motifs.counts)
+    assert anew.num_matched() == stored.num_matched()
+    assert anew.table["consensus"].tolist() == stored.table["consensus"].tolist()
 
 
 def test_a_failure_leaves_nothing_half_written(place, monkeypatch):

@@ -13,6 +13,7 @@ from data.dataset.store import write_dataset
 from data.errors import DataError
 from data.motifs.database import Jaspar, jaspar_matrices, jaspar_motifs
 from data.motifs.files import read_motifs
+from data.motifs.pwm import consensus
 from data.schema import Evidence
 from model.checkpoint import load_config
 from model.network import NetworkConfig
@@ -25,6 +26,9 @@ from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.motif_terms import TERMS_FILE, TERMS_MEME_FILE, motif_library, read_terms
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import MotifChoice, RegionSpec, RunSpec
+from orchestrator.verdict.arms import TRANSFER
+from orchestrator.verdict.judged import Judged
+from orchestrator.verdict.verdict import _motifs
 from orchestrator.workspace import Workspace
 
 NUM = 600
@@ -85,6 +89,21 @@ def test_a_run_stores_the_motifs_that_its_regions_chose_with_the_network_that_ha
     assert load_config(stored.path).motif_widths == tuple(one.length_bp for one in motifs)
     assert stored.metrics.mcc > 0.8
     assert json.loads((stored.path / TERMS_FILE).read_text())[0]["motif"] == first.motif
+
+    # a card shows these, and not what JASPAR has by the TF's name
+    judged = Judged(
+        tf="NOBODY",
+        loaded=load_dataset(place),
+        planned={TRANSFER: [run]},
+        runs={TRANSFER: [stored]},
+        predicted={},
+        calibrated=(),
+    )
+    shown = _motifs(judged, None, None)
+    assert [one.consensus for one in shown] == [
+        consensus(np.round(one.probabilities, 4)) for one in motifs
+    ]
+    assert shown[0].title.startswith(f"{first.motif} {first.name}, most enriched in its peaks")
 
 
 def test_a_damaged_record_of_chosen_motifs_is_named(tmp_path: Path) -> None:

@@ -66,6 +66,24 @@ def test_given_sites_label_and_a_given_motif_is_recorded_for_the_model(
     assert "given, motif MA0080.5" in bindgrid("tf", "list", "-w", place.root)[1]
 
 
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_labelled(
+    add, bindgrid, place, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    wrong = ("--device", "gpu", "--runs-per-gpu", "2", "--backend", "local")
+    for words, more in [("finds no GPU on this machine", wrong[:2]), ("needs Ray", wrong)]:
+        code, out, err = add("MINE", *K562, "--no-sites", "--force", *more)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+    assert "MINE" not in Dataset.open(place.dataset).tfs
+    code, _, err = bindgrid("tf", "train", "SPI1", "--device", "gpu", "-w", place.root)
+    assert (code, "finds no GPU on this machine" in err) == (2, True)
+    code, _, err = bindgrid(
+        *("tune", "--tf", "SPI1", "--pretrain-tfs", "2", "--device", "gpu", "-w", place.root)
+    )
+    assert (code, "finds no GPU on this machine" in err) == (2, True)
+
+
 def test_add_list_remove(add, bindgrid, place):
     code, out, err = add("MINE", *K562, *HEPG2, *ALONE)
     assert code == 0, err

@@ -91,7 +91,7 @@ def test_what_becomes_of_a_group_is_told(
                 raise error
 
     monkeypatch.setattr(ray_group, "TorchTrainer", Trainer)
-    group = TrainGroup(num_workers=2, resource="CPU", storage=tmp_path)
+    group = TrainGroup(num_workers=2, resources={"CPU": 1.0}, storage=tmp_path)
     context = RunContext(workspace=workspace)
     outcome = attempt_by_group(run, context, None, group)  # type: ignore[arg-type]
     assert (outcome and (outcome.status, outcome.error)) == expected
@@ -106,9 +106,11 @@ def test_a_worker_of_a_group_raises_what_failed(
     training = replace(TRAINING, lr=1e30)
     run = planned(replace(multi_spec(make_dataset(workspace)[0]), training=training), "multi")
     monkeypatch.setattr(ray, "get", lambda _: None)
-    monkeypatch.setattr(ray_group, "DataParallel", OneProcess)
+    monkeypatch.setattr(ray_group, "DataParallel", lambda device: OneProcess())
     with pytest.raises(RunError, match="loss is"):
-        ray_group._train_in_group({"planned": run, "workspace": workspace, "tables": None})
+        ray_group._train_in_group(
+            {"planned": run, "workspace": workspace, "tables": None, "on_gpus": False}
+        )
     record = json.loads(workspace.failure(run.key).read_text())
     assert "loss is" in record["error"]
     assert any("ModelError" in line for line in record["traceback"])

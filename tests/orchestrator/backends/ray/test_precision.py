@@ -88,7 +88,7 @@ def test_every_node_that_trains_checks_itself(
 def test_it_is_the_node_that_checks_and_what_it_cannot_is_one_line(
     nodes: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def where(problem: Problem | None) -> PrecisionChoice:
+    def where(problem: Problem | None, device: str) -> PrecisionChoice:
         if problem is None:
             raise RuntimeError("no room\nfor torch")
         return replace(FAST, reason=str(os.getpid()))

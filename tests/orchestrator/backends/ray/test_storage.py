@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from orchestrator.backends.ray import storage as shared_storage
 from orchestrator.backends.ray.storage import Probe, check_shared, look
+from orchestrator.checkout import code_fingerprint
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -47,6 +49,34 @@ def test_a_node_that_cannot_write_says_so(probe: Probe, monkeypatch: pytest.Monk
 def test_a_node_with_another_dataset_says_so(probe: Probe) -> None:
     (probe.workspace.dataset / "manifest.json").write_text("{}")
     assert look(probe) == f"has another dataset in {probe.workspace.dataset}"
+
+
+def test_a_node_with_another_version_of_the_code_says_so(probe: Probe) -> None:
+    own = code_fingerprint()
+    assert look(replace(probe, code=own)) == ""
+    told = look(replace(probe, code=own[::-1]))
+    root = Path(shared_storage.__file__).parents[3]
+    assert told == f"has another version of bindgrid or torch in {root}"
+
+
+def test_the_fingerprint_is_of_the_code_and_of_torch_but_not_of_its_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fingerprint() -> str:
+        code_fingerprint.cache_clear()
+        return code_fingerprint()
+
+    own = fingerprint()
+    monkeypatch.setattr("torch.__version__", torch.__version__.partition("+")[0] + "+cu999")
+    assert fingerprint() == own
+    monkeypatch.setattr("torch.__version__", "1.0")
+    assert fingerprint() != own
+    monkeypatch.undo()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#")
+    assert fingerprint() != own
+    monkeypatch.undo()
+    assert fingerprint() == own
 
 
 def test_the_error_names_the_node_the_path_and_the_remedy(

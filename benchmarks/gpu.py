@@ -1,0 +1,292 @@
+"""What a GPU gains, and by which way: one command for the day a GPU is at hand.
+
+    python -m benchmarks.gpu [--regions 1000] [--models 16] [--processes 4] [--seconds 8]
+
+Individual models of the paper's network and sizes are trained on random regions, in batches of 100.
+Every way is told as training steps of one model per second, beside the baseline of its section:
+
+- *step*: `model.training.loop` on one thread of the CPU (the baseline of all), and on the GPU;
+- *precision*: bfloat16 beside float32;
+- *stacked*: K models in one process (`model.training.stacked`) beside one model, for several K;
+- *graph*: the same steps captured as a CUDA graph, of one model and of K;
+- *processes*: as many processes as runs share a GPU (`--runs-per-gpu`), each training a model;
+- *prediction*: sequences per second and network, both strands.
+
+What needs CUDA says "no GPU" on a machine without one; the rest is measured there too. Rows are
+those of a table in Markdown. Each row takes `--seconds` and a warm-up: all of it less than ten
+minutes.
+"""
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Barrier
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.machine import Row, describe, table
+from model.device import held_cudnn
+from model.network import NetworkConfig, build_network
+from model.prediction import every_logit
+from model.training.batches import Batches
+from model.training.config import Precision, TrainingConfig
+from model.training.loop import Examples, make_optimizer
+from model.training.stacked import StackedExamples, StackedNetwork, StackedTraining
+
+CONFIG: Final = TrainingConfig(lr=0.003)
+HEADER: Final = ("section", "way", "device", "per second", "times its baseline")
+NO_GPU: Final = "no GPU"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all sections measure with."""
+
+    network: NetworkConfig
+    device: torch.device
+    regions: int
+    seconds: float
+
+    def on(self, device: str) -> "Setting":
+        """Give the same on another device."""
+        return replace(self, device=torch.device(device))
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether this is about a GPU."""
+        return self.device.type == "cuda"
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    options = _options(arguments)
+    torch.set_num_threads(1)
+    sizes: dict[str, Any] = (
+        {"conv_filters": (4, 4, 4), "dense_units": (8, 8)} if options.tiny else {}
+    )
+    setting = Setting(
+        network=NetworkConfig(num_tfs=1, **sizes),
+        device=torch.device("cpu"),
+        regions=options.regions,
+        seconds=options.seconds,
+    )
+    print(describe())
+    if torch.cuda.is_available():
+        print(f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}")
+    print(flush=True)
+    rows: list[Row] = []
+    for row in sections(setting, options.models, options.processes):
+        rows.append(row)
+        print(" ".join(row), flush=True)  # so that what was measured is kept if it breaks off
+    print("\n" + table(HEADER, rows))
+    return rows
+
+
+def sections(setting: Setting, most_models: int, processes: int) -> Iterator[Row]:
+    """Measure all sections, a row each."""
+    cpu, gpu = setting.on("cpu"), setting.on("cuda") if torch.cuda.is_available() else None
+    base = single_rate(cpu, "float32")
+    yield row("step", "one model, loop", cpu, base, base)
+    one = base if gpu is None else single_rate(gpu, "float32")
+    yield row("step", "one model, loop", gpu, one, base)
+    bfloat16 = None if gpu is None else single_rate(gpu, "bfloat16")
+    yield row("precision", "one model, bfloat16", gpu, bfloat16, one)
+
+    where = gpu or cpu
+    for models in _doubled(most_models):
+        stacked = stacked_rate(where, models, "float32")
+        yield row("stacked", f"{models} models", where, stacked, one)
+    halved = None if gpu is None else stacked_rate(gpu, most_models, "bfloat16")
+    yield row("stacked", f"{most_models} models, bfloat16", gpu, halved, one)
+    for models in (1, most_models):
+        captured = None if gpu is None else graph_rate(gpu, models)
+        yield row("graph", f"{models} models, CUDA graph", gpu, captured, one)
+    for number in _doubled(processes):
+        shared = shared_rate(where, number)
+        yield row("processes", f"{number} processes", where, shared, one)
+
+    predicted = prediction_rate(cpu)
+    yield row("prediction", "both strands", cpu, predicted, predicted)
+    there = None if gpu is None else prediction_rate(gpu)
+    yield row("prediction", "both strands", gpu, there, predicted)
+
+
+def row(section: str, way: str, where: Setting | None, rate: float | None, base: float) -> Row:
+    """Cells of a line; without a GPU, that it is not there."""
+    if where is None or rate is None:
+        return section, way, "cuda", NO_GPU, NO_GPU
+    return section, way, where.device.type, f"{rate:,.1f}", f"{rate / base:.2f}"
+
+
+def single_rate(setting: Setting, precision: Precision) -> float:
+    """Steps per second of one model, as `model.training.loop` takes them."""
+    batches, order = _batches(setting)
+    network = build_network(setting.network, seed=0).to(setting.device).train()
+    optimizer = make_optimizer(network, CONFIG)
+    bounds = batches.bounds
+
+    def step(number: int) -> None:
+        start, stop = bounds[number % len(bounds)]
+        enabled = precision == "bfloat16"
+        with torch.autocast(setting.device.type, torch.bfloat16, enabled=enabled):
+            loss, _ = batches.loss(network, order[start:stop])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return rate_of(step, setting)
+
+
+def stacked_rate(setting: Setting, models: int, precision: Precision) -> float:
+    """Steps per second of a model, of K models trained at once."""
+    training = _stacked(setting, models, replace(CONFIG, precision=precision))
+    training.stack.train()
+    order = training.learning.shuffled(_generators(models))
+
+    def step(number: int) -> None:
+        start, stop = training.bounds[number % len(training.bounds)]
+        training.step(order[:, start:stop])
+
+    return models * rate_of(step, setting)
+
+
+def graph_rate(setting: Setting, models: int) -> float:
+    """Steps per second of a model, of K models whose step is replayed as a CUDA graph."""
+    training = _stacked(setting, models, CONFIG)
+    stack = training.stack.train()
+    optimizer = torch.optim.Adam(stack.parameters(), lr=CONFIG.lr, fused=True, capturable=True)
+    order = training.learning.shuffled(_generators(models))
+    inputs, labels = (tensor.clone() for tensor in training.learning.batch(order[:, :100]))
+
+    def whole_step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(stack(inputs), labels, reduction="none")
+        loss.flatten(1).mean(dim=1).sum().backward()
+        optimizer.step()
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            whole_step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    optimizer.zero_grad(set_to_none=True)
+    with torch.cuda.graph(graph):
+        whole_step()
+
+    def step(number: int) -> None:
+        start = 100 * (number % (len(training.learning) // 100))
+        new_inputs, new_labels = training.learning.batch(order[:, start : start + 100])
+        inputs.copy_(new_inputs)
+        labels.copy_(new_labels)
+        graph.replay()
+
+    return models * rate_of(step, setting)
+
+
+def shared_rate(setting: Setting, number: int) -> float:
+    """Steps per second of all models together that as many processes train at once."""
+    context = multiprocessing.get_context("spawn")
+    barrier, rates = context.Barrier(number), context.Queue()
+    crew = [
+        context.Process(target=_one_of_crew, args=(setting, barrier, rates)) for _ in range(number)
+    ]
+    for process in crew:
+        process.start()
+    total = sum(rates.get(timeout=300.0) for _ in crew)
+    for process in crew:
+        process.join()
+    return float(total)
+
+
+def prediction_rate(setting: Setting) -> float:
+    """Sequences per second of one network, both strands of each."""
+    network = build_network(setting.network, seed=0).to(setting.device)
+    sequences = _examples(10 * setting.regions, 0).sequences
+
+    def step(_: int) -> None:
+        every_logit(network, sequences, [0])
+
+    return len(sequences) * rate_of(step, setting)
+
+
+def rate_of(step: Callable[[int], None], setting: Setting) -> float:
+    """Steps per second, after a warm-up."""
+    with held_cudnn(setting.device):
+        for number in range(3):
+            step(number)
+        _wait(setting)
+        began, done = time.perf_counter(), 0
+        while not done or time.perf_counter() - began < setting.seconds:
+            for _ in range(10 if setting.on_gpu else 1):
+                step(done)
+                done += 1
+            _wait(setting)
+        return done / (time.perf_counter() - began)
+
+
+def _wait(setting: Setting) -> None:
+    if setting.on_gpu:
+        torch.cuda.synchronize()
+
+
+def _one_of_crew(setting: Setting, barrier: Barrier, rates: "multiprocessing.Queue[float]") -> None:
+    torch.set_num_threads(1)
+    single_rate(replace(setting, seconds=0.0), "float32")  # starts the device
+    barrier.wait()
+    rates.put(single_rate(setting, "float32"))
+
+
+def _examples(num: int, seed: int) -> Examples:
+    rng = np.random.default_rng(seed)
+    sequences = rng.integers(0, 256, (num, 50), dtype=np.uint8)
+    return Examples(sequences, rng.integers(0, 2, (num, 1), dtype=np.int8))
+
+
+def _batches(setting: Setting) -> tuple[Batches, Tensor]:
+    batches = Batches(
+        _examples(setting.regions, 0),
+        "training",
+        batch_size=CONFIG.batch_size,
+        strands="both",
+        device=setting.device,
+    )
+    return batches, batches.shuffled(torch.Generator().manual_seed(0))
+
+
+def _stacked(setting: Setting, models: int, config: TrainingConfig) -> StackedTraining:
+    networks: list[nn.Module] = [build_network(setting.network, seed=one) for one in range(models)]
+    learning = StackedExamples(
+        [_examples(setting.regions, one) for one in range(models)], "both", setting.device
+    )
+    stack = StackedNetwork(networks).to(setting.device)
+    return StackedTraining(stack, learning, learning, config, range(models))
+
+
+def _generators(models: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(one) for one in range(models)]
+
+
+def _doubled(most: int) -> list[int]:
+    """Give 1, 2, 4 and so on, `most` the last."""
+    return [*(2**power for power in range(most.bit_length()) if 2**power < most), most]
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--regions", type=int, default=1000, help="of each model")
+    parser.add_argument("--models", type=int, default=16, help="most that are stacked")
+    parser.add_argument("--processes", type=int, default=4, help="most that share the device")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each row")
+    parser.add_argument("--tiny", action="store_true", help="networks of a few filters")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
