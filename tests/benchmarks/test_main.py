@@ -72,8 +72,8 @@ def test_every_benchmark_is_tested_here() -> None:
 
 
 @RAY
-@pytest.mark.timeout(900)  # three clusters start, one after the other
-@pytest.mark.parametrize("faults", ["node", "mlflow", "code"])
+@pytest.mark.timeout(600)  # a cluster of two nodes starts
+@pytest.mark.parametrize("faults", ["node", "code"])
 def test_cluster_faults(workspace: Workspace, faults: str) -> None:
     rows = rows_of(
         *("cluster_faults", "--workspace", workspace.root, "--faults", faults),
@@ -86,8 +86,6 @@ def test_cluster_faults(workspace: Workspace, faults: str) -> None:
     else:
         assert (set(codes.split(", ")), same) == ({"0"}, "yes")
         assert number(complete) > 0
-    if faults == "mlflow":
-        assert told == "3 of 3 runs in MLflow"
 
 
 def test_build(sources: Path) -> None:
