@@ -339,6 +339,12 @@ def test_variants(sources: Path, tmp_path: Path, small_networks: None) -> None:
     assert 0 <= number(rows[-1][2]) <= 1
 
 
+def test_front_page() -> None:
+    rows = rows_of("front_page", "--runs", 8, "--pages", 1)
+    assert [name for name, _ in rows] == ["the page", "MLflow's search of its runs"]
+    assert all(number(cell) >= 0 for _, cell in rows)
+
+
 def test_training() -> None:
     found = names("training", "--regions", 60, "--rounds", 1)
     cores = os.cpu_count()
