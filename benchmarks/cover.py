@@ -9,7 +9,7 @@ regions. The skill of every replicate of an arm is drawn around that of the arm,
 deviation of `--spreads`. With a *random* split each replicate has test regions of its own, with a
 *chromosome* split replicates share them.
 
-The true value is the mean score of such models on endless regions. Told is in how many of 100
+The true value is the mean score of such models on endless regions. Reported is in how many of 100
 studies the interval holds it, for each score of `transfer` and for `transfer` less `scratch`:
 
 - *ours*: `orchestrator.report.bootstrap`;
@@ -30,9 +30,10 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.machine import Row, describe, table
-from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws, weighted_scores
+from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, interval
+from orchestrator.report.weighted_scores import SCORES, weighted_scores
 
 Split = Literal["random", "chromosome"]
 SKILLS: Final = {"transfer": 0.8, "scratch": 0.5}

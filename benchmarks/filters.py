@@ -11,7 +11,7 @@
 - *forward pass*: predicting all the regions once, for a sense of scale.
 
 The counts of the sample must equal those of the loops on activations in double precision; how many
-subsequences single precision decides otherwise is told.
+subsequences single precision decides otherwise is reported.
 
 With a workspace, the newest finished multi-model and the regions of its dataset are taken;
 otherwise a network with random weights and random regions.

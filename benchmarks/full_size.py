@@ -5,9 +5,9 @@
 Simulated are UCSC's table of DHSs with its Sources table, ReMap's "all peaks" and UniBind's archive
 in 30 biosamples, as each publisher has them, and a genome of hg38's lengths. Positions and bases
 are drawn at random, two thirds of the peaks and sites in DHSs; three in ten peaks are of biosamples
-without DHSs. Told are the seconds that it takes to unpack each file and nothing else, and seconds
-and peak memory of `bindgrid data build --from` with all of them. The files take 6 GB and are
-removed at the end; with --folder they are kept there and used again.
+without DHSs. Reported are the seconds that it takes to unpack each file and nothing else, and
+seconds and peak memory of `bindgrid data build --from` with all of them. The files take 6 GB and
+are removed at the end; with --folder they are kept there and used again.
 """
 
 import argparse
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
 
 
 def _unpack(path: Path) -> Row:
-    """Unpack a file and do nothing else; tell how long it takes."""
+    """Unpack a file and do nothing else; give how long it takes."""
     began, began_cpu = time.perf_counter(), time.process_time()
     with open_binary(path, archive=True) as file:
         while file.read(BLOCK_BYTES):

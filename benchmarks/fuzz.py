@@ -12,7 +12,7 @@ half-written, no input is changed, no words of the program's own (a traceback, A
 warnings) are shown, and memory stays bounded. Rows on a chromosome that nothing else knows must be
 left out and listed, all the others used.
 
-Told: by kind of file and by mutation, how many ended with 0 and with 2, failures, CPU seconds of
+Reported by kind of file and by mutation: how many ended with 0 and with 2, failures, CPU seconds of
 the slowest, and the most memory with that of the loaded program.
 """
 
@@ -37,7 +37,7 @@ from benchmarks.machine import Row, describe, table
 
 _SERVERS = 2
 _TO_THE_END = 20
-"""One in so many commands takes the interpreter down as well."""
+"""One in this many commands ends the interpreter as well."""
 _HEADER = ("of", "all", "exit 0", "exit 2", "failed", "slowest, s", "most MB")
 
 

@@ -12,9 +12,9 @@ Every way is told as training steps of one model per second, beside the baseline
 - *processes*: as many processes as runs share a GPU (`--runs-per-gpu`), each training a model;
 - *prediction*: sequences per second and network, both strands.
 
-What needs CUDA says "no GPU" on a machine without one; the rest is measured there too. Rows are
-those of a table in Markdown. Each row takes `--seconds` and a warm-up: all of it less than ten
-minutes.
+On a CPU seconds are those of the process, so that other work does not matter. What needs CUDA says
+"no GPU" on a machine without one; the rest is measured there too. Rows are those of a table in
+Markdown. Each row takes `--seconds` and a warm-up: all of it less than ten minutes.
 """
 
 import argparse
@@ -217,18 +217,19 @@ def prediction_rate(setting: Setting) -> float:
 
 
 def rate_of(step: Callable[[int], None], setting: Setting) -> float:
-    """Steps per second, after a warm-up."""
+    """Steps per second, after a warm-up: of the wall for a GPU, of a CPU's own time."""
+    clock = time.perf_counter if setting.on_gpu else time.process_time
     with held_cudnn(setting.device):
         for number in range(3):
             step(number)
         _wait(setting)
-        began, done = time.perf_counter(), 0
-        while not done or time.perf_counter() - began < setting.seconds:
+        began, done = clock(), 0
+        while not done or clock() - began < setting.seconds:
             for _ in range(10 if setting.on_gpu else 1):
                 step(done)
                 done += 1
             _wait(setting)
-        return done / (time.perf_counter() - began)
+        return done / (clock() - began)
 
 
 def _wait(setting: Setting) -> None:

@@ -1,4 +1,4 @@
-"""Rows that a command goes on without: counted by file and reason, and listed when asked for.
+"""Rows that a command leaves out: counted by file and reason, and listed when asked for.
 
 The same everywhere: what does not fit, such as a row on a chromosome that the genome lacks, is left
 out and counted, and the run goes on. It stops where nothing is left, or where so much does not fit
@@ -20,7 +20,7 @@ from data.output import output_file
 MAX_ODD_SHARE: Final = 0.01
 """Share of rows that do not fit, above which a file is of another assembly."""
 MIN_ODD: Final = 10
-"""Fewest such rows that say so: 1 of 30 says nothing."""
+"""Fewest such rows for this conclusion; 1 of 30 is not enough."""
 
 EXCLUDED: Final = "overlapping a region of --exclude"
 CLIPPED: Final = "clipped at the end of their chromosome"

@@ -13,6 +13,8 @@ from typing import Final
 
 _CUTOFF: Final = 0.5
 """Least similarity, 0 to 1, at which a name counts as near."""
+_MISSPELLED: Final = 0.85
+"""Similarity from which an unknown name is taken for a misspelled one."""
 _LEAST_START: Final = 3
 """Fewest letters of a name that another one may begin with to count as near."""
 _ALIASES: Final = Path(__file__).parent / "tables" / "tf_aliases.tsv"
@@ -46,6 +48,13 @@ def near_hint(name: str, known: Iterable[str]) -> str:
     """Give `; near: ` and the names near to `name`, to end a message with; empty where none is."""
     near = near_names(name, known)
     return f"; near: {', '.join(near)}" if near else ""
+
+
+def misspelled(name: str, known: Iterable[str]) -> str | None:
+    """Give the known name that `name` is a misspelling of; None where it is known or like none."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELLED)
+    return near[0] if near and name not in names else None
 
 
 def folded(name: str) -> str:

@@ -2,7 +2,7 @@
 
 A file is known by its first bytes, never by its name. Gzip (of any number of members, and BGZF),
 bzip2, xz and zstd are unpacked. A file that is not text, such as a zip archive, a workbook, BAM or
-a web page, is refused, and the message says what it is. A byte-order mark is passed over, lines may
+a web page, is refused, and the message says what it is. A byte-order mark is skipped, lines may
 end in LF, CRLF or CR, and bytes that are not UTF-8 are read as Latin-1.
 
 A pipe can be read only once: what comes from it, or from standard input (`-`), is kept in a

@@ -1,4 +1,4 @@
-"""Write the tree in `docs/architecture.md` anew: each file and what it says of itself.
+"""Write the tree in `docs/architecture.md` again: each file and what it says of itself.
 
 ::
 

@@ -1,1 +1,4 @@
-"""Networks, the training loop, transfer of weights and evaluation."""
+"""Networks, the training loop, transfer of weights and evaluation.
+
+It takes and gives arrays: no datasets, no MLflow, no Ray.
+"""

@@ -77,6 +77,23 @@ def reverse_complement(packed: Tensor) -> Tensor:
     return table.index_select(0, flipped.reshape(-1).to(torch.int32)).view(flipped.shape)
 
 
+def base_codes(sequences: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Base codes 0 to 3, shape (n, L), of packed bases, shape (n, L / 4)."""
+    shifts = np.arange(0, 2 * BASES_PER_BYTE, 2, dtype=np.uint8)
+    bases = (sequences[:, :, None] >> shifts) & np.uint8(3)
+    return bases.reshape(len(sequences), -1).astype(np.int32)
+
+
+def reverse_kmers(length: int) -> NDArray[np.int32]:
+    """Code of the reverse complement of each k-mer, its bases to the base 4: shape (4^length,)."""
+    kmers = np.arange(4**length, dtype=np.int32)
+    reverse = np.zeros_like(kmers)
+    for _ in range(length):
+        kmers, base = np.divmod(kmers, 4)
+        reverse = 4 * reverse + 3 - base
+    return reverse
+
+
 def check_sequences(sequences: NDArray[np.uint8]) -> None:
     """Raise `ModelError` unless these are packed sequences, uint8 (n, L / 4)."""
     if sequences.ndim != 2 or sequences.dtype != np.uint8:

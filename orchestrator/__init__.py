@@ -1,1 +1,4 @@
-"""How experiments run: run specs and keys, plans, backends, run store, MLflow and tables."""
+"""How experiments run: run specs and keys, plans, backends, run store, MLflow and tables.
+
+What to run is decided in `experiments`.
+"""

@@ -6,13 +6,25 @@ it by `orchestrator.role_names`; it is stored and read back by `orchestrator.rol
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from data.dataset.sampling import RowRule, Split
 from data.records import IF_SET
 from data.relations.groups import GroupKind
 
-Arm = Literal["scratch", "transfer", "multi", "motif"]
+Arm = Literal[
+    "scratch",
+    "transfer",
+    "multi",
+    "motif",
+    "all-motifs",
+    "k-mers",
+    "gkm-svm",
+    "ls-gkm",
+    "openness",
+]
+RIVALS: Final[tuple[Arm, ...]] = ("all-motifs", "k-mers", "gkm-svm", "ls-gkm", "openness")
+"""Arms without a network, named as `orchestrator.spec.Rival`."""
 
 
 class SetKind(StrEnum):
@@ -90,7 +102,7 @@ class RunRole:
     """Name of the experiment."""
     arm: Arm
     """`multi`: a multi-model, trained, or scored on one TF's test regions; `motif`: the TF's motif
-    alone."""
+    alone; those of `RIVALS`: another way to predict binding, without a network."""
     tf: str
     """The TF that the run is about; empty for the training of a multi-model."""
     replicate: int

@@ -1,7 +1,7 @@
 """Names for people, made from a run's role: what tables, figures and MLflow show.
 
 These names are stored beside the role, so those of one role never change; nothing is read back
-from them, but by `orchestrator.role_records`, of runs that an older bindgrid stored.
+from them, except by `orchestrator.role_records` for runs that an older bindgrid stored.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Final
 from data.dataset.sampling import RowRule, Split
 from data.relations.groups import GroupKind
 from model.network import NETWORKS
-from orchestrator.role import ModeRelation, RunRole, SampleSize, Variant
+from orchestrator.role import Arm, ModeRelation, RunRole, SampleSize, Variant
 
 ALL_REGIONS: Final = "all regions"
 HELD_BACK_WORDS: Final[dict[Split, str]] = {"random": "at random", "chromosome": "by chromosome"}
@@ -27,6 +27,14 @@ TERMS: Final = frozenset(
     {Variant.WITH_MOTIF, Variant.CHOSEN_MOTIFS, Variant.OWN_HIDDEN, Variant.SIMILAR_HIDDEN}
 )
 """Variants that are named with the pre-training set."""
+RIVAL_WORDS: Final[dict[Arm, str]] = {
+    "all-motifs": "all motifs",
+    "k-mers": "k-mers",
+    "gkm-svm": "gkm-SVM",
+    "ls-gkm": "LS-GKM",
+    "openness": "GC and openness",
+}
+"""Arms without a network, in figures and tables."""
 MODE_WORDS: Final = {
     ModeRelation.SHARED: "shared mode",
     ModeRelation.OTHER: "other mode",

@@ -101,9 +101,24 @@ class MotifChoice(StrEnum):
     """Also without any profile of its binding modes: a control."""
 
 
+class Rival(StrEnum):
+    """A way to predict binding without a network, see `orchestrator.runs.rivals`."""
+
+    ALL_MOTIFS = "all-motifs"
+    """Logistic regression on the best hits of all motifs of JASPAR, and GC."""
+    K_MERS = "k-mers"
+    """Linear support vector machine on the numbers of k-mers."""
+    GKM_SVM = "gkm-svm"
+    """Linear support vector machine on the numbers of gapped k-mers."""
+    LS_GKM = "ls-gkm"
+    """LS-GKM (Lee 2016, doi 10.1093/bioinformatics/btw142), a program of its own."""
+    OPENNESS = "openness"
+    """Logistic regression on GC and the number of biosamples in which a region is open."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One training, or with `training=None` one scoring of a trained network or of a motif."""
+    """One training, or with `training=None` one scoring of a network, a motif or a rival."""
 
     regions: RegionSpec
     network: NetworkConfig
@@ -121,11 +136,19 @@ class RunSpec:
     """Motif, such as JASPAR's MA0080.5, whose best hit is scored: in place of a network, or as a
     term of one that has a `motif_width`. A value of :class:`MotifChoice` lets the regions choose
     the motifs; the network of the finished run then has their widths."""
+    rival: str = field(default="", metadata={"late": True})
+    """A :class:`Rival` in place of a network, fitted to the regions that a network would be trained
+    and validated on."""
     jaspar: str = field(default="", metadata={"late": True})
-    """Part of JASPAR that the regions choose from, such as `JASPAR2022 CORE plants`; empty for the
-    paper's, 2020 and vertebrates, and where they choose none."""
+    """Part of JASPAR that the regions choose from, or that a rival takes all motifs of, such as
+    `JASPAR2022 CORE plants`; empty for the paper's, 2020 and vertebrates, and where none is."""
 
     def __post_init__(self) -> None:
+        if self.rival:
+            Rival(self.rival)
+            if self.regions.view != "sparse" or self.training or self.start or self.motif:
+                raise ValueError("a rival has the regions of one TF and nothing of a network")
+            return
         if self.motif and self.regions.view != "sparse":
             raise ValueError("a motif is scored on the regions of one TF")
         if self.motif_choice is not None and (not self.training or self.network.motif_width):
@@ -174,9 +197,12 @@ class RunSpec:
 
     @cached_property
     def folds(self) -> "tuple[RunSpec, ...]":
-        """Runs that test what this one learns from, a fold each; none where it tests itself."""
+        """Runs that test what this one learns from, a fold each; none where it tests itself.
+
+        A rival is fitted in seconds, to each fold in the same run.
+        """
         sampling = self.regions.sampling
-        if not sampling.is_judged_by_folds:
+        if not sampling.is_judged_by_folds or self.rival:
             return ()
         return tuple(
             replace(self, regions=replace(self.regions, sampling=sampling.of_fold(number)))

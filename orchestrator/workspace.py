@@ -11,6 +11,7 @@
       motifs/<key>/   what filters of a run learnt, see `orchestrator.interpretation.run_motifs`
       models/<name>/  models that were imported, see `orchestrator.prediction.predictors`
       calibration/    how the probabilities of a run's network are calibrated
+      nulls/          how large effects of variants are by chance: `prediction.variant_null`
       explain/<key>/  what bases contribute to a run's predictions: `interpretation.explain`
       failed/         why runs failed, one file per key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
@@ -90,6 +91,11 @@ class Workspace:
     def calibration(self, key: str, tf: str) -> Path:
         """File of the calibration of a run's network for a TF."""
         return self.root / "calibration" / f"{key}-{file_name(tf)}.json"
+
+    @property
+    def nulls(self) -> Path:
+        """Folder of what effects of variants are compared with, a file for a model and genome."""
+        return self.root / "nulls"
 
     def explained(self, key: str) -> Path:
         """Folder of what bases contribute to a run's predictions."""

@@ -21,6 +21,7 @@ from model.network import published
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
+from orchestrator.prediction import variant_null
 from orchestrator.prediction.base import BASE_VARIABLE, Base, open_base
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
@@ -91,6 +92,15 @@ def one_made_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "create_database", copy)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_nulls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compare variants with few random ones, and keep nothing in this user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(variant_null, "NUM_WINDOWS", 30)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 

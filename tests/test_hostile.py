@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from data.dataset.store import evidence_path
+from data.dataset.evidence_file import evidence_path
 from data.sources.archives import bed_names
 from experiments.report import make_report
 from orchestrator.prediction.base_card import BaseReplicate
 from orchestrator.prediction.model_folders import import_model
-from orchestrator.report.bootstrap import SCORES
 from orchestrator.report.files import write_report
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.tracking import ui
 from orchestrator.tracking.client import without_password
 from orchestrator.verdict.arms import SCRATCH, TRANSFER

@@ -27,13 +27,13 @@ HOSTILE: Final = (
     *("é", "日本", "🧬", "\ufeff", "a" * 300, "x" * 70_000, "a.b.c.d.e", "..", ".." * 40, "CON"),
     *("__class__", "track", "browser", "start", ">x", "@x", "chr1:1-2", "A,B", "A;B", "A|B"),
 )
-"""Names that programs stumble over."""
+"""Names that make programs fail."""
 HUGE: Final = (
     *("2147483647", "2147483648", "-2147483649", "4294967296", "9223372036854775808"),
     *("-1", "-0", "+5", "1e5", "1e308", "1e999", "-1e999", "nan", "inf", "-inf", "0x10", "1_000"),
     *("1" * 40, "9" * 5000, "0.5", "1,000", "٣", "0", "00012", "1e-320", " 7", "7 "),
 )
-"""Numbers that programs stumble over."""
+"""Numbers that make programs fail."""
 _FILE_NAMES: Final = (
     *("with blank.txt", "[red].txt", "{0}.txt", "%s.txt", "a'b\".txt", "é日本.txt", "-x.txt"),
     *("new\nline.txt", "\x1b[31m.txt", "a#b.txt", "latin\udce9.txt", "x" * 240, "~", "$(id)"),

@@ -43,6 +43,11 @@ from data.dataset.sampling import (
 from data.errors import DataError
 from data.schema import NULL_LABEL, LabelArray, view_labels
 
+_OneClass = tuple[NDArray[np.int64], NDArray[np.uint8]]
+"""Ids of regions of one class, and the part of each."""
+_BothClasses = tuple[_OneClass, _OneClass]
+"""The bound and the unbound regions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
@@ -185,38 +190,55 @@ def select_individual(
             f"{name} has {len(unbound)} unbound regions of matching GC, {MIN_PER_CLASS} are "
             "needed; choose another TF"
         )
-    part_bound = split_parts(rng, regions, bound, sampling)
-    part_unbound = split_parts(rng, regions, unbound, sampling)
-
+    drawn = (
+        (bound, split_parts(rng, regions, bound, sampling)),
+        (unbound, split_parts(rng, regions, unbound, sampling)),
+    )
     if sampling.num_bound is not None:
-        more_bound, more_unbound = draw_held_back(
-            rng,
-            regions,
-            (np.setdiff1d(bound_pool, bound), np.setdiff1d(unbound_pool, unbound)),
-            sampling,
-            num_wanted=sampling.max_test_per_class - int((part_bound == Part.TEST).sum()),
-        )
-        bound, part_bound = _extend(bound, part_bound, more_bound)
-        unbound, part_unbound = _extend(unbound, part_unbound, more_unbound)
-
+        drawn = _tested_on_more(rng, regions, (bound_pool, unbound_pool), drawn, sampling)
     if sampling.train_fraction is not None or sampling.train_bound is not None:
-        kept = _kept(part_bound, sampling, name)
-        fewer = np.random.default_rng([sampling.seed, 4])
-        bound, part_bound = _thinned(fewer, bound, part_bound, kept)
-        kept = _kept(part_unbound, sampling) if sampling.train_bound is None else kept
-        unbound, part_unbound = _thinned(fewer, unbound, part_unbound, kept)
+        drawn = _trained_on_fewer(drawn, sampling, name)
 
-    ids = np.concatenate([bound, unbound])
+    ids = np.concatenate([drawn[0][0], drawn[1][0]])
     order = np.argsort(ids)
     return _checked(
         Selection(
             region_ids=ids[order],
             labels=view_labels(evidence, "sparse")[ids[order], None],
-            part=np.concatenate([part_bound, part_unbound])[order],
+            part=np.concatenate([drawn[0][1], drawn[1][1]])[order],
         ),
         name,
         needs_test=not sampling.is_judged_by_folds,
     )
+
+
+def _tested_on_more(
+    rng: np.random.Generator,
+    regions: RegionTable,
+    pools: tuple[NDArray[np.int64], NDArray[np.int64]],
+    drawn: _BothClasses,
+    sampling: Sampling,
+) -> _BothClasses:
+    """Add test regions, from what was not sampled, to those of a downsampled model."""
+    (bound, part_bound), (unbound, part_unbound) = drawn
+    more_bound, more_unbound = draw_held_back(
+        rng,
+        regions,
+        (np.setdiff1d(pools[0], bound), np.setdiff1d(pools[1], unbound)),
+        sampling,
+        num_wanted=sampling.max_test_per_class - int((part_bound == Part.TEST).sum()),
+    )
+    return _extend(bound, part_bound, more_bound), _extend(unbound, part_unbound, more_unbound)
+
+
+def _trained_on_fewer(drawn: _BothClasses, sampling: Sampling, name: str) -> _BothClasses:
+    """Keep a part of the regions to train and to validate on, and all regions to test on."""
+    (bound, part_bound), (unbound, part_unbound) = drawn
+    kept = _kept(part_bound, sampling, name)
+    fewer = np.random.default_rng([sampling.seed, 4])
+    kept_bound = _thinned(fewer, bound, part_bound, kept)
+    kept = _kept(part_unbound, sampling) if sampling.train_bound is None else kept
+    return kept_bound, _thinned(fewer, unbound, part_unbound, kept)
 
 
 def _where(sampling: Sampling, excluded: NDArray[np.int64] | None) -> str:
@@ -225,9 +247,7 @@ def _where(sampling: Sampling, excluded: NDArray[np.int64] | None) -> str:
     return " outside its multi-model" if excluded is not None else ""
 
 
-def _extend(
-    ids: NDArray[np.int64], part: NDArray[np.uint8], more: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def _extend(ids: NDArray[np.int64], part: NDArray[np.uint8], more: NDArray[np.int64]) -> _OneClass:
     test = np.full(len(more), Part.TEST, dtype=np.uint8)
     return np.concatenate([ids, more]), np.concatenate([part, test])
 
@@ -259,7 +279,7 @@ def _thinned(
     ids: NDArray[np.int64],
     part: NDArray[np.uint8],
     kept: tuple[int, int],
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+) -> _OneClass:
     """Keep some of the regions of one class to train and to validate on, and all to test on."""
     rows = [np.flatnonzero(part == Part.TEST)]
     for wanted, number in zip((Part.TRAIN, Part.VAL), kept, strict=True):

@@ -21,12 +21,11 @@ earlier version: the regions after it are unresolved, or not accessible.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -35,111 +34,23 @@ from numpy.typing import NDArray
 
 from data import schema
 from data.atomic import whole_file, whole_folder
-from data.dataset.added import AddedTF, OwnRegions, SourceFile
+from data.dataset.added import OwnRegions
+from data.dataset.evidence_file import TFSummary, evidence_path, read_summary, write_evidence
+from data.dataset.manifest import Manifest, Origin, TableVersion
 from data.dataset.region_table import RegionTable, read_regions, read_rows, write_regions
 from data.errors import DataError
 from data.near_names import near_names
-from data.records import IF_SET, RecordError, from_json, to_json
+from data.records import RecordError, from_json, to_json
 from data.schema import Evidence
-from data.text import local_file
 
 if TYPE_CHECKING:
     from data.motifs.database import Jaspar
 
-_FOOTER_KEY = b"bindgrid"
 DROPPED_WITH_N = "regions: with N, left out of every training and test"
 """The reason under which a manifest counts regions with N."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableVersion:
-    """The region table before regions were added."""
-
-    num_regions: int
-    fingerprint: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """What manifest.json says of a dataset."""
-
-    schema_version: int
-    num_regions: int
-    regions_fingerprint: str
-    """Hash of the region table."""
-    sources: tuple[SourceFile, ...]
-    """Files that the dataset was made from."""
-    dropped: Mapping[str, int]
-    """Numbers of rows left out or collapsed, by reason."""
-    jaspar: str = field(default="", metadata=IF_SET)
-    """Part of JASPAR that goes with its TFs, such as `JASPAR2022 CORE plants`; empty for the
-    paper's, 2020 and vertebrates, and in what an older bindgrid wrote."""
-    versions: tuple[TableVersion, ...] = field(default=(), metadata=IF_SET)
-    """Earlier versions of the region table, from the build on."""
-    own_regions: OwnRegions | None = field(default=None, metadata=IF_SET)
-    """How the regions of a lab's own peaks were made; None for a dataset that was built."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What a dataset is made from, beside what it holds."""
-
-    sources: Sequence[SourceFile] = ()
-    """The files, see :func:`source_record`."""
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """Numbers of rows left out or collapsed, by reason."""
-    built_from: Mapping[str, AddedTF] = field(default_factory=dict)
-    """What TFs of a sample sheet are built from, by TF."""
-    added: Mapping[str, AddedTF] = field(default_factory=dict)
-    """What TFs are made from that are added to a lab's own regions, by TF."""
-    own_regions: OwnRegions | None = None
-    """How the regions of a lab's own peaks are made; None where they are no such regions."""
-    jaspar: str = ""
-    """Part of JASPAR that goes with its TFs; empty for the paper's, 2020 and vertebrates."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Footer:
-    """What the footer of an evidence file holds."""
-
-    counts: tuple[int, ...]
-    fingerprint: str
-    added: AddedTF | None = field(default=None, metadata=IF_SET)
-    built_from: AddedTF | None = field(default=None, metadata=IF_SET)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TFSummary:
-    """What an evidence file holds, read from its footer."""
-
-    tf: str
-    counts: tuple[int, ...]
-    """Number of regions by evidence code."""
-    fingerprint: str
-    """Hash of the evidence."""
-    added: AddedTF | None = None
-    """What a TF that was added to the dataset was made from; None for one of the build."""
-    built_from: AddedTF | None = None
-    """What a TF of a sample sheet was built from; None for every other one."""
-
-    @property
-    def made_from(self) -> AddedTF | None:
-        """What a TF was made from that was added or stood in a sample sheet; else None."""
-        return self.added or self.built_from
-
-    def count(self, code: Evidence) -> int:
-        """Number of regions with an evidence code."""
-        return self.counts[code]
-
-    @property
-    def num_regions(self) -> int:
-        """Number of regions of the table that the evidence was written for."""
-        return sum(self.counts)
-
-    @property
-    def num_resolved(self) -> int:
-        """Number of regions with a label in the less sparse view."""
-        return sum(self.counts) - self.count(Evidence.UNMATCHED)
+_NO_ORIGIN: Final = Origin()
 
 
 class Dataset:
@@ -244,18 +155,7 @@ class Dataset:
 
     def summary(self, tf: str) -> TFSummary:
         """Counts and content hash of a TF's evidence, without reading it."""
-        path = self._evidence_path(tf)
-        try:
-            footer = from_json(pq.read_metadata(path).metadata[_FOOTER_KEY], _Footer)
-        except (OSError, KeyError, TypeError, RecordError, pa.ArrowException) as error:
-            raise DataError(f"{path}: damaged ({error}); build the dataset again") from None
-        return TFSummary(
-            tf=tf,
-            counts=footer.counts,
-            fingerprint=footer.fingerprint,
-            added=footer.added,
-            built_from=footer.built_from,
-        )
+        return read_summary(self._evidence_path(tf), tf)
 
     def summaries(self) -> tuple[TFSummary, ...]:
         """Summaries of all TFs, sorted by name."""
@@ -297,7 +197,7 @@ def write_dataset(
     regions: RegionTable,
     evidence: Mapping[str, NDArray[np.uint8]],
     accessibility: Mapping[str, NDArray[np.bool_]] | None,
-    origin: Origin = Origin(),
+    origin: Origin = _NO_ORIGIN,
     replace: bool = False,
 ) -> Dataset:
     """Write a dataset; it appears at `path` in one rename, or not at all.
@@ -406,56 +306,6 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         raise DataError(f"{path}: a dataset is here already; pass --replace to build it again")
     if any(path.iterdir()) and not (path / "manifest.json").is_file():
         raise DataError(f"{path}: not a dataset, will not replace it; name another --workspace")
-
-
-def write_evidence(
-    path: Path,
-    codes: NDArray[np.uint8],
-    added: AddedTF | None = None,
-    built_from: AddedTF | None = None,
-) -> None:
-    """Write one TF's evidence, shape (N,), beside its place and move it in.
-
-    Parameters
-    ----------
-    added
-        What a TF was made from that was added to the dataset; None, the default, for one of the
-        build.
-    built_from
-        What a TF of a sample sheet was built from; None, the default, for every other one.
-    """
-    footer = _Footer(
-        counts=tuple(np.bincount(codes, minlength=len(Evidence)).tolist()),
-        fingerprint=hashlib.blake2b(codes.tobytes(), digest_size=16).hexdigest(),
-        added=added,
-        built_from=built_from,
-    )
-    table = pa.table({schema.EVIDENCE: codes})
-    table = table.replace_schema_metadata({_FOOTER_KEY: to_json(footer)})
-    with whole_file(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
-
-
-def evidence_path(dataset: Path, tf: str) -> Path:
-    """Where the evidence of a TF lies in a dataset folder."""
-    return dataset / "evidence" / f"{quote(tf, safe='')}.parquet"
-
-
-def source_record(path: Path) -> SourceFile:
-    """Name, size and SHA-256 of a source, for the manifest: a file, a folder, or what a pipe held.
-
-    The checksum of a folder is that of the names and checksums of its files.
-    """
-    if path.is_dir():
-        files = [source_record(file) for file in sorted(path.rglob("*")) if file.is_file()]
-        listed = "".join(f"{Path(one.file).name} {one.sha256}\n" for one in files)
-        checksum = hashlib.sha256(listed.encode()).hexdigest()
-        size = sum(one.size for one in files)
-        return SourceFile(file=str(path.resolve()), size=size, sha256=checksum)
-    local = local_file(path)
-    with local.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFile(file=str(path.resolve()), size=local.stat().st_size, sha256=checksum)
 
 
 def _added_path(dataset: Path, number: int) -> Path:

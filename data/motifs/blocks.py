@@ -15,7 +15,7 @@ from data.errors import DataError
 from data.motifs.motif import Motif
 from data.motifs.pwm import BASES, with_pseudocount
 
-Tell = Callable[[str], None]
+OnRemark = Callable[[str], None]
 """Takes a sentence for the user."""
 
 DEFAULT_SITES: Final = 20
@@ -38,7 +38,10 @@ def ignore(message: str) -> None:
 
 
 def usable_motifs(
-    path: Path, blocks: Iterable[Block], parse: Callable[[Sequence[str]], Motif], tell: Tell
+    path: Path,
+    blocks: Iterable[Block],
+    parse: Callable[[Sequence[str]], Motif],
+    on_remark: OnRemark,
 ) -> tuple[Motif, ...]:
     """Read the motifs of a file, in its order, each with its own identifier.
 
@@ -46,7 +49,7 @@ def usable_motifs(
     ----------
     parse
         Makes a motif of the lines of a block, or raises `ValueError`.
-    tell
+    on_remark
         Called with which motifs are left out or numbered.
 
     Raises
@@ -73,9 +76,13 @@ def usable_motifs(
     if faults and not motifs:
         raise DataError(f"{path}, {faults[0]}; mend the file")
     if faults:
-        tell(f"{path}: {len(faults)} motifs cannot be used and are left out; first: {faults[0]}")
+        on_remark(
+            f"{path}: {len(faults)} motifs cannot be used and are left out; first: {faults[0]}"
+        )
     if numbered:
-        tell(f"{path}: {len(numbered)} names occur more than once and got a number: {numbered[0]}")
+        on_remark(
+            f"{path}: {len(numbered)} names occur more than once and got a number: {numbered[0]}"
+        )
     return tuple(motifs.values())
 
 

@@ -21,7 +21,7 @@ import pyjaspar
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.motifs.blocks import Tell, ignore
+from data.motifs.blocks import OnRemark, ignore
 from data.motifs.files import read_motifs
 from data.motifs.motif import Motif, tf_names
 from data.motifs.pwm import BASES, with_pseudocount
@@ -165,12 +165,12 @@ def jaspar_database(jaspar: Jaspar = DEFAULT) -> MotifDatabase:
     )
 
 
-def file_database(path: Path, tell: Tell = ignore) -> MotifDatabase:
+def file_database(path: Path, on_remark: OnRemark = ignore) -> MotifDatabase:
     """Motifs of a file of any format in `data.motifs.files`, each with the TF that its name says.
 
     Parameters
     ----------
-    tell
+    on_remark
         Called with which motifs are left out or numbered.
 
     Raises
@@ -178,7 +178,7 @@ def file_database(path: Path, tell: Tell = ignore) -> MotifDatabase:
     DataError
         If the file cannot be read, or no motif in it can be used.
     """
-    motifs = tuple(map(_named, read_motifs(path, tell)))
+    motifs = tuple(map(_named, read_motifs(path, on_remark)))
     digest = hashlib.blake2b(digest_size=4)
     for motif in motifs:
         digest.update(f"{motif.matrix_id} {motif.name}".encode())

@@ -23,7 +23,7 @@ from data.errors import DataError
 from data.motifs.blocks import (
     DEFAULT_SITES,
     Block,
-    Tell,
+    OnRemark,
     are_probabilities,
     frequencies,
     ignore,
@@ -44,12 +44,12 @@ _SAME: Final = 0.02
 """Relative difference up to which the totals of positions count as equal."""
 
 
-def read_motifs(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
+def read_motifs(path: Path, on_remark: OnRemark = ignore) -> tuple[Motif, ...]:
     """Read the motifs of a file, in its order; a motif without a name has that of the file.
 
     Parameters
     ----------
-    tell
+    on_remark
         Called with which motifs are left out or numbered, see `data.motifs.blocks`.
 
     Raises
@@ -59,12 +59,12 @@ def read_motifs(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
     """
     lines = [line.strip() for _, line in all_lines(path)]
     if is_meme(lines):
-        return read_meme(path, tell)
+        return read_meme(path, on_remark)
     if any(map(_TRANSFAC.match, lines)):
-        found = usable_motifs(path, _transfac_blocks(lines), _transfac_motif, tell)
+        found = usable_motifs(path, _transfac_blocks(lines), _transfac_motif, on_remark)
     else:
         stem = re.sub(r"\s+", "-", path.name.partition(".")[0])
-        found = usable_motifs(path, _plain_blocks(lines), partial(_plain_motif, stem), tell)
+        found = usable_motifs(path, _plain_blocks(lines), partial(_plain_motif, stem), on_remark)
     if not found:
         raise DataError(
             f"{path}: no motif in it; give a file of MEME, JASPAR, TRANSFAC, HOMER, HOCOMOCO, "

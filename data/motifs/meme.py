@@ -18,7 +18,7 @@ from data.errors import DataError
 from data.motifs.blocks import (
     DEFAULT_SITES,
     Block,
-    Tell,
+    OnRemark,
     are_probabilities,
     frequencies,
     ignore,
@@ -71,7 +71,7 @@ def is_meme(lines: Sequence[str]) -> bool:
     )
 
 
-def read_meme(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
+def read_meme(path: Path, on_remark: OnRemark = ignore) -> tuple[Motif, ...]:
     """Read the motifs of a file, in its order.
 
     A probability of zero gets a pseudocount. What MEME's own tools write beside the motifs is
@@ -79,7 +79,7 @@ def read_meme(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
 
     Parameters
     ----------
-    tell
+    on_remark
         Called with which motifs are left out or numbered, see `data.motifs.blocks`.
 
     Raises
@@ -96,7 +96,7 @@ def read_meme(path: Path, tell: Tell = ignore) -> tuple[Motif, ...]:
         Block(first=start + 1, lines=lines[start:end])
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
     ]
-    return usable_motifs(path, blocks, _motif, tell)
+    return usable_motifs(path, blocks, _motif, on_remark)
 
 
 def _refuse_other_alphabets(path: Path, lines: Sequence[str]) -> None:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from data.dataset.store import Dataset, evidence_path
-from data.dataset.store import write_evidence as write_codes
+from data.dataset.evidence_file import evidence_path
+from data.dataset.evidence_file import write_evidence as write_codes
+from data.dataset.store import Dataset
 from data.errors import DataError
 from data.own_tf.labels import Labels
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset.added import AddedFile, AddedTF, PeakChoice
+from data.dataset.manifest import source_record
 from data.dataset.region_table import RegionTable
-from data.dataset.store import Dataset, source_record
+from data.dataset.store import Dataset
 from data.errors import DataError
 from data.motifs.motif import Motif
 from data.near_names import near_names
@@ -88,7 +89,7 @@ class PeakCounts:
     num_sites: int
     """Sites given or predicted; 0 where regions are bound by peaks alone."""
     remark: str
-    """What the user should know of the file; empty where there is nothing."""
+    """A remark for the user on the file; empty without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,14 +177,7 @@ def labels_of(
     DataError
         If no summit lies in a region that is accessible in its biosample.
     """
-    num = len(read.biosamples)
-    profiled = Profiled(
-        tfs=(tf.name,),
-        biosamples=read.biosamples,
-        pair_tf=np.zeros(num, dtype=np.int32),
-        pair_biosample=np.arange(num, dtype=np.int32),
-        biosample_of_source={},
-    )
+    profiled = _profiled(tf, read.biosamples)
     peak_hits, site_hits = [], []
     counts = []
     for one in read.peaks:
@@ -212,6 +206,17 @@ def labels_of(
         counts=tuple(counts),
         added=_record(tf, counts),
         num_excluded=int(excluded.sum()),
+    )
+
+
+def _profiled(tf: OwnTF, biosamples: tuple[str, ...]) -> Profiled:
+    """Say that the TF was profiled in its biosamples, and nothing else."""
+    return Profiled(
+        tfs=(tf.name,),
+        biosamples=biosamples,
+        pair_tf=np.zeros(len(biosamples), dtype=np.int32),
+        pair_biosample=np.arange(len(biosamples), dtype=np.int32),
+        biosample_of_source={},
     )
 
 

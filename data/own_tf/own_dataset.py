@@ -14,15 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset.added import Background, OwnRegions
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    add_regions,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, add_regions, write_dataset
 from data.errors import DataError
 from data.left_out import LeftOut
 from data.motifs.database import DEFAULT, Jaspar

@@ -36,7 +36,7 @@ MARGIN_BP: Final[dict[Background, int]] = {"accessible": 0, "genome": 1000}
 PER_BOUND: Final = 5
 """Windows of the genome that are drawn for each bound region, so that replicates differ."""
 MOST_WINDOWS: Final = 50_000
-"""Bound regions have fewer windows each, one at least, where there would be more than so many."""
+"""Most windows; where there would be more, each bound region has fewer, but at least one."""
 _TRIED: Final = 20
 """Windows looked at for each one that is wanted, in a first round."""
 _MOST_TRIED: Final = 1_000_000

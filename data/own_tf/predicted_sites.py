@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.motifs.blocks import Tell, ignore
+from data.motifs.blocks import OnRemark, ignore
 from data.motifs.database import (
     DEFAULT,
     Jaspar,
@@ -77,7 +77,7 @@ class PredictedSites:
 
 
 def find_motif(
-    tf: str, given: str | None = None, tell: Tell = ignore, jaspar: Jaspar = DEFAULT
+    tf: str, given: str | None = None, on_remark: OnRemark = ignore, jaspar: Jaspar = DEFAULT
 ) -> Motif:
     """Find the motif of a TF in JASPAR, or the one that a user names.
 
@@ -87,7 +87,7 @@ def find_motif(
         A matrix of JASPAR, such as MA0080.5; or a file of `data.motifs.files` with one motif, or
         one of the TF's; or `FILE#NAME`, a motif of a file by its identifier or its TF. None takes
         the TF's own, its plain monomer first.
-    tell
+    on_remark
         Called with which motifs of a file are left out or numbered.
     jaspar
         The part of JASPAR in which the TF's own motif is looked for. A matrix that is named is of
@@ -115,13 +115,13 @@ def find_motif(
         return _matrix(given, jaspar)
     file, _, name = given.rpartition("#")
     if file and name and not Path(given).is_file():
-        return _motif_named(file_database(Path(file), tell), name, tf)
+        return _motif_named(file_database(Path(file), on_remark), name, tf)
     if not Path(given).exists() and (own := _named_as_tf(given, jaspar)) is not None:
         raise DataError(
             f"{given}: no such file, and no matrix; the motif of {own.tf} is --motif "
             f"{own.matrix_id}"
         )
-    return _only_motif(file_database(Path(given), tell), tf)
+    return _only_motif(file_database(Path(given), on_remark), tf)
 
 
 def _named_as_tf(name: str, jaspar: Jaspar) -> Motif | None:

@@ -183,38 +183,13 @@ def format_of(head: Head, path: Path) -> PeakFormat:
             counts_from_one=True,
         )
     if _is_narrow(head, path):
-        return PeakFormat(
-            name="narrowPeak",
-            remedy="column 10 is the summit's distance from the start, or -1",
-            names=_NARROW_NAMES,
-            places={**_BED_PLACES, 9: SUMMIT},
-            num_columns=len(_NARROW_NAMES),
-            scores=_ENCODE_SCORES,
-            summit=_from_start,
-        )
+        return _NARROW
     if head.most(_fits_seacr):
-        return PeakFormat(
-            name="SEACR",
-            remedy="column 6 is the region of the largest signal, chrom:start-end",
-            names=_SEACR_NAMES,
-            places={**_BED_PLACES, 5: "region"},
-            num_columns=len(_SEACR_NAMES),
-            scores=_SEACR_NAMES[3:5],
-            summit=_middle_of_region,
-        )
+        return _SEACR
     if head.most(_is_remap):
-        return PeakFormat(
-            name=REMAP,
-            remedy=PEAKS_FORMAT.remedy,
-            names=PEAKS_FORMAT.columns,
-            places={**_BED_PLACES, 3: NAME, 6: SUMMIT},
-            num_columns=len(PEAKS_FORMAT.columns),
-            summit=lambda rows, start: rows.integers(SUMMIT),
-        )
+        return _REMAP
     if head.most(_fits_broad):
-        return PeakFormat(
-            name="broadPeak", remedy=BED3.remedy, names=_BROAD_NAMES, scores=_ENCODE_SCORES
-        )
+        return _BROAD
     from_one = _counts_from_one(head)
     return PeakFormat(
         name="table from 1" if from_one else "BED",
@@ -363,3 +338,35 @@ def _middle_of_region(rows: BedBatch, start: NDArray[np.int32]) -> NDArray[np.in
             first, end = int(region[2]), int(region[3])
             middles[i] = first + (end - first) // 2
     return middles[codes]
+
+
+_NARROW: Final = PeakFormat(
+    name="narrowPeak",
+    remedy="column 10 is the summit's distance from the start, or -1",
+    names=_NARROW_NAMES,
+    places={**_BED_PLACES, 9: SUMMIT},
+    num_columns=len(_NARROW_NAMES),
+    scores=_ENCODE_SCORES,
+    summit=_from_start,
+)
+_SEACR: Final = PeakFormat(
+    name="SEACR",
+    remedy="column 6 is the region of the largest signal, chrom:start-end",
+    names=_SEACR_NAMES,
+    places={**_BED_PLACES, 5: "region"},
+    num_columns=len(_SEACR_NAMES),
+    scores=_SEACR_NAMES[3:5],
+    summit=_middle_of_region,
+)
+_REMAP: Final = PeakFormat(
+    name=REMAP,
+    remedy=PEAKS_FORMAT.remedy,
+    names=PEAKS_FORMAT.columns,
+    places={**_BED_PLACES, 3: NAME, 6: SUMMIT},
+    num_columns=len(PEAKS_FORMAT.columns),
+    summit=lambda rows, start: rows.integers(SUMMIT),
+)
+_BROAD: Final = PeakFormat(
+    name="broadPeak", remedy=BED3.remedy, names=_BROAD_NAMES, scores=_ENCODE_SCORES
+)
+"""Formats that are the same in every file that has them; `format_of` makes the others."""

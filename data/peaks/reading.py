@@ -42,7 +42,7 @@ class Peaks:
     """Columns of `rows` that may tell how good a peak is, the one to look at first in front; the
     one that was asked for stands alone."""
     remark: str = ""
-    """What the user should know of the file; empty where there is nothing."""
+    """A remark for the user on the file; empty without one."""
 
     def __len__(self) -> int:
         return len(self.start)

@@ -28,7 +28,7 @@ def lacks_summit(
     summit: NDArray[np.int32],
     remedy: str,
 ) -> NDArray[np.bool_]:
-    """Tell which peaks have no summit: it is `MISSING`, or lies outside the peak.
+    """Find the peaks that have no summit: it is `MISSING`, or lies outside the peak.
 
     Parameters
     ----------

@@ -208,7 +208,7 @@ class VcfReader:
             yield self._finished(drafts)
 
     def _draft(self, row: VcfRow, alternative: str) -> _Draft:
-        """Take one allele of a row, in its shortest spelling, and tell what needs no genome."""
+        """Take one allele of a row, in its shortest spelling, and check what needs no genome."""
         variant = Variant(
             chrom=row.chrom,
             position=row.position,
@@ -224,7 +224,7 @@ class VcfReader:
         return _Draft(variant, chrom, reason, change)
 
     def _why_not(self, variant: Variant, chrom: str, change: Change) -> str:
-        """Why a variant cannot be predicted, as far as this is plain without the genome's bases."""
+        """Why a variant cannot be predicted, as far as this is known without the genome's bases."""
         if self._pass_only and variant.filter not in ("PASS", MISSING, ""):
             return NOT_PASSED
         alleles = (variant.reference.upper(), variant.alternative.upper())
@@ -293,7 +293,7 @@ class VcfReader:
         return True
 
     def _compare(self, draft: _Draft, around: str, first: int) -> None:
-        """Tell which of a variant's alleles is the genome's."""
+        """Find which of a variant's alleles is the genome's."""
         variant = draft.variant
         at = variant.position - first
         reference, alternative = variant.reference.upper(), variant.alternative.upper()

@@ -89,7 +89,8 @@ def bed_windows(
 ) -> Iterator[Windows]:
     """Yield windows on the summits or the middles of a BED file's rows, in its order.
 
-    The format, and with it whether rows have summits, is told as for the peaks of an own TF.
+    The format, and with it whether rows have summits, is recognized as for the peaks of your own
+    TF.
 
     Parameters
     ----------
@@ -133,15 +134,20 @@ def bed_windows(
                 read_start=first_base[whole],
             )
     if shape.summit is not None:
-        lacking = f"; {num_lacking:,} of {num_rows:,} rows have none" if num_lacking else ""
-        around = "; their middle is read" if num_lacking else ""
-        left_out.notes.append(
-            f"{path}: read as {shape.name}: the sequence around each summit is predicted, not "
-            f"around the middle of its row{lacking}{around}"
-        )
+        left_out.notes.append(_around_summits(path, shape.name, num_lacking, num_rows))
     fitting.check()
     if not num:
         raise DataError(f"{path}: no region that can be predicted ({left_out.why(path)})")
+
+
+def _around_summits(path: Path, name: str, num_lacking: int, num_rows: int) -> str:
+    """Say that sequences around summits are read, and how many rows have none."""
+    lacking = f"; {num_lacking:,} of {num_rows:,} rows have none" if num_lacking else ""
+    around = "; their middle is read" if num_lacking else ""
+    return (
+        f"{path}: read as {name}: the sequence around each summit is predicted, not around the "
+        f"middle of its row{lacking}{around}"
+    )
 
 
 def fasta_windows(

@@ -114,7 +114,7 @@ def compute_modes(
     modes = name_modes(owners, cluster(distance, cut), distance)
     found: dict[str, dict[str, list[str]]] = {tf: defaultdict(list) for tf in sorted(motifs)}
     for matrix_id, tfs, mode in zip(ids, owners, modes, strict=True):
-        for tf in dict.fromkeys(tfs):  # a dimer of a TF with itself has it twice
+        for tf in dict.fromkeys(tfs):  # a dimer of a TF with itself names it twice
             found[tf][mode].append(matrix_id)
     return found
 

@@ -14,7 +14,7 @@ file                                            content
 ==============================================  ===================================================
 
 VIEW is `sparse` and `less-sparse`; both are needed. An array's axis of names is the one that is
-as long as the index. Arrays per sample (`matrix2d.<SAMPLE>.ReMap+UniBind...`) are passed over.
+as long as the index. Arrays per sample (`matrix2d.<SAMPLE>.ReMap+UniBind...`) are skipped.
 
 Evidence per cell: sparse 1 is bound, sparse 0 is unbound, null in sparse and 0 in less sparse
 is one source, null in both is unmatched. The matrices do not say which source it was: it becomes
@@ -25,7 +25,7 @@ both, its own arrays are used.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,20 +34,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    refuse_existing,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, refuse_existing, write_dataset
 from data.errors import DataError
 from data.packing import encode
-from data.release.matrices import Matrix, read_matrix
+from data.release.matrices import ReleasedCalls, read_matrix
 from data.release.pickles import read_index
 from data.schema import NULL_LABEL, REGION_WIDTH_BP, VIEWS, Evidence, ViewName
+from data.steps import OnStep, silent
 from data.text import UNPACK_ERRORS, open_binary
 
 _FASTA_PATTERN: Final = f"sequences.{REGION_WIDTH_BP}bp.*.fa*"
@@ -93,7 +88,7 @@ def import_authors(
     path: Path,
     *,
     replace: bool = False,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = silent,
 ) -> Dataset:
     """Import a folder of the authors' release and write it to `path` as a dataset.
 
@@ -118,20 +113,7 @@ def import_authors(
     on_step("reading sequences")
     fasta = _read_fastas(release.fastas)
     first_of, group = _sort_regions(fasta)
-    evidence: dict[str, NDArray[np.uint8]] = {}
-    num_regions: dict[Path, int] = {}
-    # the collapsed matrix first, so that a TF's own arrays take its place
-    for done, name in enumerate(sorted(release.arrays), start=1):
-        on_step(f"reading arrays: {done} of {len(release.arrays)} ({name or 'collapsed'})")
-        codes = _read_arrays(release, name, fasta.ids, num_regions)
-        merged = np.zeros((len(codes), len(first_of)), dtype=np.uint8)
-        for row, source in zip(merged, codes, strict=True):
-            np.maximum.at(row, group, source)
-        if name == _COLLAPSED:
-            evidence |= {tf: merged[position] for tf, position in release.tfs.items()}
-        else:
-            evidence[name] = merged[0]
-
+    evidence = _evidence(release, fasta.ids, group, on_step)
     on_step("writing the dataset")
     table = RegionTable.from_bases(
         fasta.chrom[first_of], fasta.start[first_of], fasta.codes[first_of]
@@ -152,6 +134,29 @@ def import_authors(
         ),
         replace=replace,
     )
+
+
+def _evidence(
+    release: _Release,
+    ids: NDArray[np.int64],
+    region: NDArray[np.int64],
+    on_step: OnStep,
+) -> dict[str, NDArray[np.uint8]]:
+    """Read the evidence of each TF; `region` is the region of each record of the FASTA files."""
+    evidence: dict[str, NDArray[np.uint8]] = {}
+    num_regions: dict[Path, int] = {}
+    # the collapsed matrix first, so that a TF's own arrays take its place
+    for done, name in enumerate(sorted(release.arrays), start=1):
+        on_step(f"reading arrays: {done} of {len(release.arrays)} ({name or 'collapsed'})")
+        codes = _read_arrays(release, name, ids, num_regions)
+        merged = np.zeros((len(codes), int(region.max()) + 1), dtype=np.uint8)
+        for row, source in zip(merged, codes, strict=True):
+            np.maximum.at(row, region, source)
+        if name == _COLLAPSED:
+            evidence |= {tf: merged[position] for tf, position in release.tfs.items()}
+        else:
+            evidence[name] = merged[0]
+    return evidence
 
 
 def _find(directory: Path) -> _Release:
@@ -268,7 +273,7 @@ def _read_arrays(
     views = release.arrays[name]
     kind, index = ("TFs", release.tfs) if name == _COLLAPSED else ("samples", release.samples)
 
-    def read(path: Path) -> Matrix:
+    def read(path: Path) -> ReleasedCalls:
         return read_matrix(path, len(index), kind, ids)
 
     paths = (views["sparse"], views["less-sparse"])

@@ -28,7 +28,7 @@ _PARSING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
-class Matrix:
+class ReleasedCalls:
     """The calls of one array at the wanted regions."""
 
     num_regions: int
@@ -37,7 +37,7 @@ class Matrix:
     """0, 1 or `NULL_LABEL`, shape (names, wanted regions)."""
 
 
-def read_matrix(path: Path, num_names: int, kind: str, wanted: NDArray[np.int64]) -> Matrix:
+def read_matrix(path: Path, num_names: int, kind: str, wanted: NDArray[np.int64]) -> ReleasedCalls:
     """Read the calls at some regions.
 
     Parameters
@@ -85,7 +85,7 @@ def read_matrix(path: Path, num_names: int, kind: str, wanted: NDArray[np.int64]
         raise DataError(f"{path}: damaged ({error}); {_REMEDY}") from None
     except (NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}); {_REMEDY}") from None
-    return Matrix(num_regions, values)
+    return ReleasedCalls(num_regions, values)
 
 
 def _read_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], bool, np.dtype]:

@@ -3,7 +3,7 @@
 Arrow parses a block of lines; where it, or a check on whole columns, finds a fault, the lines of
 that block are read one by one; a few rows that cannot be read are left out and counted, and a file
 with many of them is refused. Rows are counted from 1 as an editor shows them. Blank lines,
-comments, `track` and `browser` lines and lines of column names are passed over. A line without any
+comments, `track` and `browser` lines and lines of column names are skipped. A line without any
 tab is separated by its spaces. A coordinate may be spelled as R, pandas and spreadsheets spell it
 (`data.rows.whole_numbers`); one that was rounded (`1.23E+08`) is refused.
 """

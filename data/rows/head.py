@@ -62,7 +62,7 @@ def read_head(path: Path) -> Head:
 
 
 def head_of(lines: Iterator[tuple[int, str]], num_rows: int = HEAD_ROWS) -> Head | None:
-    """Tell the beginning of a file from its filled lines; None where it has no rows.
+    """Find the beginning of a file in its filled lines; None where it has no rows.
 
     Parameters
     ----------

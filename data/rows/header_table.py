@@ -12,7 +12,7 @@ def read_records(
 ) -> list[tuple[int, dict[str, str]]]:
     """Read a small table with a header line, as (row, record) pairs.
 
-    Comments, lines that begin with `#`, are passed over, also in front of the header.
+    Comments, lines that begin with `#`, are skipped, also in front of the header.
 
     Parameters
     ----------

@@ -15,18 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset.added import AddedFile, AddedTF, SourceFile
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    refuse_existing,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, refuse_existing, write_dataset
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
-from data.motifs.blocks import Tell, ignore
 from data.motifs.database import DEFAULT, Jaspar
 from data.motifs.motif import Motif
 from data.own_tf.predicted_sites import SiteRule, find_motif
@@ -36,12 +29,13 @@ from data.samplesheet.faults import Faults
 from data.samplesheet.predict import predicted_sites
 from data.samplesheet.read import Reading, ReadSheet, read_sheet_files
 from data.samplesheet.regions import MadeRegions, accessibility, regions_of
-from data.samplesheet.sheet import Sheet, SheetRow, biosamples_of, read_rows, read_table
+from data.samplesheet.sheet import Sheet, SheetRow, biosamples_of, checked_sheet, read_table
 from data.sources.blacklist import Blacklist
 from data.sources.evidence import evidence_codes, matched_hits, overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
+from data.steps import OnStep, silent
 
 WITHOUT_SUMMIT: Final = "peaks: without a summit, taken at their middle"
 """The reason under which a manifest counts such peaks of a format that has summits."""
@@ -110,7 +104,7 @@ def build_from_sheet(
     sites: SheetSites,
     replace: bool = False,
     left_out: LeftOut | None = None,
-    on_step: Tell = ignore,
+    on_step: OnStep = silent,
 ) -> Dataset:
     """Build a dataset from the files that a sample sheet names, and write it to `path`.
 
@@ -141,17 +135,7 @@ def build_from_sheet(
     with ThreadPoolExecutor(max_workers=1) as background:
         checksums = background.submit(_checksums, files, sheet)
         on_step("making regions")
-        given = read.regions
-        made = regions_of(
-            read.chroms,
-            list(read.opened.values()) if given is None else [given],
-            genome,
-            exclude,
-            merge=given is None,
-        )
-        index = {name: code for code, name in enumerate(profiled.biosamples)}
-        opened = [(index[one.biosample], read.opened[one.path]) for one in sheet.opened]
-        accessible = accessibility(made.regions, opened, len(index))
+        made, accessible = _regions(checked, genome, exclude)
         site_files = _sites(checked, sites, genome, on_step)
         on_step("joining peaks and sites")
         hits, counts = _hits(made.regions, checked, site_files, accessible)
@@ -173,7 +157,7 @@ def build_from_sheet(
         )
 
 
-def _checked(files: SheetFiles, sites: SheetSites, reading: Reading, on_step: Tell) -> _Checked:
+def _checked(files: SheetFiles, sites: SheetSites, reading: Reading, on_step: OnStep) -> _Checked:
     """Read the sheet and all its files, and stop with everything that is wrong."""
     faults, left_out = reading.faults, reading.left_out
     sheet = _sheet(files.sheet, reading.genome, faults, left_out)
@@ -193,7 +177,7 @@ def _sheet(path: Path, genome: Genome, faults: Faults, left_out: LeftOut) -> She
     table = read_table(path, faults)
     if is_metadata(table):
         return read_metadata(table, genome.lengths_bp, faults, left_out)
-    sheet = read_rows(table, faults)
+    sheet = checked_sheet(table, faults)
     if not sheet.rows:
         faults.check()
         raise DataError(f"{path}: no row names the peaks of a TF; add one")
@@ -249,8 +233,25 @@ def _profiled(sheet: Sheet) -> Profiled:
     )
 
 
+def _regions(
+    checked: _Checked, genome: Genome, exclude: Blacklist
+) -> tuple[MadeRegions, NDArray[np.bool_]]:
+    """Make the regions, and say in which biosamples each is accessible, shape (N, S)."""
+    read, given = checked.read, checked.read.regions
+    made = regions_of(
+        read.chroms,
+        list(read.opened.values()) if given is None else [given],
+        genome,
+        exclude,
+        merge=given is None,
+    )
+    index = {name: code for code, name in enumerate(checked.profiled.biosamples)}
+    opened = [(index[one.biosample], read.opened[one.path]) for one in checked.sheet.opened]
+    return made, accessibility(made.regions, opened, len(index))
+
+
 def _sites(
-    checked: _Checked, sites: SheetSites, genome: Genome, on_step: Tell
+    checked: _Checked, sites: SheetSites, genome: Genome, on_step: OnStep
 ) -> dict[int, Intervals] | None:
     """Sites by row of the sheet, given or predicted; None where peaks alone count."""
     if not sites.are_used:

@@ -86,7 +86,7 @@ def read_metadata(
     Parameters
     ----------
     lengths_bp
-        Length of each chromosome of the genome, from which its assembly is told.
+        Length of each chromosome of the genome, by which its assembly is recognized.
     faults
         Where files that are not there are noted.
     left_out

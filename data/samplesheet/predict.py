@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data.motifs.blocks import Tell
 from data.motifs.motif import Motif
 from data.own_tf.files import ReadPeaks
 from data.own_tf.predicted_sites import SiteRule, predict_sites
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
+from data.steps import OnStep
 
 
 def predicted_sites(
@@ -17,7 +17,7 @@ def predicted_sites(
     chroms: Sequence[str],
     genome: Genome,
     rule: SiteRule,
-    on_step: Tell,
+    on_step: OnStep,
 ) -> dict[int, Intervals]:
     """Predict at most one site in each peak of some files, as `bindgrid tf add` does.
 

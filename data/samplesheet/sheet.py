@@ -18,22 +18,19 @@ folder, or absolute. ENCODE's `metadata.tsv` is a sheet too, see `data.sampleshe
 """
 
 import csv
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
-from data.near_names import folded
+from data.near_names import folded, misspelled
 from data.own_tf.labels import name_fault
 from data.samplesheet.faults import Faults
 from data.text import STANDARD_INPUT, filled_lines
 
 REQUIRED: Final = ("tf", "biosample", "peaks")
 COLUMNS: Final = (*REQUIRED, "sites", "accessible", "replicate")
-_MISSPELLED: Final = 0.85
-"""Similarity to a column's name, 0 to 1, from which another name is taken for a misspelled one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +114,7 @@ def read_table(path: Path, faults: Faults) -> SheetTable:
     return SheetTable(path=path, header=header, records=tuple(records))
 
 
-def read_rows(table: SheetTable, faults: Faults) -> Sheet:
+def checked_sheet(table: SheetTable, faults: Faults) -> Sheet:
     """Check the cells of a sheet that people wrote, each fault noted.
 
     Raises
@@ -172,9 +169,9 @@ def _columns(table: SheetTable) -> dict[str, str]:
         )
     for name in own:
         # further columns are allowed, unless one looks like a misspelled column of ours
-        near = difflib.get_close_matches(name, COLUMNS, n=1, cutoff=_MISSPELLED)
-        if near and name not in COLUMNS:
-            raise DataError(f"{table.path}: no column is named {name!r}; rename it {near[0]!r}")
+        meant = misspelled(name, COLUMNS)
+        if meant is not None:
+            raise DataError(f"{table.path}: no column is named {name!r}; rename it {meant!r}")
     return {name: own[name] for name in COLUMNS if name in own}
 
 

@@ -3,7 +3,7 @@
 The name of a file says experiment, biosample, TF and matrix, such as
 `ENCSR000BGI.GM12878.USF1.MA0093.2.pwm.bed` or `EXP1.K562_leukemia.SPI1.MA0080.5.damo.bed`; what
 stands in its rows' own names does not count. In which folders the files lie does not matter, and
-other files are passed over. An archive is read as a stream, file after file, and never unpacked to
+other files are skipped. An archive is read as a stream, file after file, and never unpacked to
 disk.
 """
 

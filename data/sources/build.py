@@ -1,6 +1,5 @@
 """From the source files to a dataset: `bindgrid data build`."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import schema
+from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import (
-    DROPPED_WITH_N,
-    Dataset,
-    Origin,
-    refuse_existing,
-    source_record,
-    write_dataset,
-)
+from data.dataset.store import DROPPED_WITH_N, Dataset, refuse_existing, write_dataset
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
 from data.rows.batch import BedBatch
@@ -30,6 +23,7 @@ from data.sources.intervals import Intervals, read_peaks, read_sites, tfs_of, tf
 from data.sources.name_rules import NameRules
 from data.sources.row_names import ListedNames, Naming, read_naming
 from data.sources.tables import Profiled, SourceFiles, read_dhs
+from data.steps import OnStep, silent
 from data.text import OnRead
 
 ALTERNATE: Final = "DHSs: on unplaced and alternate contigs"
@@ -46,7 +40,7 @@ def build_dataset(
     replace: bool = False,
     name_rules: NameRules | None = None,
     left_out: LeftOut | None = None,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = silent,
 ) -> Dataset:
     """Build a dataset from the sources' own formats and write it to `path`.
 
@@ -156,7 +150,7 @@ def _lacking(
     ) | tfs_without(sources.sites, "sites", with_sites, with_peaks, skip_unlisted=skip_unlisted)
 
 
-def _share_of(on_step: Callable[[str], None], step: str) -> OnRead:
+def _share_of(on_step: OnStep, step: str) -> OnRead:
     """Report how much of a large file is read, at every twentieth of it."""
     num_told = 0
 

@@ -87,7 +87,7 @@ def read_aliases(path: Path, names: Collection[str], genome: Path) -> dict[str, 
     Parameters
     ----------
     names
-        The genome's chromosomes; rows without any of them are passed over.
+        The genome's chromosomes; rows without any of them are skipped.
     genome
         For messages.
 

@@ -275,8 +275,12 @@ def _in_cache(path: Path) -> Path:
     state = path.stat()
     content = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode()
     name = hashlib.blake2b(content, digest_size=8).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "bindgrid" / f"{path.name}.{name}.fai"
+    return user_cache() / f"{path.name}.{name}.fai"
+
+
+def user_cache() -> Path:
+    """Folder of what can be made again and belongs to no workspace."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bindgrid"
 
 
 def _unusable(path: Path, reason: str) -> DataError:

@@ -143,7 +143,7 @@ class ListedNames:
     def check(self, path: Path) -> None:
         """Stop where names of the file and of the tables do not match.
 
-        Rows of biosamples that the tables do not list are passed over, but not all rows of a TF,
+        Rows of biosamples that the tables do not list are skipped, but not all rows of a TF,
         nor those of a biosample that differs from a listed one by its spelling alone.
         """
         unlisted, matched = self._unlisted, self._matched
@@ -227,7 +227,7 @@ class PublishedNames:
         """Stop where no row of a file is of a pair."""
         if not self._pairs:
             raise DataError(
-                f"{path}: no site is of a biosample that has DHSs; tell which are the same by "
+                f"{path}: no site is of a biosample that has DHSs; say which names are the same by "
                 "--biosamples (columns name and biosample)"
             )
 

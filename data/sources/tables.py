@@ -9,7 +9,7 @@ dhs_sources  UCSC `wgEncodeRegDnaseClusteredSources`: the number and the name of
 peaks        ReMap BED9: chrom, start, end, `EXPERIMENT.TF.BIOTYPE`, score, strand, summit,
              summit + 1, rgb
 sites        UniBind TFBSs, BED: chrom, start, end, `EXPERIMENT.BIOTYPE.TF` (a motif's name
-             behind it, as in UniBind's own file names, is passed over); or an archive or folder
+             behind it, as in UniBind's own file names, is skipped); or an archive or folder
              of a file for each TF and biosample, see `data.sources.archives`
 experiments  header `experiment tf biotype`: the ChIP-seq experiments; a TF and a biosample are
              matched if they stand here, with or without peaks

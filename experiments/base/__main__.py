@@ -4,6 +4,7 @@ Runs that are finished in the workspace already, of this or any other study with
 are not trained again.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,125 +28,143 @@ from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from experiments.study.study import Study
+    from experiments.base.packaging import BaseSettings
+    from experiments.base.plan import PlannedBase
     from orchestrator.runs.loaded_dataset import LoadedDataset
 
 
-def base(
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write; must not exist.")],
-    *,
-    name: Annotated[
-        str, typer.Option(help="Name of the base. By default that of the folder.")
-    ] = "",
+@dataclass(frozen=True, kw_only=True)
+class BaseOptions:
+    """Options of a base: its TFs, the chromosomes held out, its networks and files, as typed."""
+
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write; must not exist.")]
+    name: Annotated[str, typer.Option(help="Name of the base. By default that of the folder.")] = ""
     leave_out: Annotated[
         str,
         typer.Option(
             help="TFs that the base must not know, separated by commas, so that it can be tried on "
             "them. By default none."
         ),
-    ] = "",
+    ] = ""
     min_bound: Annotated[
-        int, typer.Option(help="Fewest bound regions of a TF in the dataset to be in the base.")
-    ] = 100,
+        int, typer.Option(help="Fewest bound regions that a TF of the base has in the dataset.")
+    ] = 100
     val_chroms: Annotated[
         str,
         typer.Option(
             help="Chromosomes for calibration, separated by commas; no weight is trained on them. "
             "By default one with about a tenth of the regions."
         ),
-    ] = "",
+    ] = ""
     test_chroms: Annotated[
         str,
         typer.Option(
             help="Chromosomes that the card's measures are from, separated by commas. By default "
             "one with about a tenth of the regions."
         ),
-    ] = "",
+    ] = ""
     seeds: Annotated[
         str,
-        typer.Option(help="Seeds, separated by commas: a network each, which are averaged."),
-    ] = "0",
-    network: Annotated[
-        Network, typer.Option(help="Network: the paper's, or DanQ.")
-    ] = Network.PAPER,
-    training: PretrainOptions,
+        typer.Option(
+            help="Seeds, separated by commas. A network is trained for each, and their "
+            "predictions are averaged."
+        ),
+    ] = "0"
+    network: Annotated[Network, typer.Option(help="Network: the paper's, or DanQ.")] = Network.PAPER
+    training: PretrainOptions
     number_format: Annotated[
         NumberFormat, typer.Option(help="Format that weights are stored in.")
-    ] = NumberFormat.FLOAT16,
+    ] = NumberFormat.FLOAT16
     data: Annotated[
         Path | None,
         typer.Option(
             help="File that says where the data is from and under which licence, as "
-            "experiments/base/paper_data.json. By default the card says nothing of it."
+            "experiments/base/paper_data.json does. By default the card does not say it."
         ),
-    ] = None,
+    ] = None
     page: Annotated[
         Path | None,
         typer.Option(help="Markdown file to write the card to, for people. By default none."),
-    ] = None,
-    backend: BackendOptions,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
+    ] = None
+    backend: BackendOptions
+
+    def settings(self) -> "BaseSettings":
+        """Say what the base is called and how it is stored.
+
+        Raises
+        ------
+        RunError
+            If the file on the data cannot be used.
+        """
+        from experiments.base.packaging import BaseSettings, read_about
+
+        return BaseSettings(
+            name=self.name or self.folder.absolute().name,
+            number_format=self.number_format.value,
+            min_bound=self.min_bound,
+            about=None if self.data is None else read_about(self.data),
+        )
+
+    def plan(self, loaded: "LoadedDataset") -> "PlannedBase":
+        """Plan the networks, as `bindgrid run --pretrain masked` would plan its multi-models.
+
+        Raises
+        ------
+        DataError, RunError
+            If an option is out of its range, or the dataset has too few regions.
+        """
+        from experiments.base.plan import plan_base
+        from experiments.study.study import Study
+        from experiments.study.trainings import Trainings
+
+        multi = MultiModel(
+            pretrain=Pretrain.MASKED,
+            min_bound=self.min_bound,
+            leave_out=self.leave_out or "none",
+        )
+        split = SplitOptions(
+            split=Split.CHROMOSOME, val_chroms=self.val_chroms, test_chroms=self.test_chroms
+        )
+        with checked_settings():
+            study = Study(
+                pretrain_tfs=multi.wanted(),
+                pretraining=multi.pretraining(()),
+                sampling=multi.held_back_of(split.sampling(loaded)),
+                trainings=self.training.of(Trainings()),
+                network=self.network.value,
+            )
+        return plan_base(loaded, study, _seeds(self.seeds))
+
+
+def base(*, options: BaseOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """Train the networks of a base, unless they are trained, and write its folder and card.
 
     Example: python -m experiments.base --workspace demo --out my-base --leave-out SPI1
     """
     from data.atomic import whole_file
-    from experiments.base.packaging import BaseSettings, package_base, read_about, refuse_existing
+    from experiments.base.packaging import check_absent, package_base
     from experiments.base.page import page_of
-    from experiments.base.plan import plan_base
     from orchestrator.plan import Plan
     from orchestrator.runs.loaded_dataset import load_dataset
     from orchestrator.runs.store import RunStore
 
-    refuse_existing(folder)
-    backend = backend.resolved()
-    settings = BaseSettings(
-        name=name or folder.absolute().name,
-        number_format=number_format.value,
-        min_bound=min_bound,
-        about=None if data is None else read_about(data),
-    )
+    check_absent(options.folder)
+    settings = options.settings()
+    backend = options.backend.resolved()
     place = Workspace(workspace)
     with steps("Planning"):
         loaded = load_dataset(place)
-        multi = MultiModel(
-            pretrain=Pretrain.MASKED, min_bound=min_bound, leave_out=leave_out or "none"
-        )
-        split = SplitOptions(split=Split.CHROMOSOME, val_chroms=val_chroms, test_chroms=test_chroms)
-        study = _study(loaded, multi, split, training, network)
-        planned = plan_base(loaded, study, _seeds(seeds))
+        planned = options.plan(loaded)
     store, plan = RunStore(place), Plan(planned.study.runs)
     if not all(store.is_complete(spec.key) for spec in planned.specs):
         drive(plan, planned.study.remarks, place, backend.run_plan())
     with steps("Making the base") as on_step:
         runs = [store.open(spec.key) for spec in planned.specs]
-        made = package_base(loaded, runs, folder, settings, on_step)
-    if page is not None:
-        with whole_file(page) as partial:
+        made = package_base(loaded, runs, options.folder, settings, on_step)
+    if options.page is not None:
+        with whole_file(options.page) as partial:
             partial.write_text(page_of(made.card), encoding="utf-8")
-    out.print(f"{folder}: {made.card.name}, {len(made.tfs)} TFs, {len(runs)} networks")
-
-
-def _study(
-    loaded: "LoadedDataset",
-    multi: MultiModel,
-    split: SplitOptions,
-    training: PretrainOptions,
-    network: Network,
-) -> "Study":
-    """Give the study that plans just the run that `bindgrid run --pretrain masked` would."""
-    from experiments.study.study import Study
-    from experiments.study.trainings import Trainings
-
-    with checked_settings():
-        return Study(
-            pretrain_tfs=multi.wanted(),
-            pretraining=multi.pretraining(()),
-            sampling=multi.held_back_of(split.sampling(loaded)),
-            trainings=training.of(Trainings()),
-            network=network.value,
-        )
+    out.print(f"{options.folder}: {made.card.name}, {len(made.tfs)} TFs, {len(runs)} networks")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

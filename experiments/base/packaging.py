@@ -16,7 +16,8 @@ from data.dataset.added import SourceFile
 from data.dataset.store import Dataset
 from data.records import RecordError, from_json, to_json
 from data.schema import Evidence
-from experiments.base.measure import HeldOut, measure, rounding_cost
+from data.steps import OnStep, silent
+from experiments.base.measure import HeldOut, Measured, measure, rounding_cost
 from model.checkpoint import WEIGHTS_FILE, load, save
 from orchestrator.checkout import running_commit
 from orchestrator.errors import RunError
@@ -34,7 +35,6 @@ from orchestrator.runs.filter_files import MEME_FILE
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.store import StoredRun
 from orchestrator.spec import RunSpec
-from orchestrator.steps import OnStep, silent
 
 FORMATS: Final = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 """16-bit formats that weights can be stored in."""
@@ -81,30 +81,10 @@ def package_base(
     OSError
         If it cannot be written.
     """
-    refuse_existing(folder)
-    spec = runs[0].planned.spec
-    selection = loaded.select(spec.regions)
-    regions = HeldOut.of(loaded, selection)
-    exact_networks = [load(run.path) for run in runs]
-    on_step("measuring the networks as they were trained")
-    exact = measure(exact_networks, regions)
+    check_absent(folder)
+    regions = HeldOut.of(loaded, loaded.select(runs[0].planned.spec.regions))
     with whole_folder(folder) as partial:
-        costs: list[Rounding] = []
-        kept = exact
-        for number_format, dtype in FORMATS.items():
-            on_step(f"measuring what {number_format} costs")
-            places = [partial / f"{number_format}-{one}" for one, _ in enumerate(runs, start=1)]
-            for place, network in zip(places, exact_networks, strict=True):
-                save(place, network, spec.network, rounded_to=dtype)
-            rounded = measure([load(place) for place in places], regions)
-            num_bytes = (places[0] / WEIGHTS_FILE).stat().st_size
-            costs.append(rounding_cost(number_format, num_bytes, rounded, exact))
-            for number, place in enumerate(places, start=1):
-                if number_format == settings.number_format:
-                    kept = rounded
-                    place.rename(partial / f"replicate-{number}")
-                else:
-                    shutil.rmtree(place)
+        stored = _rounded(partial, runs, settings.number_format, regions, on_step)
         on_step("writing")
         replicates = tuple(
             _replicate(partial / f"replicate-{number}", run)
@@ -115,9 +95,9 @@ def package_base(
             to_json(
                 replace(
                     card,
-                    tfs=kept.records(spec.regions.tfs, regions),
+                    tfs=stored.kept.records(runs[0].planned.spec.regions.tfs, regions),
                     replicates=replicates,
-                    rounding=tuple(costs),
+                    rounding=stored.costs,
                     data=replace(
                         card.data,
                         num_train_regions=len(regions.train_labels),
@@ -131,7 +111,46 @@ def package_base(
     return open_base(folder)
 
 
-def refuse_existing(folder: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Rounded:
+    """The networks with rounded weights, stored in a folder each."""
+
+    kept: Measured
+    """Measures in the format that is kept."""
+    costs: tuple[Rounding, ...]
+    """What each of `FORMATS` costs."""
+
+
+def _rounded(
+    folder: Path,
+    runs: Sequence[StoredRun],
+    kept_format: str,
+    regions: HeldOut,
+    on_step: OnStep,
+) -> _Rounded:
+    """Store the networks of runs in each format, measure them, and keep those of one format."""
+    networks = [load(run.path) for run in runs]
+    on_step("measuring the networks as they were trained")
+    exact = measure(networks, regions)
+    kept, costs = exact, []
+    for number_format, dtype in FORMATS.items():
+        on_step(f"measuring what {number_format} costs")
+        places = [folder / f"{number_format}-{one}" for one, _ in enumerate(runs, start=1)]
+        for place, network, run in zip(places, networks, runs, strict=True):
+            save(place, network, run.planned.spec.network, rounded_to=dtype)
+        rounded = measure([load(place) for place in places], regions)
+        num_bytes = (places[0] / WEIGHTS_FILE).stat().st_size
+        costs.append(rounding_cost(number_format, num_bytes, rounded, exact))
+        for number, place in enumerate(places, start=1):
+            if number_format == kept_format:
+                kept = rounded
+                place.rename(folder / f"replicate-{number}")
+            else:
+                shutil.rmtree(place)
+    return _Rounded(kept=kept, costs=tuple(costs))
+
+
+def check_absent(folder: Path) -> None:
     """Check that a folder can be made.
 
     Raises

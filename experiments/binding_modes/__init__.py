@@ -1,1 +1,4 @@
-"""Experiment `binding-modes` (Fig. 2A): whether a shared binding mode helps."""
+"""Experiment `binding-modes` (Fig. 2A): whether a shared binding mode helps.
+
+Which TFs share a mode is found in `data.relations`.
+"""

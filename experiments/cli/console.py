@@ -13,8 +13,8 @@ from rich.text import Text
 
 from data.errors import DataError
 from data.output import check_writable
+from data.steps import OnStep
 from orchestrator.errors import RunError
-from orchestrator.steps import OnStep
 
 if TYPE_CHECKING:
     from data.left_out import LeftOut

@@ -95,10 +95,10 @@ def _run(
     num_complete = sum(store.is_complete(run.key) for run in plan)
     err.print(f"{len(plan)} runs, {num_complete} complete already")
     with (
-        BackgroundView(MlflowView(workspace, paper_figures()), warn=complain) as mlflow,
+        BackgroundView(MlflowView(workspace, paper_figures), warn=complain) as mlflow,
         PlanProgress(workspace, len(plan), num_complete) as progress,
     ):
-        mlflow.begin(plan, store)
+        mlflow.begin(plan)
 
         def on_done(outcome: "RunOutcome") -> None:
             progress.done(outcome)
@@ -115,5 +115,5 @@ def _run(
             complain("interrupted; what is complete is kept, the same command resumes the plan")
             raise typer.Exit(130) from None
         finally:
-            mlflow.register(store)
+            mlflow.register()
     return failures

@@ -20,6 +20,7 @@ from experiments.cli.console import (
     tell_left_out,
 )
 from experiments.cli.options.choices import ModelArm
+from experiments.cli.options.spread import spread
 from experiments.cli.predict import ArmOption
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -44,74 +45,7 @@ class MethodName(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file to the application."""
-    app.command()(explain)
-
-
-def explain(
-    tf: Annotated[str, typer.Argument(help="The TF whose prediction is explained.")],
-    bed: Annotated[
-        Path | None,
-        typer.Option(
-            help="BED file: explain the dataset's regions that overlap it; with --genome, its own."
-        ),
-    ] = None,
-    genome: Annotated[
-        Path | None,
-        typer.Option(
-            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of "
-            "--bed in this genome. Needs no dataset, and so no workspace for a TF of the base. By "
-            "default regions of the dataset are explained."
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Folder to write, with --genome. By default the workspace keeps the files.",
-        ),
-    ] = None,
-    regions: Annotated[
-        str,
-        typer.Option(
-            help="Regions to explain: top:N takes the N bound test regions predicted highest, or "
-            "with --genome the N rows of --bed predicted highest."
-        ),
-    ] = "top:100",
-    method: Annotated[
-        MethodName,
-        typer.Option(
-            help="How contributions are computed: DeepLIFT/SHAP, or in-silico mutagenesis."
-        ),
-    ] = MethodName.DEEPLIFT,
-    arm: ArmOption = ModelArm.TRANSFER,
-    run: Annotated[
-        str, typer.Option(help="Key of the run to explain. By default the newest.")
-    ] = "",
-    left_out: LeftOutOption = None,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
-    """Write what each base contributes: a table, a bigWig track and logos.
-
-    Example: bindgrid explain HNF4A --regions top:50
-    """
-    from orchestrator.interpretation import explain as explaining
-
-    place = Workspace(workspace)
-    num = _num_top(regions)
-    if genome is not None or folder is not None:
-        if genome is None or folder is None or bed is None:
-            raise RunError("--genome needs --bed and --out, and --out needs --genome")
-        where = GenomeRegions(bed=bed, genome=genome, folder=folder, num=num, left_out=left_out)
-        _print(_explain_windows(place, run or tf, arm, where, method))
-        return
-    found = _find_run(place, run or tf, arm)
-    err.print(f"{found.planned.name}, run {found.key}")
-    with steps("Explaining") as on_step:
-        ids = _ids(found, place, tf, bed, num, left_out)
-        stored = explaining.explain(
-            found, place, tf.upper(), ids, method=method.value, on_step=on_step
-        )
-    _print(stored)
+    app.command()(spread(explain))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +57,110 @@ class GenomeRegions:
     folder: Path
     num: int
     left_out: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """Options of `bindgrid explain`: which regions, by which method and network, as typed."""
+
+    bed: Annotated[
+        Path | None,
+        typer.Option(
+            help="BED file: explain the dataset's regions that overlap it; with --genome, its own."
+        ),
+    ] = None
+    genome: Annotated[
+        Path | None,
+        typer.Option(
+            help="Indexed FASTA, plain or BGZF: explain the summits or middles of the rows of "
+            "--bed in this genome. Needs no dataset, and so no workspace for a TF of the base. By "
+            "default regions of the dataset are explained."
+        ),
+    ] = None
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder to write, with --genome. By default the workspace keeps the files.",
+        ),
+    ] = None
+    regions: Annotated[
+        str,
+        typer.Option(
+            help="Regions to explain: top:N takes the N bound test regions predicted highest, or "
+            "with --genome the N rows of --bed predicted highest."
+        ),
+    ] = "top:100"
+    method: Annotated[
+        MethodName,
+        typer.Option(
+            help="How contributions are computed: DeepLIFT/SHAP, or in-silico mutagenesis."
+        ),
+    ] = MethodName.DEEPLIFT
+    arm: ArmOption = ModelArm.TRANSFER
+    run: Annotated[str, typer.Option(help="Key of the run to explain. By default the newest.")] = ""
+    left_out: LeftOutOption = None
+
+    def num(self) -> int:
+        """Give the number of regions that are explained.
+
+        Raises
+        ------
+        RunError
+            If `--regions` does not say it.
+        """
+        found = re.fullmatch(r"top:(\d+)", self.regions)
+        if found is None or int(found[1]) < 1:
+            raise RunError(f"--regions is {self.regions!r}; give top:N, such as top:100")
+        return int(found[1])
+
+    def on_genome(self) -> GenomeRegions | None:
+        """Give the regions of a genome; None where regions of the dataset are explained.
+
+        Raises
+        ------
+        RunError
+            If options that need each other are not given together.
+        """
+        if self.genome is None and self.folder is None:
+            return None
+        if self.genome is None or self.folder is None or self.bed is None:
+            raise RunError("--genome needs --bed and --out, and --out needs --genome")
+        return GenomeRegions(
+            bed=self.bed,
+            genome=self.genome,
+            folder=self.folder,
+            num=self.num(),
+            left_out=self.left_out,
+        )
+
+
+def explain(
+    tf: Annotated[str, typer.Argument(help="The TF whose prediction is explained.")],
+    *,
+    options: ExplainOptions,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Write what each base contributes: a table, a bigWig track and logos.
+
+    Example: bindgrid explain HNF4A --regions top:50
+    """
+    from orchestrator.interpretation import explain as explaining
+
+    place = Workspace(workspace)
+    num, named = options.num(), options.run or tf
+    where = options.on_genome()
+    if where is not None:
+        _print(_explain_windows(place, named, options.arm, where, options.method))
+        return
+    found = _find_run(place, named, options.arm)
+    err.print(f"{found.planned.name}, run {found.key}")
+    with steps("Explaining") as on_step:
+        ids = _ids(found, place, tf, options.bed, num, options.left_out)
+        stored = explaining.explain(
+            found, place, tf.upper(), ids, method=options.method.value, on_step=on_step
+        )
+    _print(stored)
 
 
 def _find_run(place: Workspace, named: str, arm: ModelArm) -> "StoredRun":
@@ -167,13 +205,6 @@ def _explain_windows(
         )
     tell_left_out(odd_rows)
     return stored
-
-
-def _num_top(text: str) -> int:
-    found = re.fullmatch(r"top:(\d+)", text)
-    if found is None or int(found[1]) < 1:
-        raise RunError(f"--regions is {text!r}; give top:N, such as top:100")
-    return int(found[1])
 
 
 def _ids(

@@ -69,8 +69,30 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _set_tracking_uri(uri: str | None) -> None:
+    """Set the variable by which every command, and what it starts, finds MLflow."""
+    if uri is None:
+        return
+    if "@" in uri.partition("://")[2].partition("/")[0]:
+        raise RunError(
+            "--tracking-uri has a name or a password, and others on this machine see the options "
+            "of a command: set MLFLOW_TRACKING_URI instead, or MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD beside it"
+        )
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+
+
 @app.callback()
 def _options(
+    _tracking_uri: str | None = typer.Option(
+        None,
+        "--tracking-uri",
+        callback=_set_tracking_uri,
+        metavar="URI",
+        help="The MLflow to log to, instead of MLFLOW_TRACKING_URI. Without either, it is "
+        "`mlflow.db` in the workspace. Stands before the command: `bindgrid --tracking-uri "
+        "http://mlflow:5000 run ...`.",
+    ),
     _version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),

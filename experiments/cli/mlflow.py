@@ -39,7 +39,7 @@ def sync(
     from orchestrator.tracking.sync import MlflowView
 
     place = Workspace(workspace)
-    store, mlflow = RunStore(place), MlflowView(place, paper_figures())
+    store, mlflow = RunStore(place), MlflowView(place, paper_figures)
     store.check()
     if not store.completed():
         raise RunError(f"{place.runs}: no finished runs; start with `bindgrid run`")

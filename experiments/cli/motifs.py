@@ -1,5 +1,6 @@
 """`bindgrid motifs`: what the filters of a finished run learnt."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +32,27 @@ class ArmName(StrEnum):
     MULTI = "multi"
 
 
+@dataclass(frozen=True, kw_only=True)
+class MotifsOptions:
+    """Options of `bindgrid motifs`: which filters, and what they are compared with, as typed."""
+
+    arm: Annotated[
+        ArmName,
+        typer.Option(
+            help="Which of the TF's models: the one by transfer, the one from scratch, or the "
+            "multi-model that transfer started from."
+        ),
+    ] = ArmName.TRANSFER
+    layer: Annotated[
+        int, typer.Option(help="The convolution whose filters are shown, counted from 1.")
+    ] = 1
+    jaspar: JasparOptions
+    motifs: Annotated[
+        Path | None, typer.Option(help="File of motifs to compare with. By default JASPAR's.")
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="Show every filter.")] = False
+
+
 def register(app: typer.Typer) -> None:
     """Add the command of this file to the application."""
     app.command()(spread(motifs))
@@ -40,22 +62,8 @@ def motifs(
     run: Annotated[
         str, typer.Argument(help="A TF, for its newest run, or the key of a finished run.")
     ],
-    arm: Annotated[
-        ArmName,
-        typer.Option(
-            help="Which of the TF's models: the one by transfer, the one from scratch, or the "
-            "multi-model that transfer started from."
-        ),
-    ] = ArmName.TRANSFER,
-    layer: Annotated[
-        int, typer.Option(help="The convolution whose filters are shown, counted from 1.")
-    ] = 1,
     *,
-    jaspar: JasparOptions,
-    motifs: Annotated[
-        Path | None, typer.Option(help="File of motifs to compare with. By default JASPAR's.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every filter.")] = False,
+    options: MotifsOptions,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Show the filters of a run as motifs, with their matches in JASPAR; write MEME and logos.
@@ -69,17 +77,17 @@ def motifs(
     from orchestrator.tracking.motifs import MotifWriter
 
     place = Workspace(workspace)
-    database = _database(place, jaspar, motifs)
-    found = find_run(RunStore(place), run, arm.value)
+    database = _database(place, options.jaspar, options.motifs)
+    found = find_run(RunStore(place), run, options.arm.value)
     err.print(f"{found.planned.name}, run {found.key}")
     with steps("Reading filters") as on_step:
-        stored = run_motifs(found, place, database, layer=layer, on_step=on_step)
+        stored = run_motifs(found, place, database, layer=options.layer, on_step=on_step)
         on_step("logging to MLflow")
         try:
             MotifWriter(TrackingClient(place)).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))
-    _print(stored, everything=everything)
+    _print(stored, everything=options.everything)
 
 
 def _database(workspace: Workspace, jaspar: JasparOptions, file: Path | None) -> "MotifDatabase":

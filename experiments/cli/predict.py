@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from data.left_out import LeftOut
     from data.motifs.motif import Motif
     from data.queries.variants import VcfReader
+    from data.sources.genome import Genome
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
     from orchestrator.prediction.targets import Target
@@ -143,14 +144,28 @@ class VariantOptions:
         ),
     ] = False
 
-    def reader(self, length_bp: int, odd_rows: "LeftOut") -> "VcfReader":
-        """Open the VCF file and the genome, for a network that reads sequences of a length."""
-        from data.queries.variants import VcfReader
+    null: Annotated[
+        bool,
+        typer.Option(
+            "--null/--no-null",
+            help="Compare effects with those of random substitutions, which gives p- and q-values. "
+            "What they are compared with is made once for a model, in some seconds, and kept.",
+        ),
+    ] = True
+
+    def opened_genome(self) -> "Genome":
+        """Open the genome."""
         from data.sources.genome import Genome
+
+        return Genome(self.genome, self.chrom_alias)
+
+    def reader(self, genome: "Genome", length_bp: int, odd_rows: "LeftOut") -> "VcfReader":
+        """Open the VCF file, for a network that reads sequences of a length."""
+        from data.queries.variants import VcfReader
 
         return VcfReader(
             self.vcf,
-            Genome(self.genome, self.chrom_alias),
+            genome,
             length_bp,
             odd_rows,
             swap_reference=self.swap_reference,
@@ -179,13 +194,19 @@ def variants(
     """Predict what variants change: reference against alternative, and the motif touched.
 
     Alleles are trimmed and left-aligned first, so that all spellings of a variant have one effect.
-    Variants that cannot be predicted stay in the output, with the reason.
+    Variants that cannot be predicted stay in the output, with the reason. Substitutions have a
+    p-value, that of random ones with as large an effect, and a q-value over the file; others have
+    none.
 
     Example: bindgrid variants SPI1 --vcf variants.vcf.gz --genome hg38.fa --out effects.tsv
     """
+    from contextlib import nullcontext
+    from functools import partial
+
     from data.left_out import LeftOut
     from orchestrator.prediction.annotated_vcf import annotating
     from orchestrator.prediction.predict import predict_variants
+    from orchestrator.prediction.variant_null import null_of, with_q_values
     from orchestrator.prediction.writers import VARIANT_FORMATS, writing
 
     output = output_named(file, VARIANT_FORMATS)
@@ -197,16 +218,25 @@ def variants(
             predictor = _predictor(workspace, name, arm)
             members = predictor.members(_torch_device(device))
             found = _motif(predictor, options.motif)
-            reader = options.reader(members[0].length_bp, odd_rows)
+            genome = options.opened_genome()
+            reader = options.reader(genome, members[0].length_bp, odd_rows)
             on_step("comparing reference alleles with the genome")
             num_swapped = reader.check_references()
+            null = None
+            if options.null:
+                making = partial(on_step, "effects of random substitutions, once for this model")
+                null = null_of(Workspace(workspace), predictor, members, genome, making)
+        has_columns = {"has_motif": found is not None, "has_null": null is not None}
         with (
-            annotating(output, options.vcf, label, predictor.source, has_motif=found is not None)
+            annotating(output, options.vcf, label, predictor.source, **has_columns)
             if output.format is Format.VCF
-            else writing(output, None) as writer,
+            else writing(output, None) as file_writer,
+            nullcontext(file_writer) if null is None else with_q_values(file_writer) as writer,
             _progress("variants") as advance,
         ):
-            counts = predict_variants(members, reader.batches(), writer, found, advance)
+            counts = predict_variants(members, reader.batches(), writer, found, advance, null)
+    if options.null and null is None:
+        err.print("no p-values: the genome has hardly a window without an N to compare with")
     _tell(predictor, counts, "variants", "stay in the output with the reason", output)
     _tell_swapped(num_swapped, are_predicted=options.swap_reference)
     tell_left_out(odd_rows)

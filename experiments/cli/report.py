@@ -51,7 +51,7 @@ def report(
         on_step("logging to MLflow")
         try:
             client = TrackingClient(place)
-            SummaryWriter(client, paper_figures()).log_report(made, place.report / FIGURES_FOLDER)
+            SummaryWriter(client, paper_figures).log_report(made, place.report / FIGURES_FOLDER)
             MotifWriter(client).log_motifs(RunStore(place))
         except RunError as error:
             complain(str(error))

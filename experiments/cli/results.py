@@ -1,5 +1,6 @@
 """`bindgrid results` and `bindgrid ui`: look at what came out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,10 +60,14 @@ def ui(
 
     Example: bindgrid ui --port 5001
     """
-    from experiments.registry import paper_figures
     from orchestrator.tracking.ui import serve_ui
 
-    serve_ui(Workspace(workspace), host=host, port=port, figures=paper_figures())
+    def figures() -> Mapping[str, str]:
+        from experiments.registry import paper_figures
+
+        return paper_figures()
+
+    serve_ui(Workspace(workspace), host=host, port=port, figures=figures)
 
 
 def print_comparison(table: "pd.DataFrame") -> None:

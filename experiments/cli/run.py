@@ -147,6 +147,8 @@ def _print_plan(
 
 def _counts(plan: "Plan") -> Table:
     """Numbers of runs by experiment and arm; a run of two experiments counts in both."""
+    from orchestrator.role import RIVALS
+
     roles = [role for runs in plan.roles.values() for role in runs]
     table = Table(
         "experiment",
@@ -155,6 +157,7 @@ def _counts(plan: "Plan") -> Table:
         "from scratch",
         "by transfer",
         "motif alone",
+        "rivals",
     )
     for experiment in dict.fromkeys(role.experiment for role in roles):
         mine = [role for role in roles if role.experiment == experiment]
@@ -164,6 +167,7 @@ def _counts(plan: "Plan") -> Table:
             sum(role.arm == "scratch" for role in mine),
             sum(role.arm == "transfer" for role in mine),
             sum(role.arm == "motif" for role in mine),
+            sum(role.arm in RIVALS for role in mine),
         )
         table.add_row(experiment, *(f"{number:,}" for number in numbers))
     return table

@@ -1,1 +1,4 @@
-"""Experiment `downsampling` (Fig. 1B): how few regions are enough."""
+"""Experiment `downsampling` (Fig. 1B): how few regions are enough.
+
+Regions are drawn in `data.dataset`.
+"""

@@ -2,9 +2,9 @@
 
 Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
 without it; scratch; scratch trained as transfer is, which tells the multi-model's share from that
-of the training; the motif alone. Transfer is trained on fractions of the regions too and tested on
-the same test regions. All replicates start from the same multi-model; they differ in the unbound
-regions drawn and in the seed of training.
+of the training; the motif alone; the two best rivals, which need no network. Transfer is trained on
+fractions of the regions too and tested on the same test regions. All replicates start from the same
+multi-model; they differ in the unbound regions drawn and in the seed of training.
 
 A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
 over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
@@ -32,7 +32,7 @@ from orchestrator.role import RunRole, SampleSize, Variant
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import BaseStart, MotifChoice, RegionSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival
 
 NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
@@ -42,6 +42,8 @@ NUM_FOLDS: Final = 5
 MIN_HELD_OUT: Final = 50
 """Bound regions on the chromosome to test on below which a TF is judged by cross-validation: the
 95 % interval of the MCC then reaches further than 0.15 to either side (docs/labs.md)."""
+RIVALS: Final = (Rival.ALL_MOTIFS, Rival.GKM_SVM)
+"""The best rivals by TFs in development (benchmarks/RESULTS.md); each takes seconds."""
 SCRATCH_PATIENCE: Final = 3
 """Epochs in a row without a better validation loss that end a training from scratch, where folds
 judge."""
@@ -95,12 +97,7 @@ def own_tf(
             f"{', '.join(study.sampling.test_chroms)}",
         )
     of_multi = RunRole(
-        experiment=NAME,
-        arm="multi",
-        tf="",
-        replicate=1,
-        set_kind=start.kind,
-        set_label=start.name,
+        experiment=NAME, arm="multi", tf="", replicate=1, set_kind=start.kind, set_label=start.name
     )
     if start.run is not None:
         draft.add(start.run, of_multi)
@@ -110,20 +107,25 @@ def own_tf(
     }
     motif = draft.motif(tf)
     fewest = min(regions.num_bound_train for regions in by_replicate.values())
-    for fraction in FRACTIONS:
-        if fraction * fewest < MIN_PER_CLASS:
-            step = f"{step_name(fraction)} of the regions"
-            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    steps = _steps(draft, fewest)
     for replicate, regions in by_replicate.items():
         role = replace(
             of_multi, arm="transfer", tf=tf, target=tf, replicate=replicate, size=SampleSize()
         )
         cell = _Cell(draft, start, motif, regions, role)
         cell.add_arms()
-        for fraction in FRACTIONS:
-            if fraction * fewest >= MIN_PER_CLASS and cell.is_compared:
-                cell.add_step(fraction)
+        for fraction in steps if cell.is_compared else ():
+            cell.add_step(fraction)
     return draft.done()
+
+
+def _steps(draft: Draft, num_bound: int) -> list[float]:
+    """Steps of the learning curve that have enough of the bound regions that are trained on."""
+    for fraction in FRACTIONS:
+        if fraction * num_bound < MIN_PER_CLASS:
+            step = f"{step_name(fraction)} of the regions"
+            draft.leave_out(step, f"fewer than {MIN_PER_CLASS} bound regions to train on")
+    return [fraction for fraction in FRACTIONS if fraction * num_bound >= MIN_PER_CLASS]
 
 
 def _judged(loaded: LoadedDataset, study: Study, tf: str, num_folds: int | None) -> Sampling:
@@ -206,6 +208,7 @@ class _Cell:
         if self.motif is not None:
             alone = builder.motif_alone(whole, motif_name(self.motif))
             self.draft.add(alone, replace(role, arm="motif"))
+        self.draft.add_rivals(whole, role, RIVALS)
 
     def _add_scratch(self, builder: SpecBuilder, role: RunRole) -> None:
         """Add training from scratch and, where transfer has a learning rate, its control."""

@@ -158,7 +158,11 @@ def suggest(loaded: LoadedDataset, study: Study, store: RunStore, tf: str) -> Su
             if kind is SetKind.BASE:
                 start = start_from_base(loaded, study, tf)
             else:
-                spec, reason = _start(kind, loaded, study, store, tf, target, relations)
+                spec, reason = (
+                    _masked(loaded, study, store, tf, target)
+                    if kind is SetKind.MASKED
+                    else _start(kind, loaded, study, tf, target, relations)
+                )
                 loaded.select(spec.regions)
                 finished = store.is_complete(spec.key)
                 start = Start(kind=kind, spec=spec, reason=reason, is_finished=finished)
@@ -285,14 +289,11 @@ def _start(
     kind: SetKind,
     loaded: LoadedDataset,
     study: Study,
-    store: RunStore,
     tf: str,
     left_out: tuple[str, ...],
     relations: Relations,
 ) -> tuple[RunSpec, str]:
-    """Spec of a kind's multi-model, and why it has its TFs."""
-    if kind is SetKind.MASKED:
-        return _masked(loaded, study, store, tf, left_out)
+    """Spec of the multi-model of a kind on complete rows, and why it has its TFs."""
     builder = replace(study.builder(loaded.dataset), rows="complete")
     if kind is SetKind.COMPLETE:
         pretraining = Pretraining(leave_out=left_out)

@@ -1,6 +1,7 @@
 """The figure of experiment `peaks-needed`: MCC against the number of bound regions, arm by arm."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any, Final
 
 import pandas as pd
@@ -20,6 +21,7 @@ from orchestrator.report.figure_style import (
     error,
     styled,
 )
+from orchestrator.role_names import RIVAL_WORDS
 
 _STYLES: Final[Sequence[dict[str, Any]]] = (
     {"color": VERMILLION, "marker": "s"},
@@ -30,6 +32,11 @@ _STYLES: Final[Sequence[dict[str, Any]]] = (
     {"color": ORANGE, "marker": "P"},
     {"color": GREEN, "marker": "^"},
 )
+_RIVAL_STYLES: Final[Sequence[dict[str, Any]]] = tuple(
+    {"color": color, "marker": marker, "linestyle": "--", "markerfacecolor": "white"}
+    for color, marker in ((GREY, "o"), (GREY, "D"), (GREY, "^"), (GREY, "v"), (GREY, "s"))
+)
+"""Of arms without a network: grey and dashed, so that they stay behind the others."""
 _WORDS: Final = {"mcc": "MCC", "average_precision": "average precision"}
 MEAN: Final = "mean"
 """Title of the panel that shows the mean over TFs."""
@@ -87,7 +94,7 @@ def peaks_by_tf(
 
 def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], score: str) -> None:
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":")
-    for number, arm in enumerate(arms):
+    for arm, style in zip(arms, _styles(arms), strict=True):
         line = rows[rows["arm"] == arm].sort_values("size")
         axes.errorbar(
             line["size"],
@@ -97,5 +104,12 @@ def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], score: str) -> N
             markersize=3.2,
             linewidth=1.0,
             elinewidth=0.7,
-            **_STYLES[number % len(_STYLES)],
+            **style,
         )
+
+
+def _styles(arms: Sequence[str]) -> list[dict[str, Any]]:
+    """How each arm is drawn: rivals dashed, the others as if there were none."""
+    rivals = iter(_RIVAL_STYLES)
+    others = cycle(_STYLES)
+    return [next(rivals if arm in RIVAL_WORDS.values() else others) for arm in arms]

@@ -1,8 +1,9 @@
 """What experiment `peaks-needed` says: how many bound regions a good model of a TF takes.
 
 Per target and number of bound regions there are arms on the same regions: from scratch, the motif
-alone, and transfer from several multi-models, of complete rows (the paper's) and masked ones. How
-regions were held back, at random or by chromosome, tells findings apart.
+alone, rivals without a network, and transfer from several multi-models, of complete rows (the
+paper's) and masked ones. How regions were held back, at random or by chromosome, tells findings
+apart.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ from orchestrator.report.pairs import each_row, latest, scored_runs
 from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.report.words import confidence, counted, listed, number
-from orchestrator.role import Arm
-from orchestrator.role_names import HELD_BACK_WORDS
+from orchestrator.role import RIVALS, Arm
+from orchestrator.role_names import HELD_BACK_WORDS, RIVAL_WORDS
 
 GOOD_MCC: Final = 0.5
 """MCC that a good model reaches."""
@@ -33,10 +34,14 @@ COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
 PRECISION: Final = "average_precision"
-_RANK: Final[dict[Arm, int]] = {"scratch": 0, "motif": 1, "transfer": 2, "multi": 3}
-_NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "motif alone"}
+_RANK: Final[dict[Arm, int]] = {
+    arm: rank for rank, arm in enumerate(("scratch", "motif", *RIVALS, "transfer", "multi"))
+}
+_NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "motif alone", **RIVAL_WORDS}
 _WORDS: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "by the motif alone"}
 """Names of arms in figures, and within a sentence."""
+BEST_RIVAL: Final = "the best rival of each TF and size"
+"""What is compared with the arms by transfer: whichever rival, or the motif alone, did best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +129,12 @@ def _finding(
     )
     means = _means(table, boot)
     reached = _reached(table)
+    with_best = _with_best_rival(table, order)
     details = [*_by_arm(reached, order, table["tf"].nunique()), _trained_on(last)]
     numbers: dict[str, float] = {}
     sentences = []
     for first, second in _comparisons(order):
-        said, found = _compare(table, first.name, second.name, boot)
+        said, found = _compare(with_best, first, second, boot)
         sentences += said
         numbers |= found
     for row in each_row(means):
@@ -200,14 +206,31 @@ def _arms(rows: pd.DataFrame) -> list[_Arm]:
     return sorted(arms, key=lambda one: (_RANK[one.arm], one.masked, -one.num_tfs, one.name))
 
 
-def _comparisons(order: Sequence[_Arm]) -> list[tuple[_Arm, _Arm]]:
-    """Pair the arms to compare: masked transfer with the paper's and with the motif, or scratch."""
+def _with_best_rival(table: pd.DataFrame, order: Sequence[_Arm]) -> pd.DataFrame:
+    """Give the table with the best rival's scores of each TF and size as one more arm."""
+    rivals = table[table["arm"].isin([one.name for one in order if one.arm in RIVALS])]
+    if rivals.empty:
+        return table
+    alone = table[table["arm"].isin([one.name for one in order if one.arm == "motif"])]
+    best = pd.concat([rivals, alone]).groupby(["tf", "size"], as_index=False)["mcc"].max()
+    return pd.concat([table, best.assign(arm=BEST_RIVAL)], ignore_index=True)
+
+
+def _comparisons(order: Sequence[_Arm]) -> list[tuple[str, str]]:
+    """Name the arms to compare.
+
+    They are masked transfer with the paper's, the motif and the best rival, or with scratch.
+    """
     scratch = [one for one in order if one.arm == "scratch"]
     complete = [one for one in order if one.arm == "transfer" and not one.masked]
     masked = [one for one in order if one.arm == "transfer" and one.masked]
     pairs = [(one, other) for one in masked for other in complete or scratch]
     pairs += [(one, motif) for one in masked for motif in order if motif.arm == "motif"]
-    return pairs or [(one, other) for one in complete for other in scratch]
+    pairs = pairs or [(one, other) for one in complete for other in scratch]
+    named = [(one.name, other.name) for one, other in pairs]
+    if any(one.arm in RIVALS for one in order):
+        named += [(one.name, BEST_RIVAL) for one in masked or complete]
+    return named
 
 
 def _compare(

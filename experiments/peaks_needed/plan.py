@@ -1,9 +1,10 @@
 """Experiment `peaks-needed` (beyond the paper): how many peaks a good model of a TF takes.
 
-Per replicate and target, for each number of bound regions, six arms on the very same regions:
+Per replicate and target, for each number of bound regions, these arms on the very same regions:
 
 - from scratch;
 - the target's motif alone (`orchestrator.runs.motif_baseline`);
+- the rivals, which need no network (`orchestrator.runs.rivals`);
 - transfer from the paper's kind of multi-model, complete rows of 50 TFs;
 - transfer from a masked multi-model, every resolved cell of all TFs;
 - transfer from a masked multi-model without any TF of the target's binding modes;
@@ -40,6 +41,7 @@ from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
 from orchestrator.runs.motif_terms import check_choice
+from orchestrator.runs.rivals import rivals_at_hand
 from orchestrator.spec import MotifChoice, RunSpec
 
 NAME: Final = "peaks-needed"
@@ -72,7 +74,7 @@ class _Kind(NamedTuple):
     """Targets that it serves."""
 
 
-class _Start(NamedTuple):
+class Start(NamedTuple):
     """A multi-model to start from."""
 
     kind: SetKind
@@ -89,10 +91,15 @@ class _Cell:
     seed: int
 
 
-def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
+def peaks_needed(loaded: LoadedDataset, study: Study, given: Sequence[Start] = ()) -> PlannedStudy:
     """Plan the experiment.
 
     A size that a target does not reach is left out, as is the motif of a target without one.
+
+    Parameters
+    ----------
+    given
+        Multi-models to start from. By default those of the experiment are trained.
 
     Raises
     ------
@@ -106,7 +113,7 @@ def peaks_needed(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     draft = Draft(NAME, loaded, study)
     targets = choose_targets(loaded, study)
     for replicate in range(1, study.scale.target_replicates + 1):
-        starts = list(_multi_models(draft, targets, replicate))
+        starts = given or list(_multi_models(draft, targets, replicate))
         for target in targets:
             mine = [start for start in starts if target in start.targets]
             reasons: list[DataError] = []
@@ -161,7 +168,7 @@ def choose_targets(loaded: LoadedDataset, study: Study) -> tuple[str, ...]:
     return tuple(chosen[: max(1, min(NUM_TARGETS, len(num_bound) // 2))])
 
 
-def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Iterator[_Start]:
+def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Iterator[Start]:
     """Add the multi-models of a replicate, and score them on the same regions."""
     kinds = [
         _Kind(SetKind.COMPLETE, Pretraining(min_bound=MIN_BOUND, leave_out=targets), targets),
@@ -196,14 +203,14 @@ def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Ite
         elif set(complete.regions.tfs) <= set(tfs):
             scored = builder.scored_multi(complete.regions, multi=spec)
             draft.add(scored, replace(role, tested_on="complete"))
-        yield _Start(kind=kind.kind, spec=spec, targets=kind.targets)
+        yield Start(kind=kind.kind, spec=spec, targets=kind.targets)
 
 
 def _masked(**left_out: tuple[str, ...]) -> Pretraining:
     return Pretraining(rows="resolved", min_bound=MIN_BOUND, **left_out)
 
 
-def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
+def _add_size(draft: Draft, cell: _Cell, starts: Sequence[Start]) -> None:
     """Add the arms of a target at a size."""
     role, num_bound = cell.role, cell.size.num_bound
     jaspar = draft.loaded.dataset.jaspar
@@ -227,6 +234,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[_Start]) -> None:
         draft.leave_out(f"the motif of {role.tf}", str(error))
     else:
         draft.add(builder.motif_alone(regions, motif.matrix_id), replace(scratch, arm="motif"))
+    draft.add_rivals(regions, scratch, rivals_at_hand())
     for start in starts:
         plain = replace(role, set_kind=start.kind, set_label=LABELS[start.kind])
         draft.add(builder.transfer(regions, multi=start.spec), plain)

@@ -1,1 +1,4 @@
-"""Experiment `pretraining-sets` (Fig. 2B): which TFs to pre-train on."""
+"""Experiment `pretraining-sets` (Fig. 2B): which TFs to pre-train on.
+
+The sets are chosen in `data.relations`.
+"""

@@ -4,9 +4,9 @@ Per replicate and target: an individual model from scratch, and for each kind of
 mode, cofactors, STRING partners, same mode but uncorrelated, random), with and without the target
 in it, a multi-model of five TFs and an individual model by transfer from it.
 
-Departure from the paper, whose individual models keep apart from each multi-model's regions and so
+Departure from the paper, whose individual models avoid each multi-model's regions and so
 work on other regions for each set: here the target's regions are drawn first, and every
-multi-model keeps apart from them. All sets, and scratch, are tried on the very same regions.
+multi-model avoids them. All sets, and scratch, are tried on the very same regions.
 
 A random set is drawn again until its TFs have as many regions resolved as a multi-model is to have,
 as in the authors' scripts, at most `RANDOM_DRAWS` times; of smaller ones the largest is taken.

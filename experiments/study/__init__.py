@@ -1,1 +1,4 @@
-"""What every experiment is told and made of: sizes, trainings, pre-training, specs."""
+"""What experiments share: sizes, trainings, pre-training, specs.
+
+What one experiment alone runs is in its own folder.
+"""

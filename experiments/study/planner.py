@@ -1,5 +1,6 @@
 """What an experiment collects its runs in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from data.dataset.sampling import Part
@@ -13,7 +14,7 @@ from orchestrator.plan import PlannedRun, Remark
 from orchestrator.role import RunRole, SetKind, Variant
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
-from orchestrator.spec import MotifChoice, RegionSpec, RunSpec
+from orchestrator.spec import MotifChoice, RegionSpec, Rival, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +142,22 @@ class Draft:
         except DataError as error:
             self.leave_out(f"the motif of {tf}", str(error))
             return None
+
+    def add_rivals(self, regions: RegionSpec, role: RunRole, rivals: Sequence[Rival]) -> None:
+        """Add rivals on some regions; one that the dataset does not allow is left out, and noted.
+
+        Parameters
+        ----------
+        role
+            Of the run from scratch on the same regions.
+        """
+        for rival in rivals:
+            if rival is Rival.OPENNESS and not self.loaded.dataset.biosamples:
+                self.leave_out(
+                    f"the rival {rival}", "the dataset says of no biosample where regions are open"
+                )
+                continue
+            self.add(self.builder.rival(regions, rival), replace(role, arm=rival.value))
 
     def done(self) -> PlannedStudy:
         """Give what was collected."""

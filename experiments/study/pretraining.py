@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from data.dataset.evidence_file import TFSummary
 from data.dataset.sampling import RowRule
-from data.dataset.store import Dataset, TFSummary
+from data.dataset.store import Dataset
 from data.relations.binding_modes import BindingModes
 from data.schema import Evidence
 from orchestrator.errors import RunError

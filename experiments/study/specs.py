@@ -9,7 +9,7 @@ from data.schema import Evidence
 from experiments.study.trainings import ModelKind, Trainings
 from model.network import NetworkConfig, published
 from orchestrator.runs.motif_baseline import motif_name
-from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, RunSpec
+from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class SpecBuilder:
             Most regions to learn from; None takes all that are resolved for the TFs.
         apart_from
             The individual model's regions that it must not see; None where the individual model
-            keeps apart from the multi-model instead.
+            avoids the multi-model's regions instead.
         """
         return RunSpec(
             regions=RegionSpec(
@@ -145,6 +145,17 @@ class SpecBuilder:
             training=None,
             seed=regions.sampling.seed,
             motif=matrix_id,
+        )
+
+    def rival(self, regions: RegionSpec, rival: Rival) -> RunSpec:
+        """Spec of a rival: a way to predict binding without a network, on the same regions."""
+        return RunSpec(
+            regions=regions,
+            network=NetworkConfig(num_tfs=1),
+            training=None,
+            seed=regions.sampling.seed,
+            rival=rival.value,
+            jaspar=self.dataset.jaspar.recorded if rival is Rival.ALL_MOTIFS else "",
         )
 
     def scored_multi(self, regions: RegionSpec, *, multi: RunSpec) -> RunSpec:

@@ -1,4 +1,4 @@
-"""What every experiment is told, and how it collects its runs.
+"""The settings of a study, which every experiment gets.
 
 An experiment is a function of a loaded dataset and a :class:`Study` that gives a
 :class:`PlannedStudy`. Its sizes come from a :class:`Scale`: the paper's, or a laptop's.
@@ -40,8 +40,8 @@ class Study:
     links: StringLinks | None = None
     """STRING's links; None leaves out the sets of STRING partners."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`. With another than the paper's, the names of
-    pre-training sets say so, that results of both are told apart."""
+    """Which network, of `model.network.NETWORKS`. With any other than the paper's, the names
+    of pre-training sets say so, which keeps the results apart."""
     motif: bool = False
     """Whether transfer from a masked multi-model is tried with the TF's motif as a term of the
     logits too, in `transfer`, `downsampling` and `binding-modes`; beyond the paper."""

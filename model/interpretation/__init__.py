@@ -1,1 +1,4 @@
-"""What a network has learnt: what activates its filters, what its predictions owe to each base."""
+"""What a network has learnt: what activates its filters, what each base contributes.
+
+Comparing filters with known motifs is in `data.motifs`.
+"""

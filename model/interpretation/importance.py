@@ -1,4 +1,4 @@
-"""What the prediction owes to each filter: the change when the filter is silenced.
+"""What each filter contributes to a prediction: the change when the filter is silenced.
 
 A filter is silenced by setting its activation to 0 everywhere, as if it never fired (the authors'
 scripts, after Basset, put its mean over the batch everywhere). Two measures, both means over

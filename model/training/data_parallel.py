@@ -115,7 +115,7 @@ class DataParallel(Parallel):
         self.rank = dist.get_rank(group)
         self.num_processes = dist.get_world_size(group)
         self._bounds = [0] * (self.num_processes + 1)
-        self._shares = torch.zeros(self.num_processes)
+        self._sizes = torch.zeros(self.num_processes)
         self._sent: list[tuple[Tensor, Any]] = []
 
     def slice_of(self, rows: Tensor) -> Tensor:
@@ -123,9 +123,8 @@ class DataParallel(Parallel):
         self._bounds = [
             len(rows) * rank // self.num_processes for rank in range(self.num_processes + 1)
         ]
-        sizes = torch.tensor(self._bounds, dtype=torch.float32).diff()
         # to the device once a batch, not once a layer
-        self._shares = (sizes / len(rows)).to(self._device)
+        self._sizes = torch.tensor(self._bounds, dtype=torch.float64).diff().to(self._device)
         return rows[self._slice]
 
     @contextmanager
@@ -263,7 +262,7 @@ class DataParallel(Parallel):
         with _lost_processes_named():
             dist.all_gather(gathered, mine, group=self._group)
         means, variances = torch.stack(gathered, dim=1)
-        weights = self._shares.to(mine.dtype)[:, None]
+        weights = (self._sizes.to(mine.dtype) / self._bounds[-1])[:, None]
         mean = (weights * means).sum(0)
         # the variance within the slices and that between them
         return mean, (weights * (variances + (means - mean) ** 2)).sum(0)

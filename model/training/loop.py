@@ -20,7 +20,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import torch
@@ -149,23 +149,10 @@ def train(
         _fit_output(network, known, config, chosen, device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
-            return TrainingResult(
-                history=(),
-                best_epoch=0,
-                best_val_loss=loss,
-                seconds=time.perf_counter() - began,
-                chosen=chosen,
-            )
-        training = _Training(network, learning, validating, config, seed, context)
-        earlier = sum(epoch.seconds for epoch in training.state.history)
-        training.run()
-    return TrainingResult(
-        history=tuple(training.state.history),
-        best_epoch=training.state.kept.epoch,
-        best_val_loss=training.state.kept.loss,
-        seconds=earlier + time.perf_counter() - began,
-        chosen=chosen,
-    )
+            fitted = TrainingResult(history=(), best_epoch=0, best_val_loss=loss, seconds=0.0)
+        else:
+            fitted = _Training(network, learning, validating, config, seed, context).run()
+    return replace(fitted, seconds=fitted.seconds + time.perf_counter() - began, chosen=chosen)
 
 
 class _Training:
@@ -202,8 +189,15 @@ class _Training:
             # may write another one in between
             self.state.restore(parallel.from_first(file.read() if parallel.rank == 0 else b""))
 
-    def run(self) -> None:
-        """Train all epochs that are left, then give the network the weights that are kept."""
+    def run(self) -> TrainingResult:
+        """Train all epochs that are left, then give the network the weights that are kept.
+
+        Returns
+        -------
+        TrainingResult
+            Its seconds are those of the epochs before the training was resumed.
+        """
+        earlier = sum(epoch.seconds for epoch in self.state.history)
         while not self._is_over():
             epoch = self._epoch()
             if self._context.state_file is not None and self._context.parallel.rank == 0:
@@ -211,6 +205,12 @@ class _Training:
             if self._context.on_epoch is not None:
                 self._context.on_epoch(epoch)
         self.state.kept.restore()
+        return TrainingResult(
+            history=tuple(self.state.history),
+            best_epoch=self.state.kept.epoch,
+            best_val_loss=self.state.kept.loss,
+            seconds=earlier,
+        )
 
     def _is_over(self) -> bool:
         """Whether there were enough epochs, or early stopping ends the training."""

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.encoding import BASES_PER_BYTE, encode_one_hot, to_tensor
+from model.encoding import base_codes, encode_one_hot, reverse_kmers, to_tensor
 
 WIDTH: Final = 20
 """Base pairs of a de novo motif."""
@@ -77,7 +77,7 @@ def search_motif(
     """
     expected = 1 / (1 + np.exp(-logits))
     test = _ScoreTest(bound - expected, expected * (1 - expected))
-    seeds = _seeds(_codes(sequences), test)
+    seeds = _seeds(base_codes(sequences), test)
     if not seeds:
         return None
     rows = np.concatenate(
@@ -104,13 +104,6 @@ class _ScoreTest(NamedTuple):
         spread = np.sqrt(np.bincount(groups, self.variance[rows], num))
         frequent = (size >= MIN_REGIONS) & (spread > 0)
         return np.divide(excess, spread, out=np.full(num, -np.inf), where=frequent)
-
-
-def _codes(sequences: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Base codes 0 to 3, shape (n, L)."""
-    shifts = np.arange(0, 2 * BASES_PER_BYTE, 2, dtype=np.uint8)
-    bases = (sequences[:, :, None] >> shifts) & np.uint8(3)
-    return bases.reshape(len(sequences), -1).astype(np.int32)
 
 
 def _seeds(codes: NDArray[np.int32], test: _ScoreTest) -> list[_Seed]:
@@ -153,18 +146,8 @@ def _gapped(codes: NDArray[np.int32], half: int, gap: int) -> NDArray[np.int32]:
         kmers = 4 * kmers + codes[:, i : i + num_places]
     left, right = kmers[:, : num_places - half - gap], kmers[:, half + gap :]
     size = 4**half
-    reverse = _reverse_complements(half)
+    reverse = reverse_kmers(half)
     return np.minimum(left * size + right, reverse[right] * size + reverse[left])
-
-
-def _reverse_complements(length: int) -> NDArray[np.int32]:
-    """Code of the reverse complement of each k-mer."""
-    kmers = np.arange(4**length, dtype=np.int32)
-    reverse = np.zeros_like(kmers)
-    for _ in range(length):
-        kmers, base = np.divmod(kmers, 4)
-        reverse = 4 * reverse + 3 - base
-    return reverse
 
 
 def _filter(seed: _Seed) -> NDArray[np.float32]:

@@ -1,1 +1,4 @@
-"""What runs a plan: this process or a Ray cluster; and what it will cost."""
+"""What runs a plan: this process or a Ray cluster; and what it will cost.
+
+What a single run does is in `orchestrator.runs`.
+"""

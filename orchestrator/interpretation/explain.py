@@ -36,6 +36,7 @@ from data.schema import CHROM
 from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps
 from data.sources.intervals import Intervals
+from data.steps import OnStep, silent
 from model.checkpoint import load
 from model.interpretation.attribution import Attributions, Method, attribute
 from model.prediction import predict
@@ -43,7 +44,6 @@ from orchestrator.errors import RunError
 from orchestrator.interpretation.logos import save_contributions
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import StoredRun
-from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace, file_name
 
 REGIONS_FILE: Final = "regions.csv"

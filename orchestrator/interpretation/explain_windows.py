@@ -14,6 +14,7 @@ from data.atomic import whole_folder
 from data.packing import pack
 from data.queries.windows import Windows
 from data.sources.genome import Genome
+from data.steps import OnStep, silent
 from model.interpretation.attribution import Attributions, Method, attribute
 from orchestrator.errors import RunError
 from orchestrator.interpretation.explain import (
@@ -22,7 +23,6 @@ from orchestrator.interpretation.explain import (
     write_explanation,
 )
 from orchestrator.prediction.targets import OneTF
-from orchestrator.steps import OnStep, silent
 
 
 def top_windows(target: OneTF, batches: Iterable[Windows], num: int) -> Explained:

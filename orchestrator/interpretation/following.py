@@ -23,11 +23,11 @@ from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA
 from data.motifs.motif import tf_names
 from data.motifs.pwm import pwm_distance
+from data.steps import OnStep, silent
 from model.checkpoint import load_state
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 COLUMNS: Final = (

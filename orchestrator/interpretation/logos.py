@@ -126,7 +126,7 @@ def draw_contributions(axes: Axes, bases: str, contributions: NDArray[np.float32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class LogoSheet:
     """All logos of a layer, for one picture with rows of `_COLUMNS`."""
 
     frequencies: NDArray[np.float64]
@@ -151,7 +151,7 @@ class Sheet:
             yield *divmod(index, _COLUMNS), pwm, title
 
 
-def save_sheet(path: Path, sheet: Sheet) -> None:
+def save_sheet(path: Path, sheet: LogoSheet) -> None:
     """Write a sheet as PNG or SVG, by the file's ending."""
     width, num_rows = sheet.width, sheet.num_rows
     across, down = width + 2.0, MAX_BITS + 1.0
@@ -170,7 +170,7 @@ def save_sheet(path: Path, sheet: Sheet) -> None:
     _save(figure, path)
 
 
-def write_sheet_svg(path: Path, sheet: Sheet) -> None:
+def write_sheet_svg(path: Path, sheet: LogoSheet) -> None:
     """Write a sheet as SVG that defines each letter once: small, and quick to make."""
     width = sheet.width
     letter, bit, gap, top = 9.0, 24.0, 20.0, 24.0

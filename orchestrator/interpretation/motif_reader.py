@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from data.motifs.database import MotifDatabase
+from data.steps import OnStep, silent
 from orchestrator.interpretation.following import FollowedFilters, follow_runs
 from orchestrator.interpretation.logos import Logo
 from orchestrator.interpretation.run_motifs import StoredMotifs, run_motifs
 from orchestrator.runs.store import RunStore
-from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 

@@ -39,12 +39,13 @@ from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
 from data.motifs.pwm import consensus, information_bits
 from data.records import OlderRecordError
+from data.steps import OnStep, silent
 from model.checkpoint import load
 from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
 from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError
-from orchestrator.interpretation.logos import Sheet, save_logo, save_sheet
+from orchestrator.interpretation.logos import LogoSheet, save_logo, save_sheet
 from orchestrator.runs.filter_files import (
     ComparedFilters,
     MotifRule,
@@ -57,7 +58,6 @@ from orchestrator.runs.filter_files import (
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import StoredRun
 from orchestrator.spec import RunSpec
-from orchestrator.steps import OnStep, silent
 from orchestrator.workspace import Workspace
 
 VERSION: Final = 1
@@ -67,6 +67,9 @@ IMPORTANCE_REGIONS: Final = 500
 RECURRENT_IMPORTANCE_REGIONS: Final = 25
 """The same if an LSTM follows the filters, which takes a second each for 320 filters."""
 RULE: Final = ComparisonRule()
+_STORED_RULE: Final = MotifRule(
+    min_subsequences=RULE.min_subsequences, min_information_bits=RULE.min_information_bits
+)
 
 TABLE_FILE: Final = "filters.csv"
 MATCHES_FILE: Final = "matches.parquet"
@@ -182,10 +185,7 @@ def run_motifs(
         name=run.planned.name,
         tfs=run.planned.spec.regions.tfs,
         database=database.name,
-        rule=MotifRule(
-            min_subsequences=RULE.min_subsequences,
-            min_information_bits=RULE.min_information_bits,
-        ),
+        rule=_STORED_RULE,
         num_regions=len(sequences),
         num_matched_shuffled=_num_matched_shuffled(motifs.counts, database),
         num_importance_regions=importance.num_regions,
@@ -329,7 +329,7 @@ def _write(
     importance_table(importance, info.tfs).to_parquet(folder / IMPORTANCE_FILE, index=False)
     titles = [_title(row) for row in table.to_dict("records")]
     heading = f"{info.name}: filters"
-    sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
+    sheet = LogoSheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
     save_sheet(folder / SHEET_FILE, sheet)
     for index in np.flatnonzero(table["q_value"] < ALPHA).tolist():
         path = folder / LOGOS_FOLDER / f"{filter_name(index)}.svg"

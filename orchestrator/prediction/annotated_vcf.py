@@ -7,7 +7,7 @@ model are replaced.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
@@ -31,8 +31,13 @@ FIELDS: Final = {
     "motif_positions": ("String", "Positions of the motif that the allele touches, and its strand"),
     "motif_bits_change": ("Float", "Change of the score of the motif's hit, in bits"),
     "reason": ("String", "Why there is no prediction"),
+    "ref_quantile": ("Float", "Share of windows of the genome of lower probability than REF's"),
+    "p_value": ("Float", "Share of random substitutions of as large an effect on the logit"),
+    "q_value": ("Float", "Rate of false discoveries at the p-value, over this file"),
 }
 """Columns of the table of variants that become INFO fields: type and description."""
+NULL_FIELDS: Final = frozenset({"ref_quantile", "p_value", "q_value"})
+"""Those of a comparison with a null."""
 _NO_ALTERNATIVE: Final = ("", MISSING)
 _ENCODED: Final = str.maketrans(
     {"%": "%25", ":": "%3A", ";": "%3B", "=": "%3D", ",": "%2C", "\t": "%09", " ": "_"}
@@ -42,7 +47,13 @@ _ENCODED: Final = str.maketrans(
 
 @contextmanager
 def annotating(
-    output: Output, source: Path, model: str, origin: str, *, has_motif: bool
+    output: Output,
+    source: Path,
+    model: str,
+    origin: str,
+    *,
+    has_motif: bool,
+    has_null: bool = False,
 ) -> Iterator[Writer]:
     """Give a writer of the VCF file that was read; it is there when the block ends well.
 
@@ -59,6 +70,8 @@ def annotating(
         Where the model comes from, for the descriptions in the header.
     has_motif
         Whether the tables have the columns of a motif.
+    has_null
+        Whether they have those of a comparison with a null; by default they do not.
 
     Raises
     ------
@@ -66,8 +79,10 @@ def annotating(
         If the file has no header line.
     """
     keys = {name: info_key(model, name) for name in FIELDS}
+    left_out = {name for name in FIELDS if name.startswith("motif") and not has_motif}
+    left_out |= NULL_FIELDS if not has_null else frozenset()
     with text_output(output) as file:
-        writer = _AnnotatedVcf(file, source, keys, has_motif=has_motif)
+        writer = _AnnotatedVcf(file, source, keys, left_out)
         writer.copy_header(f"{model} ({origin})")
         yield writer
         writer.finish()
@@ -77,14 +92,12 @@ class _AnnotatedVcf:
     """Reads the VCF file once more, beside the tables that come."""
 
     def __init__(
-        self, file: IO[str], source: Path, keys: dict[str, str], *, has_motif: bool
+        self, file: IO[str], source: Path, keys: dict[str, str], left_out: Set[str]
     ) -> None:
         self._file = file
         self._source = source
         self._lines = all_lines(source)
-        self._keys = {
-            name: key for name, key in keys.items() if has_motif or not name.startswith("motif")
-        }
+        self._keys = {name: key for name, key in keys.items() if name not in left_out}
         self._replaced = frozenset(keys.values())
         self._has_old_values = False
 

@@ -87,9 +87,9 @@ class AboutData:
     """What it is and who made it, with a DOI."""
     licence: str
     real: str
-    """What of it was measured."""
+    """Which parts of it were measured."""
     reconstructed: str
-    """What of it was not, and how it was made up."""
+    """Which parts were not, and how they were made up."""
     assembly: str
     """Genome assembly, such as hg38."""
     species: str

@@ -20,6 +20,7 @@ from data.queries.variants import VariantBatch
 from data.queries.windows import Windows
 from model.device import one_thread
 from model.ensemble import Member, Prediction, predict_ensemble
+from orchestrator.prediction.variant_null import VariantNull
 from orchestrator.prediction.writers import Writer
 
 _AT_ONCE: Final = 10_000
@@ -114,8 +115,17 @@ def predict_variants(
     writer: Writer,
     motif: Motif | None,
     on_predicted: OnPredicted = lambda num: None,
+    null: VariantNull | None = None,
 ) -> Counts:
-    """Predict both alleles of variants and write them as they come."""
+    """Predict both alleles of variants and write them as they come.
+
+    Parameters
+    ----------
+    motif
+        The motif of which the positions are told that variants touch; None tells nothing of it.
+    null
+        What effects are compared with; by default they are not.
+    """
     num = num_unknown = 0
     with one_thread():
         for batch in batches:
@@ -124,7 +134,10 @@ def predict_variants(
                 predict_codes(members, codes, usable)
                 for codes in (batch.reference, batch.alternative)
             )
-            writer.write(_variant_table(batch, reference, alternative, motif))
+            table = _variant_table(batch, reference, alternative, motif)
+            if null is not None:
+                table = table.assign(**null.columns(batch, reference, alternative))
+            writer.write(table)
             num += len(usable)
             num_unknown += int((~usable).sum())
             on_predicted(len(usable))

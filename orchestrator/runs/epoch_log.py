@@ -2,7 +2,7 @@
 
 Beside the notes of `orchestrator.runs.progress` there is a file per run, ``<key>.epochs``, which
 the worker appends to and removes when the run ends. Nothing depends on it: what cannot be written
-or read is passed over, and ``history.json`` of the finished run has all epochs.
+or read is skipped, and ``history.json`` of the finished run has all epochs.
 """
 
 import json

@@ -45,7 +45,8 @@ from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
 from orchestrator.runs.motif_terms import motif_library, write_terms
 from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.progress import EpochNotes
-from orchestrator.runs.record import metrics_record, region_counts, write_predictions
+from orchestrator.runs.record import metrics_record, region_counts, write_test_predictions
+from orchestrator.runs.rivals import rival_predictions
 from orchestrator.runs.store import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -112,7 +113,9 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
         result = _train(planned, network, loaded, selection, state_file, context)
         if parallel.rank != 0:
             return
-        if spec.folds:
+        if spec.rival:
+            tested, probabilities = rival_predictions(spec, loaded)
+        elif spec.folds:
             tested, probabilities = tested_by_folds(spec, store)
         else:
             probabilities = _test_predictions(spec, network, loaded, selection, context.device)
@@ -123,7 +126,7 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
     with store.writing(planned.key) as folder:
         (folder / RUN_FILE).write_text(to_json(run_record(planned)))
         (folder / HISTORY_FILE).write_text(to_json(result.history))
-        write_predictions(folder / PREDICTIONS_FILE, spec, tested, probabilities)
+        write_test_predictions(folder / PREDICTIONS_FILE, spec, tested, probabilities)
         is_kept = spec.training is not None and not spec.regions.is_fold
         if is_kept and result.chosen is not None and isinstance(network, BindingNetwork):
             save(folder, network, network.config)

@@ -146,11 +146,11 @@ def load_dataset(workspace: Workspace, tables: SharedTables | None = None) -> Lo
     return _loaded(workspace.dataset, tables, mtime_ns)
 
 
-def tfs_of(spec: RunSpec) -> set[str]:
+def tfs_needed(spec: RunSpec) -> set[str]:
     """Find the TFs whose evidence decides the regions and labels of a run."""
     tfs: set[str] = set()
     regions: RegionSpec | None = spec.regions
     while regions is not None:
         tfs.update(regions.tfs)
         regions = regions.excluded
-    return tfs if spec.start_run is None else tfs | tfs_of(spec.start_run)
+    return tfs if spec.start_run is None else tfs | tfs_needed(spec.start_run)

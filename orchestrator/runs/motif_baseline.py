@@ -80,13 +80,13 @@ def motif_probabilities(
     """Score the test regions of an individual model, shape (n, 1)."""
     scores = best_hits(unpack(regions.sequences[selection.region_ids]), motif).score
     seen, test = selection.part != Part.TEST, selection.part == Part.TEST
-    threshold = best_threshold(selection.labels[seen, 0] == 1, scores[seen])
+    threshold = best_cut(selection.labels[seen, 0] == 1, scores[seen])
     # exponents beyond a float's reach would warn and change nothing
     bits = np.clip(scores[test] - threshold, -100, 100)
     return (1 / (1 + np.exp2(-bits)))[:, None].astype(np.float32)
 
 
-def best_threshold(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
+def best_cut(bound: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
     """Find the threshold of the score that has the highest MCC.
 
     It is halfway between two scores that occur; of equally good thresholds, the lowest one.

@@ -62,7 +62,7 @@ class EpochNotes:
     def read(self) -> list[RunningNote]:
         """Read the notes written since this object was made, the run with most epochs first.
 
-        A note that cannot be read is passed over.
+        A note that cannot be read is skipped.
         """
         notes = []
         for path in self._folder.glob("*.json"):

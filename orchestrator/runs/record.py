@@ -59,7 +59,7 @@ def metrics_record(
     )
 
 
-def write_predictions(
+def write_test_predictions(
     path: Path, spec: RunSpec, tested: Selection, probabilities: NDArray[np.float32]
 ) -> None:
     """Write probabilities of the test regions, a column a TF, with their labels."""

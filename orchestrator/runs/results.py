@@ -45,7 +45,8 @@ COLUMNS: Final = (
   apart by them; at_most: whether a TF with fewer took part with all that it has
 - step: fraction of the regions trained on in a learning curve, missing for all of them
 - held_back: how regions are held back, `random` or `chromosome`
-- network: which network, empty for a motif alone; with_motif: whether it has the motif's term
+- network: which network, empty for a motif alone and for rivals; with_motif: whether it has the
+  motif's term
 - masked: whether the run is, or starts from, a multi-model of every resolved cell
 """
 ROW_ORDER: Final = (
@@ -97,7 +98,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         "variant": role.variant.value,
         "mode": "" if role.mode is None else role.mode.value,
         "tested_on": role.tested_on or "",
-        "network": "" if role.arm == "motif" else spec.network.name,
+        "network": "" if role.arm == "motif" or spec.rival else spec.network.name,
         "masked": multi.regions.is_masked or isinstance(spec.start, BaseStart),
         "with_motif": bool(spec.motif) and spec.training is not None,
     }

@@ -1,7 +1,7 @@
 """MLflow's server with bindgrid's first page: `mlflow server --app-name bindgrid`.
 
 An app of MLflow, which finds it by the entry point `mlflow.app` of this package. `bindgrid ui`
-serves it. To what MLflow serves it adds, all under one address:
+serves it. It adds to what MLflow serves, all under one address:
 
 - `/`: MLflow's UI as it is, after a script that shows ``bindgrid/`` where the address names no
   page of MLflow. The script also sets what the UI keeps in the browser (localStorage), once: that

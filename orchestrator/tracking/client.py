@@ -14,6 +14,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, final
 
@@ -31,6 +32,8 @@ _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
+    # two lines for each run that ends, with the address of the server and what is in it
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # by default MLflow tries seven times, for minutes, to reach a server that does not answer
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -41,11 +44,19 @@ for _name, _value in _DEFAULTS.items():
 
 NOTE_TAG: Final = "mlflow.note.content"
 """Markdown that MLflow's UI shows as the description of a run or an experiment."""
+WORKSPACE_TAG: Final = "workspace"
+"""Folder of the workspace that an MLflow run of a plan is about."""
 NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 MAX_METRICS_PER_BATCH = 1000
 MAX_PARAMS_PER_BATCH = 100
 MAX_TAG_CHARACTERS = 5000
 MAX_EXPERIMENTS = 1000
+
+_SECRETS: Final = (
+    *("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"),
+    *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+)
+"""Environment variables that no message may repeat."""
 
 REMEDY: Final = "nothing is lost, `bindgrid mlflow sync` logs what is missing"
 
@@ -59,9 +70,43 @@ def tracking_uri(workspace: Workspace) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.mlflow_db.resolve()}"
 
 
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is that of a server of MLflow, and not of a database."""
+    return uri.startswith(("http://", "https://"))
+
+
+def is_database(uri: str) -> bool:
+    """Whether a tracking URI is that of a database, to which MLflow is logged without a server."""
+    return uri.partition(":")[0].partition("+")[0] in ("postgresql", "mysql", "mssql", "sqlite")
+
+
 def without_password(text: str) -> str:
     """Hide user and password in URIs such as `https://me:secret@host`."""
     return re.sub(r"(?<=://)[^\s/]*@", "***@", text)
+
+
+def twice(do: Callable[[], object]) -> None:
+    """Make a request, and once more if another driver made the same one at that moment."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        do()
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        do()
+
+
+@contextlib.contextmanager
+def there_already() -> Iterator[None]:
+    """Pass over that what is to be made is there, since another driver made it meanwhile."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 @final
@@ -97,10 +142,23 @@ class TrackingClient:
             # alembic and MLflow log each table that they make
             for name in ("alembic", "mlflow"):
                 logging.getLogger(name).setLevel(logging.ERROR)
-            if self.is_own_database:
-                open_database(self.workspace)
+            self.open_database()
             self._mlflow = MlflowClient(self.uri)
         return self._mlflow
+
+    def open_database(self) -> None:
+        """Make the workspace's own SQLite file if there is none yet; see if another is there.
+
+        MLflow tries ten times to reach a database, for 100 s and without a word.
+        """
+        if self.is_own_database:
+            open_database(self.workspace)
+        elif is_database(self.uri):
+            from sqlalchemy import create_engine
+
+            engine = create_engine(self.uri)
+            engine.connect().close()
+            engine.dispose()
 
     @property
     def is_own_database(self) -> bool:
@@ -126,26 +184,49 @@ class TrackingClient:
     ) -> str:
         found = self.mlflow.get_experiment_by_name(name)
         if found is None:
-            location = None
-            if self.is_own_database:
-                location = self.workspace.mlflow_artifacts.resolve().as_uri()
-            made = self.mlflow.create_experiment(name, artifact_location=location)
-            found = self.mlflow.get_experiment(made)
+            with there_already():
+                self.mlflow.create_experiment(name, artifact_location=self._artifact_location())
+            found = self.mlflow.get_experiment_by_name(name)
+            assert found is not None
         elif found.lifecycle_stage == "deleted":
             self.mlflow.restore_experiment(found.experiment_id)
         for tag, text in tags(found).items():
-            self.mlflow.set_experiment_tag(found.experiment_id, tag, text)
+            twice(partial(self.mlflow.set_experiment_tag, found.experiment_id, tag, text))
         return str(found.experiment_id)
+
+    def _artifact_location(self) -> str | None:
+        """Where artifacts go: a server knows that itself, a database would take this directory."""
+        if not is_database(self.uri):
+            return None
+        root = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT")
+        if root and not self.is_own_database:
+            return root
+        return self.workspace.mlflow_artifacts.resolve().as_uri()
 
     def experiments(self) -> Sequence[Experiment]:
         """Give all experiments of MLflow, those that bindgrid has not made included."""
-        return self.mlflow.search_experiments(max_results=MAX_EXPERIMENTS)
-
-    def all_runs(self, experiment_id: str) -> Iterator[Run]:
-        """Yield the MLflow runs of an experiment, a page at a time."""
+        found: list[Experiment] = []
         token = None
         while True:
-            page = self.mlflow.search_runs([experiment_id], max_results=1000, page_token=token)
+            page = self.mlflow.search_experiments(max_results=MAX_EXPERIMENTS, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def all_runs(self, *experiment_ids: str, where: str = "") -> Iterator[Run]:
+        """Yield the MLflow runs of some experiments, a page at a time.
+
+        Parameters
+        ----------
+        where
+            MLflow's filter; none by default.
+        """
+        token = None
+        while True:
+            page = self.mlflow.search_runs(
+                list(experiment_ids), where, max_results=1000, page_token=token
+            )
             yield from page
             token = page.token
             if not token:
@@ -153,13 +234,13 @@ class TrackingClient:
 
     def runs_with_key(self, key: str, experiment_id: str) -> Sequence[Run]:
         """Give the MLflow runs of an experiment that have a run key, whatever their status."""
-        return self.mlflow.search_runs([experiment_id], f"tags.key = {_quoted(key)}")
+        return self.mlflow.search_runs([experiment_id], f"tags.key = {quoted(key)}")
 
     def finished_run(self, key: str, experiment_ids: list[str] | None = None) -> Run | None:
         """Find a finished MLflow run by its run key, among all experiments by default."""
         if experiment_ids is None:
             experiment_ids = [experiment.experiment_id for experiment in self.experiments()]
-        text = f"tags.key = {_quoted(key)} and attributes.status = 'FINISHED'"
+        text = f"tags.key = {quoted(key)} and attributes.status = 'FINISHED'"
         found = self.mlflow.search_runs(experiment_ids, text, max_results=1)
         return found[0] if found else None
 
@@ -201,17 +282,43 @@ class TrackingClient:
             raise
         except Exception as error:
             lines = str(error).strip().splitlines()
-            reason = lines[0] if lines else type(error).__name__
-            advice = (
-                "free space or check rights; a damaged file may be removed"
-                if self.is_own_database
-                else "check that it is up and MLFLOW_TRACKING_URI is right"
-            )
+            reason = self._without_secrets(lines[0] if lines else type(error).__name__)
             raise TrackingError(
-                f"MLflow at {self.shown_uri} does not take the runs "
-                f"({without_password(reason)[:200]}): {advice}; {remedy}"
+                f"MLflow at {self.shown_uri} does not take the runs ({reason[:200]}): "
+                f"{self._advice(error)}; {remedy}"
             ) from error
 
+    def _advice(self, error: Exception) -> str:
+        """Say what the user can do about what MLflow, the database or the network raised."""
+        from mlflow.exceptions import MlflowException
 
-def _quoted(text: str) -> str:
+        if self.is_own_database:
+            return "free space or check rights; a damaged file may be removed"
+        if isinstance(error, ModuleNotFoundError):
+            return f"pip install {error.name} beside bindgrid"
+        status = error.get_http_status_code() if isinstance(error, MlflowException) else None
+        if status == 401:
+            return (
+                "it wants to know who you are: set MLFLOW_TRACKING_TOKEN, or "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        if status == 403:
+            return "it knows you and does not let you write: ask whoever runs it for the right to"
+        if type(error).__module__.partition(".")[0] in ("boto3", "botocore"):
+            return (
+                "artifacts go to S3 from here: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
+                "MLFLOW_S3_ENDPOINT_URL"
+            )
+        return "check that it is up and MLFLOW_TRACKING_URI is right"
+
+    def _without_secrets(self, text: str) -> str:
+        """Blot out passwords and tokens, also where a server repeats them in its answer."""
+        for name in _SECRETS:
+            if secret := os.environ.get(name):
+                text = text.replace(secret, "***")
+        return without_password(text)
+
+
+def quoted(text: str) -> str:
+    """Write a text as MLflow's filters take it."""
     return "'" + text.replace("'", "''") + "'"

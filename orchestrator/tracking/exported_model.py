@@ -14,7 +14,7 @@ from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from model.ensemble import Calibration
 from orchestrator.errors import RunError
 from orchestrator.prediction.targets import OneTF, Target
-from orchestrator.tracking.models import write_pyfunc
+from orchestrator.tracking.pyfunc_folder import write_pyfunc
 from orchestrator.tracking.served_model import PROBABILITY, SETTINGS_FILE
 
 

@@ -1,4 +1,4 @@
-"""The first page of `bindgrid ui`: transfer beside scratch in every experiment, and the verdicts.
+"""The first page of `bindgrid ui`: transfer beside scratch in every experiment, verdicts, plans.
 
 All of it is read from MLflow, so that a server shows the runs of all workspaces that log to it.
 Only the pages of reports and verdicts lie in a workspace. The server imports this file: it must
@@ -11,13 +11,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from orchestrator.report.rendering import render
-from orchestrator.tracking.client import NOTE_TAG
-from orchestrator.tracking.views import VERDICTS, has_views, view_link
+from orchestrator.tracking.client import NOTE_TAG, WORKSPACE_TAG
+from orchestrator.tracking.run_rows import read_runs
+from orchestrator.tracking.views import PLANS, VERDICTS, has_views, view_link
 from orchestrator.workspace import Workspace, file_name
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ MAX_ROWS: Final = 200
 """Rows of an experiment's table at most; the saved view has all runs."""
 MAX_COMPARED: Final = 20
 """Runs that a link compares at most."""
-_PAGE: Final = 1000
+_MAX_EXPERIMENTS: Final = 1000
 _STATUS_WORDS: Final = {
     "FINISHED": "finished",
     "RUNNING": "training now",
@@ -103,6 +106,21 @@ class CardLink:
     link: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanLine:
+    """A plan that runs now, or whose process was killed and that no later command has marked."""
+
+    experiments: str
+    workspace: str
+    """Name of its folder."""
+    counts: str
+    """How many of its runs are complete and failed, in words."""
+    since: str
+    """When it was begun, in words."""
+    link: str
+    """Opens its MLflow run, from `#` on."""
+
+
 def front_page(mlflow: MlflowClient, workspace: Workspace | None) -> str:
     """Render the page.
 
@@ -113,7 +131,7 @@ def front_page(mlflow: MlflowClient, workspace: Workspace | None) -> str:
     workspace
         Whose report and verdicts are served beside; None on a server of several workspaces.
     """
-    experiments = list(mlflow.search_experiments(max_results=_PAGE))
+    experiments = list(mlflow.search_experiments(max_results=_MAX_EXPERIMENTS))
     sections = [section for experiment in experiments if (section := _section(mlflow, experiment))]
     return render(
         "mlflow.html",
@@ -123,28 +141,23 @@ def front_page(mlflow: MlflowClient, workspace: Workspace | None) -> str:
             card
             for experiment in experiments
             if experiment.name == VERDICTS
-            for card in _cards(_runs(mlflow, experiment), workspace)
+            for card in _cards(read_runs(mlflow, experiment.experiment_id), workspace)
+        ],
+        plans=[
+            plan
+            for experiment in experiments
+            if experiment.name == PLANS
+            for plan in plan_lines(read_runs(mlflow, experiment.experiment_id))
         ],
         has_report=workspace is not None and (workspace.report / "index.html").is_file(),
     )
-
-
-def _runs(mlflow: MlflowClient, experiment: Experiment) -> list[Run]:
-    runs: list[Run] = []
-    token = None
-    while True:
-        page = mlflow.search_runs([experiment.experiment_id], max_results=_PAGE, page_token=token)
-        runs += page
-        token = page.token
-        if not token:
-            return runs
 
 
 def _section(mlflow: MlflowClient, experiment: Experiment) -> Section | None:
     """Give what the page says of an experiment; None where it does not compare arms."""
     if not has_views(experiment):
         return None
-    runs = _runs(mlflow, experiment)
+    runs = read_runs(mlflow, experiment.experiment_id)
     rows = list(comparison(runs))
     if not rows:
         return None
@@ -233,6 +246,31 @@ def _cards(runs: Iterable[Run], workspace: Workspace | None) -> Iterator[CardLin
         # the note begins with the conclusion
         sentence = run.data.tags.get(NOTE_TAG, "").partition("\n")[0]
         yield CardLink(tf=tf, sentence=sentence, link=link)
+
+
+def plan_lines(runs: Iterable[Run]) -> Iterator[PlanLine]:
+    """Yield the plans that are in progress, the newest first.
+
+    Parameters
+    ----------
+    runs
+        The MLflow runs of plans (`orchestrator.tracking.live`).
+    """
+    for run in runs:
+        if run.info.status != "RUNNING":
+            continue
+        numbers = run.data.metrics
+        complete, failed, to_do = (
+            int(numbers.get(name, 0)) for name in ("complete", "failed", "to_do")
+        )
+        counts = f"{complete} of {complete + failed + to_do} runs complete"
+        yield PlanLine(
+            experiments=run.data.tags.get("experiments", run.info.run_name or ""),
+            workspace=Path(run.data.tags.get(WORKSPACE_TAG, "")).name,
+            counts=f"{counts}, {failed} failed" if failed else counts,
+            since=f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d %H:%M} UTC",
+            link=f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
+        )
 
 
 def _cut(name: str) -> str:

@@ -25,7 +25,7 @@ from model.training.state import Epoch
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs.epoch_log import epoch_logs
 from orchestrator.runs.store import RunStore
-from orchestrator.tracking.client import TrackingClient
+from orchestrator.tracking.client import WORKSPACE_TAG, TrackingClient
 from orchestrator.tracking.run_record import epoch_metrics
 from orchestrator.tracking.runs import Begun, RunWriter
 from orchestrator.tracking.views import PLANS, other_tags
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-WORKSPACE_TAG: Final = "workspace"
 _PLAN_TAG: Final = "plan"
 
 
@@ -60,6 +59,12 @@ class LiveWriter:
         self._open: dict[str, list[Begun]] = {}
         """The MLflow runs of each training that runs, by run key."""
 
+    def expect(self, plan: Plan) -> None:
+        """Count what is complete of a plan that begins; nothing is sent to MLflow."""
+        store = RunStore(self._client.workspace)
+        self._plan = plan
+        self._counts["complete"] = sum(store.is_complete(run.key) for run in plan)
+
     def begin(self, plan: Plan) -> None:
         """Begin the MLflow run of a plan, or go on in that of the same plan which was killed.
 
@@ -68,9 +73,10 @@ class LiveWriter:
         TrackingError
             If MLflow cannot be reached or refuses it.
         """
-        store = RunStore(self._client.workspace)
-        self._plan = plan
-        self._counts["complete"] = sum(store.is_complete(run.key) for run in plan)
+        self.expect(plan)
+        self._begin(plan)
+
+    def _begin(self, plan: Plan) -> None:
         keys = " ".join(sorted(run.key for run in plan))
         digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
         names = sorted({role.experiment for roles in plan.roles.values() for role in roles})
@@ -125,20 +131,24 @@ class LiveWriter:
         self._client.log_batches(begun.run_id, list(epoch_metrics(missing, now)))
         return Begun(begun.run_id, missing[-1].epoch)
 
-    def ended(self, outcome: RunOutcome) -> None:
-        """Count a run that ended; it is logged as ended by then.
+    def count(self, outcome: RunOutcome) -> None:
+        """Count a run that ended; nothing is sent to MLflow."""
+        self._open.pop(outcome.planned.key, None)
+        self._counts["complete" if outcome.status == "completed" else "failed"] += 1
+
+    def log_counts(self) -> None:
+        """Log how far the plan is; it is begun if MLflow could not be reached before.
 
         Raises
         ------
         TrackingError
             If MLflow cannot be reached.
         """
-        if not self._plan_run_id:
-            return
-        self._open.pop(outcome.planned.key, None)
-        self._counts["complete" if outcome.status == "completed" else "failed"] += 1
-        with self._client.translated():
-            self._log_counts()
+        if self._plan is not None and not self._plan_run_id:
+            self._begin(self._plan)
+        elif self._plan_run_id:
+            with self._client.translated():
+                self._log_counts()
 
     def close(self) -> None:
         """End the plan's MLflow run, and mark those that it leaves unfinished as killed.
@@ -180,7 +190,7 @@ class LiveWriter:
         with self._client.translated():
             ids = [experiment.experiment_id for experiment in self._client.experiments()]
             text = "attributes.status = 'RUNNING'"
-            for run in self._client.mlflow.search_runs(ids, text, max_results=1000):
+            for run in list(self._client.all_runs(*ids, where=text)):
                 if self._is_ours(run):
                     self._client.mlflow.set_terminated(run.info.run_id, status="KILLED")
                     num_marked += 1

@@ -23,16 +23,11 @@ are a link to those of the run store where both lie on one file system.
 
 from __future__ import annotations
 
-import ast
-import json
 import math
-import os
 import shutil
-import sys
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 from urllib.parse import unquote, urlparse
@@ -40,8 +35,8 @@ from urllib.parse import unquote, urlparse
 from data.atomic import whole_folder
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore, StoredRun
-from orchestrator.tracking import served_model
-from orchestrator.tracking.client import NOTE_TAG, TrackingClient
+from orchestrator.tracking.client import NOTE_TAG, TrackingClient, quoted, there_already, twice
+from orchestrator.tracking.pyfunc_folder import FOLDER, WEIGHTS, write_model
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
@@ -50,12 +45,6 @@ if TYPE_CHECKING:
 Alias = Literal["transfer", "scratch", "best"]
 
 PREFIX: Final = "bindgrid-"
-FOLDER: Final = "model"
-"""Name of a network's folder in MLflow, for a model that MLflow does not know."""
-_LOADER: Final = "bindgrid_model"
-_ENTRY_MODULES: Final = ("checkpoint", "encoding")
-"""What the loader imports of the package `model`."""
-_REQUIREMENTS: Final = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 _MAX_VERSIONS: Final = 1000
 
 
@@ -97,10 +86,12 @@ class ModelWriter:
             known = self._versions()
             for tf, aliases in sorted(wanted.items()):
                 name = f"{PREFIX}{tf}"
-                versions = known.get(name)
-                if versions is None:
+                if name not in known:
                     self._make_model(name, tf)
-                    versions = {}
+                versions = known.get(name, {})
+                if any(run.key not in versions for run in aliases.values()):
+                    # the driver of another workspace may have made some meanwhile
+                    versions = self._of_model(name)
                 for alias, run in aliases.items():
                     if run.key not in versions:
                         made = self._make_version(name, run)
@@ -110,7 +101,8 @@ class ModelWriter:
                         num_made += 1
                     of_run = versions[run.key]
                     if alias not in of_run.aliases:
-                        self._client.mlflow.set_registered_model_alias(name, alias, of_run.version)
+                        point = self._client.mlflow.set_registered_model_alias
+                        twice(partial(point, name, alias, of_run.version))
         return num_made
 
     def forget(self, store: RunStore) -> int:
@@ -165,6 +157,13 @@ class ModelWriter:
                 break
         return models
 
+    def _of_model(self, name: str) -> dict[str, ModelVersion]:
+        """Find the versions of one model, by run key."""
+        found = self._client.mlflow.search_model_versions(
+            f"name = {quoted(name)}", max_results=_MAX_VERSIONS
+        )
+        return {one.tags.get("key", f"version {one.version}"): one for one in found}
+
     def _make_model(self, name: str, tf: str) -> None:
         text = (
             f"Whether {tf} binds a region. Give a table with a column `sequence` of A, C, G and T, "
@@ -174,7 +173,8 @@ class ModelWriter:
             "both by the same rule. Test regions decide nothing.\n\n"
             f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
         )
-        self._client.mlflow.create_registered_model(name, description=text)
+        with there_already():
+            self._client.mlflow.create_registered_model(name, description=text)
 
     def _make_version(self, name: str, run: StoredRun) -> ModelVersion | None:
         logged = self._client.finished_run(run.key)
@@ -196,33 +196,45 @@ class ModelWriter:
         )
         tf = run.planned.spec.regions.tfs[0]
         model = self._log_model(run, logged, {**tags, "tf": tf, NOTE_TAG: text})
-        # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names, and nowhere else
-        is_own = self._client.is_own_database
+        if model is None:
+            source = self._put_beside(run, logged.info.run_id)
+        elif self._client.is_own_database:
+            source = model.artifact_location
+        else:
+            # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names alone
+            source = f"models:/{model.model_id}"
         return self._client.mlflow.create_model_version(
             name,
-            model.artifact_location if is_own else f"models:/{model.model_id}",
+            source,
             run_id=logged.info.run_id,
             tags=tags,
             description=text,
-            model_id=model.model_id,
+            model_id=None if model is None else model.model_id,
         )
 
-    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel:
+    def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel | None:
         """Log a run's network as a model of MLflow, with its metrics.
 
-        The metrics name the test regions, as the run's inputs do.
+        The metrics name the test regions, as the run's inputs do. Gives None for a server older
+        than MLflow 3, which knows no logged models.
         """
         from mlflow.entities import LoggedModelOutput, Metric
+        from mlflow.exceptions import MlflowException
 
         mlflow = self._client.mlflow
-        model = mlflow.create_logged_model(
-            logged.info.experiment_id,
-            name=f"{tags['tf']}-{tags['arm']}",
-            source_run_id=logged.info.run_id,
-            tags=tags,
-            params=dict(logged.data.params),
-            model_type="bindgrid",
-        )
+        try:
+            model = mlflow.create_logged_model(
+                logged.info.experiment_id,
+                name=f"{tags['tf']}-{tags['arm']}",
+                source_run_id=logged.info.run_id,
+                tags=tags,
+                params=dict(logged.data.params),
+                model_type="bindgrid",
+            )
+        except MlflowException as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":
+                raise
+            return None
         self._put(run, model, logged.info.run_id)
         mlflow.finalize_logged_model(model.model_id, "READY")
         mlflow.log_outputs(logged.info.run_id, [LoggedModelOutput(model.model_id, 0)])
@@ -250,6 +262,13 @@ class ModelWriter:
         self._client.log_batches(logged.info.run_id, metrics)
         return model
 
+    def _put_beside(self, run: StoredRun, run_id: str) -> str:
+        """Put a run's network among the artifacts of the MLflow run; gives its place."""
+        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
+            write_model(run, Path(folder), run_id)
+            self._client.mlflow.log_artifacts(run_id, folder, FOLDER)
+        return f"{self._client.mlflow.get_run(run_id).info.artifact_uri}/{FOLDER}"
+
     def _put(self, run: StoredRun, model: LoggedModel, run_id: str) -> None:
         """Put a run's network among the artifacts of a model."""
         if not self._client.is_own_database:
@@ -269,7 +288,7 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
     ranked: dict[str, dict[Alias, list[tuple[Any, StoredRun]]]] = {}
     for run in runs:
         arm = trained_arm(run)
-        if arm not in ("transfer", "scratch") or not (run.path / _WEIGHTS).exists():
+        if arm not in ("transfer", "scratch") or not (run.path / WEIGHTS).exists():
             continue
         if not is_model(run):
             continue
@@ -286,120 +305,3 @@ def chosen_runs(runs: Sequence[StoredRun]) -> dict[str, dict[Alias, StoredRun]]:
         tf: {alias: min(those)[1] for alias, those in by_alias.items()}
         for tf, by_alias in ranked.items()
     }
-
-
-_WEIGHTS: Final = "weights.safetensors"
-_CONFIG: Final = "network.json"
-_EXAMPLE: Final = "input_example.json"
-_SERVED_EXAMPLE: Final = "serving_input_example.json"
-
-
-def write_model(run: StoredRun, folder: Path, run_id: str, model_id: str) -> None:
-    """Write what MLflow's pyfunc loads: a folder with the network and the code that reads it.
-
-    Parameters
-    ----------
-    folder
-        An empty one.
-    run_id, model_id
-        MLflow's, of the run and of the model.
-    """
-    (folder / "data").mkdir()
-    shutil.copyfile(run.path / _CONFIG, folder / "data" / _CONFIG)
-    try:
-        os.link(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(run.path / _WEIGHTS, folder / "data" / _WEIGHTS)
-    write_pyfunc(folder, [served_model.PROBABILITY], run_id, model_id)
-
-
-def write_pyfunc(
-    folder: Path, columns: Sequence[str], run_id: str | None, model_id: str | None = None
-) -> None:
-    """Write what makes a folder a model of MLflow's pyfunc, beside the networks in its `data`.
-
-    Parameters
-    ----------
-    folder
-        Has the folder `data`, as `orchestrator.tracking.served_model` reads it.
-    columns
-        Columns that the model returns.
-    run_id
-        MLflow's, of the run; None for a model that belongs to no run of MLflow.
-    model_id
-        MLflow's, of the model; None by default, for a folder that MLflow does not know.
-    """
-    with warnings.catch_warnings():
-        # MLflow warns of its own type hints
-        warnings.simplefilter("ignore")
-        from mlflow.models import Model, ModelSignature
-        from mlflow.pyfunc import add_to_model
-        from mlflow.types.schema import ColSpec, Schema
-
-    code = folder / "data" / "code" / "model"
-    code.mkdir(parents=True)
-    for path in shipped_files():
-        shutil.copyfile(path, code / path.name)
-    (folder / "code").mkdir()
-    shutil.copyfile(served_model.__file__, folder / "code" / f"{_LOADER}.py")
-    pins = [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
-    (folder / "requirements.txt").write_text("\n".join([*pins, ""]))
-    environment = {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "build_dependencies": ["pip"],
-        "dependencies": ["-r requirements.txt"],
-    }
-    (folder / "python_env.yaml").write_text(json.dumps(environment) + "\n")  # JSON is YAML
-    signature = ModelSignature(
-        inputs=Schema([ColSpec("string", served_model.COLUMN)]),
-        outputs=Schema([ColSpec("double", column) for column in columns]),
-    )
-    described = Model(
-        artifact_path=None if model_id else FOLDER,
-        run_id=run_id,
-        signature=signature,
-        model_id=model_id,
-        saved_input_example_info=_write_example(folder),
-    )
-    add_to_model(
-        described, loader_module=_LOADER, data="data", code="code", python_env="python_env.yaml"
-    )
-    described.save(str(folder / "MLmodel"))
-
-
-def _write_example(folder: Path) -> dict[str, str]:
-    """Write a table to try the model on, in MLflow's two formats; gives what MLmodel says of it."""
-    config = json.loads(next((folder / "data").rglob(_CONFIG)).read_text())
-    sequence = ("ACGT" * config["length_bp"])[: config["length_bp"]]
-    table = {"columns": [served_model.COLUMN], "data": [[sequence]]}
-    (folder / _EXAMPLE).write_text(json.dumps(table))
-    (folder / _SERVED_EXAMPLE).write_text(json.dumps({"dataframe_split": table}))
-    return {
-        "artifact_path": _EXAMPLE,
-        "type": "dataframe",
-        "pandas_orient": "split",
-        "serving_input_path": _SERVED_EXAMPLE,
-    }
-
-
-def shipped_files() -> list[Path]:
-    """Files of the package `model` that a network's loader needs, including what they import."""
-    import model
-
-    assert model.__file__ is not None
-    package = Path(model.__file__).parent
-    needed: dict[str, Path] = {}
-    waiting = list(_ENTRY_MODULES)
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed[name] = package / f"{name}.py"
-            waiting += _imported(needed[name])
-    return [package / "__init__.py", *needed.values()]
-
-
-def _imported(path: Path) -> Iterator[str]:
-    """Names of the modules of `model` that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("model."):
-            yield str(node.module).removeprefix("model.")

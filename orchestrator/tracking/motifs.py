@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 from data.atomic import whole_file
+from data.steps import OnStep, silent
 from orchestrator.errors import RunError
 from orchestrator.runs.filter_files import FILTERS_FILE, stored_filters
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.steps import OnStep, silent
 from orchestrator.tracking.client import TrackingClient
 
 if TYPE_CHECKING:

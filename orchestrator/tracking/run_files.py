@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from data.motifs.pwm import consensus
-from orchestrator.interpretation.logos import Sheet, write_sheet_svg
+from orchestrator.interpretation.logos import LogoSheet, write_sheet_svg
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, filter_name, stored_filters
 from orchestrator.runs.motif_terms import TERMS_FILE, TERMS_MEME_FILE
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, StoredRun
@@ -54,5 +54,5 @@ def write_run_files(run: StoredRun, name: str, folder: Path) -> None:
             )
         ]
         heading = f"{name}: filters"
-        sheet = Sheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
+        sheet = LogoSheet(frequencies=motifs.frequencies, titles=titles, heading=heading)
         write_sheet_svg(folder / LOGOS_FILE, sheet)

@@ -16,6 +16,7 @@ from data.records import to_json, to_values
 from model.training.state import Epoch
 from orchestrator.checkout import running_commit
 from orchestrator.plan import PlannedRun
+from orchestrator.role_names import RIVAL_WORDS
 from orchestrator.role_records import NAMES, role_tags
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import SUMMARY_METRICS, StoredRun
@@ -175,6 +176,8 @@ def run_note(planned: PlannedRun, pretraining: Run | None) -> str:
     """Say in a sentence what a run is, with a link to its pre-training run if MLflow has it."""
     num_tfs = len(planned.spec.regions.tfs)
     start = planned.spec.start
+    if planned.spec.rival:
+        return f"A rival without a network, {RIVAL_WORDS[planned.arm]}, on the same regions."
     if start is None:
         what = "random weights" if planned.arm == "scratch" else f"random weights, on {num_tfs} TFs"
         return f"Trained from {what}."

@@ -50,7 +50,7 @@ from orchestrator.tracking.run_record import (
     run_tags,
     source_tags,
 )
-from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
+from orchestrator.tracking.views import Figures, ViewWriter, no_figures
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -73,11 +73,11 @@ class RunWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
-    figures : mapping
-        The figures of the paper that the notes of experiments name; none by default.
+    figures : callable
+        Gives the figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = no_figures) -> None:
         self._client = client
         self._views = ViewWriter(client, figures)
         self._pretraining: dict[tuple[str, str], Run] = {}
@@ -97,9 +97,7 @@ class RunWriter:
         """
         with self._client.translated():
             for _, planned in RunStore(self._client.workspace).with_roles([run]):
-                experiment_id = self._views.experiment_id(planned.experiment)
-                if not self._is_finished(experiment_id, planned):
-                    self._log(run, planned, experiment_id)
+                self._log(run, planned, self._views.experiment_id(planned.experiment))
 
     def log_failure(self, planned: PlannedRun, error: str) -> None:
         """Log that a run failed, unless it succeeded before.
@@ -117,12 +115,11 @@ class RunWriter:
             If MLflow cannot be reached or refuses the run.
         """
         with self._client.translated():
-            experiment_id = self._views.experiment_id(planned.experiment)
-            if self._is_finished(experiment_id, planned):
+            begun = self._take_up(self._views.experiment_id(planned.experiment), planned)
+            if begun is None:
                 return
-            run_id = self._take_up(experiment_id, planned).run_id
-            self._client.log_batches(run_id, tags={"error": error[:MAX_TAG_CHARACTERS]})
-            self._client.mlflow.set_terminated(run_id, status="FAILED")
+            self._client.log_batches(begun.run_id, tags={"error": error[:MAX_TAG_CHARACTERS]})
+            self._client.mlflow.set_terminated(begun.run_id, status="FAILED")
 
     def begin(self, planned: PlannedRun) -> Begun | None:
         """Begin the MLflow run of a training that runs now, or go on in one that was interrupted.
@@ -143,10 +140,7 @@ class RunWriter:
             If MLflow cannot be reached or refuses the run.
         """
         with self._client.translated():
-            experiment_id = self._views.experiment_id(planned.experiment)
-            if self._is_finished(experiment_id, planned):
-                return None
-            return self._take_up(experiment_id, planned)
+            return self._take_up(self._views.experiment_id(planned.experiment), planned)
 
     def sync(self, store: RunStore) -> int:
         """Log every complete run of a run store that MLflow does not have.
@@ -174,8 +168,7 @@ class RunWriter:
                 if planned.experiment not in known:
                     known[planned.experiment] = self._finished(experiment_id)
                 if role(run_tags(planned)) not in known[planned.experiment]:
-                    self._log(run, planned, experiment_id)
-                    num_logged += 1
+                    num_logged += self._log(run, planned, experiment_id)
         return num_logged
 
     def forget(self, store: RunStore) -> int:
@@ -212,32 +205,40 @@ class RunWriter:
         self._pretraining.clear()
         return num_deleted
 
-    def _is_finished(self, experiment_id: str, planned: PlannedRun) -> bool:
-        own = role(run_tags(planned))
-        found = self._client.runs_with_key(planned.key, experiment_id)
-        return any(run.info.status == "FINISHED" and role(run.data.tags) == own for run in found)
-
     def _take_up(
         self, experiment_id: str, planned: PlannedRun, start_time: int | None = None
-    ) -> Begun:
+    ) -> Begun | None:
         """Give an MLflow run that is not finished: the one that was begun, or else a new one.
 
-        What failed, or is not this run as it is described now, is deleted.
+        What failed, or is not this run as it is described now, is deleted. What the driver of
+        another workspace is about to log, and the same run in another role, are left alone.
 
         Parameters
         ----------
         start_time
             Start of a new run, milliseconds since the epoch; now by default.
+
+        Returns
+        -------
+        Begun or None
+            The MLflow run; None if the run is logged as finished already.
         """
         mlflow = self._client.mlflow
         tags, params = run_tags(planned), run_params(planned)
+        found = self._client.runs_with_key(planned.key, experiment_id)
+        if any(
+            run.info.status == "FINISHED" and role(run.data.tags) == role(tags) for run in found
+        ):
+            return None
         taken = None
-        for run in self._client.runs_with_key(planned.key, experiment_id):
-            if run.info.status == "FINISHED":
+        for run in found:
+            is_this = role(run.data.tags) == role(tags)
+            is_another = not is_this and "arm" in run.data.tags
+            if run.info.status == "FINISHED" or is_another or self._is_foreign(run):
                 continue
             texts = run.data.params
             is_same = all(texts.get(param.key) == param.value for param in params)
-            begun = run.info.status in ("RUNNING", "KILLED") and role(run.data.tags) == role(tags)
+            begun = run.info.status in ("RUNNING", "KILLED") and is_this
             if taken is None and begun and is_same:
                 taken = run
             else:
@@ -265,13 +266,22 @@ class RunWriter:
             if run.info.status == "FINISHED"
         }
 
-    def _log(self, run: StoredRun, planned: PlannedRun, experiment_id: str) -> None:
+    def _is_foreign(self, run: Run) -> bool:
+        """Whether an MLflow run is of another workspace, which logs to the same server."""
+        folder = run.data.tags.get("run_folder", "")
+        ours = not folder or Path(folder).parent == self._client.workspace.runs
+        return not ours and not self._client.is_own_database
+
+    def _log(self, run: StoredRun, planned: PlannedRun, experiment_id: str) -> bool:
+        """Log a complete run in one of its roles; gives False if it is there already."""
         from orchestrator.tracking.run_files import write_run_files
 
         end = int(1000 * run.finished_at)
         summary = run.metrics
         start = end - int(1000 * summary.seconds)
         begun = self._take_up(experiment_id, planned, start)
+        if begun is None:
+            return False
         run_id = begun.run_id
         pretraining = self._pretraining_run(planned, experiment_id)
         tags = {
@@ -289,6 +299,23 @@ class RunWriter:
                 write_run_files(run, planned.name, Path(folder))
                 self._client.mlflow.log_artifacts(run_id, folder)
         self._client.mlflow.set_terminated(run_id, end_time=end)
+        self._keep_one(planned, experiment_id)
+        return True
+
+    def _keep_one(self, planned: PlannedRun, experiment_id: str) -> None:
+        """Delete all but one of the MLflow runs by which several drivers logged the same run.
+
+        A driver sees those of others that finished before its own, and each of them keeps the one
+        with the least identifier. So one is left, whoever was first.
+        """
+        own = role(run_tags(planned))
+        twins = [
+            run.info.run_id
+            for run in self._client.runs_with_key(planned.key, experiment_id)
+            if run.info.status == "FINISHED" and role(run.data.tags) == own
+        ]
+        for run_id in sorted(twins)[1:]:
+            self._client.mlflow.delete_run(run_id)
 
     def _pretraining_run(self, planned: PlannedRun, experiment_id: str) -> Run | None:
         """Find the MLflow run of the multi-model that a run started from.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from orchestrator.report.sections import Report, Section
 from orchestrator.tracking.client import MAX_TAG_CHARACTERS, TrackingClient
-from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
+from orchestrator.tracking.views import Figures, ViewWriter, no_figures
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -34,11 +34,11 @@ class SummaryWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
-    figures : mapping
-        The figures of the paper that the notes of experiments name; none by default.
+    figures : callable
+        Gives the figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = no_figures) -> None:
         self._client = client
         self._views = ViewWriter(client, figures)
 

@@ -11,7 +11,7 @@ from orchestrator.tracking.models import ModelWriter
 from orchestrator.tracking.motifs import MotifWriter
 from orchestrator.tracking.runs import RunWriter
 from orchestrator.tracking.verdicts import VerdictWriter
-from orchestrator.tracking.views import NO_FIGURES, Figures, ViewWriter
+from orchestrator.tracking.views import Figures, ViewWriter, no_figures
 from orchestrator.workspace import Workspace
 
 
@@ -25,11 +25,11 @@ class MlflowView:
     ----------
     workspace : Workspace
         Whose runs are shown.
-    figures : mapping
-        The figures of the paper that the notes of experiments name; none by default.
+    figures : callable
+        Gives the figures of the paper that the notes of experiments name; none by default.
     """
 
-    def __init__(self, workspace: Workspace, figures: Figures = NO_FIGURES) -> None:
+    def __init__(self, workspace: Workspace, figures: Figures = no_figures) -> None:
         self.client = TrackingClient(workspace)
         self.runs = RunWriter(self.client, figures)
         self.live = LiveWriter(self.client, self.runs)

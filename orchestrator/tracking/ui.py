@@ -1,4 +1,8 @@
-"""The MLflow UI on a workspace, as a process of its own that ends with the command."""
+"""The MLflow UI on a workspace, as a process of its own that ends with the command.
+
+The server takes seconds of a processor to start, and so do the imports of what logs to MLflow
+(torch among them): they are done while it starts.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,23 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from data.steps import OnStep
 from orchestrator.errors import RunError
 from orchestrator.runs.lock import sole_driver
-from orchestrator.runs.store import RunStore
-from orchestrator.steps import OnStep
 from orchestrator.tracking.app import APP, WORKSPACE_VARIABLE
-from orchestrator.tracking.client import tracking_uri, without_password
-from orchestrator.tracking.motifs import MotifWriter
-from orchestrator.tracking.sync import MlflowView
-from orchestrator.tracking.views import NO_FIGURES, Figures
+from orchestrator.tracking.client import (
+    TrackingClient,
+    is_server,
+    tracking_uri,
+    without_password,
+)
+from orchestrator.tracking.views import Figures, ViewWriter, no_figures
 from orchestrator.workspace import Workspace
 
 START_SECONDS = 120.0
@@ -54,13 +61,13 @@ def serve_ui(
     host: str = "127.0.0.1",
     port: int = 5000,
     *,
-    figures: Figures = NO_FIGURES,
+    figures: Figures = no_figures,
     on_step: OnStep = print,
 ) -> None:
     """Serve the MLflow UI until Ctrl-C or SIGTERM. To be called from the main thread.
 
-    What the run store has and MLflow does not is logged first. Filters that are not yet compared
-    with JASPAR are compared while the UI runs, at the lowest priority.
+    What the run store has and MLflow does not is logged while the server starts. Filters that are
+    not yet compared with JASPAR are compared while the UI runs, at the lowest priority.
 
     Parameters
     ----------
@@ -68,8 +75,8 @@ def serve_ui(
         Whose runs to show.
     host, port : str, int
         Where to listen.
-    figures : mapping
-        The figures of the paper that the notes of experiments name; none by default.
+    figures : callable
+        Gives the figures of the paper that the notes of experiments name; none by default.
     on_step : callable
         Called with the address, once it answers; then with a line for each experiment, whose
         address shows transfer beside scratch. By default the lines are printed.
@@ -81,25 +88,22 @@ def serve_ui(
         the UI does not start or ends by itself.
     """
     uri = tracking_uri(workspace)
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         raise RunError(
             f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {without_password(uri)}"
         )
     _check_free(host, port)
-    view, store = MlflowView(workspace, figures), RunStore(workspace)
-    with contextlib.suppress(RunError), sole_driver(workspace):
-        # no plan runs here: what MLflow takes for running was killed
-        view.live.mark_killed()
-    view.sync(store)
+    client = TrackingClient(workspace)
+    with client.translated():
+        client.open_database()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with mlflow_server(workspace, uri, host, port) as server:
+        log = partial(_log_the_rest, workspace, figures)
+        with mlflow_server(workspace, uri, host, port, meanwhile=log) as server:
             on_step(server.url)
-            for name, link in view.views.links().items():
+            for name, link in ViewWriter(client).links().items():
                 on_step(f"{name}: {server.url}/{link}")
-            threading.Thread(
-                target=_match_filters, args=(MlflowView(workspace).motifs, store), daemon=True
-            ).start()
+            threading.Thread(target=_match_filters, args=(workspace,), daemon=True).start()
             status = server.process.wait()
             raise RunError(f"the MLflow UI ended with status {status}: see {server.log}")
     except KeyboardInterrupt:
@@ -109,7 +113,13 @@ def serve_ui(
 
 
 @contextlib.contextmanager
-def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Iterator[Server]:
+def mlflow_server(
+    workspace: Workspace,
+    uri: str,
+    host: str,
+    port: int,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Iterator[Server]:
     """Run an MLflow server with its UI for the length of a block.
 
     Parameters
@@ -120,6 +130,8 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         Database to serve, such as ``sqlite:////home/me/mlflow.db``.
     host, port : str, int
         Where to listen.
+    meanwhile : callable
+        Called while the server starts, which takes it seconds of a processor; nothing by default.
 
     Yields
     ------
@@ -159,6 +171,7 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
             start_new_session=True,
         )
     try:
+        meanwhile()
         url = f"http://{host}:{port}"
         _wait(process, url, log)
         yield Server(url=url, process=process, log=log)
@@ -166,13 +179,28 @@ def mlflow_server(workspace: Workspace, uri: str, host: str, port: int) -> Itera
         _stop(process)
 
 
-def _match_filters(motifs: MotifWriter, store: RunStore) -> None:
+def _log_the_rest(workspace: Workspace, figures: Figures) -> None:
+    """Log what the run store has and MLflow does not."""
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tracking.sync import MlflowView
+
+    view = MlflowView(workspace, figures)
+    with contextlib.suppress(RunError), sole_driver(workspace):
+        # no plan runs here: what MLflow takes for running was killed
+        view.live.mark_killed()
+    view.sync(RunStore(workspace))
+
+
+def _match_filters(workspace: Workspace) -> None:
     """Compare filters with JASPAR while the UI runs."""
+    from orchestrator.runs.store import RunStore
+    from orchestrator.tracking.motifs import MotifWriter
+
     with contextlib.suppress(OSError):
         # on Linux it lowers this thread's priority alone, below that of trainings on the machine
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     with contextlib.suppress(RunError):  # `bindgrid mlflow sync` reports such errors
-        motifs.log_matches(store)
+        MotifWriter(TrackingClient(workspace)).log_matches(RunStore(workspace))
 
 
 def _check_free(host: str, port: int) -> None:

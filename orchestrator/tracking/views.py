@@ -23,9 +23,8 @@ them shows its own default columns, and nothing breaks.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from orchestrator.tracking.client import NOTE_TAG, TrackingClient
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
 
 View = Literal["runs", "arms"]
 
-Figures = Mapping[str, str]
-"""Figure of the paper that an experiment is about, such as `Fig. 1A`, by the experiment's name."""
-NO_FIGURES: Final[Figures] = MappingProxyType({})
+Figures = Callable[[], Mapping[str, str]]
+"""Gives the figure of the paper that an experiment is about, such as `Fig. 1A`, by the experiment's
+name. Called when a note is written, since to know all experiments takes seconds of imports."""
 VERDICTS: Final = "verdicts"
 """Experiment of the verdicts on single TFs."""
 TUNING: Final = "tuning"
@@ -108,6 +107,11 @@ _RUNS_TAG: Final = f"{_VIEW_TAG}runs"
 _KIND_TAG: Final = "mlflow.experimentKind"
 
 
+def no_figures() -> Mapping[str, str]:
+    """Give no figure of the paper."""
+    return {}
+
+
 @final
 class ViewWriter:
     """Gives the MLflow experiments of runs their saved views and notes.
@@ -116,18 +120,17 @@ class ViewWriter:
     ----------
     client : TrackingClient
         The connection to MLflow.
-    figures : mapping
-        The figures of the paper that notes name; none by default.
+    figures : callable
+        Gives the figures of the paper that notes name; none by default.
     """
 
-    def __init__(self, client: TrackingClient, figures: Figures = NO_FIGURES) -> None:
+    def __init__(self, client: TrackingClient, figures: Figures = no_figures) -> None:
         self._client = client
         self._figures = figures
 
     def experiment_id(self, name: str) -> str:
         """Find the MLflow experiment of a bindgrid experiment, or make it, with its views."""
-        tags = partial(experiment_tags, figure=self._figures.get(name, ""))
-        return self._client.experiment_id(name, tags)
+        return self._client.experiment_id(name, partial(experiment_tags, figures=self._figures))
 
     def links(self) -> dict[str, str]:
         """Links to the table of each experiment's runs in MLflow's UI, from `#` on, by name.
@@ -145,20 +148,20 @@ class ViewWriter:
             }
 
 
-def experiment_tags(experiment: Experiment, figure: str = "") -> dict[str, str]:
+def experiment_tags(experiment: Experiment, figures: Figures = no_figures) -> dict[str, str]:
     """Give the tags that an experiment lacks or has from an older bindgrid; an existing note stays.
 
     Parameters
     ----------
     experiment
         As MLflow has it.
-    figure
-        Figure of the paper that the note names; none by default.
+    figures
+        Gives the figures of the paper that notes name; none by default.
     """
     made = int(experiment.creation_time or 0)
     tags = {f"{_VIEW_TAG}{view}": _envelope(_NAMES[view], made, _STATES[view]()) for view in _NAMES}
     if NOTE_TAG not in experiment.tags:
-        tags[NOTE_TAG] = _note(experiment, figure)
+        tags[NOTE_TAG] = _note(experiment, figures().get(experiment.name, ""))
     changed = {name: text for name, text in tags.items() if experiment.tags.get(name) != text}
     return {**changed, **kind_tags(experiment)}
 

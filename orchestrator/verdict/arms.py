@@ -5,14 +5,19 @@ from typing import Final
 
 from orchestrator.plan import PlannedRun
 from orchestrator.role import Variant
-from orchestrator.role_names import VARIANT_WORDS, step_name
+from orchestrator.role_names import RIVAL_WORDS, VARIANT_WORDS, step_name
 
 TRANSFER: Final = "transfer"
 TRANSFER_ALONE: Final = f"transfer, {VARIANT_WORDS[Variant.WITHOUT_MOTIF]}"
 SCRATCH: Final = "from scratch"
 SCRATCH_AS_TRANSFER: Final = f"from scratch, {VARIANT_WORDS[Variant.TRANSFER_RATE]}"
 MOTIF: Final = "motif alone"
-ARMS: Final = (TRANSFER, TRANSFER_ALONE, SCRATCH, SCRATCH_AS_TRANSFER, MOTIF)
+RIVALS: Final = {
+    MOTIF: "the motif alone",
+    **{name: f"the rival {name}" for name in RIVAL_WORDS.values()},
+}
+"""Arms that need no network, each as a sentence names it."""
+ARMS: Final = (TRANSFER, TRANSFER_ALONE, SCRATCH, SCRATCH_AS_TRANSFER, *RIVALS)
 """In the order in which tables show them."""
 
 
@@ -27,7 +32,7 @@ def arm_of(planned: PlannedRun) -> str:
         return TRANSFER_ALONE if role.variant is Variant.WITHOUT_MOTIF else TRANSFER
     if role.arm == "scratch":
         return SCRATCH_AS_TRANSFER if role.is_control else SCRATCH
-    return MOTIF if role.arm == "motif" else ""
+    return MOTIF if role.arm == "motif" else RIVAL_WORDS.get(role.arm, "")
 
 
 def by_arm(plan: Iterable[PlannedRun]) -> dict[str, list[PlannedRun]]:

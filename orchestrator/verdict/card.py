@@ -10,10 +10,11 @@ from data.atomic import whole_file
 from data.dataset.added import Background
 from data.records import to_json
 from orchestrator.errors import RunError
-from orchestrator.report.bootstrap import NUM_RANK_DRAWS, SCORES
+from orchestrator.report.bootstrap import NUM_RANK_DRAWS
 from orchestrator.report.figure_style import svg_text
 from orchestrator.report.page import inline_svg
 from orchestrator.report.rendering import render
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.report.words import counted, listed, number, span
 from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.card_tables import (

@@ -1,4 +1,4 @@
-"""The regions that a card shows: what the best ones owe to each base, and the peaks that it misses.
+"""The regions that a card shows: what each base adds to the best ones, and missed peaks.
 
 Contributions are those of in-silico mutagenesis (`model.interpretation.attribution`): it holds for
 every network and for a motif's term, and three regions take a second.
@@ -34,7 +34,7 @@ NUM_MISSED: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class ShownRegion:
-    """A bound test region, and what its prediction owes to each base."""
+    """A bound test region, and what each base contributes to its prediction."""
 
     region: str
     """Its place, such as `chr1:1000-1200`, 0-based and half-open."""

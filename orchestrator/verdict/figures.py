@@ -15,6 +15,7 @@ from orchestrator.report.figure_style import (
     GREY,
     MCC_LABEL,
     ORANGE,
+    PURPLE,
     VERMILLION,
     WIDTH_INCHES,
     styled,
@@ -25,7 +26,7 @@ from orchestrator.verdict.numbers import Numbers, Value
 from orchestrator.verdict.operating import Operating
 
 _SIZE_INCHES = (3.4, 2.7)
-_CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN)
+_CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
 _RIGHT: Final = 0.8
 """Points further to the right have their label on their left."""
 _LOGO_ROW: Final = MAX_BITS + 0.9
@@ -146,7 +147,7 @@ def recall_figure(operating: Operating) -> Figure:
 
 @styled
 def contributions_figure(regions: Sequence[ShownRegion]) -> Figure:
-    """Draw what the prediction of each region owes to its bases, below each other."""
+    """Draw what each base contributes to the prediction of each region, below each other."""
     figure = Figure(figsize=(WIDTH_INCHES, 1.05 * len(regions)), layout="constrained")
     for axes, region in zip(
         figure.subplots(len(regions), 1, squeeze=False).ravel(), regions, strict=True

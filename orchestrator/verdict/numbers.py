@@ -14,13 +14,14 @@ from data.records import IF_SET
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.prediction.base_fit import BaseFit, fit_of_start
-from orchestrator.report.bootstrap import SCORES, Bootstrap, ScoreDraws
+from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, Interval, interval
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import BaseStart
-from orchestrator.verdict.arms import ARMS, MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.arms import ARMS, RIVALS, SCRATCH, TRANSFER
 from orchestrator.verdict.judged import Judged
 
 NUM_BINS: Final = 10
@@ -129,9 +130,10 @@ class Numbers:
         return self.gains[SCRATCH]["mcc"]
 
     @property
-    def over_motif(self) -> Mapping[str, Value] | None:
-        """Gains over the motif alone, by score; None where there is no motif."""
-        return self.gains.get(MOTIF)
+    def best_rival(self) -> str | None:
+        """The arm without a network that has the highest MCC; None where there is none."""
+        rivals = [arm for arm in RIVALS if arm in self.gains]
+        return min(rivals, key=lambda arm: self.gains[arm]["mcc"].value, default=None)
 
 
 def collect_numbers(judged: Judged) -> Numbers:

@@ -3,12 +3,14 @@
 The rule is documented for users in docs/labs.md; a change here is a change there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from orchestrator.report.words import listed, number, span
-from orchestrator.verdict.numbers import Numbers
+from orchestrator.verdict.arms import RIVALS
+from orchestrator.verdict.numbers import Numbers, Value
 
 GOOD_MCC: Final = 0.5
 """Lowest MCC of a model that is good enough."""
@@ -60,14 +62,20 @@ def _against_any_use(numbers: Numbers) -> list[str]:
         found.append(f"its MCC is below {POOR_MCC}")
     elif not mcc.ends.low > 0:
         found.append("its MCC may be 0")
-    motif = numbers.over_motif
-    if motif and motif["mcc"].ends.below_zero and not motif["average_precision"].ends.above_zero:
-        ends = motif["mcc"].ends
+    rival, gain = _best_rival(numbers)
+    if gain and gain["mcc"].ends.below_zero and not gain["average_precision"].ends.above_zero:
+        ends = gain["mcc"].ends
         found.append(
-            f"the motif alone is better by {number(-motif['mcc'].value)} MCC "
+            f"{rival} is better by {number(-gain['mcc'].value)} MCC "
             f"({number(-ends.high)} to {number(-ends.low)})"
         )
     return found
+
+
+def _best_rival(numbers: Numbers) -> tuple[str, Mapping[str, Value]]:
+    """Name the best rival as a sentence does, with the gains over it; nothing without any."""
+    arm = numbers.best_rival
+    return ("", {}) if arm is None else (RIVALS[arm], numbers.gains[arm])
 
 
 def _doubts(numbers: Numbers) -> list[str]:
@@ -79,13 +87,13 @@ def _doubts(numbers: Numbers) -> list[str]:
         found.append(f"its MCC may be below {GOOD_LOW}")
     if numbers.num_test_bound < MIN_TEST_BOUND:
         found.append(f"it was tested on only {numbers.num_test_bound} bound regions")
-    motif = numbers.over_motif
-    if motif and not motif["mcc"].ends.above_zero:
-        ranks_better = motif["average_precision"].ends.above_zero
-        if ranks_better and motif["mcc"].ends.below_zero:
-            found.append("the motif alone calls regions better, though it ranks them worse")
-        elif not ranks_better and not motif["mcc"].ends.below_zero:
-            found.append("the motif alone may be as good")
+    rival, gain = _best_rival(numbers)
+    if gain and not gain["mcc"].ends.above_zero:
+        ranks_better = gain["average_precision"].ends.above_zero
+        if ranks_better and gain["mcc"].ends.below_zero:
+            found.append(f"{rival} calls regions better, though it ranks them worse")
+        elif not ranks_better and not gain["mcc"].ends.below_zero:
+            found.append(f"{rival} may be as good")
     if numbers.over_scratch.ends.below_zero:
         found.append("training from scratch was better (predict with `--arm scratch`)")
     if numbers.sites == "none":

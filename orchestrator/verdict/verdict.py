@@ -10,6 +10,7 @@ from data.errors import DataError
 from data.motifs.database import Jaspar, jaspar_database, jaspar_motifs
 from data.motifs.matches import ALPHA
 from data.own_tf.record import added_motif
+from data.steps import OnStep, silent
 from model.errors import ModelError
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import FilterMatches, filter_matches
@@ -18,8 +19,7 @@ from orchestrator.plan import PlannedRun
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.motif_baseline import motif_named, motif_of
 from orchestrator.runs.motif_terms import term_motifs
-from orchestrator.steps import OnStep, silent
-from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.arms import RIVALS, SCRATCH, TRANSFER
 from orchestrator.verdict.commands import Command, next_commands
 from orchestrator.verdict.examples import Examples, examples
 from orchestrator.verdict.judged import Judged, read_judged
@@ -113,9 +113,11 @@ def judge(
 
 
 def _operating(judged: Judged) -> Operating:
-    """Work out what thresholds do to the model, beside scratch and the motif alone."""
+    """Work out what thresholds do to the model, beside scratch, the motif alone and rivals."""
     others = [
-        (arm, _pooled(judged.predicted[arm])) for arm in (SCRATCH, MOTIF) if arm in judged.predicted
+        (arm, _pooled(judged.predicted[arm]))
+        for arm in (SCRATCH, *RIVALS)
+        if arm in judged.predicted
     ]
     rate, rate_of = binding_rate(judged.loaded.dataset, judged.tf)
     return operating(_pooled(judged.calibrated), others, TRANSFER, rate, rate_of)

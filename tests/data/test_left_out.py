@@ -1,4 +1,4 @@
-"""Rows that a command goes on without."""
+"""Rows that a command leaves out."""
 
 from pathlib import Path
 

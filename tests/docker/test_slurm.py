@@ -12,14 +12,19 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docker" / "slurm" / "bindgrid.sbatch"
 PLAN = ["transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--dry-run", "--json"]
 
-# Slurm's own starts one task on each node, tells it which one it is, and passes signals on.
+# Slurm's own starts one task on each node and tells it which one it is. scancel signals them.
 SRUN = """#!/bin/bash
+set -m
 while [[ $1 == --* ]]; do shift; done
-trap 'kill $(jobs -p) 2>/dev/null; wait; exit 143' TERM
 for ((task = 0; task < SLURM_JOB_NUM_NODES; task++)); do
     SLURM_PROCID=$task "$@" &
+    echo $! >> "$TASKS"
 done
 wait
+"""
+SCANCEL = """#!/bin/bash
+[[ $* == "--signal=TERM $SLURM_JOB_ID.0" ]] || exit 1
+while read -r task; do kill -TERM -- "-$task"; done < "$TASKS"
 """
 
 
@@ -27,13 +32,15 @@ def batch(folder: Path, *arguments: str, nodes: int = 1) -> subprocess.Completed
     """Run the script as Slurm's first node would."""
     programs = folder / "programs"
     programs.mkdir()
-    (programs / "srun").write_text(SRUN)
-    (programs / "srun").chmod(0o755)
+    for name, text in (("srun", SRUN), ("scancel", SCANCEL)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     foreign = ("RAY_", "SLURM_", "BINDGRID", "MLFLOW_")
     environment = {name: v for name, v in os.environ.items() if not name.startswith(foreign)}
     environment |= {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "TASKS": str(folder / "tasks"),
         "BINDGRID": str(Path(sys.executable).parent),
         "SLURM_SUBMIT_DIR": str(ROOT),
         "SLURM_JOB_ID": str(os.getpid()),
@@ -47,7 +54,7 @@ def batch(folder: Path, *arguments: str, nodes: int = 1) -> subprocess.Completed
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=580,
     )
 
 
@@ -56,6 +63,7 @@ def leftovers() -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # Ray starts for each node, and its head takes half a minute to stop
 @pytest.mark.xdist_group("ray")
 def test_a_study_runs_on_the_nodes_of_a_job_and_nothing_is_left(workspace, tmp_path):
     done = batch(tmp_path, *PLAN, "--workspace", str(workspace.root), nodes=2)
@@ -66,6 +74,7 @@ def test_a_study_runs_on_the_nodes_of_a_job_and_nothing_is_left(workspace, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # Ray starts for each node, and its head takes half a minute to stop
 @pytest.mark.xdist_group("ray")
 def test_a_study_that_cannot_start_is_a_job_that_failed(tmp_path):
     done = batch(tmp_path, *PLAN, "--workspace", "relative")

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from data import schema
-from data.dataset.store import Dataset, TFSummary
+from data.dataset.evidence_file import TFSummary
+from data.dataset.store import Dataset
 from data.errors import DataError
 from data.output import Format, output_file, output_named
 from data.schema import Evidence

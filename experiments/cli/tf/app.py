@@ -1,6 +1,7 @@
 """`bindgrid tf`: a lab's own TFs, and groups of TFs that are related."""
 
 import math
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ from experiments.cli.console import (
     steps,
 )
 from experiments.cli.options.regions import ModesOption, StringInfoOption, StringOption
+from experiments.cli.options.spread import spread
 from experiments.cli.tf import add as cli_tf_add
 from experiments.cli.tf import list as cli_tf_list
 from experiments.cli.tf import train as cli_tf_train
@@ -53,47 +55,66 @@ def _options() -> None:
     """Add your own TFs, and look at what relates TFs to each other."""
 
 
-@app.command()
-def groups(
+@dataclass(frozen=True, kw_only=True)
+class GroupOptions:
+    """Options of `bindgrid tf groups`: the targets, and how groups are chosen, as typed."""
+
     tf: Annotated[
         list[str] | None,
         typer.Option(
             help="Show the groups of this target TF only; repeat it. By default of all TFs."
         ),
-    ] = None,
-    string: StringOption = None,
-    string_info: StringInfoOption = None,
-    modes: ModesOption = None,
-    size: Annotated[int, typer.Option(help="TFs in a group.")] = GroupRule.size,
-    min_bound: Annotated[
-        int, typer.Option(help="Fewest bound regions of a TF in a group.")
-    ] = GroupRule.min_bound,
-    seed: Annotated[int, typer.Option(help="Seed of the random groups.")] = GroupRule.seed,
+    ] = None
+    string: StringOption = None
+    string_info: StringInfoOption = None
+    modes: ModesOption = None
+    size: Annotated[int, typer.Option(help="TFs in a group.")] = GroupRule.size
+    min_bound: Annotated[int, typer.Option(help="Fewest bound regions of a TF in a group.")] = (
+        GroupRule.min_bound
+    )
+    seed: Annotated[int, typer.Option(help="Seed of the random groups.")] = GroupRule.seed
     with_target: Annotated[
         bool, typer.Option("--with-target", help="Let the target replace the last TF.")
-    ] = False,
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-) -> None:
+    ] = False
+
+    def rule(self) -> GroupRule:
+        """Say how groups are chosen.
+
+        Raises
+        ------
+        RunError
+            If an option is out of its range.
+        """
+        with checked_settings():
+            return GroupRule(size=self.size, min_bound=self.min_bound, seed=self.seed)
+
+
+def groups(*, options: GroupOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
     """Show the groups of TFs to pre-train on, with the score that put each TF there.
 
     Example: bindgrid tf groups --tf SPI1 --string string_links.tsv
     """
-    with checked_settings():
-        rule = GroupRule(size=size, min_bound=min_bound, seed=seed)
+    rule, targets = options.rule(), options.tf
     dataset = Dataset.open(Workspace(workspace).dataset)
-    for name in tf or ():
+    for name in targets or ():
         dataset.summary(name)  # an unknown TF is reported before anything is read
-    mode_table = load_modes(modes)
-    links = None if string is None else read_string_links(string, dataset.tfs, string_info)
+    links = (
+        None
+        if options.string is None
+        else read_string_links(options.string, dataset.tfs, options.string_info)
+    )
     with steps("Comparing labels"):
-        relations = read_relations(dataset, mode_table, links)
-    for target in tf or relations.tfs:
+        relations = read_relations(dataset, load_modes(options.modes), links)
+    for target in targets or relations.tfs:
         chosen = [
-            choose_group(kind, target, relations, with_target=with_target, rule=rule)
+            choose_group(kind, target, relations, with_target=options.with_target, rule=rule)
             for kind in relations.kinds()
         ]
-        out.print(_group_table(target, chosen, relations, dataset if tf else None))
-    _print_legend(relations, rule, with_target=with_target)
+        out.print(_group_table(target, chosen, relations, dataset if targets else None))
+    _print_legend(relations, rule, with_target=options.with_target)
+
+
+app.command()(spread(groups))
 
 
 def _group_table(

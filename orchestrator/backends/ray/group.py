@@ -1,9 +1,9 @@
 """Train one run by a group of Ray Train workers, each on its slice of every batch.
 
 The group computes what one process computes, to float tolerance (`model.training.data_parallel`).
-Its processes talk by gloo, or, where they train on GPUs, each on another one, by nccl. Its first
-worker evaluates the network and writes the run folder; the others only train. Starting a group
-takes seconds, so this is for pre-training.
+Its processes communicate by gloo, or, where they train on GPUs, each on another one, by nccl. Its
+first worker evaluates the network and writes the run folder; the others only train. Starting a
+group takes seconds, so this is for pre-training.
 
 A group needs room beside the actors of Ray Tune, one of which waits for it; without room it would
 wait forever. In a private Ray its workers take slots, whose number is practically unlimited: Ray

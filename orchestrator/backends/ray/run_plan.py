@@ -10,7 +10,8 @@ The contract of this backend, beside that of all (`orchestrator.backends.interfa
 
 - A run starts as soon as all that it `needs` is complete, whatever else is still training; of
   those that can start, the first in the plan's order.
-- A run that raises is a failed run. It is not tried again (the same spec would raise the same),
+- A run that raises is a failed run. It is not tried again (the same spec would raise the same
+error),
   what needs it is blocked, the other runs continue, and the actor lives on too.
 - A worker *process* that dies (killed, out of memory, its node lost) is replaced and its run is
   tried again, `MAX_WORKER_DEATHS` times. If a node is lost, the plan continues on the CPUs left.
@@ -60,7 +61,7 @@ from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
 from orchestrator.gpus import check_sharing, gpu_room, require_room, share_of_gpu
 from orchestrator.plan import OnDone, Plan
-from orchestrator.runs.loaded_dataset import load_dataset, tfs_of
+from orchestrator.runs.loaded_dataset import load_dataset, tfs_needed
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
@@ -123,7 +124,7 @@ def run_plan(
     if not remaining:
         return
     began = time.monotonic()
-    tfs = {tf for run in plan if run.key not in complete for tf in tfs_of(run.spec)}
+    tfs = {tf for run in plan if run.key not in complete for tf in tfs_needed(run.spec)}
     tables = load_dataset(workspace).share(tfs)
 
     def ready(num_up: int) -> None:

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.dataset import store as store_module
+from data.dataset.evidence_file import evidence_path
+from data.dataset.evidence_file import write_evidence as write_one
+from data.dataset.manifest import Origin
 from data.dataset.region_table import RegionTable, chrom_sort_key
-from data.dataset.store import Dataset, Origin, evidence_path, write_dataset
-from data.dataset.store import write_evidence as write_one
+from data.dataset.store import Dataset, write_dataset
 from data.errors import DataError
 from data.schema import Evidence
 

@@ -150,7 +150,7 @@ def test_a_part_of_jaspar_is_known_by_what_records_call_it():
     for part in (Jaspar(), Jaspar(year="2024", taxon="plants")):
         assert Jaspar.called(part.name) == part
     assert Jaspar.called("") == Jaspar()
-    with pytest.raises(ValueError, match=r"no part of JASPAR is called 'JASPAR2030 CORE plants'"):
+    with pytest.raises(DataError, match=r"no part of JASPAR is called 'JASPAR2030 CORE plants'"):
         Jaspar.called("JASPAR2030 CORE plants")
 
 

@@ -31,6 +31,19 @@ TRANSFER = ["run", "transfer", "--backend", "local", "--pretrain-tfs", "ELF1,GAB
 SHORT = ["--pretrain-epochs", "1", "--epochs", "1", "--tfs", "SPI1"]
 
 
+def test_the_server_may_be_named_by_an_option_which_takes_no_password(
+    bindgrid, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "set, so that it is put back")
+    code, _, err = bindgrid("--tracking-uri", "http://127.0.0.1:1", "ui", "-w", tmp_path)
+    assert code == 2
+    assert "open http://127.0.0.1:1" in err
+    code, _, err = bindgrid("--tracking-uri", "http://me:s3cret@127.0.0.1:1", "ui", "-w", tmp_path)
+    assert code == 2
+    assert "set MLFLOW_TRACKING_URI instead" in err
+    assert "s3cret" not in err
+
+
 def test_build_show_export(bindgrid, tmp_path):
     sources, place = TinySources().write(tmp_path / "sources"), tmp_path / "w"
     code, out, _ = bindgrid("data", "build", *build_arguments(sources), "-w", place)

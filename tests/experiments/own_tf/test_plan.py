@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from data.dataset.added import AddedMotif, AddedTF
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling
-from data.dataset.store import evidence_path, write_evidence
 from data.errors import DataError
 from data.motifs.database import DEFAULT
 from data.own_tf.predicted_sites import SiteRule
@@ -162,7 +162,7 @@ def test_a_plan_from_the_base_trains_no_multi_model_and_depends_on_its_weights(
     loaded = add(resolved, "MINE")
     start = start_from_base(loaded, STUDY, "MINE")
     found = own_tf(loaded, STUDY, start, "MINE")
-    assert {run.arm for run in found.runs} == {"transfer", "scratch"}
+    assert {run.arm for run in found.runs} == {"transfer", "scratch", "all-motifs", "gkm-svm"}
     assert len(Plan(found.runs)) == len(found.runs)
     transfer = next(run.spec for run in found.runs if run.arm == "transfer")
     assert (transfer.start_run, transfer.pretrained_on) == (None, base.tfs)
@@ -198,8 +198,10 @@ def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
         assert len({run.spec.regions for run in whole}) == 1
         arms = sorted((run.arm, run.role.variant) for run in whole)
         control = ("scratch", Variant.TRANSFER_RATE)
-        assert arms == [("scratch", Variant.PLAIN), control, ("transfer", Variant.PLAIN)]
-        assert all(run.spec.average_strands for run in runs)
+        rivals = [(rival.value, Variant.PLAIN) for rival in own.RIVALS]
+        networks = [("scratch", Variant.PLAIN), control, ("transfer", Variant.PLAIN)]
+        assert arms == sorted([*rivals, *networks])
+        assert all(run.spec.average_strands for run in runs if not run.spec.rival)
         assert {run.experiment for run in runs} == {own.NAME}
         assert {run.spec.start for run in runs if run.arm == "transfer"} == {start.spec}
     # MINE has no motif in JASPAR, and that is said

@@ -28,16 +28,18 @@ from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role import SetKind, Variant
+from orchestrator.role import RIVALS, SetKind, Variant
 from orchestrator.role_names import group_name, set_name
+from orchestrator.runs import rivals
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import (
-    best_threshold,
+    best_cut,
     motif_named,
     motif_of,
     motif_probabilities,
 )
 from orchestrator.runs.store import RunStore
+from orchestrator.spec import Rival
 from orchestrator.workspace import Workspace
 
 NUM_REGIONS = 3000
@@ -164,15 +166,19 @@ def test_all_arms_of_a_size_have_the_same_regions_that_no_multi_model_learnt_fro
         assert [(run.arm, set_name(run.role)) for run in members] == [
             ("scratch", ""),
             ("motif", ""),
+            ("all-motifs", ""),
+            ("gkm-svm", ""),
+            ("k-mers", ""),
             ("transfer", LABELS[SetKind.COMPLETE]),
             ("transfer", LABELS[SetKind.MASKED]),
             ("transfer", f"{LABELS[SetKind.MASKED]}, with the motif"),
             ("transfer", LABELS[SetKind.MASKED_APART]),
         ]
-        assert [bool(run.spec.motif) for run in members] == [False, True, False, False, True, False]
+        with_motif = [run for run in members if run.spec.motif]
+        assert [members.index(run) for run in with_motif] == [1, 7]
         assert len({run.spec.regions for run in members}) == 1
         own = loaded.select(members[0].spec.regions)
-        for run in members[2:]:
+        for run in members[5:]:
             assert run.spec.start_run is not None
             seen = loaded.select(run.spec.start_run.regions).seen_in_training()
             assert not np.intersect1d(own.region_ids[own.rows(Part.TEST)], seen).size
@@ -259,6 +265,36 @@ def test_what_is_left_out_is_told_and_what_was_asked_for_raises(loaded: LoadedDa
         peaks_needed(loaded, replace(STUDY, tfs=("RARE",)))
 
 
+def test_rivals_are_arms_and_the_one_that_the_dataset_does_not_allow_is_told(
+    loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(RIVALS) == {rival.value for rival in Rival}
+    study = replace(STUDY, tfs=("SPI1",), scale=replace(STUDY.scale, peak_sizes=(25,)))
+    planned = peaks_needed(loaded, study)
+    assert any(
+        "left out the rival openness: the dataset says" in one.text for one in planned.remarks
+    )
+    monkeypatch.setattr(rivals, "has_ls_gkm", lambda: True)
+    arms = {run.arm for run in peaks_needed(loaded, study).runs}
+    assert "ls-gkm" in arms
+    assert "gkm-svm" not in arms
+
+
+def test_rivals_are_run_and_stored_as_any_run(place: Workspace) -> None:
+    loaded = load_dataset(place)
+    runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",))).runs
+    own = [run for run in runs if run.arm in RIVALS and group_name(run.role) == "100 bound"]
+    ended: list[str] = []
+    run_plan(Plan(own), place, on_done=lambda outcome: ended.append(outcome.status))
+    assert ended == ["completed"] * 3
+    for run in own:
+        stored = RunStore(place).open(run.key)
+        assert stored.planned == run
+        assert not (stored.path / "weights.safetensors").exists()
+        # nearly all bound regions hold the consensus, and hardly any other one
+        assert stored.metrics.mcc > 0.7, run.arm
+
+
 def test_the_motif_alone_is_run_and_stored_as_any_run(place: Workspace) -> None:
     loaded = load_dataset(place)
     runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",))).runs
@@ -288,7 +324,7 @@ def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
     order = np.argsort(scores[test])
     assert (np.diff(probabilities[order, 0]) >= 0).all()
     seen = selection.part != Part.TEST
-    threshold = best_threshold(selection.labels[seen, 0] == 1, scores[seen])
+    threshold = best_cut(selection.labels[seen, 0] == 1, scores[seen])
     assert ((probabilities[:, 0] >= 0.5) == (scores[test] >= threshold)).all()
     with pytest.raises(DataError, match=r"no motif .MA9999\.1."):
         motif_named("MA9999.1", loaded.dataset, run.tf)
@@ -300,10 +336,10 @@ def test_the_threshold_is_that_of_the_highest_mcc() -> None:
         bound = rng.random(30) < 0.5
         scores = (rng.integers(0, 12, 30) + 4 * bound).astype(np.float32)
         best = max(matthews_corrcoef(bound, scores >= cut) for cut in np.unique(scores)[1:])
-        cut = best_threshold(bound, scores)
+        cut = best_cut(bound, scores)
         assert cut not in scores
         assert matthews_corrcoef(bound, scores >= cut) == pytest.approx(best)
-    assert best_threshold(np.array([True, False]), np.array([2, 2], dtype=np.float32)) == 2
+    assert best_cut(np.array([True, False]), np.array([2, 2], dtype=np.float32)) == 2
 
 
 def test_a_motif_is_read_on_both_strands(loaded: LoadedDataset) -> None:

@@ -95,6 +95,16 @@ PLANS: Final = {
 """Keys by command line. The base that bindgrid comes with is the default start of `tf train`; that
 one was frozen later, with the base."""
 
+RIVALS: Final = {
+    f"{PEAKS} --tfs ELF1 --sizes 25 --replicates 1": Keys(
+        4, "00c63f6ef6372f89", "e90154b492f8b7d0", "07d87e26a1fa40ab"
+    ),
+    f"{TRAIN} --split random --pretrain-set masked": Keys(
+        6, "e36d6712d910d2de", "cc66748df0e8d2cb", "4bbe2d5ecdd5c92c"
+    ),
+}
+"""Keys of the runs without a network, which the plans above do not count."""
+
 
 class _Planned(Exception):
     """The command has planned, which is all that is wanted of it."""
@@ -119,12 +129,19 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture
-def planned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def rivals() -> list[str]:
+    """Keys of the rivals of a plan, which came later than all other runs."""
+    return []
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch, rivals: list[str]) -> list[str]:
     """Keys of what a command would run; it ends once it has planned."""
     keys: list[str] = []
 
     def drive(plan: Any, *_: object, **__: object) -> None:
-        keys.extend(run.key for run in plan)
+        keys.extend(run.key for run in plan if not run.spec.rival)
+        rivals.extend(run.key for run in plan if run.spec.rival)
         raise _Planned
 
     class Study:
@@ -153,3 +170,16 @@ def test_keys_of_plans_are_what_they_always_were(
     with pytest.raises(_Planned):
         app([*command.split(), "-w", str(simulated.root)], standalone_mode=False)
     assert keys_of(planned) == PLANS[command]
+
+
+@pytest.mark.parametrize("command", RIVALS)
+@pytest.mark.usefixtures("planned")
+def test_keys_of_rivals_are_what_they_always_were(
+    command: str, simulated: Workspace, rivals: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.cli.main import app
+
+    monkeypatch.setenv("PATH", "")  # where LS-GKM may be
+    with pytest.raises(_Planned):
+        app([*command.split(), "-w", str(simulated.root)], standalone_mode=False)
+    assert keys_of(rivals) == RIVALS[command]

@@ -52,7 +52,7 @@ def test_the_output_of_a_tf(trained):
     with pytest.raises(RunError, match="has no MAX; it has: ELF1, SPI1"):
         output_of(multi, "MAX")
     scored = next(run for run in store.completed() if run.planned.spec.training is None)
-    with pytest.raises(RunError, match="none of its own"):
+    with pytest.raises(RunError, match="scored the network of another run"):
         output_of(scored, "SPI1")
 
 

@@ -31,6 +31,7 @@ from orchestrator.plan import Plan
 from orchestrator.prediction import predictors
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
+from orchestrator.workspace import Workspace
 from tests.helpers.tiny import MOTIF, random_bases
 
 LENGTH = 200
@@ -371,6 +372,19 @@ def test_variants_through_the_command_line(bindgrid, new_sequences, tmp_path):
     effect = float(found["alt_probability"]) - float(found["ref_probability"])
     assert float(found["effect"]) == pytest.approx(effect, abs=1e-4)
     assert (found["position"], found["ref_matches"], found["motif"]) == ("301", "True", "MA0080.5")
+    # what effects are compared with is made once, and made anew where it is damaged
+    kept = max(Workspace(new_sequences).nulls.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    made = kept.stat().st_mtime_ns
+    assert bindgrid(*arguments, "-w", new_sequences)[1] == out
+    assert kept.stat().st_mtime_ns == made
+    kept.write_text("{")
+    assert bindgrid(*arguments, "-w", new_sequences)[1] == out
+    assert kept.stat().st_mtime_ns > made
+    code, without, err = bindgrid(*arguments, "--no-null", "-w", new_sequences)
+    assert code == 0, err
+    columns = without.splitlines()[0].split("\t")
+    assert columns == header[:-3]
+    assert header[-3:] == ["ref_quantile", "p_value", "q_value"]
 
 
 def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequences, tmp_path):
@@ -416,6 +430,9 @@ def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequen
     info = [dict(item.split("=") for item in row[7].split(";")) for row in rows]
     for i, one in enumerate(found["effect"].tolist()[:20]):
         assert float(info[i]["SPI1_effect"]) == pytest.approx(one, rel=1e-3, abs=1e-6)
+    for i, one in enumerate(found["p_value"].tolist()[:20]):
+        assert float(info[i]["SPI1_p_value"]) == pytest.approx(one, rel=1e-3)
+        assert float(info[i]["SPI1_q_value"]) >= 0.999 * one
     assert (info[20]["SPI1_swapped"], info[20]["SPI1_reason"], info[20]["AC"]) == ("1", ".", "1")
     assert (info[21]["SPI1_effect"], info[21]["AC"]) == (".,.", "1,2")
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score
 
-from orchestrator.report.bootstrap import SCORES, Bootstrap, weighted_scores
+from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.calls import Calls, Predictions
 from orchestrator.report.statistics import Interval, interval
+from orchestrator.report.weighted_scores import SCORES, weighted_scores
 
 
 def predictions(num: int, seed: int, skill: float = 1.0, first: int = 0) -> Predictions:

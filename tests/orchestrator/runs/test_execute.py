@@ -14,8 +14,8 @@ import pytest
 from memelite.io import read_meme
 from safetensors.numpy import load_file
 
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling
-from data.dataset.store import evidence_path, write_evidence
 from data.output import output_named
 from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
@@ -29,7 +29,7 @@ from orchestrator.runs import execute as execute_module
 from orchestrator.runs.context import RunContext
 from orchestrator.runs.execute import execute
 from orchestrator.runs.filter_files import MEME_FILE, stored_filters
-from orchestrator.runs.loaded_dataset import load_dataset, tfs_of
+from orchestrator.runs.loaded_dataset import load_dataset, tfs_needed
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.results import COLUMNS, FORMATS, results_table, write_results
 from orchestrator.runs.store import RunStore
@@ -272,7 +272,7 @@ def test_a_dataset_that_changed_under_a_plan_is_noticed(workspace):
 
 def test_shared_tables_are_used_as_they_lie_and_give_the_same_regions(workspace):
     plan = tiny_plan(workspace)
-    tables = load_dataset(workspace).share(tfs_of(plan.runs[2].spec))
+    tables = load_dataset(workspace).share(tfs_needed(plan.runs[2].spec))
     assert {tf for tf, _ in tables.evidence} == {"ELF1", "GABPA", "SPI1"}
     assert tables.num_bytes == 400 * (50 + 1 + 2 + 3 * 4) + 3 * 400
     loaded = load_dataset(workspace, tables)

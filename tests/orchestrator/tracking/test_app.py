@@ -13,15 +13,17 @@ import pytest
 from docs.browser import browser, find_chromium
 from docs.screenshots import free_port
 from orchestrator.errors import RunError
+from orchestrator.plan import Plan
 from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking import ui
 from orchestrator.tracking.app import start_script, with_script
 from orchestrator.tracking.client import NOTE_TAG, tracking_uri
-from orchestrator.tracking.front_page import comparison
+from orchestrator.tracking.front_page import comparison, plan_lines
+from orchestrator.tracking.run_rows import METRICS, PARAMS, TAGS, read_runs
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
-from orchestrator.tracking.views import VERDICTS, other_tags
+from orchestrator.tracking.views import PLANS, TUNING, VERDICTS, other_tags
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import planned_run, store_run
 
@@ -78,7 +80,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             sentence = f"{SENTENCE}\n\n{TABLE}" if made == "2026-02-01" else f"{tf}: do not use."
             tags = {"tf": tf, "made": made, "level": "use with care", NOTE_TAG: sentence}
             run = view.client.mlflow.create_run(experiment, tags=tags, run_name=tf)
+            view.client.mlflow.log_metric(run.info.run_id, "transfer/mcc", 0.5)
             view.client.mlflow.set_terminated(run.info.run_id)
+        trials = view.client.experiment_id(TUNING, other_tags)
+        trial = view.client.mlflow.create_run(trials, tags={"tf": "SPI1"}, run_name="SPI1 trial 1")
+        for name in ("val_loss", "val_loss_sd"):
+            view.client.mlflow.log_metric(trial.info.run_id, name, 0.5)
+        view.live.begin(Plan([planned_run("scratch", "SPI1"), planned_run("scratch", "later")]))
         place.cards.mkdir(parents=True)
         (place.cards / "SPI1.html").write_text(f"<h1>Verdict</h1>{SENTENCE}")
         (place.report / "index.html").write_text("<h1>bindgrid report</h1>")
@@ -100,6 +108,48 @@ def test_the_first_page_shows_the_means_of_both_arms_and_their_difference(served
     assert SENTENCE in text
     assert TABLE not in text
     assert text.count("tf/SPI1.html") == 1
+
+
+def test_the_first_page_lists_the_plans_in_progress(served: Served) -> None:
+    _, text, _ = served.get("/bindgrid/")
+    [line] = [line for line in text.splitlines() if "runs complete" in line]
+    assert "in workspace: 1 of 2 runs complete, since 20" in line
+    assert text.index("Plans in progress") < text.index("MCC transfer")
+
+
+def test_a_plan_that_has_ended_is_in_progress_no_more() -> None:
+    def plan(status: str, **numbers: float) -> Any:
+        return SomeRun(Info(status), Data({"experiments": "transfer"}, numbers, {}))
+
+    runs = [plan(status) for status in ("FINISHED", "FAILED", "KILLED")]
+    [line] = plan_lines([*runs, plan("RUNNING", complete=3, failed=1, to_do=6)])
+    assert line.counts == "3 of 10 runs complete, 1 failed"
+    assert line.since == "2026-01-01 00:00 UTC"
+
+
+def test_the_runs_read_for_the_page_have_what_mlflows_own_search_gives(served: Served) -> None:
+    from mlflow import MlflowClient
+
+    def known(runs: Any) -> list[tuple[Any, ...]]:
+        return [
+            (
+                *(run.info.run_id, run.info.run_name, run.info.status, run.info.start_time),
+                {name: text for name, text in run.data.tags.items() if name in TAGS},
+                {name: str(one) for name, one in run.data.metrics.items() if name in METRICS},
+                {name: text for name, text in run.data.params.items() if name in PARAMS},
+            )
+            for run in runs
+        ]
+
+    client = MlflowClient(tracking_uri(served.place))
+    for experiment in client.search_experiments():
+        whole = list(client.search_runs([experiment.experiment_id]))
+        own = known(read_runs(client, experiment.experiment_id))
+        assert sorted(own, key=str) == sorted(known(whole), key=str)
+        by_server = MlflowClient(served.url)  # no database: whole runs
+        assert sorted(known(read_runs(by_server, experiment.experiment_id)), key=str) == sorted(
+            own, key=str
+        )
 
 
 def test_names_are_escaped_and_the_page_runs_no_script(served: Served) -> None:
@@ -187,6 +237,23 @@ def test_an_experiment_opened_from_mlflows_list_shows_both_arms_with_their_metri
         page.wait_for_text("Transfer beside scratch")
 
 
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
+def test_the_experiments_of_verdicts_plans_and_tunings_open_on_their_tables_too(
+    served: Served,
+) -> None:
+    columns = {
+        VERDICTS: ("level", "transfer/mcc", "use with care"),
+        PLANS: ("complete", "to_do", "transfer: 2 runs"),
+        TUNING: ("val_loss", "val_loss_sd", "SPI1 trial 1"),
+    }
+    with browser(**WINDOW) as page:
+        for name, words in columns.items():
+            page.open(f"{served.url}/#/experiments")
+            page.click(f"[...document.querySelectorAll('a')].find(e => e.innerText === '{name}')")
+            page.wait_for_text(*words)
+            assert "Traces" not in page.evaluate("location.hash")
+
+
 def in_sight(page: Any, element: str) -> bool:
     at = page.evaluate(
         f"(() => {{ const b = {element}.getBoundingClientRect();"
@@ -200,6 +267,8 @@ class Info:
     status: str
     run_id: str = "id"
     experiment_id: str = "1"
+    run_name: str = "name"
+    start_time: int = 1767225600000
 
 
 @dataclass(frozen=True)

@@ -297,7 +297,7 @@ def test_a_server_that_is_not_there_is_one_warning(
         RunWriter(TrackingClient(workspace)).sync(RunStore(workspace))
     warnings: list[str] = []
     with BackgroundView(MlflowView(workspace), warnings.append) as background:
-        background.sync(RunStore(workspace))
+        background.sync()
         for _ in range(3):
             background.log(RunOutcome(planned=planned(), status="completed"))
     [warning] = warnings

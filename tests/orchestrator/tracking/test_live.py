@@ -89,7 +89,8 @@ def test_an_interrupted_plan_is_marked_and_goes_on_in_the_same_mlflow_runs(view)
     view.live.begin(plan)
     finish(view, done)
     view.runs.log_run(RunStore(place).open(done.key))
-    view.live.ended(RunOutcome(planned=done, status="completed"))
+    view.live.count(RunOutcome(planned=done, status="completed"))
+    view.live.log_counts()
     epoch_log(place, other.key).append(epoch(1))
     epoch_log(place, other.key).append(epoch(2))
     view.live.poll()
@@ -111,7 +112,8 @@ def test_an_interrupted_plan_is_marked_and_goes_on_in_the_same_mlflow_runs(view)
     assert steps(view, resumed) == [1, 2, 3]
     finish(view, other)
     again.runs.log_run(RunStore(place).open(other.key))
-    again.live.ended(RunOutcome(planned=other, status="completed"))
+    again.live.count(RunOutcome(planned=other, status="completed"))
+    again.live.log_counts()
     again.live.close()
     [same] = runs_of(view, "plans")
     assert (same.info.run_id, same.info.status) == (planned.info.run_id, "FINISHED")
@@ -138,7 +140,8 @@ def test_a_run_that_fails_keeps_its_losses(view):
     epoch_log(view.client.workspace, run.key).append(epoch(1))
     view.live.poll()
     view.runs.log_failure(run, "no memory")
-    view.live.ended(RunOutcome(planned=run, status="failed", error="no memory"))
+    view.live.count(RunOutcome(planned=run, status="failed", error="no memory"))
+    view.live.log_counts()
     view.live.close()
     [failed] = runs_of(view)
     assert failed.info.status == "FAILED"
@@ -153,7 +156,7 @@ def test_the_thread_looks_for_epochs_while_it_has_nothing_else_to_do(view, monke
     place, run = view.client.workspace, planned_run("scratch", "A")
     warnings: list[str] = []
     with BackgroundView(view, warnings.append) as thread:
-        thread.begin(Plan([run]), RunStore(place))
+        thread.begin(Plan([run]))
         epoch_log(place, run.key).append(epoch(1))
         reader = MlflowView(place)
         for _ in range(600):

@@ -28,7 +28,8 @@ from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.store import METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore, StoredRun
 from orchestrator.tracking.client import tracking_uri
 from orchestrator.tracking.curves import run_curves
-from orchestrator.tracking.models import chosen_runs, shipped_files
+from orchestrator.tracking.models import chosen_runs
+from orchestrator.tracking.pyfunc_folder import shipped_files
 from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.tracking.views import COLUMNS, experiment_tags, view_link

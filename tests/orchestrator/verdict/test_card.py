@@ -4,7 +4,7 @@ import pytest
 
 from data.dataset.added import AddedTF, PeakChoice, SourceFile
 from experiments.cli.tf.verdict_tables import print_verdict
-from orchestrator.report.bootstrap import SCORES
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.verdict.arms import SCRATCH, TRANSFER
 from orchestrator.verdict.card import write_card
 from orchestrator.verdict.rule import conclude

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from data.dataset.store import evidence_path, write_evidence
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.schema import Evidence
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.verdict.card_tables import strongest_bases, threshold_caption, threshold_rows

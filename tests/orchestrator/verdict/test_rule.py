@@ -92,6 +92,19 @@ def test_the_rule(case: Numbers, level: Level, words: str):
     assert bool(found.reasons) is (level is not Level.GOOD)
 
 
+def test_the_rule_goes_by_the_best_rival() -> None:
+    case = numbers()
+    better = {"mcc": value(-0.3, -0.2, -0.1), "average_precision": OVER_NOTHING}
+    as_good = {"mcc": value(-0.1, 0.05, 0.2), "average_precision": OVER_NOTHING}
+    beaten = {"mcc": value(0.3, 0.4, 0.5), "average_precision": OVER_NOTHING}
+    found = conclude(replace(case, gains={**case.gains, "all motifs": as_good, "gkm-SVM": beaten}))
+    assert found.level is Level.CARE
+    assert found.reasons == ("the rival all motifs may be as good",)
+    found = conclude(replace(case, gains={**case.gains, "all motifs": as_good, "gkm-SVM": better}))
+    assert found.level is Level.DO_NOT
+    assert found.reasons == ("the rival gkm-SVM is better by 0.20 MCC (0.10 to 0.30)",)
+
+
 def test_an_undefined_mcc_is_no_recommendation():
     nan = float("nan")
     assert conclude(numbers(value(nan, nan, nan))).level is Level.DO_NOT

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data.dataset.added import AddedFile, AddedTF, SourceFile
-from data.dataset.store import evidence_path, write_evidence
+from data.dataset.evidence_file import evidence_path, write_evidence
 from data.motifs.motif import Motif
 from data.records import to_json
 from experiments.cli.tf.verdict_tables import print_verdict

@@ -1,0 +1,200 @@
+"""How good models by transfer are beside every rival, from few bound regions: the table.
+
+    python -m benchmarks.rivals WORKSPACE TF [TF ...] [--sizes 100,500,1000] [--start KEY]
+
+The runs are those of `bindgrid run peaks-needed --motif auto`, on chromosomes that no multi-model
+saw; what is finished is not run again. By default two multi-models that do not know the TFs are
+trained, which takes hours; --start takes a finished one of the workspace. Told are MCC and average
+precision of each arm, means over TFs and replicates, and CPU seconds of what ran now.
+"""
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks.machine import Row, describe, table
+from data.dataset.sampling import Sampling, default_chromosomes
+from data.dataset.store import Dataset
+from experiments.peaks_needed.plan import LABELS, Start, peaks_needed
+from experiments.study.scale import Scale
+from experiments.study.study import Study
+from experiments.study.trainings import Trainings
+from orchestrator.backends.local import run_plan
+from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.role import RIVALS, SetKind
+from orchestrator.role_names import RIVAL_WORDS, set_name
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.store import RunStore
+from orchestrator.workspace import Workspace
+
+BEST = "best rival of each TF and size"
+
+
+def plan(
+    loaded: LoadedDataset, options: argparse.Namespace, store: RunStore
+) -> tuple[PlannedRun, ...]:
+    """Plan all arms, with --start those that need no other multi-model."""
+    counts = loaded.regions.built.chromosomes()
+    val, test = options.val_chrom, options.test_chrom
+    if not (val and test):
+        val, test = default_chromosomes(counts)
+    trainings = Trainings()
+    if options.epochs:
+        trainings = trainings.with_epochs(multi=options.epochs, individual=options.epochs)
+    study = Study(
+        tfs=tuple(options.tfs),
+        pretrain_tfs=options.pretrain_tfs,
+        sampling=Sampling(
+            split="chromosome",
+            val_chroms=(val,),
+            test_chroms=(test,),
+            max_test_per_class=options.max_test,
+        ),
+        scale=Scale(
+            target_replicates=options.replicates,
+            peak_sizes=tuple(int(size) for size in options.sizes.split(",")),
+            mode_models=0,
+        ),
+        trainings=trainings,
+        chosen_motifs=True,
+    )
+    given: tuple[Start, ...] = ()
+    starts: tuple[PlannedRun, ...] = ()
+    if options.start:
+        starts = (store.open(options.start).planned,)
+        spec = starts[0].spec
+        if known := sorted(set(spec.regions.tfs) & set(options.tfs)):
+            raise SystemExit(f"{options.start} was trained on {', '.join(known)}; name other TFs")
+        given = (Start(SetKind.MASKED, spec, study.tfs),)
+    runs = (*starts, *peaks_needed(loaded, study, given).runs)
+    return tuple(run for run in runs if not run.tf or arm_name(run) not in options.skip)
+
+
+def run(planned: Sequence[PlannedRun], workspace: Workspace) -> Mapping[str, float]:
+    """Run what is not finished; CPU seconds by key."""
+    spent: dict[str, float] = {}
+    began = time.process_time()
+
+    def note(outcome: RunOutcome) -> None:
+        nonlocal began
+        now = time.process_time()
+        spent[outcome.planned.key] = now - began
+        began = now
+        print(f"{outcome.planned.name}: {outcome.status} {outcome.error}", flush=True)
+
+    run_plan(Plan(planned), workspace, on_done=note)
+    return spent
+
+
+def scores(planned: Sequence[PlannedRun], store: RunStore) -> pd.DataFrame:
+    """Read the scores of finished individual models, a row each."""
+    rows = [
+        {
+            "arm": arm_name(one),
+            "tf": one.tf,
+            "size": one.role.size.num_bound,
+            "rival": one.arm in RIVALS or one.arm == "motif",
+            "mcc": store.open(one.key).metrics.mcc,
+            "ap": store.open(one.key).metrics.average_precision,
+        }
+        for one in planned
+        if one.tf and one.role.size is not None and store.is_complete(one.key)
+    ]
+    found = pd.DataFrame(rows)
+    return found.groupby(["arm", "tf", "size", "rival"], as_index=False, sort=False).mean()
+
+
+def arm_name(planned: PlannedRun) -> str:
+    """Name of an arm in the table."""
+    if planned.arm == "transfer":
+        return set_name(planned.role).replace(LABELS[planned.role.set_kind], "").lstrip(", ") or (
+            "features" if planned.role.set_kind is SetKind.MASKED else "paper's transfer"
+        )
+    return {"motif": "motif alone", "scratch": "from scratch", **RIVAL_WORDS}[planned.arm]
+
+
+def labels(dataset: Dataset, tfs: Sequence[str]) -> str:
+    """Say what the labels of the TFs rest on."""
+    kinds = defaultdict(list)
+    for tf in tfs:
+        made_from = dataset.summary(tf).made_from
+        known = "sites" if made_from is None else f"{made_from.sites} sites"
+        kinds[f"peaks and {known}"].append(tf)
+    return "; ".join(f"{', '.join(own)}: bound by {kind}" for kind, own in kinds.items())
+
+
+def table_rows(found: pd.DataFrame, spent: Mapping[str, list[float]]) -> list[Row]:
+    """Give a row per arm, that of the best rival, and what is gained over it at least."""
+    sizes = sorted(found["size"].unique())
+    rivals = found[found["rival"]]
+    best = rivals.groupby(["tf", "size"], as_index=False)[["mcc", "ap"]].max().assign(arm=BEST)
+    rows: list[Row] = []
+    for arm, own in pd.concat([found, best]).groupby("arm", sort=False):
+        means = own.groupby("size")[["mcc", "ap"]].mean()
+        cells = [f"{means.mcc[size]:.3f} / {means.ap[size]:.3f}" for size in sizes]
+        seconds = spent.get(str(arm), [])
+        rows.append([str(arm), *cells, f"{sum(seconds) / len(seconds):.1f}" if seconds else ""])
+    limit = best.set_index(["tf", "size"])["mcc"]
+    for arm, own in found[~found["rival"]].groupby("arm", sort=False):
+        gain = own.set_index(["tf", "size"])["mcc"] - limit
+        cells = []
+        for size in sizes:
+            of_size = gain.xs(size, level="size")
+            cells.append(f"{of_size.mean():+.3f} (least {of_size.idxmin()} {of_size.min():+.2f})")
+        rows.append([f"{arm}, MCC less the best rival", *cells, ""])
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Row]:
+    """Run what is missing and print the table."""
+    options = _options(arguments)
+    torch.set_num_threads(1)
+    print(describe())
+    workspace = Workspace(options.workspace)
+    loaded, store = load_dataset(workspace), RunStore(workspace)
+    planned = plan(loaded, options, store)
+    spent = run(planned, workspace)
+    by_arm = defaultdict(list)
+    for one in planned:
+        if one.key in spent and one.tf:
+            by_arm[arm_name(one)].append(spent[one.key])
+    found = scores(planned, store)
+    print(f"labels: {labels(loaded.dataset, options.tfs)}; tested on what no multi-model saw")
+    rows = table_rows(found, by_arm)
+    sizes = sorted(found["size"].unique())
+    print(table(("MCC / average precision", *(f"{size} bound" for size in sizes), "CPU s"), rows))
+    wide = found.pivot_table(index="arm", columns=["size", "tf"], values="mcc", sort=False)
+    for size in sizes:
+        of_size = wide[size].reset_index()
+        of_size = [[row[0], *(f"{one:.2f}" for one in row[1:])] for row in of_size.values.tolist()]
+        print("\n" + table((f"MCC, {size} bound", *wide[size].columns), of_size))
+    return rows
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("workspace", type=Path, help="workspace with a dataset; runs are added to it")
+    add("tfs", nargs="+", help="TFs that no multi-model is to know")
+    add("--sizes", default="100,500,1000", help="numbers of bound regions")
+    add("--replicates", type=int, default=1, help="draws of regions")
+    add("--start", default="", help="key of a finished masked multi-model, none to train")
+    add("--pretrain-tfs", type=int, default=50, help="TFs of the multi-model of complete rows")
+    add("--skip", nargs="*", default=["from scratch"], help="arms, as the table names them")
+    add("--max-test", type=int, default=1500, help="test regions of a class at most")
+    add("--val-chrom", default="", help="chromosome validated on, none to choose")
+    add("--test-chrom", default="", help="chromosome tested on, none to choose")
+    add("--epochs", type=int, default=0, help="epochs of all trainings, 0 for the usual")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

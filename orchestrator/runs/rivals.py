@@ -1,0 +1,165 @@
+"""Predictions by rivals: ways to predict binding that need no network, on a run's own regions.
+
+Each is fitted to the regions that a network would be trained and validated on, and predicts those
+to test on; where a run is judged by folds, it is fitted anew for each. What is known of a region
+(the best hits of all motifs, in which biosamples it is open) is worked out once in a process.
+
+The settings were chosen by the development TFs of benchmarks/RESULTS.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.sampling import Part
+from data.dataset.selection import Selection
+from data.motifs.database import Jaspar, jaspar_matrices
+from model.motif_scan import best_scores
+from model.rivals import k_mer_probabilities, logistic_probabilities
+from orchestrator.errors import RunError
+from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.ls_gkm import has_ls_gkm, ls_gkm_probabilities
+from orchestrator.spec import RegionSpec, Rival, RunSpec
+
+ALL_MOTIFS_STRENGTH: Final = 0.003
+"""Inverse strength of the penalty on the hits of all motifs."""
+K_MER: Final = 6
+"""Bases of a k-mer, and of a gapped one."""
+GAPPED_SPAN: Final = 8
+"""Base pairs that a gapped k-mer spans at most."""
+MAX_KEPT: Final = 50_000
+"""Regions whose motifs' hits are kept at most: 75 MB."""
+
+Fit = Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.float64]]
+"""From which regions are known, and which are asked for, to probabilities of the latter."""
+
+
+def rivals_at_hand() -> tuple[Rival, ...]:
+    """Give all rivals; LS-GKM stands for the gapped k-mers here where it is on the path."""
+    gapped = Rival.LS_GKM if has_ls_gkm() else Rival.GKM_SVM
+    return Rival.ALL_MOTIFS, gapped, Rival.K_MERS, Rival.OPENNESS
+
+
+def rival_predictions(
+    spec: RunSpec, loaded: LoadedDataset
+) -> tuple[Selection, NDArray[np.float32]]:
+    """Let a rival predict the test regions of a run.
+
+    Returns
+    -------
+    Selection
+        The n test regions, sorted by id: the run's own or, where folds judge it, those of all.
+    array
+        Probability of each, shape (n, 1).
+
+    Raises
+    ------
+    DataError
+        The installed `pyjaspar` lacks the part of JASPAR.
+    ModelError
+        There are regions of one class only to learn from.
+    RunError
+        The dataset does not say where regions are open, or LS-GKM cannot be run.
+    """
+    whole = loaded.select(spec.regions)
+    fit = _fit_of(spec, loaded, whole)
+    tested = np.zeros(len(whole.region_ids), dtype=np.bool_)
+    probabilities = np.empty(len(tested), dtype=np.float32)
+    for regions in _tested(spec.regions):
+        part = loaded.select(regions).part
+        asked = part == Part.TEST
+        probabilities[asked] = fit(part != Part.TEST, asked)
+        tested |= asked
+    selection = Selection(
+        region_ids=whole.region_ids[tested],
+        labels=whole.labels[tested],
+        part=np.full(int(tested.sum()), Part.TEST, dtype=np.uint8),
+    )
+    return selection, probabilities[tested, None]
+
+
+def _tested(regions: RegionSpec) -> tuple[RegionSpec, ...]:
+    """Give the regions as they are, or as each fold splits them."""
+    sampling = regions.sampling
+    if not sampling.is_judged_by_folds:
+        return (regions,)
+    return tuple(
+        replace(regions, sampling=sampling.of_fold(number)) for number in range(len(sampling.folds))
+    )
+
+
+def _fit_of(spec: RunSpec, loaded: LoadedDataset, selection: Selection) -> Fit:
+    """Give what fits a rival to some of a selection's regions and predicts others of them."""
+    rival = Rival(spec.rival)
+    ids, bound = selection.region_ids, selection.labels[:, 0] == 1
+    sequences = loaded.regions.sequences[ids]
+    if rival is Rival.LS_GKM:
+        return lambda known, asked: ls_gkm_probabilities(
+            sequences[known], bound[known], sequences[asked]
+        )
+    if rival in (Rival.K_MERS, Rival.GKM_SVM):
+        span = K_MER if rival is Rival.K_MERS else GAPPED_SPAN
+        return lambda known, asked: k_mer_probabilities(
+            sequences[known], bound[known], sequences[asked], num_bases=K_MER, max_span=span
+        )
+    gc = loaded.regions.gc[ids]
+    if rival is Rival.OPENNESS:
+        features, strength = np.column_stack([gc, _open_in(loaded)[ids]]), 1.0
+    else:
+        hits = _hits_of(loaded, Jaspar.called(spec.jaspar)).of(ids)
+        features, strength = np.column_stack([hits, gc]), ALL_MOTIFS_STRENGTH
+    return lambda known, asked: logistic_probabilities(
+        features[known], bound[known], features[asked], strength=strength
+    )
+
+
+@lru_cache(maxsize=1)
+def _open_in(loaded: LoadedDataset) -> NDArray[np.float32]:
+    """Count the biosamples in which each region of a dataset is open, shape (N,).
+
+    Raises
+    ------
+    RunError
+        If the dataset does not know.
+    """
+    dataset = loaded.dataset
+    if not dataset.biosamples:
+        raise RunError(f"{dataset.path}: says of no biosample where regions are open")
+    found = np.zeros(len(loaded.regions), dtype=np.float32)
+    for biosample in dataset.biosamples:
+        found += dataset.accessibility(biosample)
+    return found
+
+
+class _MotifHits:
+    """Best hits of all motifs of JASPAR in the regions of a dataset, each region scanned once."""
+
+    def __init__(self, loaded: LoadedDataset, jaspar: Jaspar) -> None:
+        self._regions = loaded.regions
+        self._log_odds = [motif.log_odds for motif in jaspar_matrices(jaspar)]
+        self._forget()
+
+    def _forget(self) -> None:
+        self._row = np.full(len(self._regions), -1, dtype=np.int64)
+        self._hits = np.empty((0, len(self._log_odds)), dtype=np.float16)
+
+    def of(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Bits of the best hits in some regions, shape (n, M)."""
+        missing = ids[self._row[ids] < 0]
+        if len(self._hits) + len(missing) > MAX_KEPT:
+            self._forget()
+            missing = ids
+        if len(missing):
+            found = best_scores(self._regions.sequences[missing], self._log_odds)
+            self._row[missing] = len(self._hits) + np.arange(len(missing))
+            self._hits = np.concatenate([self._hits, found.astype(np.float16)])
+        return self._hits[self._row[ids]].astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _hits_of(loaded: LoadedDataset, jaspar: Jaspar) -> _MotifHits:
+    return _MotifHits(loaded, jaspar)

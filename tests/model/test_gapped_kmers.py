@@ -1,0 +1,51 @@
+"""Numbers of gapped k-mers: which ones there are, on both strands, and how rows are scaled."""
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from model.encoding import reverse_complement, to_tensor
+from model.gapped_kmers import gapped_kmers
+
+COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+
+def packed(texts: list[str]) -> np.ndarray:
+    codes = np.array([["ACGT".index(base) for base in text] for text in texts], dtype=np.uint8)
+    grouped = codes.reshape(len(texts), -1, 4)
+    return (grouped << np.arange(0, 8, 2, dtype=np.uint8)).sum(axis=2).astype(np.uint8)
+
+
+def counted_by_hand(text: str, num_bases: int, max_span: int) -> Counter[str]:
+    """Gapped k-mers of a text, such as A.CG, each as the first by name of both strands."""
+    found: Counter[str] = Counter()
+    for rest in combinations(range(1, max_span), num_bases - 1):
+        places = (0, *rest)
+        for start in range(len(text) - places[-1]):
+            letters = ["."] * (places[-1] + 1)
+            for place in places:
+                letters[place] = text[start + place]
+            own = "".join(letters)
+            found[min(own, own.translate(COMPLEMENT)[::-1])] += 1
+    return found
+
+
+@pytest.mark.parametrize(("num_bases", "max_span"), [(3, 3), (2, 4), (4, 6)])
+def test_each_sequence_has_the_gapped_k_mers_that_a_count_by_hand_finds(
+    num_bases: int, max_span: int
+) -> None:
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACGT"), 20)) for _ in range(3)]
+    rows = gapped_kmers(packed(texts), num_bases=num_bases, max_span=max_span)
+    for row, text in zip(rows, texts, strict=True):
+        counts = np.array(sorted(counted_by_hand(text, num_bases, max_span).values()), dtype=float)
+        assert np.allclose(np.sort(row.data), counts / np.linalg.norm(counts))
+
+
+def test_a_sequence_and_its_reverse_complement_have_the_same_gapped_k_mers() -> None:
+    sequences = np.random.default_rng(1).integers(0, 256, (5, 50), dtype=np.uint8)
+    turned = reverse_complement(to_tensor(sequences)).numpy()
+    forward = gapped_kmers(sequences, num_bases=4, max_span=7)
+    assert abs(forward - gapped_kmers(turned, num_bases=4, max_span=7)).max() < 1e-6
