@@ -18,7 +18,6 @@ from orchestrator.prediction.predictors import open_model
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.verdict.stored import stored_cards
 from orchestrator.workspace import Workspace
 
 
@@ -64,7 +63,7 @@ def models_table(workspace: Workspace) -> pd.DataFrame:
 
 def _own(workspace: Workspace) -> Iterator[ModelRow]:
     """Models of finished runs: for each TF and arm the one that the arm stands for."""
-    verdicts = {card.tf.upper(): card.sentence for card in stored_cards(workspace)}
+    verdicts = _verdicts(workspace)
     newest: dict[tuple[str, str], StoredRun] = {}
     for run in RunStore(workspace).completed():
         arm = trained_arm(run)
@@ -80,6 +79,16 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
             _where(sampling.test_chroms, len(sampling.folds)),
             verdicts.get(tf.upper(), "") if name == "transfer" else "",
         )
+
+
+def _verdicts(workspace: Workspace) -> dict[str, str]:
+    """Give the sentence of each TF's card, by the TF in capitals."""
+    if not workspace.cards.is_dir():
+        return {}
+    # what makes cards takes seconds to import, and most who ask have none
+    from orchestrator.verdict.stored import stored_cards
+
+    return {card.tf.upper(): card.sentence for card in stored_cards(workspace)}
 
 
 def _imported(workspace: Workspace) -> Iterator[ModelRow]:

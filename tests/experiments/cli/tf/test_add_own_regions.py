@@ -120,7 +120,7 @@ def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     words = " ".join(out.split())
     assert "tiny-base was trained on SPI1 itself" in words
     assert "whether it has seen regions like the test regions cannot be known" in words
-    assert "its unbound regions are of the whole genome" in words
+    assert "its unbound regions are from all of the genome" in words
     assert f"run {card['start_key']}" not in words
     code, _, err = bindgrid("tf", "train", "SPI1", *quick, "-w", files / "w")
     assert code == 0, err
