@@ -65,7 +65,7 @@ def spec_of(loaded: LoadedDataset, rival: Rival, sampling: Sampling = AT_RANDOM)
     return RunSpec(regions=regions, network=network, training=None, seed=0, rival=rival.value)
 
 
-@pytest.mark.parametrize("rival", set(Rival) - {Rival.LS_GKM})
+@pytest.mark.parametrize("rival", sorted(set(Rival) - {Rival.LS_GKM}))
 def test_a_rival_learns_what_tells_bound_regions(loaded: LoadedDataset, rival: Rival) -> None:
     spec = spec_of(loaded, rival)
     tested, probabilities = rival_predictions(spec, loaded)
