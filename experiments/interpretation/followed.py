@@ -139,27 +139,27 @@ def _figures(
             figure=filter_figures.target_match_moved(first.table, tf, ALPHA),
             caption=f"How each filter of replicate {replicate} matches {tf}'s motif before and "
             "after fine-tuning; the filters above the horizontal and left of the vertical line "
-            f"(q = {ALPHA:g}) came to look like it. Distance is 1 minus the correlation of the "
+            f"(q = {ALPHA:g}) began to resemble it. Distance is 1 minus the correlation of the "
             "filter's PWMs.",
         ),
     ]
     panels, came = _panels(first, tf, reader)
     if panels:
-        which = f"that came to look like {tf}'s motif" if came else f"nearest to {tf}'s motif"
+        which = f"that began to resemble {tf}'s motif" if came else f"nearest to {tf}'s motif"
         figures.append(
             NamedFigure(
                 stem=f"{name}-logos",
                 figure=filter_figures.logo_panels(panels, num_columns=2),
                 caption=f"Filters of replicate {replicate} {which}: in the multi-model, after "
                 f"fine-tuning, and below them {tf}'s motif that fits best"
-                + ("." if came else "; none came to look like it in fine-tuning."),
+                + ("." if came else "; none began to resemble it in fine-tuning."),
             )
         )
     return figures
 
 
 def _panels(found: FollowedFilters, tf: str, reader: MotifReader) -> tuple[list[LogoPanel], bool]:
-    """Give logos of the filters that came to look like the target's motif, or else of the nearest.
+    """Give logos of the filters that began to resemble the target's motif, or else of the nearest.
 
     The second value says whether there are any of the first kind.
     """

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, TypeVar, final
 
 from orchestrator.errors import RunError
 from orchestrator.tracking.database import open_database
@@ -58,6 +58,11 @@ _SECRETS: Final = (
 )
 """Environment variables that no message may repeat."""
 
+_Answer = TypeVar("_Answer")
+
+_MOST_TRIES: Final = 5
+"""Tries of a request that several drivers make at the same moment."""
+
 REMEDY: Final = "nothing is lost, `bindgrid mlflow sync` logs what is missing"
 
 
@@ -85,16 +90,21 @@ def without_password(text: str) -> str:
     return re.sub(r"(?<=://)[^\s/]*@", "***@", text)
 
 
-def twice(do: Callable[[], object]) -> None:
-    """Make a request, and once more if another driver made the same one at that moment."""
+def among_drivers(do: Callable[[], _Answer]) -> _Answer:
+    """Make a request, and again where another driver made the same one at that moment.
+
+    The database lets one of them make the row that both need and refuses the other, which finds
+    the row with its next try.
+    """
     from mlflow.exceptions import MlflowException
 
-    try:
-        do()
-    except MlflowException as error:
-        if error.error_code != "BAD_REQUEST":
-            raise
-        do()
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return do()
+        except MlflowException as error:
+            if error.error_code != "BAD_REQUEST":
+                raise
+    return do()
 
 
 @contextlib.contextmanager
@@ -191,7 +201,7 @@ class TrackingClient:
         elif found.lifecycle_stage == "deleted":
             self.mlflow.restore_experiment(found.experiment_id)
         for tag, text in tags(found).items():
-            twice(partial(self.mlflow.set_experiment_tag, found.experiment_id, tag, text))
+            among_drivers(partial(self.mlflow.set_experiment_tag, found.experiment_id, tag, text))
         return str(found.experiment_id)
 
     def _artifact_location(self) -> str | None:

@@ -35,7 +35,13 @@ from urllib.parse import unquote, urlparse
 from data.atomic import whole_folder
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore, StoredRun
-from orchestrator.tracking.client import NOTE_TAG, TrackingClient, quoted, there_already, twice
+from orchestrator.tracking.client import (
+    NOTE_TAG,
+    TrackingClient,
+    among_drivers,
+    quoted,
+    there_already,
+)
 from orchestrator.tracking.pyfunc_folder import FOLDER, WEIGHTS, write_model
 
 if TYPE_CHECKING:
@@ -102,7 +108,7 @@ class ModelWriter:
                     of_run = versions[run.key]
                     if alias not in of_run.aliases:
                         point = self._client.mlflow.set_registered_model_alias
-                        twice(partial(point, name, alias, of_run.version))
+                        among_drivers(partial(point, name, alias, of_run.version))
         return num_made
 
     def forget(self, store: RunStore) -> int:
@@ -203,13 +209,16 @@ class ModelWriter:
         else:
             # MLflow looks for `models:/` in the store that MLFLOW_TRACKING_URI names alone
             source = f"models:/{model.model_id}"
-        return self._client.mlflow.create_model_version(
-            name,
-            source,
-            run_id=logged.info.run_id,
-            tags=tags,
-            description=text,
-            model_id=None if model is None else model.model_id,
+        return among_drivers(
+            partial(
+                self._client.mlflow.create_model_version,
+                name,
+                source,
+                run_id=logged.info.run_id,
+                tags=tags,
+                description=text,
+                model_id=None if model is None else model.model_id,
+            )
         )
 
     def _log_model(self, run: StoredRun, logged: Run, tags: dict[str, str]) -> LoggedModel | None:

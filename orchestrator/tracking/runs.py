@@ -34,12 +34,18 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.tracking.client import MAX_TAG_CHARACTERS, NOTE_TAG, TrackingClient
+from orchestrator.tracking.client import (
+    MAX_TAG_CHARACTERS,
+    NOTE_TAG,
+    TrackingClient,
+    among_drivers,
+)
 from orchestrator.tracking.run_record import (
     LOSSES,
     role,
@@ -293,7 +299,8 @@ class RunWriter:
             tags["pretraining_run"] = pretraining.info.run_id
         self._client.log_batches(run_id, run_metrics(run, start, end, begun.num_epochs), tags=tags)
         source = self._client.workspace.dataset.resolve().as_uri()
-        self._client.mlflow.log_inputs(run_id, run_datasets(run, planned, source))
+        datasets = run_datasets(run, planned, source)
+        among_drivers(partial(self._client.mlflow.log_inputs, run_id, datasets))
         if not planned.spec.regions.is_fold:
             with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
                 write_run_files(run, planned.name, Path(folder))

@@ -285,7 +285,7 @@ def test_filters_that_came_to_look_like_the_target(tmp_path: Path) -> None:
     )
     moved, matched, distances = finding.details
     assert moved == (
-        "In fine-tuning 1 filter came to look like HNF4A's motif, 2 still did and 0 no longer did "
+        "In fine-tuning 1 filter began to resemble HNF4A's motif, 2 still did and 0 no longer did "
         "(over 2 replicates)."
     )
     assert "any motif: 1.0 (1 to 1) in the multi-model, 1.5 (1 to 2) after" in matched
@@ -295,7 +295,7 @@ def test_filters_that_came_to_look_like_the_target(tmp_path: Path) -> None:
         "interpretation-HNF4A-moved",
         "interpretation-HNF4A-logos",
     ]
-    assert "came to look like HNF4A's motif: in the multi-model" in finding.figures[2].caption
+    assert "began to resemble HNF4A's motif: in the multi-model" in finding.figures[2].caption
     titles = [axes.get_title(loc="left") for axes in finding.figures[2].figure.axes]
     assert titles[0].startswith("filter1: q 9e-01 to 1e-03, moved ")
     assert finding.numbers["num_target_like_transfer"] == 1.5
@@ -308,8 +308,8 @@ def test_where_none_came_the_nearest_are_shown(tmp_path: Path) -> None:
     found = followed_findings(pairs_of(1), reader_of({"t0": followed(tmp_path / "0", 0.06)}))
     [finding] = found.findings
     assert "(q < 0.05): 1 in the multi-model, 1 after fine-tuning, 0 in" in finding.sentence
-    assert "0 filters came to look like HNF4A's motif, 1 still did" in finding.details[0]
-    assert finding.figures[2].caption.endswith("none came to look like it in fine-tuning.")
+    assert "0 filters began to resemble HNF4A's motif, 1 still did" in finding.details[0]
+    assert finding.figures[2].caption.endswith("none began to resemble it in fine-tuning.")
     assert finding.numbers["num_moved_to_target"] == 0
 
 
