@@ -9,6 +9,7 @@ listens on all interfaces too.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -94,7 +95,7 @@ def session(
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment(QUIET))
         if not ray.is_initialized():
-            stack.callback(ray.shutdown)
+            stack.callback(_shut_down)
             if address:
                 _connect(address)
             else:
@@ -103,7 +104,7 @@ def session(
                 scratch = _socket_dir()
                 stack.callback(_remove, scratch)
                 stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
-                stack.callback(ray.shutdown)
+                stack.callback(_shut_down)
                 _start(
                     num_cpus,
                     count_gpus() if with_gpus else None,
@@ -111,6 +112,22 @@ def session(
                     _OBJECT_STORE_BYTES + shared_bytes,
                 )
         yield count_cpus()
+
+
+def _shut_down() -> None:
+    """Stop Ray, or leave a cluster, while no thread can free an object of Ray's.
+
+    For a moment of `ray.shutdown` Ray ends the whole process if that happens. The collector of
+    cycles frees such objects in whatever thread it runs, such as the one that logs to MLflow.
+    """
+    gc.collect()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def is_cluster(address: str | None) -> bool:

@@ -1,11 +1,13 @@
 """A private Ray that does not start."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import ray
 
 from orchestrator.backends.ray import session as module
 from orchestrator.backends.ray.session import session
@@ -56,6 +58,29 @@ def test_a_machine_that_stays_too_busy_is_told_in_one_line(failing):
         pass
     assert len(started) == 3
     assert all(process.poll() is not None for process in started)
+
+
+def test_no_thread_can_free_an_object_of_rays_while_ray_shuts_down(failing, monkeypatch):
+    """Ray would end the process, with all runs complete and exit code 1."""
+    failing(SLOW, 0)
+    happened: list[str] = []
+
+    class InCycle:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            happened.append("freed")
+
+    def shutdown() -> None:
+        happened.append("shutdown, collector on" if gc.isenabled() else "shutdown")
+
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    with session(num_cpus=1, address=None):
+        InCycle()
+    assert happened[:2] == ["freed", "shutdown"]
+    assert "shutdown, collector on" not in happened
+    assert gc.isenabled()
 
 
 def test_another_fault_is_not_tried_again(failing):
