@@ -31,33 +31,40 @@ def open_database(workspace: Workspace) -> None:
     own = workspace.mlflow_artifacts.resolve().as_uri()
     with contextlib.closing(sqlite3.connect(workspace.mlflow_db)) as database:
         former = _other_places(database, own)
-        for place, new in former.items():
-            with database:
+        stray = _stray_default(database, {own, *former})
+        if not former and not stray:
+            return
+        with database:
+            for place in former:
                 for table, column in _columns(database):
                     database.execute(
                         f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?) '
                         f'WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
-                        (new, len(place) + 1, place, len(place) + 1, f"{place}/"),
+                        (own, len(place) + 1, place, len(place) + 1, f"{place}/"),
                     )
+            if stray:
+                database.execute(
+                    "UPDATE experiments SET artifact_location = ? WHERE experiment_id = 0",
+                    (f"{own}/0",),
+                )
 
 
-def _other_places(database: sqlite3.Connection, own: str) -> dict[str, str]:
-    """Give places of experiments that are not this workspace's own, and where they shall lead.
-
-    They are folders of artifacts of other workspaces, and that of MLflow's own experiment, which
-    is made with a place below the folder that a command was run in.
-    """
-    places = dict(database.execute("SELECT experiment_id, artifact_location FROM experiments"))
-    default = places.pop(0, own)
+def _other_places(database: sqlite3.Connection, own: str) -> set[str]:
+    """Folders of artifacts that experiments name and that are not this workspace's own."""
     folder = own.rpartition("/")[2]
-    former = {
-        place: own
-        for place in places.values()
-        if place != own and place.startswith("file:///") and place.endswith(f"/{folder}")
-    }
-    if not default.startswith((own, *former)):
-        former[default] = f"{own}/0"
-    return former
+    found = database.execute("SELECT artifact_location FROM experiments")
+    places = {place.removesuffix("/0") for (place,) in found if place.startswith("file://")}
+    return {place for place in places if place != own and place.endswith(f"/{folder}")}
+
+
+def _stray_default(database: sqlite3.Connection, workspaces: set[str]) -> bool:
+    """Whether what is logged to MLflow's own experiment would go to no workspace.
+
+    MLflow makes that experiment with a place below the folder that a command was run in. Runs that
+    are in it already keep their files where they are.
+    """
+    found = database.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0")
+    return any(place.removesuffix("/0") not in workspaces for (place,) in found)
 
 
 def _columns(database: sqlite3.Connection) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from mlflow import MlflowClient
+
 from orchestrator.tracking.client import TrackingClient
 from orchestrator.workspace import Workspace
 
@@ -79,3 +81,17 @@ def test_what_is_logged_to_mlflows_default_experiment_stays_in_the_workspace(tmp
         if workspace is one:
             shutil.move(one.root, two.root)
     assert not one.root.exists()
+
+
+def test_what_was_logged_to_it_before_is_found_where_it_is(tmp_path, monkeypatch):
+    workspace = Workspace(tmp_path / "one")
+    workspace.root.mkdir()
+    monkeypatch.chdir(tmp_path)
+    by_hand = MlflowClient(f"sqlite:///{workspace.mlflow_db}")
+    run = by_hand.create_run("0").info.run_id
+    by_hand.log_text(run, "text", "note.txt")
+    before = by_hand.get_run(run).info.artifact_uri
+    client = TrackingClient(workspace).mlflow
+    assert client.get_run(run).info.artifact_uri == before
+    place = client.get_experiment("0").artifact_location
+    assert place == f"{workspace.mlflow_artifacts.as_uri()}/0"
