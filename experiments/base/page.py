@@ -141,7 +141,7 @@ def _data(card: BaseCard) -> list[str]:
         f"`{data.fingerprint}`."
     ]
     if about is None:
-        return [*lines, "", "Nothing is said of where the data is from and under which licence."]
+        return [*lines, "", "The card does not say where the data is from or under which licence."]
     return [
         *lines,
         "",
