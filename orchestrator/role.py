@@ -117,7 +117,7 @@ class RunRole:
     """What the study calls the set of TFs: it tells sets apart and is shown, and nothing is read
     from it."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`."""
+    """Which network, of `model.network_config.NETWORKS`."""
     size: SampleSize | None = None
     """Bound regions asked for; None where the experiment does not tell its runs apart by them."""
     held_back: Split | None = None

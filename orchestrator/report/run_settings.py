@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.dataset.store import Dataset
 from data.errors import DataError
-from model.network import NetworkConfig, published
+from model.network_config import NetworkConfig, published
 from orchestrator.report.words import counted, listed
 from orchestrator.spec import RunSpec
 
