@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, get_args
 
-from data.dataset.sampling import RowRule, Split
+from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.records import IF_SET
 from data.relations.groups import GroupKind
 
@@ -122,6 +122,9 @@ class RunRole:
     """Bound regions asked for; None where the experiment does not tell its runs apart by them."""
     held_back: Split | None = None
     """How regions are held back; None where the experiment does it in one way only."""
+    unbound_match: UnboundMatch = "gc"
+    """What the unbound regions have in common with the bound ones; other than by GC alone, the run
+    belongs to a control of its experiment."""
     step: float | None = None
     """Fraction of the regions that a step of a learning curve trains on; None for all."""
     fold: int | None = None

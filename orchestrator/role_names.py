@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from data.dataset.sampling import RowRule, Split
+from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.relations.groups import GroupKind
 from model.network import NETWORKS
 from orchestrator.role import Arm, ModeRelation, RunRole, SampleSize, Variant
@@ -23,6 +23,7 @@ VARIANT_WORDS: Final = {
     Variant.WITHOUT_MOTIF: "without the motif",
     Variant.TRANSFER_RATE: "at the transfer rate",
 }
+MATCH_WORDS: Final[dict[UnboundMatch, str]] = {"gc": "", "gc-and-openness": "openness matched"}
 TERMS: Final = frozenset(
     {Variant.WITH_MOTIF, Variant.CHOSEN_MOTIFS, Variant.OWN_HIDDEN, Variant.SIMILAR_HIDDEN}
 )
@@ -64,7 +65,7 @@ def step_name(fraction: float) -> str:
 def group_name(role: RunRole) -> str:
     """Name of what the experiment tells its runs apart by, beside TF, arm and pre-training set."""
     fold = "" if role.fold is None else f"fold {role.fold}"
-    return ", ".join(filter(None, (_group_of_folds(role), fold)))
+    return ", ".join(filter(None, (_group_of_folds(role), MATCH_WORDS[role.unbound_match], fold)))
 
 
 def _group_of_folds(role: RunRole) -> str:

@@ -59,7 +59,11 @@ class SpecBuilder:
                 tfs=tfs,
                 view="less-sparse",
                 sampling=replace(
-                    self.sampling, seed=seed, num_bound=None, max_multi_regions=max_regions
+                    self.sampling,
+                    seed=seed,
+                    num_bound=None,
+                    max_multi_regions=max_regions,
+                    unbound_match="gc",  # a multi-model draws no unbound regions
                 ),
                 dataset=self.dataset.fingerprint(tfs),
                 excluded=apart_from,
