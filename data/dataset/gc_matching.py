@@ -1,4 +1,4 @@
-"""Unbound regions of the GC of bound ones, so that GC alone tells nothing of the binding.
+"""Unbound regions with the GC of bound ones, so that GC alone says nothing about binding.
 
 Novakovsky et al. 2021 (Methods, "Model training"): unbound regions are sampled to the GC
 distribution of the bound ones in ten bins. A control matches openness too, see

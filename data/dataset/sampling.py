@@ -25,13 +25,13 @@ are, see `data.dataset.openness_matching`."""
 
 
 MIN_PER_CLASS: Final = 10
-"""Fewest bound (and unbound) regions that can be split in three at all."""
+"""Fewest bound (and unbound) regions that can be split into three parts."""
 MIN_FOLDS: Final = 3
 """Fewest folds of chromosomes: one to test on, one to validate on, one to train on."""
 
 
 class Part(IntEnum):
-    """What a selected region serves for."""
+    """What a selected region is used for."""
 
     TRAIN = 0
     VAL = 1
@@ -131,7 +131,7 @@ class Sampling:
 
     @property
     def is_judged_by_folds(self) -> bool:
-        """Whether it is that of a model of all folds, which other models are tested for."""
+        """Whether it belongs to the model of all folds, which the models of single folds test."""
         return bool(self.folds) and self.fold is None
 
     def in_folds(self, folds: Sequence[Sequence[str]]) -> "Sampling":

@@ -174,7 +174,7 @@ class SpecBuilder:
         )
 
     def _num_bound(self, regions: RegionSpec) -> int:
-        """Bound regions that an individual model learns from, those to test on included."""
+        """Bound regions that an individual model is given, including those to test on."""
         if regions.sampling.train_bound is not None:
             return regions.sampling.train_bound
         num_bound = regions.sampling.num_bound

@@ -117,7 +117,7 @@ class SizeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of `bindgrid run`: the study, and where its runs train, as typed."""
+    """Options of `bindgrid run`, as typed: the study, and where its runs train."""
 
     tfs: Annotated[
         str,
