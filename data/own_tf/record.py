@@ -43,7 +43,8 @@ def labels_in_words(summaries: Iterable[TFSummary]) -> str:
     )
     if len(kinds) < 2:
         return "".join(kinds)
-    return ", ".join(f"{kind} ({num} TF{'s' if num > 1 else ''})" for kind, num in kinds.most_common())
+    words = (f"{kind} ({num} TF{'s' if num > 1 else ''})" for kind, num in kinds.most_common())
+    return ", ".join(words)
 
 
 def recorded_motif(added: AddedTF | None) -> Motif | None:
