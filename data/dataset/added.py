@@ -60,12 +60,12 @@ class PeakChoice:
     top: int | None = field(default=None, metadata=IF_SET)
     """How many peaks of each file count, those of the best score; None for all."""
     min_score: float | None = field(default=None, metadata=IF_SET)
-    """Least score of a peak; None for any."""
+    """Lowest score of a peak that counts; None for any."""
     score: str = field(default="", metadata=IF_SET)
     """Column of the score, by the format's name for it or by its number; empty for the format's
     own."""
     replicates: str = field(default="", metadata=IF_SET)
-    """How the files of a biosample are taken together: `union`, or `2-of-3` for the peaks that two
+    """How the files of a biosample are combined: `union`, or `2-of-3` for the peaks that two
     of three files agree on; empty for each file by itself."""
 
     def __post_init__(self) -> None:
@@ -109,7 +109,7 @@ class PeakChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class AddedFile:
-    """Peaks of an added TF, and what became of them."""
+    """Peaks of an added TF, and how many of them count."""
 
     biosample: str
     format: str

@@ -32,7 +32,7 @@ from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
-"""Fewest bound regions of a TF that is added, unless `--force` is given."""
+"""Fewest bound regions of a TF that is added without `--force`."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
@@ -83,7 +83,7 @@ class OwnTF:
 
 @dataclass(frozen=True, kw_only=True)
 class PeakCounts:
-    """What became of the peaks of one file."""
+    """How many peaks of one file count, and where they lie."""
 
     file: Path
     format: str
@@ -128,7 +128,7 @@ def label_own_tf(
     regions: RegionTable | None = None,
     read: ReadFiles | None = None,
 ) -> Labels:
-    """Work out the evidence of a TF by the rules of the build.
+    """Compute the evidence of a TF by the rules of the build.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def labels_of(
     *,
     margin_bp: int | None = None,
 ) -> Labels:
-    """Work out the evidence of a TF on regions whose accessibility is known.
+    """Compute the evidence of a TF on regions whose accessibility is known.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def labels_of(
 
 
 def _profiled(tf: OwnTF, biosamples: tuple[str, ...]) -> Profiled:
-    """Say that the TF was profiled in its biosamples, and nothing else."""
+    """Give what was profiled: only this TF, in its biosamples."""
     return Profiled(
         tfs=(tf.name,),
         biosamples=biosamples,

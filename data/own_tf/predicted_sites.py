@@ -1,6 +1,6 @@
 """Sites of a TF predicted in its peaks by its motif, where there are no sites to read.
 
-As UniBind's PWM model does it (Gheorghe et al. 2019, Nucleic Acids Research 47:e21): one site a
+As in UniBind's PWM model (Gheorghe et al. 2019, Nucleic Acids Research 47:e21): one site a
 peak, the best hit of the motif, both strands. First the bases around the summit are scanned; only
 where no hit there is rare enough, the whole peak.
 
@@ -69,7 +69,7 @@ class PredictedSites:
     """Sites, at most one a peak; K of them."""
 
     peak: NDArray[np.int64]
-    """Which peak each is of, rising, shape (K,)."""
+    """Index of the peak of each, ascending, shape (K,)."""
     start: NDArray[np.int32]
     """First base, shape (K,)."""
     length_bp: int

@@ -26,7 +26,7 @@ from model.training.config import Keep, TrainingConfig
 from model.training.epoch import Epoch
 
 STATE_VERSION: Final = 1
-"""Increased when a training cannot resume from older checkpoints."""
+"""Increase it when a training cannot resume from older checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ class ModelRow(NamedTuple):
     """A model, and how good it is."""
 
     name: str
-    """What to predict by."""
+    """The name to give to `bindgrid predict`."""
     tf: str
     model: str
     """Where it is from: the base's name, `own` with its arm, or `imported`."""

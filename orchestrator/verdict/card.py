@@ -103,11 +103,11 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
     seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none"
     if numbers.num_folds:
         used = (
-            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model that "
-            f"learnt from the other {numbers.num_folds - 1} folds"
+            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model trained "
+            f"on the other {numbers.num_folds - 1} folds"
         )
         knows = numbers.base is not None and numbers.base.known_as
-        whose = "its own labels too" if knows else f"the labels of other TFs than {numbers.tf}"
+        whose = "its own labels too" if knows else f"the labels of TFs other than {numbers.tf}"
         seen += f", with {whose}" if numbers.num_seen else ""
     return [
         ("bound regions used", used),

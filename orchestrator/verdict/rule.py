@@ -101,7 +101,7 @@ def _doubts(numbers: Numbers) -> list[str]:
         found.append("training from scratch was better (predict with `--arm scratch`)")
     if numbers.unbound == "genome":
         found.append(
-            "its unbound regions are from all of the genome, so it knows open chromatin too"
+            "its unbound regions are from all of the genome, so it has also learnt open chromatin"
         )
     if numbers.base is not None and numbers.base.known_as:
         found.append(f"{numbers.base.name} had learnt {numbers.base.known_as} before")

@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator.errors import RunError
 
 CARD_VERSION: Final = 1
-"""Raised when an older program could not read the JSON of a card."""
+"""Increase it when an older program cannot read the JSON of a card."""
 
 
 def stored_sentence(path: Path) -> str:

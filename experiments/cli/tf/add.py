@@ -39,14 +39,14 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AddOptions:
-    """Options of `bindgrid tf add`: the TF, and what to do with it, as typed."""
+    """Options of `bindgrid tf add`, as typed: the TF, and what to do with it."""
 
     files: FileOptions
     label_only: Annotated[
         bool, typer.Option("--label-only", help="Stop after labelling; train nothing.")
     ] = False
     force: Annotated[
-        bool, typer.Option("--force", help="Go on even with fewer than 20 bound regions.")
+        bool, typer.Option("--force", help="Continue even with fewer than 20 bound regions.")
     ] = False
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the TF that was added by this name.")
@@ -170,8 +170,8 @@ def _tell_own(addition: "OwnAddition") -> None:
         out.print(f"{num:,} regions are new; {unbound} are accessible and without a peak")
     else:
         out.print(
-            f"{num:,} regions are new; {unbound} are windows of the genome of like GC, 1 kb or "
-            "more from each peak, mostly closed chromatin: the model will also learn what open "
+            f"{num:,} regions are new; {unbound} are windows of the genome of similar GC, 1 kb "
+            "or more from each peak, mostly closed chromatin: the model will also learn what open "
             "chromatin looks like. Give DNase or ATAC peaks by --accessible to avoid that"
         )
 

@@ -105,7 +105,7 @@ class FileOptions:
         Parameters
         ----------
         known
-            Biosamples of the dataset; if it is one, it need not be named.
+            Biosamples of the dataset; if there is only one, it need not be named.
         is_own
             Whether the dataset is of the lab's own regions, so that --accessible may be given for
             any biosample. By default it is not.
@@ -113,7 +113,7 @@ class FileOptions:
         Raises
         ------
         RunError
-            There are not as many of one as of another, or no biosample is named and there is not
+            The numbers of files differ, or no biosample is named and there is not exactly
             one.
         """
         given = self.biosample or list(known)

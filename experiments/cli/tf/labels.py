@@ -1,4 +1,4 @@
-"""What `bindgrid tf add` says of a TF's labels, and how many bound regions it asks for."""
+"""What `bindgrid tf add` prints about a TF's labels, and how many bound regions it requires."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ _OTHER_LABELS: Final = {
 
 
 def print_labels(labels: "Labels", tf: "OwnTF") -> None:
-    """Print what became of the peaks, and how many regions are bound."""
+    """Print how many peaks count, and how many regions are bound."""
     table = Table("peaks", "format", "biosample")
     for title in ("peaks", "summits in regions", "in accessible ones", "sites"):
         table.add_column(title, justify="right")

@@ -143,4 +143,4 @@ def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     assert runs[0] == f"{num} runs, {num} complete already"
     code, out, err = bindgrid("tf", "suggest", "SPI1", "-w", files / "w")
     assert code == 0, err
-    assert "it knows SPI1" in " ".join(out.split())
+    assert "it was trained on SPI1" in " ".join(out.split())
