@@ -1,8 +1,9 @@
 """Every benchmark runs at a tiny size and gives the rows that it tells; none is timed here."""
 
 import importlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,51 @@ def test_own_peaks(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spent = [number(row[2]) for row in rows[:-2]]
     assert abs(sum(spent) - number(by_stage["all"][2])) < 0.1 * len(rows)
     assert number(by_stage["peak memory, MiB"][2]) > 100
+
+
+def test_newcomer(
+    sources: Path,
+    tmp_path: Path,
+    bindgrid: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[list[str]] = []
+
+    def label_only(*words: object) -> None:
+        """Label as the command does, and tell of a model without training it."""
+        place = Workspace(Path(str(words[-1])))
+        done.append([str(word) for word in words])
+        if words[0] == "predict":
+            out = Path(str(words[words.index("--out") + 1]))
+            num = len((place.root / "open.bed").read_text().splitlines())
+            out.write_text("probability\n" + "".join(f"{i / num}\n" for i in range(num)))
+            return
+        code, _, err = bindgrid(*words, "--label-only")
+        assert code == 0, err
+        scores = {"mcc": {"value": 0.5}, "average_precision": {"value": 0.75}}
+        numbers = {"num_bound": 80, "arms": {"transfer": scores, "scratch": scores}}
+        card = {"numbers": numbers, "conclusion": {"level": "use with care"}}
+        place.cards.mkdir(parents=True)
+        (place.cards / "GATA1.json").write_text(json.dumps(card))
+
+    monkeypatch.setattr("benchmarks.newcomer._bindgrid", label_only)
+    given = ("newcomer", sources, tmp_path, "GATA1=simulated_1", "--sizes", 80)
+    given += ("--genome", sources / "genome.fa", "--background", "chr1")
+    with pytest.raises(SystemExit, match="the base knows GATA1"):
+        rows_of(*given)
+    monkeypatch.setattr("benchmarks.newcomer.find_base", lambda: None)
+    rows = rows_of(*given)
+    assert [row[1] for row in rows] == ["own regions", "own regions, genome as background"]
+    for row in rows:
+        assert list(row[3:6]) == ["0.50 / 0.75", "0.50 / 0.75", ""]
+        auroc, precision = map(number, row[9].split(" / "))
+        assert 0 <= auroc <= 1
+        assert 0 < precision <= 1
+    own, background = (words for words in done if words[0] == "tf")
+    assert ("--accessible" in own, "--accessible" in background) == (True, False)
+    num = len(done)
+    assert rows_of(*given) == rows
+    assert len(done) == num, "what is complete is not done again"
 
 
 def test_own_tfs(sources: Path, tmp_path: Path) -> None:
