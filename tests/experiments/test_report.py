@@ -401,7 +401,7 @@ def test_a_report_gives_way_only_to_a_complete_one(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(report_files, "save", full_disk)
+        patched.setattr(report_files, "save_figure", full_disk)
         with pytest.raises(RunError, match="No space left on device"):
             write_report(report, place)
     assert path.read_text() == before
@@ -426,7 +426,7 @@ def test_what_a_killed_report_left_is_cleared_away_or_put_back(place, monkeypatc
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report_files, "save", full_disk)
+    monkeypatch.setattr(report_files, "save_figure", full_disk)
     with pytest.raises(RunError, match="No space left on device"):
         write_report(report, place)
     assert page.read_text() == "the old one"
