@@ -15,6 +15,15 @@ def added_motif(dataset: Dataset, tf: str) -> Motif | None:
     return recorded_motif(dataset.summary(tf).made_from)
 
 
+def asks_for_sites(dataset: Dataset) -> bool:
+    """Whether the dataset's own TFs are bound only where they have a site beside their peak."""
+    for tf in dataset.tfs:
+        summary = dataset.summary(tf)
+        if summary.added is None:
+            return summary.made_from is None or summary.made_from.sites != "none"
+    return True
+
+
 def recorded_motif(added: AddedTF | None) -> Motif | None:
     """Motif in the record of what a TF was made from; None where there is none."""
     record = None if added is None else added.motif
@@ -25,7 +34,7 @@ def recorded_motif(added: AddedTF | None) -> Motif | None:
 
 
 def motif_record(motif: Motif, rule: SiteRule) -> AddedMotif:
-    """Give what is recorded of the motif that sites were predicted by."""
+    """Give what is recorded of a motif that predicts sites, or is a term of a model alone."""
     return AddedMotif(
         tf=motif.tf,
         matrix_id=motif.matrix_id,

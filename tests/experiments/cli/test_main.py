@@ -182,6 +182,15 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert "3 runs, of which 1 multi-models" in out
 
 
+def test_openness_cannot_be_matched_where_nothing_is_known_of_it(bindgrid, workspace):
+    code, _, err = bindgrid(*TRANSFER, *SHORT, "--match-openness", "-w", workspace.root)
+    assert code == 2
+    complaint = err.splitlines()[-1]
+    assert "--match-openness" in complaint
+    assert "does not say in which biosamples regions are open" in complaint
+    assert not workspace.runs.exists()
+
+
 @pytest.mark.slow
 def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
     small: dict[str, Any] = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
