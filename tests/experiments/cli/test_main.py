@@ -52,6 +52,7 @@ def test_build_show_export(bindgrid, tmp_path):
     code, out, _ = bindgrid("data", "show", "-w", place)
     assert code == 0
     assert all(word in out for word in ("SPI1", "MAX", "chr1 3", "chr2 1", "dhs.bed", "GC"))
+    assert "labels: bound by peaks and sites" in out
     code, out, _ = bindgrid("data", "show", "--tf", "SPI1", "-w", place)
     assert "SPI1" in out
     assert "MAX" not in out
