@@ -145,7 +145,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         pretrain_tfs=("ELF1", "SPI1"),
         trainings=Trainings().with_epochs(multi=2, individual=1),
     )
-    plan = Plan(transfer(load_dataset(place), study).runs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(specs, "published", published)  # tests count their filters
+        plan = Plan(transfer(load_dataset(place), study).runs)
     run_plan(plan, place, on_done=lambda outcome: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
