@@ -6,12 +6,14 @@ import sys
 import pytest
 import torch
 
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.adam import Adam
 
 TRAINING_STEPS = """
 import sys, torch
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.config import TrainingConfig
 from model.training.loop import make_optimizer
 network = build_network(NetworkConfig(num_tfs=1, conv_filters=(4, 4, 4), dense_units=(4,)), seed=0)
