@@ -35,7 +35,8 @@ from benchmarks.machine import Row, describe, table
 from model.checkpoint import load
 from model.encoding import encode_one_hot, reverse_complement
 from model.interpretation.filters import FilterMotifs, count_subsequences
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from orchestrator.runs.find_run import trained_arm
 from orchestrator.runs.loaded_dataset import load_dataset
@@ -49,7 +50,7 @@ LOOPS = "authors' way: loops"
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took."""
+    """What something cost."""
 
     wall_s: float
     cpu_s: float
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
 def timed(
     times: dict[str, list[Cost]], name: str, work: Callable[[], Any], scale: float = 1.0
 ) -> Any:
-    """Do something, note what it cost, times `scale`, and give what came out."""
+    """Do something, record its cost times `scale`, and give the result."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     result = work()
     cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)

@@ -15,11 +15,11 @@ from typing import Any, Final, Literal, get_args
 
 from data.dataset.sampling import RowRule, Sampling
 from data.schema import VIEWS, ViewName
-from model.network import NetworkConfig
-from model.training.loop import TrainingConfig
+from model.network_config import NetworkConfig
+from model.training.config import TrainingConfig
 
 SPEC_VERSION: Final = 1
-"""Raised when the same spec comes to mean another computation."""
+"""Increase it when the same spec comes to mean another computation."""
 
 
 @dataclass(frozen=True, kw_only=True)

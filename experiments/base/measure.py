@@ -1,8 +1,8 @@
-"""What the predictions of a base are worth: on chromosomes that none of its networks learnt from.
+"""How good the predictions of a base are, on chromosomes that none of its networks was trained on.
 
-Every measure is of what `bindgrid predict` gives: both strands, calibrated, mean over the networks,
-weights as they are stored. Calibrations and thresholds come from the validation chromosomes, all
-measures from the test chromosomes, on all regions that are resolved for the TF.
+Everything is measured on what `bindgrid predict` gives: both strands, calibrated, mean over the
+networks, weights as they are stored. Calibrations and thresholds come from the validation
+chromosomes, all measures from the test chromosomes, on all regions that are resolved for the TF.
 
 Legend: n regions, T TFs, M networks.
 """
@@ -17,7 +17,7 @@ from torch import nn
 from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from data.schema import NULL_LABEL, LabelArray
-from model.ensemble import Calibration, fit_calibration
+from model.calibration import Calibration, fit_calibration
 from model.metrics import Metrics, best_threshold, evaluate, mean_metrics
 from model.prediction import every_logit
 from orchestrator.prediction.base_card import BaseTF, Rounding

@@ -14,7 +14,7 @@ from experiments.study.pretraining import Pretraining, WantedTFs
 from experiments.study.scale import Scale
 from experiments.study.specs import SpecBuilder
 from experiments.study.trainings import Trainings
-from model.network import published
+from model.network_config import published
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Study:
     pretrain_tfs: WantedTFs = 50
     """TFs of the multi-model: names, or how many of those with most resolved regions; None: all."""
     pretraining: Pretraining = field(default_factory=Pretraining)
-    """Which regions the multi-model learns from, and which TFs it must not know."""
+    """Which regions the multi-model learns from, and which TFs are left out of it."""
     seed: int = 0
     """The first replicate's seed; the next one's is one more."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -40,7 +40,7 @@ class Study:
     links: StringLinks | None = None
     """STRING's links; None leaves out the sets of STRING partners."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`. With any other than the paper's, the names
+    """Which network, of `model.network_config.NETWORKS`. With any other than the paper's, the names
     of pre-training sets say so, which keeps the results apart."""
     motif: bool = False
     """Whether transfer from a masked multi-model is tried with the TF's motif as a term of the

@@ -33,9 +33,10 @@ from model.seeds import seeded, stream_seed
 from model.training.batches import Batches, Examples
 from model.training.config import Keep, Precision, TrainingConfig
 from model.training.data_parallel import ALONE, Parallel
+from model.training.epoch import Epoch
 from model.training.motif_choice import ChosenTerms, MotifLibrary, choose_terms
 from model.training.probe import fit_motif_terms, fit_output_layer
-from model.training.state import Epoch, StateFile, TrainingState
+from model.training.state import StateFile, TrainingState
 
 __all__ = [
     "Epoch",
@@ -312,7 +313,7 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
 def _choose_terms(
     network: nn.Module, known: Examples, config: TrainingConfig, seed: int, context: TrainingContext
 ) -> ChosenTerms | None:
-    """Give a network the terms of the motifs that some regions choose, where they are to choose."""
+    """Give a network terms for the motifs that some regions choose, if they are to choose any."""
     if context.motifs is None:
         return None
     if not isinstance(network, BindingNetwork) or known.labels.shape[1] != 1:
@@ -390,7 +391,7 @@ def _products_in(precision: Precision, device: torch.device) -> torch.autocast:
 
 @contextmanager
 def _without_gradients(layers: tuple[nn.Module, ...]) -> Iterator[None]:
-    """Freeze the weights of some layers for the length of a block, then restore their flags."""
+    """Freeze the weights of some layers for the duration of a block, then restore their flags."""
     weights = [weight for layer in layers for weight in layer.parameters()]
     flags = [weight.requires_grad for weight in weights]
     for weight in weights:

@@ -1,4 +1,4 @@
-"""Which model the name of a TF stands for: one of the workspace, or else the base's.
+"""Which model the name of a TF stands for: one of the workspace, or otherwise the base's.
 
 1. `base:SPI1`, or the arm `base`, is the base's.
 2. The name of an imported model, a run's key, or a TF with finished runs of the arm (transfer, if
@@ -9,27 +9,29 @@
 A TF may be named by an alias (`PU.1` for SPI1).
 """
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from data.near_names import near_names, spellings
 from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.prediction.base import find_base, require_base
-from orchestrator.prediction.predictors import Predictor, find_predictor
 from orchestrator.role import Arm
 from orchestrator.workspace import Workspace
 
+if TYPE_CHECKING:
+    from orchestrator.prediction.predictors import Predictor
+
 BASE_PREFIX: Final = "base:"
-"""What a name begins with that is to be one of the base."""
+"""Prefix of a name that asks for the base."""
 AnyArm = Arm | Literal["base"]
 
 
 def name_in_base(named: str) -> str | None:
-    """Give what follows `base:` in a name; None where the name does not begin so."""
+    """Give what follows `base:` in a name; None where the name has no such prefix."""
     is_of_base = named.lower().startswith(BASE_PREFIX)
     return named[len(BASE_PREFIX) :] if is_of_base else None
 
 
-def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Predictor:
+def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> "Predictor":
     """Find what predicts a TF, in the workspace or in the base.
 
     Parameters
@@ -51,6 +53,9 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Pr
     of_base = name_in_base(named)
     if of_base is not None or arm == "base":
         return require_base().predictor(of_base or named)
+    # brings torch, which models are listed without
+    from orchestrator.prediction.predictors import find_predictor
+
     for name in spellings(named):
         try:
             return find_predictor(workspace, name, arm)

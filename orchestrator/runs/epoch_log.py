@@ -1,6 +1,6 @@
-"""The losses of the trainings that run now, a line per epoch, for whoever shows them meanwhile.
+"""The losses of the trainings that are running, a line per epoch, so that they can be shown.
 
-Beside the notes of `orchestrator.runs.progress` there is a file per run, ``<key>.epochs``, which
+Besides the notes of `orchestrator.runs.progress` there is a file per run, ``<key>.epochs``, which
 the worker appends to and removes when the run ends. Nothing depends on it: what cannot be written
 or read is skipped, and ``history.json`` of the finished run has all epochs.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.records import RecordError, from_json, to_values
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.workspace import Workspace
 
 _ENDING = ".epochs"

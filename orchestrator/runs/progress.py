@@ -1,4 +1,4 @@
-"""What is being trained right now: workers write a note after each epoch, and the driver reads it.
+"""What is being trained right now: workers write a note after each epoch, which the driver reads.
 
 There is a file per run in the workspace, since every backend and node shares that. The notes are
 only shown to the user: nothing depends on them, and a note that cannot be written is skipped.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from data.atomic import whole_file
 from data.records import RecordError, from_json, to_values
-from model.training.loop import Epoch
+from model.training.epoch import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.workspace import Workspace
 

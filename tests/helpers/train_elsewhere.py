@@ -17,7 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from model.network import BindingNetwork, NetworkConfig, build_network
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 from model.prediction import every_logit, predict
 from model.training.data_parallel import ALONE, DataParallel, Parallel
 from model.training.loop import (
@@ -112,7 +113,7 @@ def trains_alike(network: NetworkConfig, config: TrainingConfig) -> str:
 
 
 def goes_on() -> str:
-    """Compare a training with one that is interrupted and goes on from its state."""
+    """Compare a training with one that is interrupted and resumes from its state."""
     config = replace(CONFIG, averaging=0.9)
 
     def interrupt(epoch: Epoch) -> None:

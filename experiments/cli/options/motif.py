@@ -1,4 +1,4 @@
-"""The option `--motif` of `bindgrid run`, which was a flag once and still may be given as one."""
+"""The option `--motif` of `bindgrid run`, which was a flag once and can still be given as one."""
 
 from typing import Annotated, Any, Final
 
@@ -18,7 +18,7 @@ MotifOption = Annotated[
         "of the logits: name takes the motif of the TF's name, as a bare --motif does; auto lets "
         "the peaks choose, among the TF's own motifs, the profiles of JASPAR and a de novo motif. "
         "With auto, peaks-needed has three further arms: motifs chosen from all, without the TF's "
-        "own, and without similar ones. Needs --pretrain masked, save for peaks-needed.",
+        "own, and without similar ones. Needs --pretrain masked, except for peaks-needed.",
     ),
 ]
 

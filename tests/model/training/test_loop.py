@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from model.encoding import encode_one_hot, reverse_complement
 from model.errors import ModelError
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.batches import Batches, batch_bounds, mean_loss
 from model.training.loop import Epoch, Examples, StateFile, TrainingConfig, TrainingContext, train
@@ -454,13 +455,13 @@ def test_a_planted_motif_is_learnt() -> None:
     network = build_network(sizes, seed=0)
     config = TrainingConfig(lr=0.01, batch_size=50, max_epochs=4)
     result = train(network, planted(2000, 0), planted(100, 1), config, seed=0)
-    assert result.best_val_loss < 0.35  # log 2 = 0.69 knows nothing
+    assert result.best_val_loss < 0.35  # log 2 = 0.69 is chance
     test = planted(200, 2)
     called = predict(network, test.sequences) >= 0.5
     assert np.mean(called == (test.labels == 1)) > 0.85
 
 
-# going on after a kill
+# resuming after a kill
 
 
 class Killed(Exception):

@@ -1,4 +1,4 @@
-"""Groups of Ray Train workers: what they are made of, what becomes of them, and a real one."""
+"""Groups of Ray Train workers: what they are made of, how they end, and a real one."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from ray import train
 from ray.exceptions import RayError
 
 from model.errors import ProcessLostError
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.data_parallel import OneProcess
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.ray import group as ray_group
