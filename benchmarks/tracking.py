@@ -7,8 +7,8 @@ process on one thread, into a new workspace. Then all are logged by `MlflowView`
 thread does while workers train: first the epochs, as while the run trains, then what is left at
 its end. The CPU seconds of both are compared with the seconds of training:
 the epochs' alone, and all that a worker spends on a run, with prediction and files. The first run
-is reported separately: it imports MLflow and matplotlib. Registering networks and comparing filters with
-JASPAR are reported separately, since neither happens beside the training of a run.
+is reported separately: it imports MLflow and matplotlib. So are registering networks and comparing
+filters with JASPAR, since neither happens beside the training of a run.
 """
 
 import argparse
