@@ -37,7 +37,8 @@ from benchmarks.machine import Row, describe, table
 from data.dataset.sampling import Sampling
 from data.dataset.selection import select_individual
 from data.dataset.store import Dataset
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.batches import Batches
 from model.training.loop import Examples, TrainingConfig, make_optimizer, train
 
@@ -134,7 +135,7 @@ def bare(ready: Ready) -> float:
     began = time.perf_counter()
     for inputs, labels in ready:
         loss = F.binary_cross_entropy_with_logits(network(inputs), labels)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return time.perf_counter() - began

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, get_args
 
-from data.dataset.sampling import RowRule, Split
+from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.records import IF_SET
 from data.relations.groups import GroupKind
 
@@ -118,11 +118,14 @@ class RunRole:
     """The study's name for the set of TFs: it tells sets apart and is shown; nothing is read from
     it."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`."""
+    """Which network, of `model.network_config.NETWORKS`."""
     size: SampleSize | None = None
     """Bound regions asked for; None where the experiment does not tell its runs apart by them."""
     held_back: Split | None = None
     """How regions are held back; None where the experiment does it in one way only."""
+    unbound_match: UnboundMatch = "gc"
+    """What the unbound regions have in common with the bound ones; other than by GC alone, the run
+    belongs to a control of its experiment."""
     step: float | None = None
     """Fraction of the regions that a step of a learning curve trains on; None for all."""
     fold: int | None = None

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from data.dataset.sampling import RowRule, Split
+from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.relations.groups import GroupKind
-from model.network import NETWORKS
+from model.network_config import NETWORKS
 from orchestrator.role import Arm, ModeRelation, RunRole, RunVariant, SampleSize
 
 ALL_REGIONS: Final = "all regions"
@@ -23,6 +23,7 @@ VARIANT_WORDS: Final = {
     RunVariant.WITHOUT_MOTIF: "without the motif",
     RunVariant.TRANSFER_RATE: "at the transfer rate",
 }
+MATCH_WORDS: Final[dict[UnboundMatch, str]] = {"gc": "", "gc-and-openness": "openness matched"}
 TERMS: Final = frozenset(
     {
         RunVariant.WITH_MOTIF,
@@ -69,7 +70,7 @@ def step_name(fraction: float) -> str:
 def group_name(role: RunRole) -> str:
     """Name of what distinguishes the runs of an experiment besides TF, arm and pre-training set."""
     fold = "" if role.fold is None else f"fold {role.fold}"
-    return ", ".join(filter(None, (_group_of_folds(role), fold)))
+    return ", ".join(filter(None, (_group_of_folds(role), MATCH_WORDS[role.unbound_match], fold)))
 
 
 def _group_of_folds(role: RunRole) -> str:

@@ -20,7 +20,6 @@ from data.dataset.selection import Selection
 from data.motifs.database import Jaspar, jaspar_matrices
 from model.motif_scan import best_scores
 from model.rivals import k_mer_probabilities, logistic_probabilities
-from orchestrator.errors import RunError
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.ls_gkm import has_ls_gkm, ls_gkm_probabilities
 from orchestrator.spec import RegionSpec, Rival, RunSpec
@@ -59,11 +58,12 @@ def rival_predictions(
     Raises
     ------
     DataError
-        The installed `pyjaspar` lacks the part of JASPAR.
+        The installed `pyjaspar` lacks the part of JASPAR, or the dataset does not say where
+        regions are open.
     ModelError
         There are regions of one class only to learn from.
     RunError
-        The dataset does not say where regions are open, or LS-GKM cannot be run.
+        LS-GKM cannot be run.
     """
     whole = loaded.select(spec.regions)
     fit = _fit_of(spec, loaded, whole)
@@ -123,16 +123,10 @@ def _open_in(loaded: LoadedDataset) -> NDArray[np.float32]:
 
     Raises
     ------
-    RunError
+    DataError
         If the dataset does not say.
     """
-    dataset = loaded.dataset
-    if not dataset.biosamples:
-        raise RunError(f"{dataset.path}: says of no biosample where regions are open")
-    found = np.zeros(len(loaded.regions), dtype=np.float32)
-    for biosample in dataset.biosamples:
-        found += dataset.accessibility(biosample)
-    return found
+    return loaded.dataset.open_in().sum(axis=1, dtype=np.float32)
 
 
 class _MotifHits:

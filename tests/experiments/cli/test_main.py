@@ -13,7 +13,7 @@ from experiments.cli.console import complain
 from experiments.cli.options.backend import BackendOptions, DeviceOptions
 from experiments.cli.options.choices import Backend, Device
 from model.checkpoint import load_state
-from model.network import published
+from model.network_config import published
 from orchestrator.backends.cost import Rates
 from orchestrator.role_names import set_name
 from orchestrator.runs.store import RunStore
@@ -52,6 +52,7 @@ def test_build_show_export(bindgrid, tmp_path):
     code, out, _ = bindgrid("data", "show", "-w", place)
     assert code == 0
     assert all(word in out for word in ("SPI1", "MAX", "chr1 3", "chr2 1", "dhs.bed", "GC"))
+    assert "labels: bound by peaks and sites" in out
     code, out, _ = bindgrid("data", "show", "--tf", "SPI1", "-w", place)
     assert "SPI1" in out
     assert "MAX" not in out
@@ -182,6 +183,28 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert "3 runs, of which 1 multi-models" in out
 
 
+def test_a_dry_run_of_a_complete_plan_measures_nothing(bindgrid, workspace, monkeypatch):
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("nothing is left to be measured")
+
+    monkeypatch.setattr("orchestrator.backends.cost.calibrate", refuse)
+    monkeypatch.setattr(RunStore, "is_complete", lambda own, key: True)
+    code, out, err = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
+    assert code == 0, err
+    assert "3 runs, of which 1 multi-models; 3 are complete" in out
+    code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "--json", "-w", workspace.root)
+    assert json.loads(out)["estimated_hours"] == 0
+
+
+def test_openness_cannot_be_matched_where_nothing_is_known_of_it(bindgrid, workspace):
+    code, _, err = bindgrid(*TRANSFER, *SHORT, "--match-openness", "-w", workspace.root)
+    assert code == 2
+    complaint = err.splitlines()[-1]
+    assert "--match-openness" in complaint
+    assert "does not say in which biosamples regions are open" in complaint
+    assert not workspace.runs.exists()
+
+
 @pytest.mark.slow
 def test_another_network_with_frozen_layers_end_to_end(bindgrid, workspace, monkeypatch):
     small: dict[str, Any] = {"conv_filters": (8,), "lstm_units": (4, 4), "dense_units": (6,)}
@@ -223,7 +246,6 @@ def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch)
     assert measured == ["danq"]
 
 
-@pytest.mark.usefixtures("small_networks")
 @pytest.mark.slow
 def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspace):
     arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
@@ -235,7 +257,6 @@ def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspac
     assert "stopped" not in err
 
 
-@pytest.mark.usefixtures("small_networks")
 @pytest.mark.slow
 def test_experiments_can_be_run_together(bindgrid, workspace, no_calibration):
     both = ["run", "transfer", "downsampling", *TRANSFER[2:], *SHORT, "--sizes", "all"]
@@ -277,7 +298,6 @@ MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--mi
         ),
     ],
 )
-@pytest.mark.usefixtures("small_networks")
 def test_a_multi_model_is_masked_and_knows_no_target(
     bindgrid, workspace, no_calibration, arguments, tfs, name
 ):

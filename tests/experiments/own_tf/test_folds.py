@@ -14,7 +14,7 @@ from experiments.study.planner import PlannedStudy
 from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
-from model.ensemble import Calibration
+from model.calibration import Calibration
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import UnknownModelError
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
@@ -209,6 +209,7 @@ def test_a_model_is_trained_on_all_regions_and_tested_on_each_once(resolved):
     assert "fold" not in run_tags(stored.planned)
 
 
+@pytest.mark.slow
 def test_a_verdict_by_folds_says_so_and_takes_no_fold_for_an_arm(resolved):
     _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=2)))
     runs = plain(study.runs)
