@@ -35,7 +35,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.encoding import NUM_CHANNELS
-from model.motif_term import MotifTerm, motif_layer
+from model.motif_term import (
+    MANY_MOTIFS_LAYER,
+    ManyMotifsTerm,
+    MotifTerm,
+    count_widths,
+    is_motif_layer,
+    motif_layer,
+)
 from model.seeds import seeded
 
 OUTPUT_LAYER: Final = "output"
@@ -80,6 +87,9 @@ class NetworkConfig:
     Paper: none."""
     further_motif_widths: tuple[int, ...] = field(default=(), metadata={"late": True})
     """Base pairs of the motifs of further terms, where the peaks choose them; by default none."""
+    many_motif_counts: tuple[int, ...] = field(default=(), metadata={"late": True})
+    """Number of motifs of each width, that of 0 bp first, whose best hits are one term of the
+    logits (`model.training.many_motifs`); by default none."""
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -108,6 +118,13 @@ class NetworkConfig:
         for width in self.further_motif_widths:
             if not 1 <= width <= self.length_bp:
                 raise ValueError(f"a further motif's width is {width}; give 1 to {self.length_bp}")
+        counts = self.many_motif_counts
+        if not all(isinstance(count, Integral) and count >= 0 for count in counts):
+            raise ValueError(f"many_motif_counts is {counts}; give whole numbers of 0 or more")
+        if any(counts[:1]) or len(counts) > self.length_bp + 1:
+            raise ValueError(
+                f"motifs are 1 to {self.length_bp} bp wide: many_motif_counts {counts}"
+            )
         for name in ("dropout", "conv_dropout", "lstm_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(
@@ -144,7 +161,14 @@ class NetworkConfig:
         )
 
 
-_LISTS: Final = ("conv_filters", "conv_widths", "dense_units", "lstm_units", "further_motif_widths")
+_LISTS: Final = (
+    "conv_filters",
+    "conv_widths",
+    "dense_units",
+    "lstm_units",
+    "further_motif_widths",
+    "many_motif_counts",
+)
 
 NETWORKS: Final[tuple[str, ...]] = ("paper", "danq")
 """Networks by name."""
@@ -273,10 +297,18 @@ class BindingNetwork(nn.Module):
         for number, width in enumerate(config.motif_widths):
             term = MotifTerm(width, config.length_bp, config.num_tfs)
             self.add_module(motif_layer(number), term)
+        if config.many_motif_counts:
+            term = ManyMotifsTerm(config.many_motif_counts, config.length_bp, config.num_tfs)
+            self.add_module(MANY_MOTIFS_LAYER, term)
 
     def blocks(self) -> list[nn.Module]:
         """The chain of blocks, `output` the last."""
-        return [block for block in self.children() if not isinstance(block, MotifTerm)]
+        return [block for name, block in self.named_children() if not is_motif_layer(name)]
+
+    @property
+    def terms(self) -> tuple[nn.Module, ...]:
+        """All terms of the logits beside the chain of blocks: (B, 4, L) to (B, T) each."""
+        return tuple(block for name, block in self.named_children() if is_motif_layer(name))
 
     @property
     def motif_terms(self) -> tuple[MotifTerm, ...]:
@@ -300,12 +332,29 @@ class BindingNetwork(nn.Module):
             term.set_motif(motif)
             self.add_module(motif_layer(number), term.to(self.output.weight.device))
 
+    def set_many_motifs(
+        self, motifs: Sequence[NDArray[np.float32]], weights: NDArray[np.float32]
+    ) -> None:
+        """Give the network a term of the best hits of many motifs.
+
+        Parameters
+        ----------
+        motifs, weights
+            As for :meth:`model.motif_term.ManyMotifsTerm.set_motifs`.
+        """
+        self.config = replace(self.config, many_motif_counts=count_widths(motifs))
+        term = ManyMotifsTerm(
+            self.config.many_motif_counts, self.config.length_bp, self.config.num_tfs
+        )
+        term.set_motifs(motifs, weights)
+        self.add_module(MANY_MOTIFS_LAYER, term.to(self.output.weight.device))
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, T) of one-hot sequences (B, 4, L)."""
         # no copy where the batch is laid out by position, as model.encoding makes it
         hidden = inputs.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         logits = through(self.blocks(), hidden)
-        for term in self.motif_terms:
+        for term in self.terms:
             logits = logits + term(inputs)
         return logits
 

@@ -18,13 +18,20 @@ HELD_BACK_WORDS: Final[dict[Split, str]] = {"random": "at random", "chromosome":
 VARIANT_WORDS: Final = {
     Variant.WITH_MOTIF: "with the motif",
     Variant.CHOSEN_MOTIFS: "with chosen motifs",
+    Variant.MANY_MOTIFS: "with chosen and many motifs",
     Variant.OWN_HIDDEN: "with chosen motifs, its own hidden",
     Variant.SIMILAR_HIDDEN: "with chosen motifs, similar ones hidden",
     Variant.WITHOUT_MOTIF: "without the motif",
     Variant.TRANSFER_RATE: "at the transfer rate",
 }
 TERMS: Final = frozenset(
-    {Variant.WITH_MOTIF, Variant.CHOSEN_MOTIFS, Variant.OWN_HIDDEN, Variant.SIMILAR_HIDDEN}
+    {
+        Variant.WITH_MOTIF,
+        Variant.CHOSEN_MOTIFS,
+        Variant.MANY_MOTIFS,
+        Variant.OWN_HIDDEN,
+        Variant.SIMILAR_HIDDEN,
+    }
 )
 """Variants that are named with the pre-training set."""
 RIVAL_WORDS: Final[dict[Arm, str]] = {
