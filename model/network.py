@@ -298,8 +298,7 @@ class BindingNetwork(nn.Module):
             term = MotifTerm(width, config.length_bp, config.num_tfs)
             self.add_module(motif_layer(number), term)
         if config.many_motif_counts:
-            term = ManyMotifsTerm(config.many_motif_counts, config.length_bp, config.num_tfs)
-            self.add_module(MANY_MOTIFS_LAYER, term)
+            self.add_module(MANY_MOTIFS_LAYER, self._many_motifs_term())
 
     def blocks(self) -> list[nn.Module]:
         """The chain of blocks, `output` the last."""
@@ -343,11 +342,13 @@ class BindingNetwork(nn.Module):
             As for :meth:`model.motif_term.ManyMotifsTerm.set_motifs`.
         """
         self.config = replace(self.config, many_motif_counts=count_widths(motifs))
-        term = ManyMotifsTerm(
-            self.config.many_motif_counts, self.config.length_bp, self.config.num_tfs
-        )
+        term = self._many_motifs_term()
         term.set_motifs(motifs, weights)
         self.add_module(MANY_MOTIFS_LAYER, term.to(self.output.weight.device))
+
+    def _many_motifs_term(self) -> ManyMotifsTerm:
+        config = self.config
+        return ManyMotifsTerm(config.many_motif_counts, config.length_bp, config.num_tfs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, T) of one-hot sequences (B, 4, L)."""
