@@ -76,7 +76,8 @@ def trained(*, many: bool, config: TrainingConfig = PROBE) -> tuple[BindingNetwo
     others = tuple(map(profile, SITES[1:]))
     library = MotifLibrary(own=(profile(SITES[0]),), others=others, many=many)
     context = TrainingContext(motifs=library)
-    return network, train(network, known, val, config, seed=0, context=context)
+    result = train(network, known, val, config, seed=0, context=context)
+    return network.eval(), result
 
 
 def test_the_term_is_the_weighted_sum_of_the_best_hits_on_either_strand():
