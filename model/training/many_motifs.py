@@ -4,7 +4,7 @@ A regression on the best hits of the motifs of a database knows what features an
 motifs do not, the more the more regions it has. Of all motifs it takes the `NUM_MOTIFS` that tell
 bound from unbound regions best, the same or the other way round. Both kinds of logits are joined by
 those of held-out regions, each of which other regions chose and fitted: neither weight falls below
-0, and both are pulled to what serves most TFs, so that a few regions hardly change them.
+0, and both are pulled to the network as it is and no motifs, so that a few regions change little.
 
 Legend: n examples, M motifs, K of them in the term.
 """
@@ -36,9 +36,9 @@ NUM_MOTIFS: Final = 100
 """Motifs of the term at most: all 746 of JASPAR gain nothing more and take seven times as long."""
 STRENGTH: Final = 0.01
 """Inverse strength of the penalty on the hits, each of which has a standard deviation of 1."""
-PULLED_TO: Final = (0.7, 0.5)
-"""Weights of the network's logits and of the motifs' that few regions hardly change."""
-PULL: Final = 10.0
+PULLED_TO: Final = (1.0, 0.0)
+"""Weights of the network's logits and of the motifs' where regions say nothing."""
+PULL: Final = 3.0
 """Loss, in nats over all regions, of a weight that is 1 away from where it is pulled."""
 
 

@@ -148,7 +148,7 @@ def test_weights_of_both_logits_stay_where_they_are_pulled_and_do_not_fall_below
     first, second, bias = joined(np.zeros((200, 2)), bound)
     assert (first, second) == pytest.approx(PULLED_TO, abs=1e-4)
     assert bias == pytest.approx(0, abs=1e-3)
-    signal = np.where(bound, 1.0, -1.0) * np.linspace(-0.5, 1, 200)
+    signal = np.where(bound, 1.0, -1.0) * np.linspace(0.5, 1, 200)
     first, second, _ = joined(np.column_stack([signal, -5 * signal]), bound)
     assert second == 0
     assert first > PULLED_TO[0]
