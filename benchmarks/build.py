@@ -35,7 +35,7 @@ BUILD = (sys.executable, "-m", "experiments.cli.main", "data", "build")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took."""
+    """What a process cost."""
 
     seconds: float
     peak_mib: float
@@ -44,7 +44,7 @@ class Cost:
 
 
 def measure(command: list[str]) -> Cost:
-    """Run a command, its output thrown away; seconds and peak resident memory."""
+    """Run a command without its output; gives seconds and peak resident memory."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

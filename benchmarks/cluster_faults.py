@@ -1,4 +1,4 @@
-"""What becomes of a plan when something of a cluster breaks: each fault, and the table afterwards.
+"""What happens to a plan when part of a cluster breaks: each fault, and the table afterwards.
 
     python -m benchmarks.cluster_faults --workspace DIR [--faults NAMES] [--workers 16] [--pause 60]
 
@@ -13,8 +13,8 @@ A cluster of two nodes is started on this machine by `ray start`, with as many l
 - *code*: before the plan begins, one node has another version of bindgrid;
 - *workspace*: before the plan begins, one node does not see the workspace (needs `unshare`).
 
-The last two must be told at the start, and nothing be run. After the others, the table of results
-must be that of the same plan run by `--backend local`, to the bit.
+The last two must be reported at the start, and nothing may run. After the others, the table of
+results must be that of the same plan run by `--backend local`, to the bit.
 """
 
 import argparse
@@ -115,7 +115,7 @@ class Bench:
 
     def bindgrid(self, place: Workspace, *arguments: str, mlflow: str = "") -> "Started":
         """Start a command; what it says goes to a file beside the workspace."""
-        # nothing listens there: the plan goes on without MLflow
+        # nothing listens there: the plan continues without MLflow
         own = {"MLFLOW_TRACKING_URI": mlflow or "http://127.0.0.1:1"}
         words = [sys.executable, "-m", "experiments.cli.main", *arguments]
         return self.start([*words, "-w", str(place.root)], self._log(place), own)
@@ -150,7 +150,7 @@ class Started:
     process: "subprocess.Popen[bytes]"
 
     def kill(self) -> None:
-        """End all of them at once, as a machine that loses its power does."""
+        """End all of them at once, like a machine that loses its power."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -464,7 +464,7 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     until = time.monotonic() + START_SECONDS
     while not condition():
         if time.monotonic() > until:
-            raise RuntimeError(f"waited in vain for a {what}")
+            raise RuntimeError(f"waited too long for a {what}")
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the true score: the report's bootstrap, and the ways that lost.
+"""How often 95 % intervals cover the true score: the report's bootstrap, and ways that were worse.
 
     python -m benchmarks.cover [--studies 1000] [--regions 200] [--replicates 2,3,5]
 
@@ -10,7 +10,7 @@ deviation of `--spreads`. With a *random* split each replicate has test regions 
 *chromosome* split replicates share them.
 
 The true value is the mean score of such models on endless regions. Reported is in how many of 100
-studies the interval holds it, for each score of `transfer` and for `transfer` less `scratch`:
+studies the interval covers it, for each score of `transfer` and for `transfer` less `scratch`:
 
 - *ours*: `orchestrator.report.bootstrap`;
 - *percentile*: replicates drawn with replacement, as the report did before;
@@ -59,10 +59,10 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Cover:
-    """How intervals of a way did in many studies."""
+    """How the intervals of one way did in many studies."""
 
     held: float
-    """Fraction of them that hold the true value."""
+    """Fraction of them that cover the true value."""
     width: float
     """Median."""
 

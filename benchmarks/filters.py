@@ -49,7 +49,7 @@ LOOPS = "authors' way: loops"
 
 @dataclass(frozen=True)
 class Cost:
-    """What something took."""
+    """What something cost."""
 
     wall_s: float
     cpu_s: float
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
 def timed(
     times: dict[str, list[Cost]], name: str, work: Callable[[], Any], scale: float = 1.0
 ) -> Any:
-    """Do something, note what it cost, times `scale`, and give what came out."""
+    """Do something, record its cost times `scale`, and give the result."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     result = work()
     cost = Cost(time.perf_counter() - wall_s, time.process_time() - cpu_s)

@@ -1,4 +1,4 @@
-"""What the first page of `bindgrid ui` costs with many runs, and MLflow's own search beside it.
+"""What the first page of `bindgrid ui` costs with many runs, compared with MLflow's own search.
 
     python -m benchmarks.front_page [--runs 2000] [--pages 3]
 

@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
 
 
 def _unpack(path: Path) -> Row:
-    """Unpack a file and do nothing else; give how long it takes."""
+    """Unpack a file and do nothing else; gives the seconds."""
     began, began_cpu = time.perf_counter(), time.process_time()
     with open_binary(path, archive=True) as file:
         while file.read(BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""Mutations of good files, given to the commands that read them: what comes of each.
+"""Mutations of good files, given to the commands that read them, and how each command ends.
 
     python -m benchmarks.fuzz [--seed 0] [--mutations 2000] [--first 0] [--only N] [--keep FOLDER]
 
@@ -9,7 +9,7 @@ number, so that `--only` repeats one.
 
 A command must end with exit code 0 or 2; with 2, its last line says what is wrong; nothing is
 half-written, no input is changed, no words of the program's own (a traceback, Arrow's errors,
-warnings) are shown, and memory stays bounded. Rows on a chromosome that nothing else knows must be
+warnings) are shown, and memory stays bounded. Rows on a chromosome that no other file has must be
 left out and listed, all the others used.
 
 Reported by kind of file and by mutation: how many ended with 0 and with 2, failures, CPU seconds of

@@ -1,9 +1,9 @@
-"""What a GPU gains, and by which way: one command for the day a GPU is at hand.
+"""What a GPU gains, and by what: one command for a machine with a GPU.
 
     python -m benchmarks.gpu [--regions 1000] [--models 16] [--processes 4] [--seconds 8]
 
 Individual models of the paper's network and sizes are trained on random regions, in batches of 100.
-Every way is told as training steps of one model per second, beside the baseline of its section:
+Every way is reported as training steps of one model per second, with the baseline of its section:
 
 - *step*: `model.training.loop` on one thread of the CPU (the baseline of all), and on the GPU;
 - *precision*: bfloat16 beside float32;
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     rows: list[Row] = []
     for row in sections(setting, options.models, options.processes):
         rows.append(row)
-        print(" ".join(row), flush=True)  # so that what was measured is kept if it breaks off
+        print(" ".join(row), flush=True)  # so that it is kept if this is interrupted
     print("\n" + table(HEADER, rows))
     return rows
 

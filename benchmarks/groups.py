@@ -9,8 +9,8 @@
 
 Both use one thread.
 
-Reading the evidence from Parquet is told apart. The regions are those of the workspace's dataset;
-without one, random ones.
+Reading the evidence from Parquet is reported separately. The regions are those of the workspace's
+dataset; without one, random ones.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 SOURCES is a folder that `bindgrid data simulate` wrote. The peaks are the best ones of a TF in one
 biosample, the accessible peaks its DHSs; with `--background` unbound regions are of the genome. All
-is done in this process on one thread, one run after the other, and told in seconds of processor
+is done in this process on one thread, one run after the other, and reported in seconds of processor
 time, which other work on the machine changes less than the time on the clock: two free cores share
 the runs. The last row has the peak of memory in MiB in place of seconds.
 """

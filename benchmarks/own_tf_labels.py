@@ -1,4 +1,4 @@
-"""How well a lab's labels agree with the paper's: peaks of a TF taken out and added as one's own.
+"""How well a lab's labels agree with the paper's: a TF's peaks, taken out and added as one's own.
 
     python -m benchmarks.own_tf_labels DATASET SOURCES [TF ...]
 

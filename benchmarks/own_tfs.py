@@ -3,8 +3,8 @@
     python -m benchmarks.own_tfs SOURCES FOLDER [TF ...] [--label-only]
 
 SOURCES has the files of the README. FOLDER gets the sources without the TFs, each TF's peaks, and
-the workspace. Each TF is added as `<TF>-LAB` by the motif of its name. Told per TF: bound regions,
-the verdict and the minutes. What is complete is not computed again.
+the workspace. Each TF is added as `<TF>-LAB` by the motif of its name. Reported per TF: bound
+regions, the verdict and the minutes. What is complete is not computed again.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def leave_out(sources: Path, tfs: tuple[str, ...], folder: Path) -> None:
 
 
 def _bindgrid(*words: object) -> float:
-    """Run a command; minutes that it took."""
+    """Run a command; gives the minutes that it took."""
     began = time.monotonic()
     command = [sys.executable, "-m", "experiments.cli.main", *map(str, words)]
     subprocess.run(command, check=True)
@@ -99,7 +99,7 @@ def add(folder: Path, tf: str, *, label_only: bool) -> Row:
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
-    """Do all of it, or what of it is left."""
+    """Do all of it, or what is left to do."""
     options = _options(arguments)
     print(describe())
     tfs = tuple(options.tfs)

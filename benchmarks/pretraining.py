@@ -14,8 +14,8 @@ warm before its clock runs. The ways take turns (A B C A B C ...), `--samples` s
 - *two processes, one network*: `model.training.data_parallel` over gloo, as `--pretrain-workers 2`;
 - *two networks*: two processes of one thread, each for itself.
 
-Samples a second of wall time mean little where other work runs beside; samples a second of CPU
-time (of all processes of a way, loaders left out) are told too. Peak memory is that of the largest
+Samples a second of wall time mean little while other work runs; samples a second of CPU time (of
+all processes of a way, without the loaders) are reported too. Peak memory is that of the largest
 process, torch included. Without a workspace regions are random and 45 % of the cells resolved.
 """
 
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What one turn of a way took."""
+    """What one turn of a way cost."""
 
     per_second: float
     """Samples a second of wall time, of all processes."""

@@ -1,4 +1,4 @@
-"""A data folder written over into the publishers' own formats, built, and compared cell by cell.
+"""A data folder converted to the publishers' own formats, built, and compared cell by cell.
 
     python -m benchmarks.published SOURCES [--genome FASTA] [--expected PARQUET] [--naming 2018]
 
@@ -6,8 +6,8 @@ SOURCES is a folder laid out as the paper's data (dhs.bed.gz, remap_peaks.bed.gz
 become UCSC's table with `bin` and the table of sources, its peaks ReMap's "all peaks" with float
 scores, other spellings, treated samples and biosamples that nothing matches, and its sites
 UniBind's archive in either naming. The dataset that `bindgrid data build --from` makes of them is
-set beside `expected_evidence.parquet`, or beside the build of the plain files where there is none.
-Told are the minutes, the peak memory, the cells and how many of them differ.
+compared with `expected_evidence.parquet`, or with the build of the plain files where there is none.
+It reports the minutes, the peak memory, the cells and how many of them differ.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""How good models by transfer are beside every rival, from few bound regions: the table.
+"""How good models by transfer are compared with every rival, from few bound regions: the table.
 
     python -m benchmarks.rivals WORKSPACE TF [TF ...] [--sizes 100,500,1000] [--start KEY]
 
 The runs are those of `bindgrid run peaks-needed --motif many`, on chromosomes that no multi-model
-saw; what is finished is not run again. By default two multi-models that do not know the TFs are
-trained, which takes hours; --start takes a finished one of the workspace. Told are MCC and average
+saw; what is finished is not run again. By default two multi-models without the TFs are trained,
+which takes hours; --start takes a finished one of the workspace. It reports MCC and average
 precision of each arm, means over TFs and replicates, and CPU seconds of what ran now.
 """
 

@@ -34,7 +34,7 @@ NOWHERE: Final = (0, 1)
 
 
 def write_sheet(sources: Path, folder: Path, *, sites: bool = True) -> Path:
-    """Write source files over into single files of TFs and biosamples, and a sheet of them.
+    """Convert source files to single files of TFs and biosamples, and write a sheet of them.
 
     A pair of the table of experiments without sites, or without peaks, gets a file with one row
     where no region is.
@@ -97,7 +97,7 @@ def _write(rows: pd.DataFrame, path: Path) -> None:
 
 
 def expected(sources: Path, genome: Path, scratch: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Give the evidence that is to come out, a column per TF, with chrom and start; and the TFs."""
+    """Give the evidence that is expected, a column per TF, with chrom and start; and the TFs."""
     path = sources / EXPECTED
     if not path.is_file():
         peaks = sources / "remap_peaks.bed.gz"

@@ -1,4 +1,4 @@
-"""A plan of the paper's size on many workers that sleep: what driver and MLflow can keep up with.
+"""A plan of the paper's size on many workers that sleep: what load driver and MLflow can bear.
 
     python -m benchmarks.scale --workspace DIR [--runs 1500] [--workers 64] [--seconds 20]
 

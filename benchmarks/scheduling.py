@@ -13,7 +13,7 @@ most bound regions, run one way after the other on all cores:
 
 Busy fraction = the bare loops' seconds of training (and prediction) / (wall seconds x cores). The
 local backend uses one core, so it cannot exceed 1 / cores by much. Ray's start (`ray.init`, and
-the workers' import of torch) is told apart.
+the workers' import of torch) is reported separately.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python -m benchmarks.sharing [--regions 1800000] [--tfs 163] [--workers 2]
 
-On a made-up dataset of the full study's size, real Ray workers draw the regions that a study's
-runs need: those of a multi-model of 50 TFs, then those of an individual model of every TF. What
-is told of a worker is the memory that it has for itself (USS), before and after, and the seconds
+On a made-up dataset of the full study's size, real Ray workers draw the regions that a study's runs
+need: those of a multi-model of 50 TFs, then those of an individual model of every TF. What is
+reported of a worker is the memory that it has for itself (USS), before and after, and the seconds
 until it has the multi-model's regions, that is, until its first run could start to train.
 """
 

@@ -5,10 +5,10 @@
 Runs from scratch of the TFs with most bound regions are trained one after the other in this
 process on one thread, into a new workspace. Then all are logged by `MlflowView`, as the driver's
 thread does while workers train; their epochs are logged again, into another workspace, as while
-the runs train. The CPU seconds of that are set beside the seconds of training:
+the runs train. The CPU seconds of that are compared with the seconds of training:
 the epochs' alone, and all that a worker spends on a run, with prediction and files. The first run
 is logged apart: it imports MLflow and matplotlib. Registering networks and comparing filters with
-JASPAR are told apart, since neither happens beside the training of a run.
+JASPAR are reported separately, since neither happens beside the training of a run.
 """
 
 import argparse

@@ -5,9 +5,9 @@
 WORKSPACE has a model of the TF, and SOURCES the simulated files of its dataset (`bindgrid data
 simulate`, `make demo`). Some variants take 4 bits or more from the motif of a planted site of the
 TF, the others lie in regions too but 30 bp or more from any site of any TF. `bindgrid variants`
-predicts all of them in one file. Told are, for several rates of false discoveries, how many of the
-former are found, and which part of what is found is wrong; and how many of the latter have a
-p-value of 0.05 at most, which should be 5 %.
+predicts all of them in one file. It reports, for several rates of false discoveries, how many of
+the former are found, and which fraction of what is found is wrong; and how many of the latter have
+a p-value of 0.05 at most, which should be 5 %.
 """
 
 import argparse

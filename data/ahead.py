@@ -1,4 +1,4 @@
-"""Items made ahead: a thread makes the next one while the caller works on the one before.
+"""Items made ahead of time: a thread makes the next one while the caller works on the last one.
 
 It pays where both take long and release the GIL: unpacking, parsing by Arrow, numpy.
 """
@@ -13,7 +13,8 @@ _Item = TypeVar("_Item")
 def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
     """Yield some items, each made by a thread while the one before it is used.
 
-    An error is raised when its item would come. Whoever stops early waits for one item.
+    An error is raised in place of the item that it concerns. A caller that stops early waits for
+    one item.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         next_one = thread.submit(_next, items)

@@ -2,7 +2,7 @@
 
 Beside its place means in the same folder, under a hidden name with the process' id, so that the
 move is one step and two processes never write to the same. What a killed process leaves under such
-a name is no result; nothing reads it. Only a folder that was moved aside to be replaced comes back,
+a name is never read. Only a folder that was moved aside to be replaced comes back,
 if its process was killed before the new one was in its place.
 """
 
@@ -57,7 +57,7 @@ def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False
     retired = partial.with_name(partial.name + _RETIRED)
     if replace:
         _clear(path)
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that had this one's id before
+    shutil.rmtree(partial, ignore_errors=True)  # left by an earlier process with the same id
     try:
         partial.mkdir(parents=True)
         yield partial
@@ -92,7 +92,7 @@ def _clear(path: Path) -> None:
 
 
 def _is_running(pid: int) -> bool:
-    """Whether another process has an id: what has this one's is from before it."""
+    """Whether an id is that of another process that runs; this one's own id does not count."""
     if pid == os.getpid():
         return False
     try:

@@ -20,7 +20,7 @@ from data.output import output_file
 MAX_ODD_SHARE: Final = 0.01
 """Share of rows that do not fit, above which a file is of another assembly."""
 MIN_ODD: Final = 10
-"""Fewest such rows for this conclusion; 1 of 30 is not enough."""
+"""Fewest such rows for this conclusion: 1 of 30 would not be enough."""
 
 EXCLUDED: Final = "overlapping a region of --exclude"
 CLIPPED: Final = "clipped at the end of their chromosome"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 _CUTOFF: Final = 0.5
-"""Least similarity, 0 to 1, at which a name counts as near."""
+"""Lowest similarity, 0 to 1, at which a name counts as near."""
 _MISSPELLED: Final = 0.85
-"""Similarity from which an unknown name is taken for a misspelled one."""
+"""Similarity at or above which an unknown name counts as misspelled."""
 _LEAST_START: Final = 3
-"""Fewest letters of a name that another one may begin with to count as near."""
+"""Fewest letters of a name that makes it near to a longer name beginning with it."""
 _ALIASES: Final = Path(__file__).parent / "tables" / "tf_aliases.tsv"
 
 
@@ -51,7 +51,7 @@ def near_hint(name: str, known: Iterable[str]) -> str:
 
 
 def misspelled(name: str, known: Iterable[str]) -> str | None:
-    """Give the known name that `name` is a misspelling of; None where it is known or like none."""
+    """Give the known name that `name` misspells; None where it is known, or similar to none."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=_MISSPELLED)
     return near[0] if near and name not in names else None

@@ -1,4 +1,4 @@
-"""Files that a user names to be written: the format that the name says, and how they appear.
+"""Output files that a user names: the format, by the ending of the name, and how they are written.
 
 A regular file appears whole or not at all. A device or a named pipe is written to and
 never replaced; a symbolic link is followed. A name that ends in `.gz` is
@@ -38,7 +38,7 @@ class Format(StrEnum):
 
 _OTHER_ENDINGS: Final = {".bigwig": Format.BIGWIG, ".bdg": Format.BEDGRAPH, ".bg": Format.BEDGRAPH}
 _BINARY: Final = frozenset({Format.PARQUET, Format.BIGWIG})
-"""Formats that compress by themselves, and are not written as they come."""
+"""Formats that are compressed already, and are not written piece by piece."""
 
 
 @dataclass(frozen=True)

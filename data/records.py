@@ -1,9 +1,10 @@
 """Records on disk: a frozen dataclass is JSON with its field names, checked when it is read.
 
 This is the one way in which records are read and written. A field with a default may be missing;
-with the metadata `IF_SET` it is written only where it differs from its default, so that files from
-before it came look as they did. The metadata of :func:`spelled` gives a field another name in JSON,
-and that of `INLINE` puts the fields of a record that it holds beside its own.
+with the metadata `IF_SET` it is written only where it differs from its default, so that records
+without it look as they did before the field was added. The metadata of :func:`spelled` gives a
+field another name in JSON, and that of `INLINE` puts the fields of a record that it holds beside
+its own.
 """
 
 import json
@@ -116,7 +117,7 @@ def to_json(record: Any) -> str:
 
 @cache
 def _converter() -> "Converter":
-    # imported here, since commands that read no record are to start at once
+    # imported here, so that commands that read no record start quickly
     from cattrs import Converter
     from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
     from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override

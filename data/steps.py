@@ -1,4 +1,4 @@
-"""The steps of long work, as functions report them: in a few words, before each step begins."""
+"""The steps of a long computation, reported in a few words before each step begins."""
 
 from collections.abc import Callable
 

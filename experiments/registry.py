@@ -36,7 +36,7 @@ MakeFindings = Callable[[SectionInput], SectionFindings]
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """All that the rest of the program knows of an experiment."""
+    """Everything that the rest of the program needs to know of an experiment."""
 
     name: str
     """Name on the command line, in MLflow and in the run store."""
@@ -113,8 +113,8 @@ ON_CARDS: Final = frozenset({own_tf.NAME})
 def paper(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """Plan all that the paper trained, each run once.
 
-    Target TFs that were asked for go to `transfer` where the multi-model knows them and to
-    `binding-modes` where it does not, and to both experiments that are about a target. From
+    Target TFs that were asked for go to `transfer` where they are among the multi-model's
+    and to `binding-modes` where they are not, and to both experiments that are about a target. From
     `interpretation` the union takes what `transfer` trains anyway: the paper's target, if it is
     one of the multi-model's TFs.
 

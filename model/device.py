@@ -1,4 +1,4 @@
-"""What a computation changes of a process, a device and a network, and restores at its end."""
+"""What a computation changes in a process, a device or a network, and restores at its end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ def device_of(network: nn.Module) -> torch.device:
 
 @contextmanager
 def borrowed(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """Move a network to a device for the length of a block, then restore its device and modes."""
+    """Move a network to a device for the duration of a block, then restore its device and modes."""
     weight = next(network.parameters(), None)
     home = device if weight is None else weight.device
     modes = {module: module.training for module in network.modules()}
@@ -43,7 +43,7 @@ def held_cudnn(device: torch.device) -> Iterator[None]:
 def one_thread() -> Iterator[None]:
     """Compute on one thread, so that every backend gives the same bits.
 
-    Two such runs beside each other are faster than one after the other on two threads.
+    Two such runs side by side are faster than one after the other on two threads.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -128,7 +128,7 @@ def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) ->
     ModelError
         There are no bound regions, or no unbound ones.
     """
-    # here, since most predictions fit nothing and are to start at once
+    # imported here, so that predictions, which mostly fit nothing, start quickly
     from scipy.optimize import minimize
 
     bound = labels == 1

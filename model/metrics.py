@@ -1,4 +1,4 @@
-"""Measures of how well probabilities of binding meet labels.
+"""Measures of how well probabilities of binding agree with labels.
 
 Labels are 1 bound, 0 unbound or unresolved (`model.labels`; left out). Ties of probability are one
 threshold. What is not defined is NaN: every measure but recall or precision where there is one
@@ -7,7 +7,7 @@ class only; recall without a bound region; precision without a region predicted 
 Two areas under the precision-recall curve: `average_precision` is the step-wise sum, in which a
 constant predictor scores the fraction of bound regions. `aucpr_trapezoid` is the paper's, a
 linear interpolation that ends in the point (recall 0, precision 1): a constant predictor scores
-0.75 there when half of the regions are bound, so read it only beside the paper's numbers.
+0.75 there when half of the regions are bound, so compare it only with the paper's numbers.
 """
 
 import math
@@ -79,7 +79,7 @@ def evaluate(labels: Labels, probabilities: NDArray[np.float32]) -> Metrics:
     num_right = int(np.sum(called & bound))
     mcc = auroc = average_precision = trapezoid = math.nan
     if num_bound and num_unbound:
-        # here, since most predictions measure nothing and are to start at once
+        # imported here, so that predictions, which mostly measure nothing, start quickly
         from sklearn.metrics import (
             auc,
             average_precision_score,

@@ -1,9 +1,9 @@
-"""A motif's best hit as a term of a network's logits, beside what its layers make of the sequence.
+"""A motif's best hit as a term of a network's logits, in addition to what its layers compute.
 
-A multi-model that does not know a TF has no filter for what tells its sites from those of its
-relatives, and a few hundred regions cannot teach it one. A known motif says it at once. The term is
-linear in the score of the best hit on either strand, in bits, so attributions of bases hold for it
-as for any pooling.
+A multi-model that was not trained on a TF has no filter for what tells its sites from those of its
+relatives, and a few hundred regions are too few to learn one. A known motif provides it. The term
+is linear in the score of the best hit on either strand, in bits, so attributions of bases hold for
+it as for any pooling.
 
 A term can also weight the best hits of many motifs at once.
 

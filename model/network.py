@@ -3,8 +3,8 @@
 Input: one-hot DNA, float32 (B, 4, L), channels A, C, G, T. Output: logits (B, T). A chain of
 blocks: convolutions `conv1`..., LSTMs `lstm1`..., dense layers `dense1`..., and a dense layer to
 the TFs, `output`, the one layer that transfer leaves out; beyond the paper the best hits of motifs
-may be further terms of the logits, `motif`, `motif2`... What a network has of each, its config
-says; :func:`published` gives the two of the paper.
+may be further terms of the logits, `motif`, `motif2`... The config says how many of each a
+network has; :func:`published` gives the two of the paper.
 
 ``paper``: three blocks of convolution (no padding), batch norm, ReLU and max pooling; two dense
 blocks with batch norm, ReLU and dropout. 200 bp become 182, pooled 60; 54, pooled 18; 15, pooled 5

@@ -1,4 +1,4 @@
-"""What a trained network says of packed sequences, on one strand or both: the one place for it.
+"""Predictions of a network for packed sequences, on one strand or both: the one place for them.
 
 Predictions read the forward strand (Novakovsky et al. 2021, Methods) or the mean of both strands:
 of probabilities in :func:`predict`, of logits in :func:`both_strand_logits`, which is what an

@@ -17,7 +17,7 @@ MAX_STEPS: Final = 2000
 SUPPORT_STRENGTH: Final = 0.3
 """Inverse strength of the penalty on k-mers and gapped k-mers."""
 _BATCH: Final = 1000
-"""Others whose gapped k-mers are counted at a time; only memory depends on it."""
+"""Sequences to predict whose gapped k-mers are counted at a time; only memory depends on it."""
 
 
 class Linear(NamedTuple):
@@ -60,7 +60,7 @@ def logistic_probabilities(
     Parameters
     ----------
     features
-        Shape (n, F); each is standardized, one that is constant counts nothing.
+        Shape (n, F); each is standardized, and a constant one has no effect.
     bound
         Labels, shape (n,).
     others

@@ -25,7 +25,7 @@ def stream_seed(seed: int, stream: Stream) -> int:
     if seed < 0:
         raise ValueError(f"seed is {seed}; give 0 or more")
     sequence = np.random.SeedSequence([seed, _STREAMS[stream]])
-    # torch takes 64 bits; 63 keep it clear of every signed conversion on the way
+    # torch takes 64 bits; 63 are safe in signed integers too
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -36,7 +36,7 @@ def seeded(seed: int, stream: Stream, device: torch.device | None = None) -> Ite
     if device is not None and device.type == "cuda":
         devices = [torch.cuda.current_device() if device.index is None else device.index]
     with torch.random.fork_rng(devices=devices):
-        # not torch.manual_seed: that seeds every GPU, fork_rng gives back only those named
+        # not torch.manual_seed, which seeds every GPU: fork_rng restores only those named
         torch.default_generator.manual_seed(stream_seed(seed, stream))
         for index in devices:
             with torch.cuda.device(index):

@@ -17,9 +17,9 @@ import torch
 from orchestrator.errors import RunError
 
 RUNS_PER_GPU: Final = 4
-"""Runs that train on a GPU at once, if nothing else is said."""
+"""Runs that train on a GPU at once, by default."""
 MAX_RUNS_PER_GPU: Final = 100
-"""Most runs whose shares, in whole ten-thousandths, fill a GPU exactly as often as asked for."""
+"""Largest number of runs whose shares, in whole ten-thousandths, fit a GPU exactly that often."""
 GROUP_SHARE: Final = 0.51
 """Share of a GPU that Ray gives a process of a group."""
 _PARTS: Final = 10_000

@@ -1,4 +1,4 @@
-"""The runs of a study, each once, what they need before what needs them."""
+"""The runs of a study, each once, in an order in which a run comes after those that it needs."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class PlannedRun:
         return run_name(self.role, len(self.spec.regions.tfs))
 
     def tags(self) -> dict[str, Any]:
-        """Key, names of the role and what the run needs, by name."""
+        """Key, names of the role and keys of the runs that it needs, by name."""
         return {"key": self.key, **role_tags(self.role), "needs": list(self.needs)}
 
 
@@ -100,7 +100,7 @@ class Plan:
     def __init__(self, runs: Iterable[PlannedRun]) -> None:
         self._by_key: dict[str, PlannedRun] = {}
         self.roles: dict[str, list[PlannedRun]] = {}
-        """All that the study calls a run, by key; the first is the one in `runs`."""
+        """All roles of a run, by its key; the first is the one in `runs`."""
         for run in runs:
             self._by_key.setdefault(run.key, run)
             known = self.roles.setdefault(run.key, [])
@@ -172,7 +172,7 @@ class Remaining:
     ) -> PlannedRun | None:
         """Give out the next run whose needs are complete; None if all wait or none is left.
 
-        A run that there is no room for lets those after it go first.
+        A run that there is no room for is passed over for those after it.
         """
         if not len(self):
             return None
@@ -182,11 +182,11 @@ class Remaining:
         return None
 
     def complete(self, key: str) -> None:
-        """Take note that a run is complete."""
+        """Record that a run is complete."""
         self._complete.add(key)
 
     def settle(self, outcome: RunOutcome) -> list[RunOutcome]:
-        """Take note of how a run ended; the outcomes of the runs that it blocks."""
+        """Record how a run ended; gives the outcomes of the runs that it blocks."""
         if outcome.status == "completed":
             self.complete(outcome.planned.key)
             return []

@@ -1,14 +1,15 @@
-"""What a study calls a run: the facts by which runs are set beside each other, each with its type.
+"""What a run is for in a study: the facts by which runs are compared, each with its type.
 
-A role decides nothing of a run's result, `orchestrator.spec` does. Names for people are made from
-it by `orchestrator.role_names`; it is stored and read back by `orchestrator.role_records`.
+A role has no influence on a run's result; that is decided by `orchestrator.spec`. Names for people
+are made from it by `orchestrator.role_names`; it is stored and read back by
+`orchestrator.role_records`.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, get_args
 
-from data.dataset.sampling import RowRule, Split
+from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.records import IF_SET
 from data.relations.groups import GroupKind
 
@@ -80,7 +81,7 @@ class Variant(StrEnum):
 
 
 CONTROLS = frozenset({Variant.WITHOUT_MOTIF, Variant.TRANSFER_RATE})
-"""Variants that are compared with a TF's model and are none themselves."""
+"""Variants that are compared with a TF's model, and are not models of the TF themselves."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class SampleSize:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRole:
-    """What a study calls a run."""
+    """What a run is for in a study."""
 
     experiment: str
     """Name of the experiment."""
@@ -114,16 +115,19 @@ class RunRole:
     with_target: bool = False
     """Whether the pre-training set, made for a target, has the target in it."""
     set_kind: SetKind = SetKind.NONE
-    """Kind of the multi-model's set of TFs; none where no multi-model has to do with the run."""
+    """Kind of the multi-model's set of TFs; none where no multi-model is involved in the run."""
     set_label: str = ""
-    """What the study calls the set of TFs: it tells sets apart and is shown, and nothing is read
-    from it."""
+    """The study's name for the set of TFs: it tells sets apart and is shown; nothing is read from
+    it."""
     network: str = "paper"
     """Which network, of `model.network.NETWORKS`."""
     size: SampleSize | None = None
     """Bound regions asked for; None where the experiment does not tell its runs apart by them."""
     held_back: Split | None = None
     """How regions are held back; None where the experiment does it in one way only."""
+    unbound_match: UnboundMatch = "gc"
+    """What the unbound regions have in common with the bound ones; other than by GC alone, the run
+    belongs to a control of its experiment."""
     step: float | None = None
     """Fraction of the regions that a step of a learning curve trains on; None for all."""
     fold: int | None = None
@@ -135,7 +139,7 @@ class RunRole:
     tested_on: RowRule | None = None
     """On which regions a multi-model is tested; None where the experiment has one way only."""
     label: str = ""
-    """What else an experiment tells its runs apart by: it is shown, and nothing is read from it."""
+    """What else distinguishes the runs of an experiment: it is shown; nothing is read from it."""
 
     def __post_init__(self) -> None:
         if self.arm not in get_args(Arm):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
-from data.dataset.sampling import RowRule, Split
+from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.relations.groups import GroupKind
 from model.network import NETWORKS
 from orchestrator.role import Arm, ModeRelation, RunRole, SampleSize, Variant
@@ -24,6 +24,7 @@ VARIANT_WORDS: Final = {
     Variant.WITHOUT_MOTIF: "without the motif",
     Variant.TRANSFER_RATE: "at the transfer rate",
 }
+MATCH_WORDS: Final[dict[UnboundMatch, str]] = {"gc": "", "gc-and-openness": "openness matched"}
 TERMS: Final = frozenset(
     {
         Variant.WITH_MOTIF,
@@ -69,9 +70,9 @@ def step_name(fraction: float) -> str:
 
 
 def group_name(role: RunRole) -> str:
-    """Name of what the experiment tells its runs apart by, beside TF, arm and pre-training set."""
+    """Name of what distinguishes the runs of an experiment besides TF, arm and pre-training set."""
     fold = "" if role.fold is None else f"fold {role.fold}"
-    return ", ".join(filter(None, (_group_of_folds(role), fold)))
+    return ", ".join(filter(None, (_group_of_folds(role), MATCH_WORDS[role.unbound_match], fold)))
 
 
 def _group_of_folds(role: RunRole) -> str:
@@ -97,7 +98,7 @@ def _group_of_folds(role: RunRole) -> str:
 def set_name(role: RunRole) -> str:
     """Name of the pre-training set, with the motif's term and the network where they are special.
 
-    Empty where no multi-model has to do with the run.
+    Empty where no multi-model is involved in the run.
     """
     if not role.set_label:
         return ""
@@ -133,7 +134,7 @@ def replicates_name(role: RunRole, num_tfs: int) -> str:
 
 
 def shortened(names: Sequence[str], length: int = 24) -> dict[str, str]:
-    """Long names with their middle left out, each still told from the others.
+    """Shorten long names by leaving out their middle, so that all are still different.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class RoleRecord:
 
 
 NAMES: Final = tuple(one.name for one in fields(RoleNames))
-"""Keys of a record that say a role in names and plain facts."""
+"""Keys of a record that hold a role's names and plain facts."""
 _PLAIN: Final = ("experiment", "arm", "tf", "replicate", "target", "with_target")
 
 
@@ -81,7 +81,7 @@ def role_record(role: RunRole) -> RoleRecord:
 
 
 def read_role(record: RoleRecord, spec: RunSpec) -> RunRole:
-    """Read a role that was stored, by whatever bindgrid.
+    """Read a role that was stored by this or an older bindgrid.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def _facts_of_group(group: str) -> dict[str, Any]:
 
 
 def _set_kind(label: str, spec: RunSpec) -> SetKind:
-    """Kind of a multi-model's set: older records do not say it, save in one name."""
+    """Kind of a multi-model's set, which older records do not say, except for one name."""
     if label == _WITHOUT_MODES:
         return SetKind.MASKED_APART
     multi = spec.start_run or spec

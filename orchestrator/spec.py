@@ -19,7 +19,7 @@ from model.network import NetworkConfig
 from model.training.loop import TrainingConfig
 
 SPEC_VERSION: Final = 1
-"""Raised when the same spec comes to mean another computation."""
+"""Increase it when the same spec comes to mean another computation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Where everything of a workspace lies: the one place that knows paths.
+"""Where everything of a workspace lies: the one place that has paths.
 
 ::
 
@@ -16,7 +16,7 @@
       failed/         why runs failed, one file per key
       tuning/         trials of fine-tuning settings and what was chosen, see `orchestrator.tuning`
       mlflow.db       MLflow's view of the runs, and its artifacts in mlartifacts/
-      training/       states of long trainings, from which they go on; see `model.training.state`
+      training/       states of long trainings, from which they resume; see `model.training.state`
       progress/       how far the runs are that train right now
       ray/            what Ray Tune writes while it runs
       report/         the page, figures and tables of `bindgrid report`; verdicts in its tf/
@@ -149,7 +149,7 @@ class Workspace:
 
     @property
     def mlflow_log(self) -> Path:
-        """What MLflow's server said when it last ran."""
+        """The log of MLflow's server from its last run."""
         return self.root / "mlflow-server.log"
 
     @property

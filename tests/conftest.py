@@ -125,7 +125,7 @@ def bindgrid(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace with a multi-model that knows SPI1, and SPI1 in both arms; tests add to it."""
+    """A workspace with a multi-model trained on SPI1, and SPI1 in both arms; tests add to it."""
     place = Workspace(tmp_path_factory.mktemp("trained") / "workspace")
     tiny_dataset(place.dataset)
     study = Study(

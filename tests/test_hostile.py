@@ -3,9 +3,11 @@
 Pickles of the authors' release are in `tests/data/release/test_authors.py`.
 """
 
+import csv
 import inspect
 import io
 import json
+import os
 import pickle
 import shutil
 import tarfile
@@ -13,6 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from data.dataset.evidence_file import evidence_path
@@ -332,3 +335,91 @@ def test_a_server_listens_on_this_machine_alone_and_its_command_has_no_password(
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert not any("s3cret" in word for word in command)
     assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
+
+
+# genomes and variants of others
+
+CHROMOSOMES = ("chr1", "../../x", *SCRIPTS[:2], "chr\x1b[31m2", "=cmd|calc", "a/b")
+
+
+@pytest.fixture
+def genome(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A FASTA whose chromosomes have the names that a reader would trip over."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    bases = {
+        name: "".join(np.random.default_rng(number).choice(list("ACGT"), 1200))
+        for number, name in enumerate(CHROMOSOMES)
+    }
+    path = folder / "genome.fa"
+    path.write_text("".join(f">{name.split()[0]}\n{text}\n" for name, text in bases.items()))
+    return path, bases
+
+
+def test_names_of_chromosomes_lead_nowhere_and_are_written_as_they_stand(
+    bindgrid: Bindgrid, genome: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    path, bases = genome
+    bed, out = path.with_name("regions.bed"), path.with_name("out.tsv")
+    names = [name.split()[0] for name in bases]
+    bed.write_text("".join(f"{name}\t500\t700\n" for name in names))
+    before = files_below(tmp_path)
+    code, _, err = bindgrid("predict", "SPI1", "--bed", bed, "--genome", path, "--out", out)
+    assert code == 0, err
+    with out.open(newline="") as file:
+        assert [row[0] for row in csv.reader(file, delimiter="\t")][1:] == names
+    assert files_below(tmp_path) - before == {out, path.with_name("genome.fa.fai")}
+    assert "\x1b[31m" not in err
+
+
+def test_fields_of_a_vcf_are_carried_over_and_never_obeyed(
+    bindgrid: Bindgrid, genome: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    path, bases = genome
+    vcf, out = path.with_name("given.vcf"), path.with_name("out.vcf")
+    header = '##INFO=<ID=SPI1_effect,Number=1,Type=String,Description="<script>">'
+    rows = [
+        f"{name.split()[0]}\t601\t=1;<script>\t{text[600]}\t{'A' if text[600] != 'A' else 'C'}"
+        '\t.\t.\tX=1;Y="\\";../../x'
+        for name, text in bases.items()
+    ]
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    vcf.write_text("\n".join(["##fileformat=VCFv4.2", header.replace("SPI1_", "OTHER_"), columns]))
+    with vcf.open("a") as file:
+        file.write("\n" + "\n".join(rows) + "\n")
+    before = files_below(tmp_path)
+    words = ["variants", "SPI1", "--vcf", vcf, "--genome", path, "--out", out, "--no-null"]
+    code, _, err = bindgrid(*words)
+    assert code == 0, err
+    written = [line for line in out.read_text().splitlines() if not line.startswith("#")]
+    assert len(written) == len(rows)
+    for row, line in zip(rows, written, strict=True):
+        assert line.startswith(row + ";SPI1_ref_probability=")
+    assert files_below(tmp_path) - before == {out, path.with_name("genome.fa.fai")}
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "chr1\t1000000000000000\t6\t3000\t3001",
+        "chr1\t1200\t-5\t1200\t1201",
+        "chr1\t1200\t6\t0\t1",
+        "chr1\t1200\t6\t1200\t99999999999999",
+        "chr1\t99999999999999999999999\t6\t1200\t1201",
+        "../../etc/passwd\t1200\t6\t1200\t1201",
+    ],
+)
+def test_an_index_that_lies_takes_no_memory_and_reads_no_other_file(
+    bindgrid: Bindgrid, genome: tuple[Path, dict[str, str]], index: str
+) -> None:
+    path, _ = genome
+    bed, fai = path.with_name("regions.bed"), path.with_name("genome.fa.fai")
+    bed.write_text("chr1\t500\t700\n")
+    fai.write_text(index + "\n")
+    newer = path.stat().st_mtime + 60
+    os.utime(fai, (newer, newer))
+    out = path.with_name("out.tsv")
+    code, _, err = bindgrid("predict", "SPI1", "--bed", bed, "--genome", path, "--out", out)
+    assert code == 2
+    assert "index" in err.splitlines()[-1]
+    assert not out.exists()

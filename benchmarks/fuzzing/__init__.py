@@ -1,1 +1,1 @@
-"""Good files of every kind that a command reads, mutations of them, and a judge of what comes."""
+"""Good files of every kind that a command reads, mutations of them, and a judge of the outcome."""

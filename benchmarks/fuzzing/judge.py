@@ -1,4 +1,4 @@
-"""What a command may do with a file that is not right, and what it may not."""
+"""What a command may do with a faulty file, and what it may not do."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ State = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What came of one mutation."""
+    """The outcome of one mutation."""
 
     mutation: Mutation
     ended: Ended

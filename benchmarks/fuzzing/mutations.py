@@ -46,7 +46,7 @@ _WHOLE: Final = (
 )
 """Files that are not what is wanted at all."""
 ELSEWHERE: Final = "rows on other chromosomes"
-"""The mutation of which it is known what must come of it."""
+"""The mutation whose outcome is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +266,7 @@ def _shifted_places(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _elsewhere(content: bytes, rng: np.random.Generator) -> tuple[bytes, tuple[int, ...]]:
-    """Put one to three rows on a chromosome that nothing else knows; the content, and the rows."""
+    """Put one to three rows on a chromosome that no other file has; gives content and rows."""
     lines = content.split(b"\n")
     data = [
         i
@@ -281,7 +281,7 @@ def _elsewhere(content: bytes, rng: np.random.Generator) -> tuple[bytes, tuple[i
 
 
 def _packed(content: bytes, rng: np.random.Generator) -> bytes:
-    """Compress, and now and then damage what comes of it."""
+    """Compress, and now and then damage the result."""
     half = len(content) // 2
 
     def members(text: bytes) -> bytes:
@@ -366,7 +366,7 @@ def _array(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> M
         try:
             found: list[np.ndarray] = list(np.load(io.BytesIO(content)).values())
             return npz(npy(change(found[0], rng)))
-        except Exception:  # it was spoilt before
+        except Exception:  # it was damaged before
             return content
 
     return changed

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 LIMIT_CPU_SECONDS: Final = 120
-"""After which a command counts as endless."""
+"""Seconds after which a command counts as endless."""
 LIMIT_SECONDS: Final = 1200
 """After which it counts as hanging; long, since the machine may be busy."""
 LIMIT_BYTES: Final = 4 << 30
@@ -143,7 +143,7 @@ def _code_of(main: Callable[[], None]) -> int:
 
 
 def _exit_with(code: int) -> NoReturn:
-    """End as Python does, but for taking down its modules."""
+    """End as Python does, but without taking down its modules."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import PurePath
-from typing import Literal
+from typing import Final, Literal
 
 from data.records import IF_SET
 
@@ -27,6 +27,17 @@ class SourceFile:
 
 Background = Literal["accessible", "genome"]
 """Where the unbound regions of a lab's own dataset come from: accessible peaks, or the genome."""
+
+LABEL_WORDS: Final = {
+    "none": "peaks alone, so that a region is bound where the TF has a peak, with or without a "
+    "site of its own",
+    "given": "peaks with a site, so that a region is bound where a peak has a given site too",
+    "predicted": "peaks with a site, so that a region is bound where a peak has a hit of the "
+    "TF's motif too",
+    "given and predicted": "peaks with a site, so that a region is bound where a peak has a site "
+    "too, given or predicted by the TF's motif",
+}
+"""What makes a region bound, by where the sites of an added TF come from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +60,12 @@ class PeakChoice:
     top: int | None = field(default=None, metadata=IF_SET)
     """How many peaks of each file count, those of the best score; None for all."""
     min_score: float | None = field(default=None, metadata=IF_SET)
-    """Least score of a peak; None for any."""
+    """Lowest score of a peak that counts; None for any."""
     score: str = field(default="", metadata=IF_SET)
     """Column of the score, by the format's name for it or by its number; empty for the format's
     own."""
     replicates: str = field(default="", metadata=IF_SET)
-    """How the files of a biosample are taken together: `union`, or `2-of-3` for the peaks that two
+    """How the files of a biosample are combined: `union`, or `2-of-3` for the peaks that two
     of three files agree on; empty for each file by itself."""
 
     def __post_init__(self) -> None:
@@ -98,7 +109,7 @@ class PeakChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class AddedFile:
-    """Peaks of an added TF, and what became of them."""
+    """Peaks of an added TF, and how many of them count."""
 
     biosample: str
     format: str
@@ -117,7 +128,7 @@ class AddedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class AddedMotif:
-    """The motif that an added TF's sites were predicted by, and how."""
+    """The motif of an added TF, and how sites were predicted by it where they were."""
 
     tf: str
     matrix_id: str
@@ -148,7 +159,8 @@ class AddedTF:
     sites: str
     """Where its sites are from: `given`, `predicted`, `given and predicted` or `none`."""
     motif: AddedMotif | None = field(default=None, metadata=IF_SET)
-    """Motif that its sites were predicted by, or that was named beside given sites; else None."""
+    """Motif that its sites were predicted by, or that is a term of its model alone, beside given
+    sites or none; None where there is none."""
     choice: PeakChoice = field(default=PeakChoice(), metadata=IF_SET)
     """Which of the peaks in the files counted."""
     exclude: tuple[SourceFile, ...] = field(default=(), metadata=IF_SET)

@@ -41,7 +41,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a dataset is made from, beside what it holds."""
+    """What a dataset is made from, in addition to its content."""
 
     sources: Sequence[SourceFile] = ()
     """The files, see :func:`source_record`."""

@@ -155,7 +155,7 @@ class RegionTable:
 
 
 def write_regions(path: Path, regions: RegionTable) -> None:
-    """Write a region table as Parquet, whole or half: the caller moves it in."""
+    """Write a region table as Parquet, not atomically: the caller moves the file into place."""
     packed = np.ascontiguousarray(regions.sequences)
     sequences = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(schema.PACKED_BYTES), len(regions), [None, pa.py_buffer(packed)]

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.dataset.gc_matching import gc_matched
+from data.dataset.gc_matching import Strata
 from data.dataset.region_table import RegionTable
 from data.errors import DataError
 
@@ -19,15 +19,19 @@ RowRule = Literal["complete", "resolved"]
 Split = Literal["random", "chromosome"]
 """How regions are held back for validation and test."""
 
+UnboundMatch = Literal["gc", "gc-and-openness"]
+"""What unbound regions have in common with bound ones: GC (the paper), or beside it how open they
+are, see `data.dataset.openness_matching`."""
+
 
 MIN_PER_CLASS: Final = 10
-"""Fewest bound (and unbound) regions that can be split in three at all."""
+"""Fewest bound (and unbound) regions that can be split into three parts."""
 MIN_FOLDS: Final = 3
 """Fewest folds of chromosomes: one to test on, one to validate on, one to train on."""
 
 
 class Part(IntEnum):
-    """What a selected region serves for."""
+    """What a selected region is used for."""
 
     TRAIN = 0
     VAL = 1
@@ -79,8 +83,15 @@ class Sampling:
     before it is tested. Empty: one model, tested on `test_chroms`."""
     fold: int | None = field(default=None, metadata={"late": True})
     """Which fold is tested, counted from 0; None is the model that learns from all of them."""
+    unbound_match: UnboundMatch = field(default="gc", metadata={"late": True})
+    """What the unbound regions of an individual model have in common with its bound ones."""
 
     def __post_init__(self) -> None:
+        if self.unbound_match not in get_args(UnboundMatch):
+            raise ValueError(
+                f"unbound_match is {self.unbound_match!r}; give one of "
+                + ", ".join(get_args(UnboundMatch))
+            )
         if self.train_fraction is not None and not 0 < self.train_fraction < 1:
             raise ValueError(f"train_fraction is {self.train_fraction}; give one between 0 and 1")
         if self.seed < 0:
@@ -120,7 +131,7 @@ class Sampling:
 
     @property
     def is_judged_by_folds(self) -> bool:
-        """Whether it is that of a model of all folds, which other models are tested for."""
+        """Whether it belongs to the model of all folds, which the models of single folds test."""
         return bool(self.folds) and self.fold is None
 
     def in_folds(self, folds: Sequence[Sequence[str]]) -> "Sampling":
@@ -269,11 +280,12 @@ def split_parts(
 def draw_held_back(
     rng: np.random.Generator,
     regions: RegionTable,
+    strata: Strata,
     pools: tuple[NDArray[np.int64], NDArray[np.int64]],
     sampling: Sampling,
     num_wanted: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw further test regions, bound and GC-matched unbound, from what was not sampled."""
+    """Draw further test regions, bound and matched unbound, from what was not sampled."""
     bound_pool, unbound_pool = pools
     if sampling.split == "chromosome":
         bound_pool, unbound_pool = (
@@ -281,4 +293,4 @@ def draw_held_back(
         )
     num_wanted = max(0, min(num_wanted, len(bound_pool)))
     bound = np.sort(rng.choice(bound_pool, num_wanted, replace=False))
-    return bound, gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)
+    return bound, strata.matched(rng, bound, unbound_pool)

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import schema
-from data.dataset.gc_matching import gc_matched
+from data.dataset.gc_matching import Strata
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import (
     MIN_PER_CLASS,
@@ -156,9 +156,10 @@ def select_individual(
     sampling: Sampling,
     *,
     excluded: NDArray[np.int64] | None = None,
+    openness: NDArray[np.int64] | None = None,
     name: str = "the TF",
 ) -> Selection:
-    """Select bound regions and GC-matched unbound ones for one TF, in the sparse view.
+    """Select bound regions and matched unbound ones for one TF, in the sparse view.
 
     Parameters
     ----------
@@ -166,6 +167,9 @@ def select_individual(
         Evidence codes of the TF, shape (N,).
     excluded
         Ids of regions that may not be used: those that the multi-model has seen.
+    openness
+        Stratum of openness of each region, shape (N,), by which unbound regions match bound ones
+        beside GC; None, the default, matches by GC alone, as the paper does.
     name
         The TF's name, for messages.
 
@@ -174,6 +178,8 @@ def select_individual(
     DataError
         If there are fewer bound or unbound regions than asked for, or a part is left empty.
     """
+    if (sampling.unbound_match == "gc-and-openness") != (openness is not None):
+        raise ValueError("strata of openness go with the sampling that matches by them")
     bound_pool, unbound_pool = individual_pools(regions, evidence, sampling, excluded=excluded)
     num_bound = len(bound_pool) if sampling.num_bound is None else sampling.num_bound
     num_needed = max(num_bound, MIN_PER_CLASS)
@@ -184,10 +190,12 @@ def select_individual(
         )
     rng = np.random.default_rng([sampling.seed, 1])
     bound = np.sort(rng.choice(bound_pool, num_bound, replace=False))
-    unbound = gc_matched(rng, regions.gc, bound, unbound_pool, sampling.gc_bins)
+    strata = Strata(gc=regions.gc, gc_bins=sampling.gc_bins, openness=openness)
+    unbound = strata.matched(rng, bound, unbound_pool)
     if len(unbound) < MIN_PER_CLASS:
+        what = "GC" if openness is None else "GC and openness"
         raise DataError(
-            f"{name} has {len(unbound)} unbound regions of matching GC, {MIN_PER_CLASS} are "
+            f"{name} has {len(unbound)} unbound regions of matching {what}, {MIN_PER_CLASS} are "
             "needed; choose another TF"
         )
     drawn = (
@@ -195,7 +203,7 @@ def select_individual(
         (unbound, split_parts(rng, regions, unbound, sampling)),
     )
     if sampling.num_bound is not None:
-        drawn = _tested_on_more(rng, regions, (bound_pool, unbound_pool), drawn, sampling)
+        drawn = _tested_on_more(rng, regions, strata, (bound_pool, unbound_pool), drawn, sampling)
     if sampling.train_fraction is not None or sampling.train_bound is not None:
         drawn = _trained_on_fewer(drawn, sampling, name)
 
@@ -215,6 +223,7 @@ def select_individual(
 def _tested_on_more(
     rng: np.random.Generator,
     regions: RegionTable,
+    strata: Strata,
     pools: tuple[NDArray[np.int64], NDArray[np.int64]],
     drawn: _BothClasses,
     sampling: Sampling,
@@ -224,6 +233,7 @@ def _tested_on_more(
     more_bound, more_unbound = draw_held_back(
         rng,
         regions,
+        strata,
         (np.setdiff1d(pools[0], bound), np.setdiff1d(pools[1], unbound)),
         sampling,
         num_wanted=sampling.max_test_per_class - int((part_bound == Part.TEST).sum()),

@@ -153,6 +153,18 @@ class Dataset:
         accessible[: table.num_rows] = table.column(biosample).to_numpy()
         return accessible
 
+    def open_in(self) -> NDArray[np.bool_]:
+        """Whether each region is accessible in each biosample, shape (N, B).
+
+        Raises
+        ------
+        DataError
+            If the dataset knows of no biosample.
+        """
+        if not self.biosamples:
+            raise DataError(f"{self.path}: says of no biosample where regions are open")
+        return np.column_stack([self.accessibility(one) for one in self.biosamples])
+
     def summary(self, tf: str) -> TFSummary:
         """Counts and content hash of a TF's evidence, without reading it."""
         return read_summary(self._evidence_path(tf), tf)

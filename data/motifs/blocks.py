@@ -1,4 +1,4 @@
-"""The motifs of a file, one block of lines each: one that cannot be used does not spoil the others.
+"""The motifs of a file, one block of lines each; one that cannot be used does not stop the others.
 
 It is left out, and a name that occurs twice is numbered; both are reported.
 """
@@ -21,7 +21,7 @@ OnRemark = Callable[[str], None]
 DEFAULT_SITES: Final = 20
 """Number of sites of a motif where the file does not say; MEME's own default."""
 _TOLERANCE: Final = 0.03
-"""How far from one the sum of probabilities may be: four that are rounded to two decimals."""
+"""How far from 1 the sum of four probabilities may be, each rounded to two decimals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def frequencies(matrix: NDArray[np.float64], num_sites: int = DEFAULT_SITES) -> 
         If it is empty, holds a negative or an infinite number, or a position without any count.
     """
     if not matrix.size or not np.isfinite(matrix).all():
-        raise ValueError("the matrix is empty, or holds what is no number")
+        raise ValueError("the matrix is empty, or holds something that is not a number")
     if matrix.min() < 0:
         raise ValueError("the matrix holds negative numbers; give counts or probabilities")
     sums = matrix.sum(axis=0)

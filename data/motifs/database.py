@@ -82,7 +82,7 @@ class Jaspar:
 
     @property
     def name(self) -> str:
-        """What people call it, such as `JASPAR2022 CORE plants`."""
+        """Name for people, such as `JASPAR2022 CORE plants`."""
         return f"{self.release} CORE {self.taxon}"
 
     @property
@@ -100,7 +100,7 @@ class MotifDatabase:
     """Motifs to compare with."""
 
     name: str
-    """What people call it."""
+    """Name for people."""
     slug: str
     """Part of a folder's name; other motifs have another one."""
     motifs: tuple[Motif, ...]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from data.dataset.gc_matching import gc_matched
+from data.dataset.gc_matching import Strata
 from data.dataset.region_table import RegionTable
 from data.motifs.motif import Motif
 from data.motifs.scan import best_hits
@@ -50,7 +50,7 @@ def enriched_motifs(
     bound = np.flatnonzero(whole & (evidence == Evidence.BOUND))
     bound = np.sort(rng.choice(bound, min(len(bound), MAX_REGIONS), replace=False))
     unbound = np.flatnonzero(whole & (evidence == Evidence.UNBOUND))
-    unbound = gc_matched(rng, regions.gc, bound, unbound)
+    unbound = Strata(gc=regions.gc).matched(rng, bound, unbound)
     if not len(bound) or not len(unbound):
         return []
     codes = unpack(regions.sequences[np.concatenate([bound, unbound])])

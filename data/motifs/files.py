@@ -153,7 +153,9 @@ def _unlabelled(numbers: Sequence[Sequence[float]]) -> NDArray[np.float64]:
         square = np.array(rows)
         by_base, by_position = _have_one_total(square), _have_one_total(square.T)
         if by_base == by_position:
-            raise ValueError("4 rows of 4 numbers say not which are bases; write A, C, G, T before")
+            raise ValueError(
+                "4 rows of 4 numbers do not say which are bases; write A, C, G, T before"
+            )
     return np.array(rows, dtype=np.float64) if by_base else matrix_of(rows)
 
 

@@ -53,7 +53,7 @@ def consensus(frequencies: NDArray[np.float64]) -> str:
 
 
 def pwm_distance(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
-    """Distance of two PWMs: 1 less their Pearson correlation at the offset where it is highest.
+    """Distance of two PWMs: 1 minus their Pearson correlation at the offset where it is highest.
 
     Both are read in the same orientation. Positions beyond the other's ends count as uniform, so
     that a short overlap is no advantage; for identical PWMs the distance is 0, and 1 means that

@@ -71,7 +71,7 @@ class ScoredHits:
 
 @lru_cache(maxsize=64)
 def score_tail(motif: Motif, background: tuple[float, ...] = _UNIFORM) -> ScoreTail:
-    """Work out how likely each score of a motif is at a random place.
+    """Compute how likely each score of a motif is at a random place.
 
     Parameters
     ----------

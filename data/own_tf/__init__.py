@@ -1,4 +1,4 @@
 """Your own TF: its peaks, sites predicted by its motif, its labels and regions.
 
-Training it is not here.
+Training is not here.
 """

@@ -1,4 +1,4 @@
-"""Add the labels of one's own TF to a dataset, and remove them again."""
+"""Add the labels of your own TF to a dataset, and remove them again."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def check_name(dataset: Dataset, name: str, *, replace: bool) -> None:
     Raises
     ------
     DataError
-        If a TF has the name, in whatever case, unless it was added and is to be replaced.
+        If a TF has the name, in upper or lower case, unless it was added and is to be replaced.
     """
     same = next((tf for tf in dataset.tfs if tf.upper() == name.upper()), None)
     if same is None:

@@ -189,8 +189,8 @@ def read_files(
     left_out
         Where rows that do not fit, and peaks that do not count, are noted.
     choice
-        Which peaks count: a least score comes first, then the best of each file, then what
-        replicates agree on. By default all peaks count.
+        Which peaks count: the minimum score applies first, then the best of each file, then
+        what replicates agree on. By default all peaks count.
     exclude
         BED files of places to leave out: peaks that overlap them do not count. By default there are
         none.

@@ -32,7 +32,7 @@ from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
-"""Fewest bound regions of a TF that is added, unless `--force` is given."""
+"""Fewest bound regions of a TF that is added without `--force`."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
@@ -58,6 +58,8 @@ class OwnTF:
     """One or more; several of one biosample are taken together."""
     motif: Motif | None = None
     """Predicts sites where a file has none, and is a term of the TF's model; None for neither."""
+    predicts_sites: bool = True
+    """False leaves the motif a term of the model alone: peaks without given sites are enough."""
     rule: SiteRule = field(default_factory=SiteRule)
     choice: PeakChoice = field(default_factory=PeakChoice)
     """Which of the peaks in the files count; all by default."""
@@ -70,10 +72,18 @@ class OwnTF:
         if not self.files:
             raise ValueError(f"{self.name} has no peaks; give them by --peaks")
 
+    @property
+    def sites(self) -> str:
+        """Where its sites come from: `given`, `predicted`, `given and predicted`, or `none`."""
+        given = [file.sites is not None for file in self.files]
+        predicted = self.predicts_sites and self.motif is not None and not all(given)
+        words = (["given"] if any(given) else []) + (["predicted"] if predicted else [])
+        return " and ".join(words) or "none"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeakCounts:
-    """What became of the peaks of one file."""
+    """How many peaks of one file count, and where they lie."""
 
     file: Path
     format: str
@@ -118,7 +128,7 @@ def label_own_tf(
     regions: RegionTable | None = None,
     read: ReadFiles | None = None,
 ) -> Labels:
-    """Work out the evidence of a TF by the rules of the build.
+    """Compute the evidence of a TF by the rules of the build.
 
     Parameters
     ----------
@@ -135,8 +145,7 @@ def label_own_tf(
         If a file cannot be used, a biosample is unknown, sites are to be predicted without a
         genome, or no summit lies in a region that is accessible in its biosample.
     """
-    predicts = tf.motif is not None and any(file.sites is None for file in tf.files)
-    if predicts and genome is None:
+    if "predicted" in tf.sites and genome is None:
         raise DataError(
             f"{dataset.path}: the genome that it was built from is gone; give it by --genome"
         )
@@ -158,7 +167,7 @@ def labels_of(
     *,
     margin_bp: int | None = None,
 ) -> Labels:
-    """Work out the evidence of a TF on regions whose accessibility is known.
+    """Compute the evidence of a TF on regions whose accessibility is known.
 
     Parameters
     ----------
@@ -210,7 +219,7 @@ def labels_of(
 
 
 def _profiled(tf: OwnTF, biosamples: tuple[str, ...]) -> Profiled:
-    """Say that the TF was profiled in its biosamples, and nothing else."""
+    """Give what was profiled: only this TF, in its biosamples."""
     return Profiled(
         tfs=(tf.name,),
         biosamples=biosamples,
@@ -266,7 +275,7 @@ def _sites_of(
     pair = read.biosamples.index(one.file.biosample)
     if one.file.sites is not None:
         return read.sites[one.file.sites].of_pair(pair)
-    if tf.motif is None or genome is None:
+    if "predicted" not in tf.sites or tf.motif is None or genome is None:
         return None
     found = predict_sites(one.peaks, np.flatnonzero(summits.chrom >= 0), genome, tf.motif, tf.rule)
     end = found.start + np.int32(found.length_bp)
@@ -332,17 +341,8 @@ def _record(tf: OwnTF, counts: Sequence[PeakCounts]) -> AddedTF:
     return AddedTF(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         files=files,
-        sites=site_source(tf),
+        sites=tf.sites,
         motif=None if tf.motif is None else motif_record(tf.motif, tf.rule),
         choice=tf.choice,
         exclude=tuple(source_record(path) for path in tf.exclude),
     )
-
-
-def site_source(tf: OwnTF) -> str:
-    """Where a TF's sites come from: `given`, `predicted`, `given and predicted`, or `none`."""
-    given = [file.sites is not None for file in tf.files]
-    words = (["given"] if any(given) else []) + (
-        ["predicted"] if tf.motif is not None and not all(given) else []
-    )
-    return " and ".join(words) or "none"

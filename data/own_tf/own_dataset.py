@@ -1,8 +1,8 @@
 """A dataset of a lab's own regions: made with the first TF, extended with each later one.
 
-Nothing is written before all of a TF is worked out. The first TF writes a whole dataset in one
-rename; a later one adds its regions (`data.own_tf.own_regions`) as a new version of the table, with
-what is accessible, and then its evidence.
+Nothing is written before everything about a TF is computed. The first TF writes a whole dataset in
+one rename; a later one adds its regions (`data.own_tf.own_regions`) as a new version of the table,
+with what is accessible, and then its evidence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def own_files(
 def label_own(
     before: Dataset | None, tf: OwnTF, genome: Genome, unbound: Background, left_out: LeftOut
 ) -> OwnAddition:
-    """Work out a TF's regions and labels.
+    """Compute a TF's regions and labels.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def write_own(
     replace: bool = False,
     jaspar: Jaspar = DEFAULT,
 ) -> Dataset:
-    """Write what :func:`label_own` worked out into the dataset at `path`, made if there is none.
+    """Write what :func:`label_own` computed into the dataset at `path`, made if there is none.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def write_own(
 
 
 def _chroms(genome: Genome) -> list[str]:
-    """Chromosomes of a genome in natural order; the longest ones of very many."""
+    """Chromosomes of a genome in natural order; of very many, only the longest."""
     lengths = genome.lengths_bp
     longest = sorted(lengths, key=lambda name: -lengths[name])[:_MAX_CHROMS]
     return sorted(longest, key=chrom_sort_key)

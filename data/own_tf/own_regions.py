@@ -38,9 +38,9 @@ PER_BOUND: Final = 5
 MOST_WINDOWS: Final = 50_000
 """Most windows; where there would be more, each bound region has fewer, but at least one."""
 _TRIED: Final = 20
-"""Windows looked at for each one that is wanted, in a first round."""
+"""Windows examined for each one that is wanted, in the first round."""
 _MOST_TRIED: Final = 1_000_000
-"""Windows looked at in the second round, for a GC that is rare."""
+"""Windows examined in the second round, for a GC that is rare."""
 _BINS: Final = 10
 
 Places = tuple[NDArray[np.int16], NDArray[np.int32]]

@@ -1,6 +1,6 @@
 """Sites of a TF predicted in its peaks by its motif, where there are no sites to read.
 
-As UniBind's PWM model does it (Gheorghe et al. 2019, Nucleic Acids Research 47:e21): one site a
+As in UniBind's PWM model (Gheorghe et al. 2019, Nucleic Acids Research 47:e21): one site a
 peak, the best hit of the motif, both strands. First the bases around the summit are scanned; only
 where no hit there is rare enough, the whole peak.
 
@@ -69,7 +69,7 @@ class PredictedSites:
     """Sites, at most one a peak; K of them."""
 
     peak: NDArray[np.int64]
-    """Which peak each is of, rising, shape (K,)."""
+    """Index of the peak of each, ascending, shape (K,)."""
     start: NDArray[np.int32]
     """First base, shape (K,)."""
     length_bp: int
@@ -101,14 +101,9 @@ def find_motif(
     if given is None:
         found = jaspar_motifs(jaspar).get(tf.upper())
         if found is None:
-            symbol = symbol_of(tf)
-            alias = "" if symbol is None else f" (an alias of {symbol})"
-            own = _named_as_tf(tf, jaspar)
-            such = "" if own is None else f", such as {own.matrix_id} of {own.tf}"
             raise DataError(
-                f"{jaspar.name} has no motif of {tf!r}{alias} to predict sites by; name one by "
-                f"--motif{such}, give sites by --sites, or call regions bound by peaks alone: "
-                "--no-sites"
+                f"{without_motif(tf, jaspar)} to predict sites, give sites by --sites, or call "
+                "regions bound by peaks alone: --no-sites"
             )
         return found[0]
     if _MATRIX_ID.fullmatch(given) and not Path(given).is_file():
@@ -122,6 +117,15 @@ def find_motif(
             f"{own.matrix_id}"
         )
     return _only_motif(file_database(Path(given), on_remark), tf)
+
+
+def without_motif(tf: str, jaspar: Jaspar) -> str:
+    """Say that JASPAR has no motif of a TF, and which one to name instead."""
+    symbol = symbol_of(tf)
+    alias = "" if symbol is None else f" (an alias of {symbol})"
+    own = _named_as_tf(tf, jaspar)
+    such = "" if own is None else f", such as {own.matrix_id} of {own.tf},"
+    return f"{jaspar.name} has no motif of {tf!r}{alias}; name one by --motif{such}"
 
 
 def _named_as_tf(name: str, jaspar: Jaspar) -> Motif | None:

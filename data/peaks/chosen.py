@@ -1,4 +1,4 @@
-"""The peaks of a file that count by their score: those of a least score, and the best ones."""
+"""The peaks of a file that count by their score: those with a minimum score, and the best ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from data.peaks.reading import Peaks
 
 
 def chosen_peaks(peaks: Peaks, choice: PeakChoice, left_out: LeftOut) -> NDArray[np.int64]:
-    """Find the peaks of at least a score, and of these the best ones.
+    """Find the peaks with a minimum score, and the best ones among them.
 
     Ties for the last places are broken at random. The random number of a peak depends on its
     position alone, so that the order of rows does not matter, and no chromosome is favoured.
@@ -23,7 +23,7 @@ def chosen_peaks(peaks: Peaks, choice: PeakChoice, left_out: LeftOut) -> NDArray
     Returns
     -------
     numpy.ndarray
-        Indices of the peaks that count, rising.
+        Indices of the peaks that count, ascending.
 
     Raises
     ------

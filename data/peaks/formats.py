@@ -1,4 +1,4 @@
-"""Formats of peaks: which one a file has, by what most of its first thousand rows show.
+"""Formats of peaks: which one a file has, told from most of its first thousand rows.
 
 ===========  ==================================================================================
 format       how it is recognised                             summit
@@ -132,7 +132,7 @@ class PeakFormat:
         return [index for index in found if index not in self.places]
 
     def index_of(self, column: str, num_columns: int) -> int:
-        """Index of a column by its name, in whatever case, or by its number, counted from 1.
+        """Index of a column by its name, in upper or lower case, or by its number, counted from 1.
 
         Raises
         ------

@@ -26,7 +26,7 @@ class Peaks:
     """Peaks of one file; M rows, in the file's order."""
 
     format: str
-    """What the file was taken for."""
+    """The format that was recognized."""
     rows: BedBatch
     """Where the rows come from, for messages, and their scores."""
     start: NDArray[np.int32]

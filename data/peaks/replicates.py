@@ -4,8 +4,8 @@ Two peaks of different files agree where they overlap by at least half of the sh
 ENCODE's naive overlap. A peak counts if peaks of enough files agree with it, its own file counted.
 Among peaks that agree, the one with the best rank in its own file is kept, with its summit, and the
 others are dropped. IDR compares ranks, too, since scores of two files have no common scale. Where
-ranks are equal, or files have no scores, the file that was named first goes first. Peaks of one
-file never replace each other, so that several summits of one peak are kept.
+ranks are equal, or files have no scores, the file that was named first takes precedence. Peaks of
+one file never replace each other, so that several summits of one peak are kept.
 """
 
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _giving_way(
     one: NDArray[np.int64],
     other: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Whether a peak is dropped for an agreeing one of a better rank, shape (M,)."""
+    """Whether a peak is dropped in favour of an agreeing one with a better rank, shape (M,)."""
     order = np.argsort(one, kind="stable")
     others = other[order]
     bounds = np.searchsorted(one[order], np.arange(len(agreed) + 1))

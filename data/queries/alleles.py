@@ -1,4 +1,4 @@
-"""Alleles in their shortest spelling and as far left as they go.
+"""Alleles in their shortest spelling, shifted to the left as far as possible.
 
 One variant can be spelled in many ways: with bases that both alleles share (`CAG>TAG` is `C>T`),
 and an insertion or deletion within a repeat at any place of it. Of all spellings this one is
@@ -51,7 +51,7 @@ def trimmed(position: int, reference: str, alternative: str) -> Change:
 
 
 def shifted_left(change: Change, before: str) -> Change:
-    """Move an insertion or deletion as far to the left as the sequence stays the same.
+    """Move an insertion or deletion to the left as far as the sequence stays the same.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Windows of a genome at random places, and random sequences of the same composition.
 
-Both have no base other than A, C, G and T. They are what predictions are compared with where
-nothing is known of a place.
+Both have no base other than A, C, G and T. Predictions are compared with theirs where nothing
+is known about a place.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from data.packing import UNKNOWN
 from data.sources.genome import Genome
 
 _MAX_CHROMS: Final = 3
-"""Chromosomes that are read at most: each takes a second of a human genome."""
+"""Most chromosomes that are read: each takes a second in a human genome."""
 _SPAN_BP: Final = 100_000
 """Bases among which windows are looked for at a time."""
 _OF_SPAN: Final = 10
@@ -94,7 +94,7 @@ def of_same_composition(windows: NDArray[np.uint8], *, seed: int = 0) -> NDArray
     pairs = 4 * windows[:, :-1].astype(np.int64) + windows[:, 1:]
     pairs += 16 * np.arange(num)[:, None]
     counts = np.bincount(pairs.ravel(), minlength=16 * num).reshape(num, 4, 4).astype(np.float64)
-    # a base that is not followed by any is followed by all alike
+    # a base that is never followed by another is followed by all with equal chance
     counts[counts.sum(axis=2) == 0] = 1
     below: NDArray[np.float64] = counts.cumsum(axis=2)
     below /= below[:, :, 3:]

@@ -1,4 +1,4 @@
-"""Where variants lie in a motif: its best hit beside each, and what they change of its score."""
+"""Where variants lie in a motif: its best hit at each of them, and how they change its score."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -63,7 +63,7 @@ def touched_motif(batch: VariantBatch, motif: Motif) -> TouchedMotif:
         touched=score_tail(motif).p_values(score) <= HIT_P_VALUE,
         reference_bits=reference.score,
         alternative_bits=alternative.score,
-        # an allele without bases lies between two positions, of which `low` is the second
+        # an allele without bases lies between two positions; `low` is the second of them
         first=np.minimum(one, other),
         last=np.maximum(one, other),
         reverse=reverse,

@@ -224,7 +224,7 @@ class VcfReader:
         return _Draft(variant, chrom, reason, change)
 
     def _why_not(self, variant: Variant, chrom: str, change: Change) -> str:
-        """Why a variant cannot be predicted, as far as this is known without the genome's bases."""
+        """Why a variant cannot be predicted, if that is known without the genome's bases."""
         if self._pass_only and variant.filter not in ("PASS", MISSING, ""):
             return NOT_PASSED
         alleles = (variant.reference.upper(), variant.alternative.upper())
@@ -261,7 +261,7 @@ class VcfReader:
         return self._batch(drafts)
 
     def _settle(self, draft: _Draft, around: str, first: int, context_bp: int) -> bool:
-        """Compare a variant with the genome around it, move it to the left, make its sequences.
+        """Compare a variant with the genome around it, move it to the left, and make its sequences.
 
         Parameters
         ----------
@@ -355,9 +355,9 @@ class VcfReader:
 
 
 def _is_there(allele: str, around: str, at: int) -> bool:
-    """Whether the genome has an allele at a place, as far as its bases are at hand and known.
+    """Whether the genome has an allele at a place, as far as its bases were read and are known.
 
-    Only a part is at hand of the long alleles of a row that other variants share.
+    Long alleles that other variants of the row share were read in part only.
     """
     start = max(at, 0)
     there = around[start : at + len(allele)]

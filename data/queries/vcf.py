@@ -1,4 +1,4 @@
-"""Rows of a VCF file as they are spelled: read for their alleles, and told from its header."""
+"""Rows of a VCF file as they are spelled: which lines they are, and the alleles that they name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ from data.sources.genome import Genome
 from data.text import filled_lines
 
 _TOLD: Final = 3
-"""Most names of sequences in a line."""
+"""Most names of sequences that a message lists."""
 _BATCH: Final = 10_000
 """Sequences of a FASTA file at a time."""
 _SPAN_BP: Final = 1_000_000
@@ -36,7 +36,7 @@ _SPAN_BP: Final = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """Some sequences and what they are of; n of them."""
+    """Some sequences, and the regions or records that they stand for; n of them."""
 
     name: NDArray[np.object_]
     """Name of each, shape (n,)."""

@@ -39,7 +39,7 @@ class BindingModes:
     """The file that they were read from."""
 
     def of(self, tf: str) -> frozenset[str]:
-        """Modes of a TF, whatever the case of its name; none where it is not known."""
+        """Modes of a TF, by its name in upper or lower case; none where they are not known."""
         return self.modes_of_tf.get(tf.upper(), frozenset())
 
     def share(self, tf: str, other: str) -> bool:
@@ -51,7 +51,7 @@ class BindingModes:
         return tuple(tf for tf in tfs if not self.of(tf))
 
     def among(self, tfs: Collection[str]) -> frozenset[str]:
-        """All modes of some TFs: what a multi-model of them knows."""
+        """All modes of some TFs, such as those of a multi-model."""
         return frozenset().union(*(self.of(tf) for tf in tfs))
 
 

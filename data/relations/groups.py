@@ -1,4 +1,4 @@
-"""Groups of TFs to pre-train on for a target TF, by what relates them to it.
+"""Groups of TFs to pre-train on for a target TF, chosen by their relation to it.
 
 The kinds of Novakovsky et al. 2021 (Fig. 2B; Methods, "Pre-training TFs"), five TFs each:
 
@@ -16,9 +16,9 @@ random          other binding modes                drawn by seed and target
 fewer candidates than asked for, a group is what there is, and its note says so; the target is
 added if there is room.
 
-Ties are broken by name (in a STRING list without scores: by its order). What the paper leaves
-open: it orders the TFs of the same mode by their correlation with the target, here it is the
-cosine similarity that it takes cofactors by. A mode with fewer than twice as many TFs as a group
+Ties are broken by name (in a STRING list without scores: by its order). One choice that the
+paper leaves open: it orders the TFs of the same mode by their correlation with the target; here
+it is the cosine similarity, as for cofactors. A mode with fewer than twice as many TFs as a group
 gives same-mode and uncorrelated groups with TFs in common; the note counts them.
 
 A TF is no candidate if it has fewer bound regions than `min_bound`, if it has no binding mode
@@ -107,7 +107,7 @@ class Relations:
     """Their associations; None without a STRING file."""
 
     def kinds(self) -> tuple[GroupKind, ...]:
-        """The kinds that can be had: all, less `string` without a STRING file."""
+        """The kinds that are available: all, but no `string` without a STRING file."""
         return tuple(k for k in GroupKind if k is not GroupKind.STRING or self.links is not None)
 
 

@@ -37,7 +37,7 @@ from data.relations.binding_modes import SHIPPED
 CUT: Final = 0.72
 """Distance at which the tree of profiles is cut."""
 MAX_LOG10: Final = 10.0
-"""-log10 p from which two profiles count as the same."""
+"""-log10 p at or above which two profiles count as the same."""
 
 
 def tomtom_p_values(profiles: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ def format_table(found: Mapping[str, Mapping[str, Sequence[str]]], note: str) ->
 
 
 def shipped_note(num_profiles: int) -> str:
-    """What the shipped table says above itself."""
+    """The comments at the head of the shipped table."""
     return (
         "Binding modes of TFs, made by: python -m data.relations.mode_clustering\n"
         f"{RELEASE} CORE, vertebrates: {num_profiles} profiles, pseudocount {PSEUDOCOUNT}, names\n"

@@ -54,7 +54,7 @@ def label_similarity(evidence: NDArray[np.uint8]) -> Similarity:
             part = block[: len(codes)]
             part[:, :num_tfs] = codes == Evidence.BOUND
             part[:, num_tfs:] = codes != Evidence.UNMATCHED
-            # a matrix with its own transpose: BLAS does half of the work
+            # a matrix times its own transpose: BLAS does half of the work
             counts += (part.T @ part).astype(np.int64)
     both_bound = counts[:num_tfs, :num_tfs]
     bound_of_row = counts[:num_tfs, num_tfs:].astype(np.float64)

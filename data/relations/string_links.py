@@ -8,9 +8,9 @@ download pair   `protein.links`, separated by spaces, header `protein1 protein2 
 list            no header, `TF partner`, separated by tabs or spaces; no scores
 ==============  ===============================================================================
 
-Which one a file is, its first line tells; each may be gzipped. Only links between TFs that are
+The first line tells which of them a file is; each may be gzipped. Only links between TFs that are
 asked for are kept, and a download, which has millions of rows, is read in blocks. An association
-goes both ways; of one that stands twice, the higher score counts. Scores are 0 to 1, NaN in a
+goes both ways; where one is listed twice, the higher score counts. Scores are 0 to 1, NaN in a
 list.
 """
 
@@ -57,7 +57,7 @@ def read_string_links(path: Path, tfs: Collection[str], info: Path | None = None
     Parameters
     ----------
     tfs
-        TF names; the file's names are matched whatever their case.
+        TF names; the file's names may be in upper or lower case.
     info
         STRING's `protein.info`, where it does not lie beside `protein.links` under its own name.
 

@@ -61,7 +61,7 @@ def iterate_bed(
 ) -> Iterator[BedBatch]:
     """Read the used columns of a BED-like file, some tens of thousands of rows at a time.
 
-    Starts may be negative here, and ends beyond the chromosome's: `data.sources.fitting` sees to
+    Starts may be negative here, and ends beyond the chromosome's: `data.sources.fitting` handles
     them.
 
     Parameters

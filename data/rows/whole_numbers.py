@@ -16,7 +16,7 @@ nine of ten rows, and Excel writes a capital E."""
 
 
 def plain_integer(text: str) -> str:
-    """Spell a whole number by digits alone; what is none, or may have been rounded, stays."""
+    """Spell a whole number with digits only; other text, and what may be rounded, stays."""
     text = text.strip().removeprefix("+")
     if _IN_GROUPS.fullmatch(text):
         return text.replace(",", "")

@@ -89,7 +89,7 @@ class _Hits:
 
 @dataclass(frozen=True, kw_only=True)
 class _Counts:
-    """What became of the peaks of one row."""
+    """How many peaks of one row count."""
 
     format: str
     num_peaks: int
@@ -187,7 +187,7 @@ def _sheet(path: Path, genome: Genome, faults: Faults, left_out: LeftOut) -> She
 def _with_motifs(
     sheet: Sheet, sites: SheetSites, faults: Faults, left_out: LeftOut
 ) -> tuple[Sheet, dict[str, Motif]]:
-    """Find the motif of each TF that lacks sites; rows of a public table without one go."""
+    """Find the motif of each TF that lacks sites; leave out a public table's rows without one."""
     motifs: dict[str, Motif] = {}
     without: set[str] = set()
     if not sites.are_used:

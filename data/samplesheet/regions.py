@@ -7,8 +7,8 @@ overlap one that is there becomes another. So no two regions overlap, and jitter
 makes no second region. (As ENCODE chooses representative DHSs, by support in place of signal.)
 
 An accessible peak opens the region whose middle is nearest to its summit, of those that it
-overlaps, and each further one that lies wholly in it. A DHS of UCSC's clusters so opens its own
-region and not a neighbour's, and a wide ATAC peak all regions in it.
+overlaps, and each further one that lies wholly in it. In this way a DHS of UCSC's clusters opens
+its own region and not a neighbour's, and a wide ATAC peak opens all regions in it.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _HALF_BP = REGION_WIDTH_BP // 2
 
 @dataclass(frozen=True, kw_only=True)
 class MadeRegions:
-    """A region table and what did not come into it."""
+    """A region table, and what was left out of it."""
 
     regions: RegionTable
     num_past_end: int
@@ -38,7 +38,7 @@ class MadeRegions:
     num_excluded: int
     """Summits whose regions overlap places to leave out."""
     num_merged: int
-    """Summits that made no region of their own, since another is there."""
+    """Summits without a region of their own, since they lie in that of another."""
 
 
 def regions_of(

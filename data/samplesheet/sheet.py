@@ -176,7 +176,7 @@ def _columns(table: SheetTable) -> dict[str, str]:
 
 
 def _check_names(sheet: Sheet, faults: Faults) -> None:
-    """Note names that differ by their spelling alone: they would be two TFs or biosamples."""
+    """Note names that differ only in spelling: they would count as two TFs or biosamples."""
     tfs = [(one.row, one.tf) for one in sheet.rows]
     biosamples = [(one.row, one.biosample) for one in sheet.rows]
     biosamples += [(one.row, one.biosample) for one in sheet.opened]
@@ -222,7 +222,7 @@ def add_repeat(row: SheetRow, before: SheetRow, faults: Faults) -> None:
 
 
 def _check_opened(sheet: Sheet, faults: Faults) -> None:
-    """Note biosamples of which nothing says where they are accessible."""
+    """Note biosamples that lack accessible peaks."""
     known = {one.biosample for one in sheet.opened}
     told: set[str] = set()
     for one in sheet.rows:

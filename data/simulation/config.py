@@ -80,13 +80,13 @@ class SimulationConfig:
     """What to simulate. The defaults make `make demo`."""
 
     seed: int = 0
-    """Seed of everything; 0 is a seed like any other."""
+    """Seed of all random numbers; 0 is a seed like any other."""
     num_regions: int = 12_000
     """DHSs over all chromosomes."""
     chromosomes: tuple[str, ...] = ("chr1", "chr2", "chr10", "chrX")
     """Chromosome names; regions are shared out evenly."""
     num_biosamples: int = 4
-    """Biosamples with ChIP-seq; one more, without, is always added."""
+    """Biosamples with ChIP-seq; one more, without ChIP-seq, is always added."""
     tfs: tuple[SimulatedTF, ...] = DEFAULT_TFS
     """TFs, in the order in which their motifs are planted: earlier ones find more room."""
     shared_fraction: float = 0.55
@@ -102,7 +102,7 @@ class SimulationConfig:
     sharpness: float = 2.5
     """Exponent on the motif's probabilities; 1 plants instances as variable as the motif."""
     noise_bits: float = 1.0
-    """Standard deviation of what decides on binding beside the motif's score, in bits."""
+    """Standard deviation, in bits, of the noise that is added to the motif's score."""
     decoy_fraction: float = 0.1
     """Fraction of regions that a TF cannot bind, whatever their sequence."""
     one_source_fraction: float = 0.15

@@ -19,9 +19,9 @@ What is modelled
 - *Evidence*: peaks without a site, sites without a peak, peaks anywhere in the genome, a second
   experiment for some TF-biosample pairs, rows given twice, a DHS sample without ChIP-seq.
 
-What is not: nucleosomes, methylation, binding without a motif, motif syntax and spacing, repeats,
-depletion of CpG, peak strength (scores are random), and sequence that decides in which biosample
-a region is open. The numbers that a model reaches here say nothing about real data.
+What is not modelled: nucleosomes, methylation, binding without a motif, motif syntax and spacing,
+repeats, depletion of CpG, peak strength (scores are random), and sequence that decides in which
+biosample a region is open. The numbers that a model reaches here say nothing about real data.
 """
 
 import gzip

@@ -62,7 +62,7 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Binding:
-    """Where a TF binds, and what of it peaks and sites show."""
+    """Where a TF binds, and how much of that peaks and sites show."""
 
     tf: SimulatedTF
     motif: Motif
@@ -124,7 +124,7 @@ def plant(
     is_taken = np.zeros(len(world.genome), dtype=np.bool_)
     regions_of: dict[str, NDArray[np.int64]] = {}
     for motif, tf in zip(motifs, config.tfs, strict=True):
-        # enough that those a TF can bind are as many as it is to bind
+        # enough regions that a TF can bind for the number that it is to bind
         bindable = is_open[:, tf.biosamples].any(axis=1).mean() * (1 - config.decoy_fraction)
         wanted = tf.bound_fraction * (1 + config.one_source_fraction)
         count = min(num, max(1, round(num * wanted / max(bindable, wanted))))
@@ -192,7 +192,7 @@ def bind(
     config: SimulationConfig,
     rng: np.random.Generator,
 ) -> Binding:
-    """Decide where a TF binds, and what of it is seen.
+    """Decide where a TF binds, and how much of that is observed.
 
     Raises
     ------

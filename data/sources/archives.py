@@ -1,9 +1,9 @@
 """UniBind's sites as it offers them: an archive, or a folder, of a BED file for each TF and sample.
 
 The name of a file says experiment, biosample, TF and matrix, such as
-`ENCSR000BGI.GM12878.USF1.MA0093.2.pwm.bed` or `EXP1.K562_leukemia.SPI1.MA0080.5.damo.bed`; what
-stands in its rows' own names does not count. In which folders the files lie does not matter, and
-other files are skipped. An archive is read as a stream, file after file, and never unpacked to
+`ENCSR000BGI.GM12878.USF1.MA0093.2.pwm.bed` or `EXP1.K562_leukemia.SPI1.MA0080.5.damo.bed`; the
+names in its rows are ignored. The files may lie in any folders, and other files are
+skipped. An archive is read as a stream, file after file, and never unpacked to
 disk.
 """
 
@@ -119,7 +119,7 @@ def _files(path: Path, on_read: OnRead | None = None) -> Iterator[tuple[Path, IO
 
 
 class _Tail(io.RawIOBase):
-    """A stream that is read once, of which the end is looked at: an archive ends in zeros."""
+    """A stream that is read once and remembers its end, since an archive ends in zeros."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

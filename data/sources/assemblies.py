@@ -42,7 +42,7 @@ _OF_LENGTH: Final = {
     ("I", 15_072_434): _CE11,
     ("I", 15_072_423): _CE10,
 }
-"""Some chromosomes, without a `chr` in front: a part of a genome is told as well."""
+"""Some chromosomes, without a `chr` in front, so that a part of a genome is recognized too."""
 
 
 def assembly_named(name: str) -> Assembly | None:

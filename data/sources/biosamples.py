@@ -4,10 +4,10 @@ The shipped table, `data/tables/biosamples.tsv`, has the columns `publisher name
 from`. A file of the user's, with `name biosample` and perhaps `publisher` and `treatment`, is read
 as well: its rows take precedence over the shipped ones.
 
-A name is looked up whole, without what people spell differently. Where that fails, words are taken
-off its end (`MCF-7_ICI`, `K562_myelogenous_leukemia`) until a name is left that is known: ReMap
-writes treatments behind a biotype, UniBind a description of the cell line. A word that describes a
-cell does not count as a treatment, any other word does.
+A name is looked up as a whole; differences in case and punctuation are ignored. Where that fails,
+words are taken off its end (`MCF-7_ICI`, `K562_myelogenous_leukemia`) until a name is left that is
+known: ReMap writes treatments behind a biotype, UniBind a description of the cell line. A word that
+describes a cell does not count as a treatment, any other word does.
 """
 
 import re

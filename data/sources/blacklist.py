@@ -15,7 +15,7 @@ from data.sources.evidence import overlapping
 from data.sources.fitting import Fitting
 
 _CHROM_STEP: Final = 1 << 33
-"""Distance of chromosomes when all are laid out on one line."""
+"""Gap between chromosomes when all are laid out on one line."""
 
 
 class Blacklist:

@@ -42,7 +42,7 @@ class Chromosomes:
     Raises
     ------
     DataError
-        If the table cannot be read, knows no chromosome, or takes two for one.
+        If the table cannot be read, lists no chromosome, or takes two for one.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Chromosomes:
             self._by_core.setdefault(_core(name), []).append(name)
 
     def named(self, chrom: str, file: Path, left_out: LeftOut) -> str:
-        """Give the name here of a chromosome in a file; a name that says nothing stays as it is.
+        """Give the genome's name of a chromosome in a file; an unknown name stays as it is.
 
         Parameters
         ----------

@@ -104,7 +104,7 @@ def evidence_codes(
     for tf, biosample in zip(profiled.pair_tf, profiled.pair_biosample, strict=True):
         codes[tf] |= accessible[:, biosample]  # Evidence.UNBOUND is 1
     both = np.intersect1d(peak_hits, site_hits, assume_unique=True)
-    # in rising order, so that what is written last is the maximum over biosamples
+    # in ascending order, so that the maximum over biosamples is written last
     for code, hits in (
         (Evidence.PEAK, peak_hits),
         (Evidence.SITE, site_hits),

@@ -279,7 +279,7 @@ def _in_cache(path: Path) -> Path:
 
 
 def user_cache() -> Path:
-    """Folder of what can be made again and belongs to no workspace."""
+    """Folder of files that can be made again and belong to no workspace."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bindgrid"
 
 

@@ -15,7 +15,7 @@ from data.text import BLOCK_BYTES, UNPACK_ERRORS, damaged, is_bgzf, is_gzip, ope
 
 _BGZF_END: Final = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _LEAST_OF_SIZE: Final = 0.5
-"""Share of the publisher's size below which a file is called too small; sizes are about."""
+"""Share of the publisher's size below which a file is called too small; sizes are approximate."""
 _INDEXES: Final = (".fai", ".gzi", ".tbi", ".csi", ".md5")
 
 

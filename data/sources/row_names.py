@@ -2,7 +2,7 @@
 
 There are two ways to tell the pairs. Where the experiment and the sample table are given, names are
 those of the tables (:class:`ListedNames`). Where they are not, the pairs are those of the sites'
-own names, as in the paper, and biosamples are known by whatever the publishers call them
+own names, as in the paper, and biosamples are recognized by the publishers' names
 (:class:`PublishedNames`, `data.sources.biosamples`).
 """
 
@@ -69,7 +69,7 @@ def says_matrix(name: str) -> bool:
 
 @dataclass(frozen=True)
 class LookUp:
-    """What a TF in a biosample is in the dataset."""
+    """The pair of the dataset that a TF in a biosample is, or why its rows are left out."""
 
     pair: int
     """Index of the pair, or `NO_PAIR`."""
@@ -78,7 +78,7 @@ class LookUp:
 
 
 class UnknownTF(Exception):
-    """A TF that the dataset does not know; the message says so, `remedy` what to do."""
+    """A TF that the dataset lacks; the message says so, `remedy` what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)

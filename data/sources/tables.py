@@ -22,8 +22,8 @@ chrom_alias  what the genome's chromosomes are called in the other files, see
 exclude      BED files of places to leave out, see `data.sources.blacklist`; there may be none
 ===========  ==================================================================================
 
-The experiment table may be lacking: then the names of the sites tell the experiments. The sample
-table may be lacking where the names of the DHS sources are at hand. See `data.sources.row_names`.
+The experiment table may be missing: then the names of the sites tell the experiments. The sample
+table may be missing where the names of the DHS sources are given. See `data.sources.row_names`.
 """
 
 from dataclasses import dataclass, fields, replace

@@ -42,8 +42,8 @@ class BaseOptions:
     leave_out: Annotated[
         str,
         typer.Option(
-            help="TFs that the base must not know, separated by commas, so that it can be tried on "
-            "them. By default none."
+            help="TFs to leave out of the base's training, separated by commas, so that it can be "
+            "tested on them. By default none."
         ),
     ] = ""
     min_bound: Annotated[

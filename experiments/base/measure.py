@@ -1,8 +1,8 @@
-"""What the predictions of a base are worth: on chromosomes that none of its networks learnt from.
+"""How good the predictions of a base are, on chromosomes that none of its networks was trained on.
 
-Every measure is of what `bindgrid predict` gives: both strands, calibrated, mean over the networks,
-weights as they are stored. Calibrations and thresholds come from the validation chromosomes, all
-measures from the test chromosomes, on all regions that are resolved for the TF.
+Everything is measured on what `bindgrid predict` gives: both strands, calibrated, mean over the
+networks, weights as they are stored. Calibrations and thresholds come from the validation
+chromosomes, all measures from the test chromosomes, on all regions that are resolved for the TF.
 
 Legend: n regions, T TFs, M networks.
 """

@@ -49,7 +49,7 @@ class BaseSettings:
     """One of `FORMATS`."""
     min_bound: int
     about: AboutData | None
-    """Where the data is from; None where nothing is said."""
+    """Where the data is from; None where that is not stated."""
 
 
 def package_base(

@@ -100,9 +100,9 @@ def _quality(card: BaseCard) -> list[str]:
         f"{mid([one.average_precision for one in tests])}, MCC "
         f"{mid([one.mcc_at_threshold for one in card.tfs])} at the threshold that is best on the "
         "validation chromosomes. Measured on all regions of the test chromosomes that are resolved "
-        "for the TF, few of which are bound: beside the measures of individual models, which are "
-        "tested on as many unbound regions as bound ones, average precision and MCC are lower for "
-        "this reason alone. A random prediction has an average precision equal to the fraction of "
+        "for the TF, few of which are bound: average precision and MCC are lower for this reason "
+        "alone than those of individual models, which are tested on as many unbound regions as "
+        "bound ones. A random prediction has an average precision equal to the fraction of "
         "bound regions. Slope and intercept turn the logit, mean of both strands, into the "
         "calibrated probability; "
         "a calibration error is the mean difference of predicted and observed fraction of bound "
@@ -141,7 +141,7 @@ def _data(card: BaseCard) -> list[str]:
         f"`{data.fingerprint}`."
     ]
     if about is None:
-        return [*lines, "", "Nothing is said of where the data is from and under which licence."]
+        return [*lines, "", "The card does not say where the data is from or under which licence."]
     return [
         *lines,
         "",

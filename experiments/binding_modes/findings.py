@@ -43,7 +43,7 @@ def findings(given: SectionInput) -> SectionFindings:
 def mode_findings(
     pairs: Pairs, transfer: Pairs | None, calls: CallsByKey, boot: Bootstrap
 ) -> list[Finding]:
-    """Fig. 2A: gain of TFs whose binding mode the multi-model knows, and of the others.
+    """Fig. 2A: gain of TFs that share a binding mode with the multi-model, and of the others.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _mode_name(mode: str) -> str:
 
 
 def _multi_model_pairs(transfer: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Pairs of the multi-model's own TFs, of the group whose training size is the nearest."""
+    """Pairs of the multi-model's own TFs, from the group with the nearest training size."""
     names = transfer["pretraining_tfs"].str.split()
     own = [tf in tfs for tf, tfs in zip(transfer["tf"], names, strict=True)]
     known = transfer[own]

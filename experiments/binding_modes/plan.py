@@ -1,4 +1,4 @@
-"""Experiment `binding-modes` (Fig. 2A): whether a multi-model should know the binding mode.
+"""Experiment `binding-modes` (Fig. 2A): whether pre-training on the same binding mode helps.
 
 Per replicate the multi-model of `transfer`; for every other TF with enough bound regions an
 individual model from scratch and one by transfer, on 1,000 bound regions and as many unbound

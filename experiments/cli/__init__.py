@@ -1,4 +1,4 @@
 """The command line, a file per command. What a command does is elsewhere; here are its words.
 
-It has no rules of the science: they are in `data`, `model` and `experiments.study`.
+The scientific rules are elsewhere, in `data`, `model` and `experiments.study`.
 """

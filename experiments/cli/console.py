@@ -44,7 +44,7 @@ ChromAliasOption = Annotated[
     Path | None,
     typer.Option(
         help="UCSC's chromAlias.txt: what the genome's chromosomes are called in the other files. "
-        "By default names that differ by chr alone, and M and MT, are taken for the same.",
+        "By default names that differ only by chr, and M and MT, are taken as the same.",
     ),
 ]
 
@@ -59,7 +59,7 @@ ExcludeOption = Annotated[
 _FILE_WIDTH = 120  # of tables that go to a file or a pipe, which have no width of their own
 
 _FEW_ACCESSIBLE = 0.05
-"""Share of summits in accessible regions below which something is likely wrong."""
+"""Share of summits in accessible regions below which something is probably wrong."""
 
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -85,7 +85,7 @@ out = _SafeConsole(
 )
 """Results go to standard output."""
 err = _SafeConsole(stderr=True, soft_wrap=True, markup=False, highlight=False)
-"""Progress and complaints go to standard error."""
+"""Progress and error messages go to standard error."""
 
 
 def complain(message: str) -> None:
@@ -96,7 +96,7 @@ def complain(message: str) -> None:
 
 @contextmanager
 def checked_settings() -> Iterator[None]:
-    """Report a setting that a dataclass refuses; only settings are made in the block.
+    """Report a setting that a dataclass refuses as the user's error; use it around settings only.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class GenomeRegions:
-    """Regions of a genome to explain, as typed, and where to write."""
+    """Regions of a genome to explain and where to write, as typed."""
 
     bed: Path
     genome: Path

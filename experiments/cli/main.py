@@ -1,4 +1,4 @@
-"""The command line: `bindgrid`. Errors that the user can mend are one line and exit code 2."""
+"""The command line: `bindgrid`. An error that the user can fix is one line, with exit code 2."""
 
 import errno
 import os

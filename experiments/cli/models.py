@@ -37,8 +37,9 @@ def models(
     """List what can be predicted: the base's TFs and your own models, and how good each is.
 
     A model of the workspace is used before the base's of the same TF. The base is tested on all
-    open regions of chromosomes that it never saw, few of which are bound; individual models mostly
-    on as many unbound regions as bound ones. Compare measures only where both are the same.
+    open regions of chromosomes that it never saw, few of which are bound; most individual models
+    are tested on as many unbound regions as bound ones. Compare measures only where both are the
+    same.
 
     Example: bindgrid models SPI1
     """

@@ -149,7 +149,7 @@ class VariantOptions:
         typer.Option(
             "--null/--no-null",
             help="Compare effects with those of random substitutions, which gives p- and q-values. "
-            "What they are compared with is made once for a model, in some seconds, and kept.",
+            "These are predicted once for a model, in a few seconds, and kept.",
         ),
     ] = True
 

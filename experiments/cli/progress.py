@@ -22,7 +22,7 @@ class PlanProgress:
     Parameters
     ----------
     workspace
-        Whose running trainings to show.
+        The workspace whose running trainings are shown.
     total, complete
         Numbers of runs in the plan and of those complete already.
     """

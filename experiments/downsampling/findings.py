@@ -1,4 +1,4 @@
-"""What the runs of `downsampling` say: how transfer helps as regions grow fewer (Fig. 1B)."""
+"""What the runs of `downsampling` say: how transfer helps with ever fewer regions (Fig. 1B)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Experiment `interpretation` (Fig. 3): filters, and what becomes of them in fine-tuning.
+"""Experiment `interpretation` (Fig. 3): filters, and how fine-tuning changes them.
 
 Filters are read and followed in `orchestrator.interpretation`.
 """

@@ -1,6 +1,6 @@
-"""What the runs of `interpretation` say: what became of filters in fine-tuning (Fig. 3B).
+"""What the runs of `interpretation` say: how fine-tuning changed filters (Fig. 3B).
 
-What the filters of its multi-models learnt (Fig. 3A) is said too, unless `transfer` says it.
+It also says what the filters of its multi-models learnt (Fig. 3A), unless `transfer` does.
 """
 
 from experiments.interpretation.followed import followed_findings
@@ -12,7 +12,7 @@ from orchestrator.report.sections import SectionFindings, SectionInput
 
 
 def findings(given: SectionInput) -> SectionFindings:
-    """Say what became of filters in fine-tuning, if they are to be read."""
+    """Say how fine-tuning changed filters, if they are to be read."""
     pairs = pair(given.rows)
     found = SectionFindings(missing=tuple(missing_pairs(pairs)))
     if given.motifs is None:

@@ -1,4 +1,4 @@
-"""What experiment `interpretation` says (Fig. 3B): what became of filters in fine-tuning.
+"""What experiment `interpretation` says (Fig. 3B): how fine-tuning changed filters.
 
 Per target and replicate the filters of a multi-model, the same ones after fine-tuning, and those
 of a model from scratch on the same regions (`orchestrator.interpretation.following`).

@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 
 
 def read_or_note(read: Callable[[], Result], what: str, missing: list[str]) -> Result | None:
-    """Give what is read; None where it cannot be, with the reason added to what is missing."""
+    """Give what is read; if it cannot be read, give None and add the reason to what is missing."""
     try:
         return read()
     except (DataError, ModelError, RunError) as error:

@@ -1,8 +1,8 @@
-"""Experiment `interpretation` (Fig. 3B): what becomes of filters when a multi-model is fine-tuned.
+"""Experiment `interpretation` (Fig. 3B): how fine-tuning a multi-model changes its filters.
 
 Per replicate the multi-model of `transfer`, and for each target, HNF4A by default, an individual
-model from scratch and one by transfer. These are the runs of `transfer`, of which nothing is run
-twice. Their filters are read, matched and followed by the report
+model from scratch and one by transfer. These are runs of `transfer` too, and are run only
+once. Their filters are read, matched and followed by the report
 (`orchestrator.interpretation.following`).
 """
 

@@ -1,19 +1,19 @@
 """The runs that a verdict on one TF rests on: both arms, controls and a learning curve.
 
 Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
-without it; scratch; scratch trained as transfer is, which tells the multi-model's share from that
-of the training; the motif alone; the two best rivals, which need no network. Transfer is trained on
-fractions of the regions too and tested on the same test regions. All replicates start from the same
-multi-model; they differ in the unbound regions drawn and in the seed of training.
+without it; scratch; scratch trained as transfer is, which separates the share of the multi-model
+from that of the training; the motif alone; the two best rivals, which need no network. Transfer is
+trained on fractions of the regions too and tested on the same test regions. All replicates start
+from the same multi-model; they differ in the unbound regions drawn and in the seed of training.
 
 A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
 over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
 and replicates, and itself learns from all regions. Each run is then trained once more for each
 fold, so what is trained is chosen by what it costs (benchmarks/RESULTS.md): transfer from a masked
-multi-model fits the output layer alone, which is as good with so few regions and takes a second;
-it has no learning rate, so that the control of that is left out; scratch, a training of all layers,
-stops early; and scratch, transfer without the motif and the learning curve have one replicate,
-which is compared with the same one of transfer, on the same test regions.
+multi-model fits the output layer alone, which is as good with so few regions and takes a second; it
+has no learning rate, so the control at the transfer rate is left out; scratch, a training of all
+layers, stops early; and scratch, transfer without the motif and the learning curve have one
+replicate, which is compared with the same one of transfer, on the same test regions.
 """
 
 from collections.abc import Iterator
@@ -36,17 +36,17 @@ from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival
 
 NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
-"""Bound regions that are sampled at most, unless the user says otherwise: minutes on two cores."""
+"""Bound regions that are sampled at most, by default: minutes on two cores."""
 NUM_FOLDS: Final = 5
-"""Folds of a cross-validation, unless the user says otherwise."""
+"""Folds of a cross-validation, by default."""
 MIN_HELD_OUT: Final = 50
 """Bound regions on the chromosome to test on below which a TF is judged by cross-validation: the
 95 % interval of the MCC then reaches further than 0.15 to either side (docs/labs.md)."""
 RIVALS: Final = (Rival.ALL_MOTIFS, Rival.GKM_SVM)
 """The best rivals by TFs in development (benchmarks/RESULTS.md); each takes seconds."""
 SCRATCH_PATIENCE: Final = 3
-"""Epochs in a row without a better validation loss that end a training from scratch, where folds
-judge."""
+"""Epochs in a row without a better validation loss that end a training from scratch, in
+cross-validation."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
 """Fractions of the regions trained and validated on, for the learning curve's first steps."""
 
@@ -57,7 +57,7 @@ class _Regions:
 
     whole: RegionSpec
     num_bound: int
-    """Bound regions, those to test on included."""
+    """Bound regions, including those to test on."""
     num_bound_train: int
 
 

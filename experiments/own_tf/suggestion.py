@@ -55,14 +55,14 @@ KINDS: Final = (
 )
 """Order of suggestions where nothing else is known."""
 MIN_SHARE: Final = 0.8
-"""Share of a masked multi-model's possible TFs that a finished one must have to be reused."""
+"""Share of a masked multi-model's possible TFs that a finished one needs to be reused."""
 SURE_AUROC: Final = 0.6
 """AUROC below which a motif says nothing about the binding mode."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """A TF's binding mode, and where it is known from."""
+    """A TF's binding mode, and what it was found by."""
 
     modes: frozenset[str]
     how: str
@@ -70,7 +70,7 @@ class Mode:
 
 @dataclass(frozen=True, kw_only=True)
 class KindResult:
-    """What transfer from a kind of multi-model has gained in this workspace."""
+    """The gain of transfer from a kind of multi-model in this workspace."""
 
     mean_gain: float
     """MCC of transfer less that of scratch on the same test regions, mean over TFs."""
@@ -209,7 +209,7 @@ def start_from_base(loaded: LoadedDataset, study: Study, tf: str) -> Start:
     if network != study.network:
         raise RunError(f"{base.card.name} is of the network {network}, not {study.network}")
     known = base.known_as(tf)
-    knows = f"; it knows {known}, so results are optimistic" if known else ""
+    knows = f"; it was trained on {known}, so results are optimistic" if known else ""
     return Start(
         kind=SetKind.BASE,
         spec=base.start(seen_chroms(base, loaded.dataset)),
@@ -224,14 +224,15 @@ def start_from_run(loaded: LoadedDataset, store: RunStore, key: str, tf: str) ->
     Raises
     ------
     RunError
-        If there is no such run, it is no multi-model, it knows the TF, or the dataset has changed.
+        If there is no such run, it is no multi-model, it was trained on the TF, or the dataset has
+        changed.
     """
     planned = store.open(key).planned
     spec = planned.spec
     if spec.training is None or spec.regions.view != "less-sparse":
         raise RunError(f"run {key} is no multi-model that was trained; name one by --pretrain-run")
     if tf in spec.regions.tfs:
-        raise RunError(f"run {key} knows {tf} already; name one that does not")
+        raise RunError(f"run {key} was trained on {tf} already; name one that was not")
     if not _is_current(loaded, spec):
         raise RunError(f"{loaded.dataset.path} has changed since run {key}; name another")
     return Start(kind=planned.role.set_kind, spec=spec, reason="as named", is_finished=True)
@@ -257,7 +258,7 @@ def mode_of(loaded: LoadedDataset, modes: BindingModes, tf: str) -> Mode:
 
 
 def results_by_kind(store: RunStore) -> dict[SetKind, KindResult]:
-    """What transfer from each kind of multi-model has gained over scratch in finished runs."""
+    """The gain of transfer from each kind of multi-model over scratch, in finished runs."""
     runs = read_finished(store)
     if runs.table.empty:
         return {}

@@ -29,7 +29,7 @@ from orchestrator.role_names import HELD_BACK_WORDS, RIVAL_WORDS
 GOOD_MCC: Final = 0.5
 """MCC that a good model reaches."""
 WORSE: Final = 0.02
-"""Loss of MCC from which on a TF is called worse."""
+"""Loss of MCC above which a TF is called worse."""
 COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
@@ -41,12 +41,12 @@ _NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "motif alon
 _WORDS: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "by the motif alone"}
 """Names of arms in figures, and within a sentence."""
 BEST_RIVAL: Final = "the best rival of each TF and size"
-"""What is compared with the arms by transfer: whichever rival, or the motif alone, did best."""
+"""What is compared with the arms by transfer: the best of the rivals and the motif alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Arm:
-    """What is compared: an arm, and by transfer the pre-training set."""
+    """What is compared: an arm and, for transfer, its pre-training set."""
 
     arm: Arm
     name: str

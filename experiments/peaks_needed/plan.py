@@ -14,10 +14,10 @@ Per replicate and target, for each number of bound regions, these arms on the ve
   has never been studied;
 - if the study wants it, with motifs chosen from all known ones, and many more as a further term.
 
-None of the multi-models knows a target. The regions are held back from all of them, by one draw for
-a seed, or by chromosome. Multi-models without the modes are trained one per target, or for groups
-of targets, which then lack the modes of the whole group: that is cheaper, and a harder test than
-necessary. They cost most of the time and can be left out.
+None of the multi-models was trained on a target. The regions are held back from all of them, by one
+draw for a seed, or by chromosome. Multi-models without the modes are trained one per target, or for
+groups of targets, which then lack the modes of the whole group: that is cheaper, and a harder test
+than necessary. They cost most of the time and can be left out.
 
 All multi-models of a replicate are also scored on the test regions of the complete one, which says
 what masking does for the multi-task prediction itself.

@@ -2,7 +2,7 @@
 
 Per target TF and replicate there is a run from scratch and one by transfer from each set, with
 and without the target in it. A set beats another if the whole 95 % interval of the mean
-difference in MCC lies above zero; the intervals are not corrected for how many are looked at.
+difference in MCC lies above zero; the intervals are not corrected for multiple comparisons.
 """
 
 from collections.abc import Sequence

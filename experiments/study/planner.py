@@ -72,7 +72,12 @@ class Draft:
         if spec.training is None:
             train = val = 0
         self._sizes[spec.key] = RunSize(num_train=train, num_val=val, num_test=test)
-        role = replace(role, experiment=self._experiment, network=spec.network.name)
+        role = replace(
+            role,
+            experiment=self._experiment,
+            network=spec.network.name,
+            unbound_match=spec.regions.sampling.unbound_match,
+        )
         self._runs.append(PlannedRun(spec=spec, role=role))
 
     def leave_out(self, what: str, reason: str) -> None:

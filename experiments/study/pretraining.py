@@ -1,4 +1,4 @@
-"""Which TFs the multi-model of a study is trained on, and how it is called.
+"""Which TFs the multi-model of a study is trained on, and what it is called.
 
 The paper's multi-model has the 50 TFs with most resolved regions and learns from the regions
 resolved for all of them. A masked one learns from every resolved cell, so that more TFs give it
@@ -36,7 +36,7 @@ class Pretraining:
     min_bound: int = 0
     """Bound regions that a TF must have that was not asked for by name."""
     leave_out: tuple[str, ...] = ()
-    """TFs that the multi-model must not know."""
+    """TFs that the multi-model must not be trained on."""
     modes_of: tuple[str, ...] = ()
     """TFs, among those left out, with which no TF of the multi-model may share a binding mode."""
 

@@ -59,7 +59,11 @@ class SpecBuilder:
                 tfs=tfs,
                 view="less-sparse",
                 sampling=replace(
-                    self.sampling, seed=seed, num_bound=None, max_multi_regions=max_regions
+                    self.sampling,
+                    seed=seed,
+                    num_bound=None,
+                    max_multi_regions=max_regions,
+                    unbound_match="gc",  # a multi-model draws no unbound regions
                 ),
                 dataset=self.dataset.fingerprint(tfs),
                 excluded=apart_from,
@@ -178,7 +182,7 @@ class SpecBuilder:
         )
 
     def _num_bound(self, regions: RegionSpec) -> int:
-        """Bound regions that an individual model learns from, those to test on included."""
+        """Bound regions that an individual model is given, including those to test on."""
         if regions.sampling.train_bound is not None:
             return regions.sampling.train_bound
         num_bound = regions.sampling.num_bound

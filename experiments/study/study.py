@@ -26,7 +26,7 @@ class Study:
     pretrain_tfs: WantedTFs = 50
     """TFs of the multi-model: names, or how many of those with most resolved regions; None: all."""
     pretraining: Pretraining = field(default_factory=Pretraining)
-    """Which regions the multi-model learns from, and which TFs it must not know."""
+    """Which regions the multi-model learns from, and which TFs are left out of it."""
     seed: int = 0
     """The first replicate's seed; the next one's is one more."""
     sampling: Sampling = field(default_factory=Sampling)

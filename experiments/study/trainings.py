@@ -70,7 +70,7 @@ strands, in batches of 100."""
 
 
 class ModelKind(StrEnum):
-    """What is trained, as far as that decides how."""
+    """The kinds of model that are trained in different ways."""
 
     MULTI = "multi"
     """A multi-model, on the regions resolved for all its TFs (paper)."""
@@ -224,9 +224,10 @@ class Trainings:
         return changed._each(_TRANSFER, Changes(lr=transfer))
 
     def tuned(self, settings: TrainingConfig) -> "Trainings":
-        """Train individual models that start from a multi-model by settings that were searched.
+        """Train individual models that start from a multi-model with settings that a search found.
 
-        Settings with a probe say how many steps follow it, so no number of regions changes them.
+        Settings with a probe say how many steps follow it, so the number of regions does not change
+        them.
         """
         by_size = settings.probe is None
         return replace(self, transfer=settings, masked_transfer=settings, by_size=by_size)

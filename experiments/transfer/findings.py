@@ -117,6 +117,6 @@ def _multi_sentence(of_tfs: Gains) -> list[str]:
     over_multi = (scored["transfer"] - scored["multi"]).to_numpy(dtype=float)
     over_scratch = (scored["multi"] - scored["scratch"]).to_numpy(dtype=float)
     return [
-        f"Transfer beat the multi-model itself for {out_of(over_multi, 'TF')} that the "
-        f"multi-model knows; the multi-model beat scratch for {(over_scratch > 0).sum()} of them."
+        f"Transfer beat the multi-model itself for {out_of(over_multi, 'TF')} that it "
+        f"was trained on; the multi-model beat scratch for {(over_scratch > 0).sum()} of them."
     ]

@@ -2,7 +2,7 @@
 
 Per replicate one multi-model; for each TF an individual model from scratch and one by transfer,
 on the very same regions, of which the multi-model has seen none; and where the multi-model
-knows the TF, the multi-model itself on the same test regions.
+was trained on the TF, the multi-model itself on the same test regions.
 """
 
 from dataclasses import replace

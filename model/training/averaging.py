@@ -47,7 +47,7 @@ class AveragedWeights:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Give the network the averaged weights for the length of a block."""
+        """Give the network the averaged weights for the duration of a block."""
         if not self._decay:
             yield
             return

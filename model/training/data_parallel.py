@@ -51,7 +51,7 @@ class Parallel(ABC):
 
     @abstractmethod
     def joined(self, network: nn.Module) -> AbstractContextManager[None]:
-        """Let the network's layers look at whole batches, for the length of a block."""
+        """Let the network's layers see whole batches, for the duration of a block."""
 
     @abstractmethod
     def from_first(self, content: bytes) -> bytes:
@@ -103,8 +103,8 @@ class DataParallel(Parallel):
     group
         A process group that is initialized; None takes torch's default group.
     device
-        Where this process trains, and where tensors must lie that the group sends: nccl knows GPUs
-        alone. The CPU by default.
+        Where this process trains, and where tensors must lie that the group sends: nccl works with
+        GPUs only. The CPU by default.
     """
 
     def __init__(
@@ -129,14 +129,14 @@ class DataParallel(Parallel):
 
     @contextmanager
     def joined(self, network: nn.Module) -> Iterator[None]:
-        """Let batch norm and dropout look at whole batches, for the length of a block.
+        """Let batch norm and dropout see whole batches, for the duration of a block.
 
         The layers and their weights stay in place: only what they compute is replaced.
 
         Raises
         ------
         ModelError
-            A layer looks at whole batches in a way that is not known here.
+            A layer depends on whole batches in a way that is not supported here.
         """
         changed: list[nn.Module] = []
         hooks = [

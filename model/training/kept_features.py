@@ -44,7 +44,8 @@ class KeptFeatures:
         Parameters
         ----------
         network
-            Whose hidden layers give the features, whatever its `output` layer and motifs' terms.
+            The network whose hidden layers give the features; its `output` layer and motif terms
+            are ignored.
         sequences
             Packed bases, shape (n, L / 4).
         compute

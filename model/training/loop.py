@@ -316,7 +316,7 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
 def _choose_terms(
     network: nn.Module, known: Examples, config: TrainingConfig, seed: int, context: TrainingContext
 ) -> ChosenTerms | None:
-    """Give a network the terms of the motifs that some regions choose, where they are to choose."""
+    """Give a network terms for the motifs that some regions choose, if they are to choose any."""
     if context.motifs is None:
         return None
     if not isinstance(network, BindingNetwork) or known.labels.shape[1] != 1:
@@ -404,7 +404,7 @@ def _products_in(precision: Precision, device: torch.device) -> torch.autocast:
 
 @contextmanager
 def _without_gradients(layers: tuple[nn.Module, ...]) -> Iterator[None]:
-    """Freeze the weights of some layers for the length of a block, then restore their flags."""
+    """Freeze the weights of some layers for the duration of a block, then restore their flags."""
     weights = [weight for layer in layers for weight in layer.parameters()]
     flags = [weight.requires_grad for weight in weights]
     for weight in weights:

@@ -5,7 +5,7 @@ At most one of each kind, in this order:
 - `own`: of the TF's own matrices, monomers and dimers, the one whose best hits tell bound from
   unbound regions best (AUROC);
 - `enriched`: of all other profiles of the database, the one that does so best. It is the most
-  enriched profile of any TF, and no claim about this one;
+  enriched profile of any TF, and says nothing about this one;
 - `de novo`: a motif learnt from what features and the motifs before it leave unexplained
   (`model.training.motif_search`).
 
@@ -113,7 +113,7 @@ class Scanned:
         )
 
     def most_alike(self, scores: Scores) -> tuple[str, float]:
-        """Name and correlation of the profile whose best hits go along best with some scores."""
+        """Name and correlation of the profile whose best hits correlate most with some scores."""
         if not self.profiles:
             return "", 0.0
         mine = _standardized(scores, np.ones(len(scores), dtype=np.bool_))
@@ -236,7 +236,7 @@ def choose_motifs(
 
 def auroc_of(scores: NDArray[np.floating], bound: NDArray[np.bool_]) -> NDArray[np.float64]:
     """AUROC of each column of some scores, ties half: (n, M) to (M,)."""
-    # here, as below: most commands choose no motifs and are to start at once
+    # imported here, as below, so that commands that choose no motifs start quickly
     from scipy.stats import rankdata
 
     num_bound = int(bound.sum())
@@ -383,7 +383,7 @@ def _standardized(scores: Scores, rows: NDArray[np.bool_]) -> Scores:
 def _measured(
     candidate: _Candidate, bound: NDArray[np.bool_], before: Logits, after: Logits
 ) -> ChosenMotif:
-    """Say what a motif brings, by held-out logits without it and with it."""
+    """Measure the gain of a motif, by held-out logits without it and with it."""
     return ChosenMotif(
         kind=candidate.kind,
         name=candidate.name,

@@ -1,4 +1,4 @@
-"""A de novo motif: what some regions have in common that is not explained yet.
+"""A de novo motif: a pattern shared by bound regions that other features do not explain.
 
 Gapped k-mers (two halves of 3 or of 4 bases, on either strand, with a gap) are ranked by a score
 test: how much the bound regions that hold one exceed what logits expect. The best ones that
@@ -68,7 +68,7 @@ def search_motif(
     bound
         Labels, shape (n,).
     logits
-        What is known without the motif, of regions held out of it, shape (n,).
+        Logits of the regions without the motif, each held out from the fit, shape (n,).
 
     Returns
     -------
@@ -90,7 +90,7 @@ def search_motif(
 
 
 class _ScoreTest(NamedTuple):
-    """What a score test of a group of regions takes of each region, shape (n,)."""
+    """Values of each region that a score test of a group of regions uses, each of shape (n,)."""
 
     residual: NDArray[np.float64]
     variance: NDArray[np.float64]

@@ -87,7 +87,7 @@ def regression(
     center = features.mean(axis=0, dtype=np.float64)
     scale = (float((features - center).std()) if num_features else 0.0) or 1.0
     columns = np.hstack([(features - center) / scale, MOTIF_SCALE * motifs])
-    # here, since most commands fit no probe and are to start at once
+    # imported here, so that commands that fit no probe start quickly
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS).fit(columns, bound)

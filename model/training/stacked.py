@@ -14,8 +14,8 @@ A network stops as it would alone: the weights kept are those of its own best ep
 end. Weights differ from those of a training alone by rounding, as with several processes
 (`model.training.data_parallel`).
 
-No run is trained like this: whether it is faster than several processes that share a GPU is what
-`benchmarks/gpu.py` measures.
+No run is trained like this; `benchmarks/gpu.py` measures whether it is faster than several
+processes that share a GPU.
 
 Legend: B batch, F filters or units, K networks, L base pairs, n examples, P positions, T TFs, U
 units, W width.
@@ -209,7 +209,7 @@ class StackedExamples:
 
 @dataclass
 class _Course:
-    """How the training of one network went so far."""
+    """The progress of the training of one network."""
 
     history: list[Epoch] = field(default_factory=list)
     kept_epoch: int = 0
@@ -327,7 +327,7 @@ def train_stacked(
         The examples of each, as many for each, all labels resolved.
     config
         How all are trained, for one epoch or more. Frozen layers, averaged weights, a probe and
-        fixed norms are not known here.
+        fixed norms are not supported here.
     seeds
         Seed of the shuffling and dropout of each network.
     device
@@ -341,8 +341,8 @@ def train_stacked(
     Raises
     ------
     ModelError
-        The networks or examples cannot be stacked, the config asks for what is not known here, or
-        a loss is not finite.
+        The networks or examples cannot be stacked, the config asks for something that is not
+        supported here, or a loss is not finite.
     """
     if config.frozen or config.averaging or config.probe is not None or config.fixed_norm:
         raise ModelError("frozen layers, averages, probes and fixed norms cannot be stacked")

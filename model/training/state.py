@@ -25,7 +25,7 @@ from model.training.averaging import AveragedWeights
 from model.training.config import Keep, TrainingConfig
 
 STATE_VERSION: Final = 1
-"""Increased when a training cannot resume from older checkpoints."""
+"""Increase it when a training cannot resume from older checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)

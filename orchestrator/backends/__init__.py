@@ -1,4 +1,4 @@
-"""What runs a plan: this process or a Ray cluster; and what it will cost.
+"""What runs a plan: this process, several processes, or a Ray cluster; and what a plan will cost.
 
 What a single run does is in `orchestrator.runs`.
 """

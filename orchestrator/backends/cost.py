@@ -83,7 +83,7 @@ def run_seconds(run: PlannedRun, size: RunSize, rates: Rates) -> float:
 
 
 def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> float:
-    """Estimate the wall seconds of a plan, whose runs start in order as workers and needs allow.
+    """Estimate the wall seconds of a plan, whose runs start in order as soon as they can.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """What every backend offers: a function `run_plan` that runs what is not complete of a plan.
 
-Where the runs train, and how many at once, is a backend's own: `orchestrator.backends.local` has
-`LocalOptions`, `orchestrator.backends.ray` has `RayOptions`, which `functools.partial` fills in.
+Where the runs train, and how many at once, are options of each backend:
+`orchestrator.backends.local` has `LocalOptions`, `orchestrator.backends.ray` has `RayOptions`,
+which `functools.partial` fills in.
 """
 
 from collections.abc import Callable

@@ -46,7 +46,7 @@ from orchestrator.workspace import Workspace
 MAX_TIME_RATIO: Final = 0.9
 """Highest processor time in bfloat16, as a fraction of that in float32."""
 LOSS_TOLERANCE: Final = 0.05
-"""Highest excess of bfloat16's validation loss over float32's, as a fraction of the latter. Losses
+"""Largest allowed excess of bfloat16's validation loss over float32's, as a fraction of it. Losses
 of two seeds differ by about as much."""
 LEARNT: Final = 0.8
 """Highest validation loss, as a fraction of that of a constant prediction."""
@@ -135,7 +135,7 @@ def check(problem: Problem | None = None, device: str = "cpu") -> PrecisionChoic
 
 
 def choose(measured: Measured, device: str = "cpu") -> PrecisionChoice:
-    """Choose a precision by what was measured on a device."""
+    """Choose a precision from what was measured on a device."""
     ratio = f"{1 / measured.time_ratio:.2f} times as fast as float32"
     losses = f"{measured.loss_bfloat16:.4f} and {measured.loss_float32:.4f}"
     if not measured.time_ratio <= MAX_TIME_RATIO:

@@ -2,10 +2,10 @@
 
 This process takes one run after the other as `orchestrator.backends.local` does, and each further
 process, which takes some seconds to import what training needs, another one beside it. For runs
-that take seconds that is all that is needed; what Ray does beyond it (many machines, GPUs, memory
-that workers share, lost workers that are replaced) costs about half a minute of processor time.
+that take seconds this is enough; what Ray adds (many machines, GPUs, memory that workers share,
+lost workers that are replaced) costs about half a minute of processor time.
 
-A process that dies fails the run that it had, and the others go on. A process that is started
+A process that dies fails the run that it had, and the others continue. A process that is started
 ends with this one: it is told so, or finds that its pipe is closed.
 """
 
@@ -27,7 +27,7 @@ from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
 MOST: Final = 4
-"""Processes at most, unless the user says otherwise."""
+"""Processes at most, by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +102,12 @@ class _Queue:
                     return planned
                 if not self._num_running:
                     return None
-                # a signal interrupts a wait of this kind at its end alone
+                # a signal interrupts such a wait only when it ends
                 self._changed.wait(timeout=1.0)
             return None
 
     def settle(self, outcome: RunOutcome) -> None:
-        """Take note of how a run ended, and of those that it blocks, and tell of them."""
+        """Record how a run ended and which others it blocks, and report all of them."""
         with self._changed:
             self._num_running -= 1
             try:

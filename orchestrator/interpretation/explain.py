@@ -76,13 +76,13 @@ class Explained:
     """The n regions that are explained, each as wide as the network's input."""
 
     region_id: NDArray[np.int64]
-    """Number of each, by which its bases are found again, shape (n,)."""
+    """Number of each, by which the table of bases refers to it, shape (n,)."""
     chrom: NDArray[np.object_]
     start: NDArray[np.int32]
     sequences: NDArray[np.uint8]
     """Packed bases, shape (n, L / 4)."""
     probability: NDArray[np.float64]
-    """What is predicted of each, shape (n,)."""
+    """Prediction for each, shape (n,)."""
 
 
 def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDArray[np.int64]:

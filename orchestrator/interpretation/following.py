@@ -1,4 +1,4 @@
-"""Filters followed through fine-tuning (Fig. 3B): before, after, and beside training from scratch.
+"""Filters followed through fine-tuning (Fig. 3B): before, after, and in training from scratch.
 
 Fine-tuning keeps a filter's place in the layer: filter 12 of the individual model has developed
 from filter 12 of its multi-model. A filter resembles the target's motif if its q-value to any

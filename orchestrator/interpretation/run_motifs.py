@@ -61,7 +61,7 @@ from orchestrator.spec import RunSpec
 from orchestrator.workspace import Workspace
 
 VERSION: Final = 1
-"""Increased when the same folder name means another computation than before."""
+"""Increase it when the same folder name comes to mean another computation."""
 IMPORTANCE_REGIONS: Final = 500
 """Most regions that filters are silenced on, which takes 20 ms each for 100 filters."""
 RECURRENT_IMPORTANCE_REGIONS: Final = 25

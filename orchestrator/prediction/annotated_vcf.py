@@ -1,9 +1,9 @@
-"""A VCF file with what is predicted of its variants in INFO, and all else of it as it was.
+"""A VCF file with the predictions for its variants added to INFO, and otherwise unchanged.
 
 The fields are declared at the end of the header. Each has a value for every alternative allele
 (`Number=A`), a missing one where there is no prediction. Their names begin with that of the model,
-so that a file can be annotated by one model after the other; those of an earlier time by the same
-model are replaced.
+so that a file can be annotated by one model after the other; earlier ones by the same model are
+replaced.
 """
 
 import re
@@ -65,7 +65,7 @@ def annotating(
         The VCF file. Every alternative allele of it must come in the tables, in its order, and all
         those of a row in one table.
     model
-        Name of the model, with which the names of the fields begin.
+        Name of the model; the names of the fields begin with it.
     origin
         Where the model comes from, for the descriptions in the header.
     has_motif

@@ -1,4 +1,4 @@
-"""What base.json says of a base: a multi-model that predicts all of its TFs at once, and its card.
+"""The card of a base, base.json: what a multi-model that predicts many TFs says of itself.
 
 A base is a folder, see `orchestrator.prediction.base`. Its card is a record: which TFs, how good
 the predictions of each are on chromosomes that no network of the base was trained on, and what the
@@ -16,12 +16,12 @@ from orchestrator.prediction.model_card import require_plain_name
 
 BASE_FILE: Final = "base.json"
 BASE_VERSION: Final = 1
-"""Increased when an older bindgrid cannot read the folder of a base."""
+"""Increase it when an older bindgrid cannot read the folder of a base."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseTF:
-    """One TF of a base: what its predictions are worth, and how they are calibrated."""
+    """One TF of a base: how good its predictions are, and how they are calibrated."""
 
     tf: str
     test: Metrics
@@ -89,7 +89,7 @@ class AboutData:
     real: str
     """Which parts of it were measured."""
     reconstructed: str
-    """Which parts were not, and how they were made up."""
+    """Which parts were not, and how they were reconstructed."""
     assembly: str
     """Genome assembly, such as hg38."""
     species: str
@@ -109,7 +109,7 @@ class BaseData:
     sources: tuple[SourceFile, ...]
     """Files that the dataset was built from, by name, size and checksum."""
     about: AboutData | None
-    """None where nothing was said of it."""
+    """None where that was not stated."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""How a base fits a TF and the genome of a dataset: what of both it has seen.
+"""How a base fits a TF and the genome of a dataset: what it has seen of both.
 
 A base saw regions of the chromosomes that it was trained on, where the dataset is of its species,
 whatever the assembly. The species is told from the lengths of the chromosomes.
@@ -49,7 +49,7 @@ class BaseFit:
         elif self.species != self.own_species:
             said.append(
                 f"{self.name} is of {self.species} and your genome of {self.own_species}: it has "
-                "seen none of your regions, and knows motifs rather than your genome."
+                "seen none of your regions, and has learnt motifs rather than your genome."
             )
         elif self.assembly != self.own_assembly:
             said.append(

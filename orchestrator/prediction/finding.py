@@ -1,4 +1,4 @@
-"""Which model the name of a TF stands for: one of the workspace, or else the base's.
+"""Which model the name of a TF stands for: one of the workspace, or otherwise the base's.
 
 1. `base:SPI1`, or the arm `base`, is the base's.
 2. The name of an imported model, a run's key, or a TF with finished runs of the arm (transfer, if
@@ -19,12 +19,12 @@ from orchestrator.role import Arm
 from orchestrator.workspace import Workspace
 
 BASE_PREFIX: Final = "base:"
-"""What a name begins with that is to be one of the base."""
+"""Prefix of a name that asks for the base."""
 AnyArm = Arm | Literal["base"]
 
 
 def name_in_base(named: str) -> str | None:
-    """Give what follows `base:` in a name; None where the name does not begin so."""
+    """Give what follows `base:` in a name; None where the name has no such prefix."""
     is_of_base = named.lower().startswith(BASE_PREFIX)
     return named[len(BASE_PREFIX) :] if is_of_base else None
 

@@ -25,7 +25,7 @@ class ModelRow(NamedTuple):
     """A model, and how good it is."""
 
     name: str
-    """What to predict by."""
+    """The name to give to `bindgrid predict`."""
     tf: str
     model: str
     """Where it is from: the base's name, `own` with its arm, or `imported`."""
@@ -85,7 +85,7 @@ def _verdicts(workspace: Workspace) -> dict[str, str]:
     """Give the sentence of each TF's card, by the TF in capitals."""
     if not workspace.cards.is_dir():
         return {}
-    # what makes cards takes seconds to import, and most who ask have none
+    # what makes cards takes seconds to import, and most users have none
     from orchestrator.verdict.stored import stored_cards
 
     return {card.tf.upper(): card.sentence for card in stored_cards(workspace)}

@@ -1,4 +1,4 @@
-"""What model.json says of a model that was exported (`orchestrator.prediction.predictors`)."""
+"""The card of an exported model, model.json (`orchestrator.prediction.predictors`)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from orchestrator.runs.run_metrics import RunMetrics
 
 MODEL_FILE: Final = "model.json"
 MODEL_VERSION: Final = 1
-"""Increased when an older bindgrid cannot read a model folder."""
+"""Increase it when an older bindgrid cannot read a model folder."""
 
 
 def require_plain_name(folder: str) -> None:

@@ -115,7 +115,7 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
 
 
 def _files_of(folder: Path, predictor: Predictor) -> list[Path]:
-    """Give the files that an exported model may have; whatever else lies there is not ours."""
+    """Give the files that an exported model may have; anything else in the folder is ignored."""
     own = [one.folder.relative_to(folder) for one in predictor.replicates]
     return [Path(MODEL_FILE), Path(CARD_FILE), *(one / name for one in own for name in _OF_A_RUN)]
 

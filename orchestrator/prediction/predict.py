@@ -122,7 +122,7 @@ def predict_variants(
     Parameters
     ----------
     motif
-        The motif of which the positions are told that variants touch; None tells nothing of it.
+        The motif in which the positions that variants touch are reported; None reports none.
     null
         What effects are compared with; by default they are not.
     """
@@ -145,7 +145,7 @@ def predict_variants(
 
 
 def places_of(windows: Windows, part: slice) -> dict[str, object]:
-    """Columns that say which windows they are: places, if they have any, and names."""
+    """Columns that identify the windows: places, if they have any, and names."""
     columns: dict[str, object] = {}
     if windows.chrom is not None and windows.start is not None and windows.end is not None:
         columns = {
@@ -174,7 +174,7 @@ def _variant_table(
         "alt": [variant.alternative for variant in variants],
         "filter": [variant.filter for variant in variants],
         "ref_matches": matches,
-        # not known either where the reference allele was not compared
+        # unknown too where the reference allele was not compared
         "swapped": pd.arrays.BooleanArray(batch.swapped, matches.isna()),
         "ref_probability": reference.probability,
         "alt_probability": alternative.probability,

@@ -43,7 +43,7 @@ NUM_WINDOWS: Final = 1000
 MIN_WINDOWS: Final = 20
 """Windows below which nothing is compared."""
 NULL_VERSION: Final = 1
-"""Raised when a null comes to be made in another way."""
+"""Increase it when a null comes to be made in another way."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 An interval covers the score that the same training would reach on average, with other draws of
 its randomness (the replicates) and other test regions like these. With a single replicate nothing
-is known of the first, and the interval says how well this one model is known.
+is known of the former, and the interval says how precisely this one model is measured.
 
 *Regions* are drawn with replacement within strata: regions of the same label that the same runs
 were tested on, in a cross-validation in the same fold, that is, by the same models. A region that
@@ -17,7 +17,7 @@ deviations from the mean are therefore drawn with weights that make the mean's e
 Student's t, which is exact for normal scores. Of the variance that drawing regions gives, only the
 part that replicates have in common is added, since their deviations hold the rest already; a tenth
 is the least that is added, because two replicates may agree by chance. `benchmarks/cover.py`
-measures how often intervals hold the true value.
+measures how often intervals cover the true value.
 
 Replicates get the same weights in every call with as many replicates: a replicate is one
 multi-model that many TFs have in common.

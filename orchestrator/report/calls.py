@@ -69,7 +69,7 @@ def read_calls(store: RunStore, keys: Iterable[str]) -> dict[str, Calls]:
 
 
 def read_predictions(run: StoredRun) -> Predictions:
-    """Read a run's predictions of its test regions, those of a resolved label.
+    """Read a run's predictions of its test regions, those with a resolved label.
 
     Raises
     ------

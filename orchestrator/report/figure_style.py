@@ -90,7 +90,7 @@ def svg_text(figure: Figure) -> str:
 
 
 def error(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Give the lengths of the error bars, shape (2, rows); none are below 0."""
+    """Give the lengths of the error bars, shape (2, rows), none below 0."""
     value = rows[name].to_numpy(dtype=float)
     ends = [value - rows[f"{name}_low"], rows[f"{name}_high"] - value]
     return np.clip(np.array(ends, dtype=float), 0, None)
@@ -187,7 +187,7 @@ def name_points(
     order
         Indices of the points to name, the most important first.
     """
-    figure.draw_without_rendering()  # the axes have their place and scale only then
+    figure.draw_without_rendering()  # only then do the axes have their place and scale
     points, frame = axes.transData.transform(places), axes.get_window_extent()
     taken: list[Bbox] = []
     for row, name in ((row, str(np.asarray(names)[row])) for row in order):

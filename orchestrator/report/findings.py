@@ -1,6 +1,6 @@
 """What each experiment says: a sentence, its figures, the table behind them and the numbers.
 
-Wherever a sentence could say something else, the numbers choose its words. A `Finding` is the
+Where a sentence depends on the result, its words are chosen by the numbers. A `Finding` is the
 result behind one figure of the paper; an experiment has one for each pre-training set that its runs
 share (and, where sizes are compared, for each TF).
 """

@@ -1,6 +1,6 @@
 """From runs to means, gains and their intervals: the tables behind the figures.
 
-A gain is the MCC of transfer less that of its twin from scratch, on the same test regions; a TF's
+A gain is the MCC of transfer minus that of its twin from scratch, on the same test regions; a TF's
 is the mean over replicates. `orchestrator.report.bootstrap` says what the intervals cover.
 """
 

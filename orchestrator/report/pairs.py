@@ -6,9 +6,8 @@ Input is the results table (`orchestrator.runs.results`) of one experiment with 
 - ``finished_at``: when the run was complete, seconds since the epoch
 
 Two runs are twins if they have the TF, the group, the replicate, the network and the test regions
-in common.
-Where several runs stand for the same (a study was run again with other epochs, say), the last one
-counts, and the number of those set aside is reported.
+in common. Where several runs compete for the same place (for example, a study was run again with
+other epochs), the last one counts, and the number of the others is reported.
 """
 
 from collections.abc import Iterator

@@ -10,6 +10,7 @@ import pandas as pd
 
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.own_tf.record import labels_in_words
 from model.network import NetworkConfig, published
 from orchestrator.report.words import counted, listed
 from orchestrator.spec import RunSpec
@@ -24,12 +25,14 @@ def dataset_facts(path: Path, specs: Iterable[RunSpec]) -> Facts:
     try:
         dataset = Dataset.open(path)
         others = _of_other_datasets(dataset, specs)
+        labels = labels_in_words(dataset.summaries())
     except DataError as error:
         return [("dataset", str(error))]
     sources = [Path(source.file).name for source in dataset.manifest.sources]
     facts = [
         ("regions", f"{dataset.num_regions:,}"),
         ("TFs", f"{len(dataset.tfs):,}"),
+        ("labels", f"bound by {labels}"),
         ("sources", listed(sources) or "not recorded"),
         ("fingerprint", str(dataset.manifest.regions_fingerprint)),
     ]

@@ -10,7 +10,7 @@ from orchestrator.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """Where and how a process executes runs. Of this only the device can change a result."""
+    """Where and how a process executes runs. Only the device can change a result."""
 
     workspace: Workspace
     """Has the dataset; finished runs are stored there."""

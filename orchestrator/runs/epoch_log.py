@@ -1,6 +1,6 @@
-"""The losses of the trainings that run now, a line per epoch, for whoever shows them meanwhile.
+"""The losses of the trainings that are running, a line per epoch, so that they can be shown.
 
-Beside the notes of `orchestrator.runs.progress` there is a file per run, ``<key>.epochs``, which
+Besides the notes of `orchestrator.runs.progress` there is a file per run, ``<key>.epochs``, which
 the worker appends to and removes when the run ends. Nothing depends on it: what cannot be written
 or read is skipped, and ``history.json`` of the finished run has all epochs.
 """

@@ -14,8 +14,8 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     named
         A key; or a TF, of which the newest run of the arm is taken that is not a control or a step
         of a learning curve, unless there is no other. The folds of a cross-validation are parts of
-        a run, and never taken. The `multi` arm of a TF is the
-        multi-model that its newest transfer started from, or else the newest that knows the TF.
+        a run, and never taken. The `multi` arm of a TF is the multi-model that its newest transfer
+        started from, or else the newest that was trained on the TF.
     arm
         Only for a TF.
 

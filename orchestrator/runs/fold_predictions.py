@@ -1,4 +1,4 @@
-"""What the folds of a cross-validation say of a run's regions: each was tested once."""
+"""What the folds of a cross-validation predicted for a run's regions, each tested once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from orchestrator.spec import RunSpec
 
 
 def tested_by_folds(spec: RunSpec, store: RunStore) -> tuple[Selection, NDArray[np.float32]]:
-    """Put together what the folds of a run were tested on.
+    """Combine the predictions of a run's folds.
 
     Parameters
     ----------

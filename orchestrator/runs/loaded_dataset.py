@@ -9,8 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.dataset.openness_matching import openness_strata
 from data.dataset.region_table import RegionTable
-from data.dataset.selection import Selection, select_individual, select_multi
+from data.dataset.sampling import Sampling
+from data.dataset.selection import (
+    Selection,
+    individual_pools,
+    select_individual,
+    select_multi,
+)
 from data.dataset.store import Dataset
 from data.errors import DataError
 from orchestrator.errors import RunError
@@ -59,6 +66,7 @@ class LoadedDataset:
         self._tables = tables if same else None
         self.regions = self._tables.regions if self._tables else self.dataset.regions()
         self._column = lru_cache(maxsize=256)(self._read_column)
+        self._openness = lru_cache(maxsize=64)(self._read_openness)
         self.select = lru_cache(maxsize=8)(self._select)
 
     def _read_column(self, tf: str, fingerprint: str) -> NDArray[np.uint8]:
@@ -110,13 +118,27 @@ class LoadedDataset:
                 excluded=self.excluded(spec),
                 rows=spec.rows,
             )
+        tf = spec.tfs[0]
+        by_gc = spec.sampling.unbound_match == "gc"
         return select_individual(
             self.regions,
-            self.column(spec.tfs[0]),
+            self.column(tf),
             spec.sampling,
             excluded=self.excluded(spec),
-            name=spec.tfs[0],
+            openness=None if by_gc else self._openness(tf, self.dataset.summary(tf).fingerprint),
+            name=tf,
         )
+
+    def _read_openness(self, tf: str, _fingerprint: str) -> NDArray[np.int64]:
+        """Give the stratum of openness of each region, shape (N,), see `openness_strata`.
+
+        Raises
+        ------
+        DataError
+            If the dataset does not say where regions are open.
+        """
+        bound, unbound = individual_pools(self.regions, self.column(tf), Sampling())
+        return openness_strata(self.dataset.open_in(), bound, unbound)
 
     def excluded(self, spec: RegionSpec) -> NDArray[np.int64] | None:
         """Find the regions that a spec excludes because another model is trained on them."""

@@ -23,7 +23,7 @@ from data.own_tf.record import added_motif
 from data.packing import unpack
 
 _HASH_MARK: Final = "#"
-"""Between the name of a motif that is not JASPAR's and the hash of its matrix."""
+"""Separates the name of a motif that is not JASPAR's from the hash of its matrix."""
 
 
 def motif_of(tf: str, jaspar: Jaspar) -> Motif:

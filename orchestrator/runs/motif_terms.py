@@ -1,7 +1,7 @@
-"""Motifs that a run's own regions choose: the library they are chosen from, and what is stored.
+"""Motifs that a run's own regions choose: the library that they are chosen from, and the files.
 
 `motifs.json` says which motifs became terms of the network's logits, of what kind, and what each
-was worth on held-out regions; `motifs.meme` has their matrices. A motif of kind `enriched` is the
+gained on held-out regions; `motifs.meme` has their matrices. A motif of kind `enriched` is the
 most enriched profile of JASPAR and one of kind `de novo` was learnt from the regions: neither is
 the TF's motif because a run chose it.
 """
@@ -95,7 +95,7 @@ class ManyMotifsRecord:
 
 
 def check_choice(choice: MotifChoice, jaspar: Jaspar) -> None:
-    """Check that a part of JASPAR serves a choice.
+    """Check that a part of JASPAR can be chosen from.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
     if added is not None and added.digest not in {motif.digest for motif in own}:
         own.insert(0, added)
     if choice is not MotifChoice.AUTO:
-        # of an added TF, the name may say nothing and the motif everything
+        # the name of an added TF may not be JASPAR's, so its motif decides too
         names = {tf.upper(), *(name for motif in own for name in motif.tfs)}
         own = []
         if choice is MotifChoice.SIMILAR_HIDDEN:
@@ -156,7 +156,7 @@ def _profile(motif: Motif) -> Profile:
 
 
 def write_terms(folder: Path, chosen: ChosenTerms, network: BindingNetwork) -> None:
-    """Write what became of a run's choice of motifs."""
+    """Write which motifs a run's regions chose."""
     records = tuple(
         _record(one, float(term.weight.detach()[0]))
         for one, term in zip(chosen.motifs, network.motif_terms, strict=True)
@@ -229,7 +229,7 @@ def _read(path: Path, kind: type[T]) -> T:
 
 
 def term_motifs(folder: Path) -> tuple[tuple[TermRecord, Motif], ...]:
-    """Read the motifs that became terms of a run's network, each with what is said of it.
+    """Read the motifs that became terms of a run's network, each with its record.
 
     Raises
     ------

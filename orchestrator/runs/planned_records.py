@@ -10,7 +10,7 @@ from orchestrator.role_records import FACTS, RoleNames, RoleRecord, read_role, r
 from orchestrator.spec import RunSpec
 
 STORE_VERSION: Final = 2
-"""Raised when an older program could not read a run folder; without a version it is 1.
+"""Increase it when an older program cannot read a run folder; without a version it is 1.
 
 From 2 on, run.json has the facts of the run's role beside its names."""
 

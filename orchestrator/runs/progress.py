@@ -1,4 +1,4 @@
-"""What is being trained right now: workers write a note after each epoch, and the driver reads it.
+"""What is being trained right now: workers write a note after each epoch, which the driver reads.
 
 There is a file per run in the workspace, since every backend and node shares that. The notes are
 only shown to the user: nothing depends on them, and a note that cannot be written is skipped.

@@ -64,7 +64,7 @@ def write_test_predictions(
 ) -> None:
     """Write probabilities of the test regions, a column a TF, with their labels."""
     labels, ids = tested.labels, tested.region_ids.astype(np.int32)
-    # nothing can be said of a cell without a label
+    # a cell without a label cannot be scored
     row, column = np.nonzero(labels != NULL_LABEL)
     table = pa.table(
         {

@@ -36,6 +36,7 @@ COLUMNS: Final = (
     "network",
     "masked",
     "with_motif",
+    "unbound_match",
 )
 """`num_bound` and `num_unbound` count the labels trained and validated on. `pretraining_set` and
 `group` are names for people; the columns after `seconds` are the facts that they are made of:
@@ -47,6 +48,7 @@ COLUMNS: Final = (
 - held_back: how regions are held back, `random` or `chromosome`
 - network: which network, empty for a motif alone and for rivals; with_motif: whether it has the
   motif's term
+- unbound_match: what unbound regions have in common with bound ones, `gc` or `gc-and-openness`
 - masked: whether the run is, or starts from, a multi-model of every resolved cell
 """
 ROW_ORDER: Final = (
@@ -100,6 +102,7 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         "tested_on": role.tested_on or "",
         "network": "" if role.arm == "motif" or spec.rival else spec.network.name,
         "masked": multi.regions.is_masked or isinstance(spec.start, BaseStart),
+        "unbound_match": role.unbound_match,
         "with_motif": bool(spec.motif) and spec.training is not None,
     }
 

@@ -1,8 +1,8 @@
 """Predictions by rivals: ways to predict binding that need no network, on a run's own regions.
 
 Each is fitted to the regions that a network would be trained and validated on, and predicts those
-to test on; where a run is judged by folds, it is fitted anew for each. What is known of a region
-(the best hits of all motifs, in which biosamples it is open) is worked out once in a process.
+to test on; where a run is judged by folds, it is fitted anew for each. The features of a region
+(the best hits of all motifs, the biosamples in which it is open) are computed once in a process.
 
 The settings were chosen by the development TFs of benchmarks/RESULTS.md.
 """
@@ -20,7 +20,6 @@ from data.dataset.selection import Selection
 from data.motifs.database import Jaspar, jaspar_matrices
 from model.motif_scan import best_scores
 from model.rivals import k_mer_probabilities, logistic_probabilities
-from orchestrator.errors import RunError
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.ls_gkm import has_ls_gkm, ls_gkm_probabilities
 from orchestrator.spec import RegionSpec, Rival, RunSpec
@@ -35,11 +34,11 @@ MAX_KEPT: Final = 50_000
 """Regions whose motifs' hits are kept at most: 75 MB."""
 
 Fit = Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.float64]]
-"""From which regions are known, and which are asked for, to probabilities of the latter."""
+"""Takes the regions to learn from and those to predict, and gives probabilities of the latter."""
 
 
 def rivals_at_hand() -> tuple[Rival, ...]:
-    """Give all rivals; LS-GKM stands for the gapped k-mers here where it is on the path."""
+    """Give all rivals; LS-GKM takes the place of the gapped k-mers where it is on the path."""
     gapped = Rival.LS_GKM if has_ls_gkm() else Rival.GKM_SVM
     return Rival.ALL_MOTIFS, gapped, Rival.K_MERS, Rival.OPENNESS
 
@@ -59,11 +58,12 @@ def rival_predictions(
     Raises
     ------
     DataError
-        The installed `pyjaspar` lacks the part of JASPAR.
+        The installed `pyjaspar` lacks the part of JASPAR, or the dataset does not say where
+        regions are open.
     ModelError
         There are regions of one class only to learn from.
     RunError
-        The dataset does not say where regions are open, or LS-GKM cannot be run.
+        LS-GKM cannot be run.
     """
     whole = loaded.select(spec.regions)
     fit = _fit_of(spec, loaded, whole)
@@ -123,16 +123,10 @@ def _open_in(loaded: LoadedDataset) -> NDArray[np.float32]:
 
     Raises
     ------
-    RunError
-        If the dataset does not know.
+    DataError
+        If the dataset does not say.
     """
-    dataset = loaded.dataset
-    if not dataset.biosamples:
-        raise RunError(f"{dataset.path}: says of no biosample where regions are open")
-    found = np.zeros(len(loaded.regions), dtype=np.float32)
-    for biosample in dataset.biosamples:
-        found += dataset.accessibility(biosample)
-    return found
+    return loaded.dataset.open_in().sum(axis=1, dtype=np.float32)
 
 
 class _MotifHits:

@@ -176,7 +176,7 @@ class RunStore:
         return sorted(runs, key=lambda run: (run.finished_at, run.key))
 
     def record_roles(self, plan: Plan) -> None:
-        """Write down what a plan calls its runs; called by the sole driver of the workspace."""
+        """Store the roles that a plan gives its runs; only the workspace's driver calls it."""
         roles = self._roles()
         for key, runs in plan.roles.items():
             for record in (role_record(run.role) for run in runs):
@@ -187,7 +187,7 @@ class RunStore:
             partial.write_text(json.dumps(to_values(roles)))
 
     def record_remarks(self, experiments: Iterable[str], remarks: Sequence[Remark]) -> None:
-        """Write down what planning reports of some experiments, in place of its earlier remarks.
+        """Store what planning reports of some experiments, in place of earlier remarks.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class RunStore:
     def with_roles(
         self, runs: Iterable[StoredRun] | None = None
     ) -> Iterator[tuple[StoredRun, PlannedRun]]:
-        """Finished runs by everything that studies call them: a pair per run and role.
+        """Finished runs with all of their roles: a pair per run and role.
 
         Raises
         ------
@@ -284,9 +284,9 @@ class RunStore:
             shutil.rmtree(partial, ignore_errors=True)
 
     def record_failure(self, planned: PlannedRun, error: str, traceback: str) -> None:
-        """Write down why a run failed, the traceback as a list of lines.
+        """Store why a run failed, with the traceback as a list of lines.
 
-        Where even that cannot be written (no space, say), the reason is in the run's outcome alone.
+        Where even that cannot be written (no space left), only the run's outcome has the reason.
         """
         path = self.workspace.failure(planned.key)
         record = failure_record(planned, error, traceback)
@@ -297,7 +297,7 @@ class RunStore:
 
 
 def _by_name(path: Path, kind: type[dict[str, Record]]) -> dict[str, Record]:
-    """Read what planning wrote down; empty if it has not yet.
+    """Read what planning stored; empty if there is nothing yet.
 
     Raises
     ------

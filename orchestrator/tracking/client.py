@@ -91,7 +91,7 @@ def without_password(text: str) -> str:
 
 
 def among_drivers(do: Callable[[], _Answer]) -> _Answer:
-    """Make a request, and again where another driver made the same one at that moment.
+    """Make a request, and repeat it where another driver made the same one at that moment.
 
     The database lets one of them make the row that both need and refuses the other, which finds
     the row with its next try.
@@ -109,7 +109,7 @@ def among_drivers(do: Callable[[], _Answer]) -> _Answer:
 
 @contextlib.contextmanager
 def there_already() -> Iterator[None]:
-    """Pass over that what is to be made is there, since another driver made it meanwhile."""
+    """Ignore the error that something exists already, since another driver made it meanwhile."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -205,7 +205,7 @@ class TrackingClient:
         return str(found.experiment_id)
 
     def _artifact_location(self) -> str | None:
-        """Where artifacts go: a server knows that itself, a database would take this directory."""
+        """Where artifacts go: a server decides that itself, a database would use this directory."""
         if not is_database(self.uri):
             return None
         root = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT")
@@ -309,11 +309,11 @@ class TrackingClient:
         status = error.get_http_status_code() if isinstance(error, MlflowException) else None
         if status == 401:
             return (
-                "it wants to know who you are: set MLFLOW_TRACKING_TOKEN, or "
+                "it asks for a login: set MLFLOW_TRACKING_TOKEN, or "
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
             )
         if status == 403:
-            return "it knows you and does not let you write: ask whoever runs it for the right to"
+            return "you are logged in but not allowed to write: ask the server's administrator"
         if type(error).__module__.partition(".")[0] in ("boto3", "botocore"):
             return (
                 "artifacts go to S3 from here: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
@@ -322,7 +322,7 @@ class TrackingClient:
         return "check that it is up and MLFLOW_TRACKING_URI is right"
 
     def _without_secrets(self, text: str) -> str:
-        """Blot out passwords and tokens, also where a server repeats them in its answer."""
+        """Mask passwords and tokens, also where a server repeats them in its answer."""
         for name in _SECRETS:
             if secret := os.environ.get(name):
                 text = text.replace(secret, "***")

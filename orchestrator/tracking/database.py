@@ -58,7 +58,7 @@ def _other_places(database: sqlite3.Connection, own: str) -> set[str]:
 
 
 def _stray_default(database: sqlite3.Connection, workspaces: set[str]) -> bool:
-    """Whether what is logged to MLflow's own experiment would go to no workspace.
+    """Whether files logged to MLflow's own experiment would land outside of any workspace.
 
     MLflow makes that experiment with a place below the folder that a command was run in. Runs that
     are in it already keep their files where they are.

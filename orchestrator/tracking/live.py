@@ -9,7 +9,7 @@ ended. A plan has one MLflow run in the experiment ``plans``: metrics ``complete
 What a plan leaves unfinished gets the status KILLED: at once if it is interrupted, by the next
 command if its process was killed. With `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` the plan's MLflow
 run has the use of processors, memory and GPUs of the driver's machine too. A plan that is resumed
-goes on in the same MLflow runs.
+continues in the same MLflow runs.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class LiveWriter:
         self._counts["complete"] = sum(store.is_complete(run.key) for run in plan)
 
     def begin(self, plan: Plan) -> None:
-        """Begin the MLflow run of a plan, or go on in that of the same plan which was killed.
+        """Begin the MLflow run of a plan, or continue that of the same plan if it was killed.
 
         Raises
         ------
@@ -174,7 +174,7 @@ class LiveWriter:
             self._plan_run_id = ""
 
     def mark_killed(self) -> int:
-        """Mark the MLflow runs that a killed command left running; only for who holds the lock.
+        """Mark the MLflow runs that a killed command left running; only for the holder of the lock.
 
         Returns
         -------

@@ -175,8 +175,8 @@ class ModelWriter:
             f"Whether {tf} binds a region. Give a table with a column `sequence` of A, C, G and T, "
             "200 bp long; it returns `probability`, the mean of both strands. The aliases "
             "`transfer` and `scratch` are the networks of each arm that were trained on most bound "
-            "regions, of these the one with the least validation loss; `best` is the better of "
-            "both by the same rule. Test regions decide nothing.\n\n"
+            "regions, of these the one with the lowest validation loss; `best` is the better of "
+            "both by the same rule. Test regions play no part in the choice.\n\n"
             f'`mlflow.pyfunc.load_model("models:/{name}@best")`'
         )
         with there_already():
@@ -225,7 +225,7 @@ class ModelWriter:
         """Log a run's network as a model of MLflow, with its metrics.
 
         The metrics name the test regions, as the run's inputs do. Gives None for a server older
-        than MLflow 3, which knows no logged models.
+        than MLflow 3, which has no logged models.
         """
         from mlflow.entities import LoggedModelOutput, Metric
         from mlflow.exceptions import MlflowException

@@ -165,7 +165,7 @@ def source_tags() -> dict[str, str]:
 
 
 def _user() -> str:
-    """Name of who runs this; a container may run as somebody who has none."""
+    """Name of the user; a container may run as a user without a name."""
     try:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):

@@ -25,8 +25,8 @@ What MLflow shows:
 - a fold of a cross-validation is a run of its own with the tag ``fold`` (``2 of 5``) and without
   artifacts; the run of the model has the metrics and curves of all folds together
 - a run that trains now has the status RUNNING, and KILLED if it was interrupted; when the plan is
-  resumed it goes on. A run that failed has the status FAILED and the tag ``error``; it is deleted
-  once a run of the same key succeeds
+  resumed, it continues. A run that failed has the status FAILED and the tag ``error``; it is
+  deleted once a run of the same key succeeds
 - saved views of each experiment, and a note on it: `orchestrator.tracking.views`
 """
 
@@ -128,7 +128,7 @@ class RunWriter:
             self._client.mlflow.set_terminated(begun.run_id, status="FAILED")
 
     def begin(self, planned: PlannedRun) -> Begun | None:
-        """Begin the MLflow run of a training that runs now, or go on in one that was interrupted.
+        """Begin the MLflow run of a training that runs now, or continue one that was interrupted.
 
         Parameters
         ----------

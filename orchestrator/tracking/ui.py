@@ -120,7 +120,7 @@ def mlflow_server(
     port: int,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Server]:
-    """Run an MLflow server with its UI for the length of a block.
+    """Run an MLflow server with its UI for the duration of a block.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def mlflow_server(
         before it had an app of MLflow.
     """
     if APP not in {app.name for app in entry_points(group="mlflow.app")}:
-        raise RunError("MLflow does not know bindgrid's pages: install bindgrid again (make setup)")
+        raise RunError("MLflow does not find bindgrid's pages: install bindgrid again (make setup)")
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--artifacts-destination", workspace.mlflow_artifacts.resolve().as_uri()),

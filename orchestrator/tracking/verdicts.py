@@ -26,8 +26,8 @@ class VerdictWriter:
     Each has the name of its TF; tags ``tf made level multi_model``; as metrics every score with
     the ends of its interval (``transfer/mcc transfer/mcc_low``), the gains over the other arms, the
     calibration, what thresholds do (``from 0.5/precision``) and the numbers of regions; page and
-    JSON as artifacts; in its note the conclusion, the table of thresholds, and the commands to go
-    on with.
+    JSON as artifacts; in its note the conclusion, the table of thresholds, and the next
+    commands.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class VerdictWriter:
 
 
 def card_note(card: StoredCard) -> str:
-    """Write the conclusion, what thresholds do, and the commands to go on with, in Markdown."""
+    """Write the conclusion, what thresholds do, and the next commands, in Markdown."""
     content = card.content
     lines = [content.conclusion.sentence]
     if content.operating is not None:

@@ -44,7 +44,7 @@ from orchestrator.tuning.space import Space
 from orchestrator.workspace import Workspace
 
 TUNING_VERSION: Final = 1
-"""Increased when the same tuning means another search than before."""
+"""Increase it when the same tuning comes to mean another search."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from data.atomic import whole_file
-from data.dataset.added import Background
+from data.dataset.added import LABEL_WORDS, Background
 from data.records import to_json
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS
@@ -94,10 +94,7 @@ def score_cells(values: Mapping[str, Value]) -> list[str]:
 def facts(verdict: Verdict) -> list[tuple[str, str]]:
     """Give the data and training behind the verdict, as names and texts."""
     numbers = verdict.numbers
-    sites = {
-        "dataset": "those of the dataset",
-        "none": "none: bound by peaks alone, which is weaker evidence",
-    }.get(numbers.sites, numbers.sites)
+    of_dataset = "those of the dataset, by its peaks and sites"
     used = (
         f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
         f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on"
@@ -105,18 +102,18 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
     seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none"
     if numbers.num_folds:
         used = (
-            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model that "
-            f"learnt from the other {numbers.num_folds - 1} folds"
+            f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model trained "
+            f"on the other {numbers.num_folds - 1} folds"
         )
         knows = numbers.base is not None and numbers.base.known_as
-        whose = "its own labels too" if knows else f"the labels of other TFs than {numbers.tf}"
+        whose = "its own labels too" if knows else f"the labels of TFs other than {numbers.tf}"
         seen += f", with {whose}" if numbers.num_seen else ""
     return [
         ("bound regions used", used),
         ("test regions", f"{numbers.num_test:,}, {numbers.split}"),
         ("test regions seen in pre-training", seen),
         *([("peaks", numbers.peaks)] if numbers.peaks else []),
-        ("sites", sites),
+        ("labels", LABEL_WORDS.get(numbers.sites, of_dataset)),
         ("unbound regions", UNBOUND_WORDS[numbers.unbound]),
         (
             "multi-model",
@@ -158,6 +155,12 @@ def sentences(verdict: Verdict) -> list[str]:
         f"Calibrated probabilities are off by {number(check.error)} on average over "
         f"{counted(len(check.bins), 'bin')} of test regions; Brier score {number(check.brier)}."
     )
+    if numbers.sites == "none":
+        said.append(
+            "A region counts as bound where the TF has a peak, so that the scores say how well "
+            "peaks are found. Where a site is asked for too (--predict-sites), all arms score "
+            "higher, since the motif then has a part in the labels: the two cannot be compared."
+        )
     if numbers.unbound == "genome":
         said.append(
             "Its unbound regions are windows of the whole genome, nearly all of closed chromatin, "

@@ -20,7 +20,7 @@ MISSED_TITLES: Final = ("missed region", "strongest peak", "probability")
 _WINDOW_BP: Final = 30
 """Bases of a region that the terminal shows."""
 _STRONG: Final = 0.25
-"""Share of a region's largest contribution from which on a base is written in upper case."""
+"""Share of a region's largest contribution above which a base is written in upper case."""
 
 
 def threshold_rows(operating: Operating) -> list[tuple[str, ...]]:
@@ -47,8 +47,8 @@ def threshold_caption(operating: Operating) -> str:
         else ""
     )
     return (
-        f"Calling regions bound from a calibrated probability on: of the test regions, of which "
-        f"{operating.balance:.0%} are bound, and at a rate of {_share(operating.rate)} "
+        f"Calling regions bound from a calibrated probability upwards: of the test regions, of "
+        f"which {operating.balance:.0%} are bound, and at a rate of {_share(operating.rate)} "
         f"({operating.rate_of}). Unbound test regions have the GC content of bound ones, so they "
         f"are harder to classify than most.{least}"
     )

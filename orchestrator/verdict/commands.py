@@ -1,4 +1,4 @@
-"""The commands to go on with once a TF has a model."""
+"""The commands to try next, once a TF has a model."""
 
 import shlex
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Command:
 
 
 def next_commands(workspace: Workspace, dataset: Dataset, tf: str) -> tuple[Command, ...]:
-    """Give the commands to go on with; names of the user's files stand in capitals."""
+    """Give the next commands; the user's files are named in capitals."""
     genome = source_genome(dataset)
     of_genome = ("--genome", "GENOME.fa" if genome is None else str(genome))
     lines = {

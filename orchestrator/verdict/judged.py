@@ -1,4 +1,4 @@
-"""What a verdict is worked out from: a TF's finished runs, and what they predicted."""
+"""What a verdict is computed from: a TF's finished runs, and what they predicted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -27,7 +27,7 @@ from orchestrator.verdict.judged import Judged
 NUM_BINS: Final = 10
 """Number of bins of the calibration plot, with about equally many regions each."""
 NUM_LAST: Final = 3
-"""Steps of the learning curve, the last ones, that the outlook goes by."""
+"""Number of the last steps of the learning curve that the outlook is computed from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationBin:
-    """Test regions of like probability."""
+    """Test regions of similar probability."""
 
     predicted: float
     """Mean calibrated probability."""
@@ -252,7 +252,7 @@ def _steps(
 def _outlook(steps: Sequence[Step], drawn: ScoreDraws) -> Value | None:
     """Slope of MCC over the logarithm of the regions to base 2, by least squares.
 
-    It goes by the replicates that all steps have.
+    It uses the replicates that all steps have.
     """
     last = steps[-NUM_LAST:]
     if len(last) < NUM_LAST:

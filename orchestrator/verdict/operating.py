@@ -19,12 +19,12 @@ from data.dataset.store import Dataset
 from data.schema import Evidence
 
 THRESHOLDS: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Probabilities, as `bindgrid predict` gives them, from which on a region is called bound."""
+"""Probabilities, as `bindgrid predict` gives them, at or above which a region is called bound."""
 MAX_POINTS: Final = 100
 """Points of a curve; more are thinned evenly, and both ends kept."""
 BALANCED: Final = 0.2
-"""Fraction of bound regions from which on a dataset is taken to be made of a TF's peaks, and says
-nothing of a genome."""
+"""Fraction of bound regions above which a dataset is taken to be made of a TF's peaks, so that it
+says nothing about a genome."""
 ASSUMED_RATE: Final = 0.01
 """Fraction of regions that are assumed to be bound, where the dataset gives no rate."""
 NONE_SEEN: Final = 3.0
@@ -45,7 +45,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What calling regions bound from a threshold on does."""
+    """What calling regions bound at or above a threshold does."""
 
     threshold: float
     recall: float
@@ -138,7 +138,7 @@ def curve(arm: str, scored: Scored) -> Curve:
 
 
 def point(scored: Scored, threshold: float, rate: float) -> Point:
-    """Count what calling regions bound from a threshold on does."""
+    """Count the regions that are called bound at or above a threshold."""
     called = scored.probability >= threshold
     num_bound, num_unbound = int(scored.bound.sum()), int((~scored.bound).sum())
     hits, wrong = int((called & scored.bound).sum()), int((called & ~scored.bound).sum())
@@ -161,7 +161,7 @@ def precision_at(rate: float, recall: float, false_positive_rate: float) -> floa
 
 
 def binding_rate(dataset: Dataset, tf: str) -> tuple[float, str]:
-    """Fraction of regions that a TF binds, and where it is known from.
+    """Fraction of regions that a TF binds, and where that is from.
 
     It is that of the dataset's regions where the TF is known to be bound or not; or assumed, where
     the dataset was made of a lab's own peaks, or has hardly any other regions than the TF's.

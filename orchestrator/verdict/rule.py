@@ -48,9 +48,12 @@ def conclude(numbers: Numbers) -> Conclusion:
     reasons = (*against, *doubts)
     because = f", because {listed(reasons)}" if reasons else ""
     mcc = numbers.transfer["mcc"]
+    score = f"MCC {number(mcc.value)} ({span(mcc.ends)})"
+    if numbers.sites == "none":
+        score += " by peaks alone"
     return Conclusion(
         level=level,
-        sentence=f"{numbers.tf}: {level}, MCC {number(mcc.value)} ({span(mcc.ends)}){because}.",
+        sentence=f"{numbers.tf}: {level}, {score}{because}.",
         reasons=reasons,
     )
 
@@ -96,11 +99,9 @@ def _doubts(numbers: Numbers) -> list[str]:
             found.append(f"{rival} may be as good")
     if numbers.over_scratch.ends.below_zero:
         found.append("training from scratch was better (predict with `--arm scratch`)")
-    if numbers.sites == "none":
-        found.append("its regions are bound by peaks alone, without sites")
     if numbers.unbound == "genome":
         found.append(
-            "its unbound regions are from all of the genome, so it knows open chromatin too"
+            "its unbound regions are from all of the genome, so it has also learnt open chromatin"
         )
     if numbers.base is not None and numbers.base.known_as:
         found.append(f"{numbers.base.name} had learnt {numbers.base.known_as} before")

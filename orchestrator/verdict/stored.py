@@ -18,7 +18,7 @@ from orchestrator.verdict.verdict import Filters
 from orchestrator.workspace import Workspace
 
 CARD_VERSION: Final = 1
-"""Raised when an older program could not read the JSON."""
+"""Increase it when an older program cannot read the JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ class Filters:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is said of a TF's model."""
+    """What is said about a TF's model."""
 
     numbers: Numbers
     conclusion: Conclusion
@@ -73,7 +73,7 @@ class Verdict:
     motifs: tuple[ShownMotif, ...] = ()
     """The TF's motif, and the filters that match it."""
     commands: tuple[Command, ...] = ()
-    """What to go on with."""
+    """The next commands."""
     many_motifs: ManyMotifsRecord | None = None
     """What the term of many motifs is worth; None where the model has none."""
 

@@ -168,6 +168,42 @@ def test_transfer_with_the_motif_is_an_arm_of_its_own_with_the_same_twin(place):
         assert not any("older run" in line for line in section.missing)
 
 
+def add_control(place: Workspace, experiment: str, rights: dict[str, float]) -> None:
+    """Store both arms on regions that match openness too."""
+    study = Study(place, seed=1)
+    for tf, transfer in rights.items():
+        for arm, right in (("scratch", 0.55), ("transfer", transfer)):
+            run = planned_run(arm, tf, experiment=experiment)  # type: ignore[arg-type]
+            sampling = replace(run.spec.regions.sampling, unbound_match="gc-and-openness")
+            spec = replace(run.spec, regions=replace(run.spec.regions, sampling=sampling))
+            study.add(in_role(replace(run, spec=spec), unbound_match="gc-and-openness"), right)
+
+
+def test_the_control_of_openness_is_reported_apart_with_its_experiment_beside_it(place):
+    add_transfer(place)
+    alone = sections(place)["transfer"]
+    add_control(place, "transfer", {"M0": 0.6, "M1": 0.6, "M2": 0.7})
+    section = sections(place)["transfer"]
+    plain, control = section.findings
+    assert plain.sentence == alone.findings[0].sentence
+    assert plain.table.equals(alone.findings[0].table)
+    assert control.heading == "openness matched"
+    assert control.stem == "transfer-openness-matched"
+    assert control.sentence.startswith("With unbound regions as open as bound ones: Transfer beat")
+    assert control.details[0] == f"Where GC alone is matched: {plain.sentence}"
+    assert list(control.table["tf"]) == ["M0", "M1", "M2"]
+    assert control.numbers["num_tfs_transfer_better"] == 3
+    assert [named.stem for named in control.figures] == ["transfer-openness-matched"]
+    assert not any("older run" in line for line in section.missing)
+
+
+def test_a_control_alone_is_reported_and_says_so(place):
+    add_control(place, "binding-modes", {"A": 0.8})
+    [section] = make_report(place).sections
+    assert section.num_runs == 2
+    assert all("openness matched" in finding.heading for finding in section.findings)
+
+
 def test_downsampling_in_words(place):
     add_downsampling(place)
     [finding] = sections(place)["downsampling"].findings

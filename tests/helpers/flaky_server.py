@@ -26,7 +26,7 @@ class Flaky:
 
 @contextlib.contextmanager
 def flaky(target: str) -> Iterator[Flaky]:
-    """Run the server for the length of a block; what it does not refuse goes to `target`."""
+    """Run the server for the duration of a block; what it does not refuse goes to `target`."""
     state, host = Flaky(), urlsplit(target).netloc
 
     class Handler(BaseHTTPRequestHandler):

@@ -96,7 +96,7 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 class PretendGpu(TorchDispatchMode):
-    """The device is there, for the length of a block."""
+    """The device is there, for the duration of a block."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute an operation, of the device or not."""

@@ -18,7 +18,7 @@ from typing import Final
 from docs.screenshots import free_port
 
 PASSWORD: Final = "sesame-42"
-"""Of PostgreSQL; no message, log or page may have it."""
+"""Password of PostgreSQL; no message, log or page may have it."""
 BUCKET: Final = "mlflow"
 _USER: Final = "bindgrid"
 _OTHER_ACCOUNT: Final = "postgres"
@@ -70,7 +70,7 @@ def what_is_missing() -> str:
 
 @contextlib.contextmanager
 def backend() -> Iterator[Backend]:
-    """Run PostgreSQL and an S3 server for the length of a block."""
+    """Run PostgreSQL and an S3 server for the duration of a block."""
     with contextlib.ExitStack() as stack:
         # no folder of pytest's: those of root are closed to the account that PostgreSQL needs
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bindgrid-servers-")))
@@ -93,7 +93,7 @@ def backend() -> Iterator[Backend]:
 def mlflow_on(
     store: str, options: Sequence[str], log: Path, port: int | None = None
 ) -> Iterator[str]:
-    """Run `mlflow server` with bindgrid's pages for the length of a block; yields its address.
+    """Run `mlflow server` with bindgrid's pages for the duration of a block; yields its address.
 
     Parameters
     ----------

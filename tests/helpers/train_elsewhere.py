@@ -112,7 +112,7 @@ def trains_alike(network: NetworkConfig, config: TrainingConfig) -> str:
 
 
 def goes_on() -> str:
-    """Compare a training with one that is interrupted and goes on from its state."""
+    """Compare a training with one that is interrupted and resumes from its state."""
     config = replace(CONFIG, averaging=0.9)
 
     def interrupt(epoch: Epoch) -> None:

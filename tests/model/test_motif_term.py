@@ -1,4 +1,4 @@
-"""A motif's best hit as a term of the logits: its value, its fit, and what goes on as before."""
+"""A motif's best hit as a term of the logits: its value, its fit, and what works as before."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -90,6 +90,8 @@ def show(
 
     Example: bindgrid data show --tf SPI1
     """
+    from data.own_tf.record import labels_in_words
+
     dataset = Dataset.open(Workspace(workspace).dataset)
     summaries = [dataset.summary(name) for name in tf] if tf else dataset.summaries()
     regions = dataset.regions()
@@ -101,6 +103,7 @@ def show(
         f"{regions.gc.max():.3f}; {len(dataset.tfs)} TFs"
         + (f", {len(dataset.biosamples)} biosamples" if dataset.biosamples else "")
     )
+    out.print(f"labels: bound by {labels_in_words(summaries)}")
     out.print(_counts_table(summaries))
     for source in dataset.manifest.sources:
         out.print(

@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """Options of `bindgrid data build`: its sources, and what becomes of odd rows, as typed."""
+    """Options of `bindgrid data build`, as typed: its sources, and what is done with odd rows."""
 
     sources: SourceOptions
     sheet: SheetOptions

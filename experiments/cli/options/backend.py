@@ -97,11 +97,11 @@ class DeviceOptions:
 
 
 AUTO_DEVICE: Final = DeviceOptions(device=Device.AUTO)
-"""What trains where one TF is all that matters: GPUs if there are any."""
+"""What trains the model of a single TF, by default: GPUs if there are any."""
 
 
 def auto_device(address: str = "") -> Device:
-    """Give what `auto` stands for, and say it where it is a GPU.
+    """Give what `auto` stands for, and print it where it is a GPU.
 
     Raises
     ------

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SitePOption = Annotated[
     float,
     typer.Option(
-        help="Largest p-value of a hit of the motif that is taken for a site, where sites are "
+        help="Largest p-value at which a hit of the motif counts as a site, where sites are "
         "predicted."
     ),
 ]

@@ -1,4 +1,4 @@
-"""The option `--motif` of `bindgrid run`, which was a flag once and still may be given as one."""
+"""The option `--motif` of `bindgrid run`, which was a flag once and can still be given as one."""
 
 from typing import Annotated, Any, Final
 
@@ -20,7 +20,7 @@ MotifOption = Annotated[
         "With auto, peaks-needed has three further arms: motifs chosen from all, without the TF's "
         "own, and without similar ones. many is auto and, up to 1,000 bound regions, an arm "
         "more, of which the best hits of 100 profiles are a further term. Needs --pretrain masked, "
-        "save for peaks-needed.",
+        "except for peaks-needed.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Options of which peaks count: the best ones, and those of a least score."""
+"""Options of which peaks count: the best ones, or those with a minimum score."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated

@@ -25,6 +25,7 @@ from experiments.cli.options.training import (
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
+    from data.dataset.sampling import Sampling
     from experiments.study.scale import Scale
     from experiments.study.study import Study
     from experiments.study.trainings import Trainings
@@ -116,7 +117,7 @@ class SizeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Options of `bindgrid run`: the study, and where its runs train, as typed."""
+    """Options of `bindgrid run`, as typed: the study, and where its runs train."""
 
     tfs: Annotated[
         str,
@@ -151,6 +152,15 @@ class RunOptions:
     ] = ""
     precision: PrecisionOption = Precision.FLOAT32
     regions: SplitOptions
+    match_openness: Annotated[
+        bool,
+        typer.Option(
+            "--match-openness",
+            help="Draw unbound regions that are open in the biosamples that bound ones are open "
+            "in, and in as many, beside matching their GC: a control, reported apart, of how much "
+            "of a result is openness. By default GC alone is matched, as in the paper.",
+        ),
+    ] = False
     string: StringOption = None
     string_info: StringInfoOption = None
     modes: ModesOption = None
@@ -170,7 +180,7 @@ class RunOptions:
         DataError
             A file cannot be used.
         RunError
-            An option is out of its range, or does not go with another.
+            An option is out of its range, or does not go with another or with the dataset.
         """
         from data.relations.binding_modes import load_modes
         from data.relations.string_links import read_string_links
@@ -185,7 +195,7 @@ class RunOptions:
                 pretrain_tfs=self.multi_model.wanted(),
                 pretraining=self.multi_model.pretraining(tfs),
                 seed=self.seed,
-                sampling=self.multi_model.held_back_of(self.regions.sampling(loaded)),
+                sampling=self._sampling(loaded),
                 scale=self.size.chosen(),
                 trainings=self._trainings(precision),
                 modes=load_modes(self.modes),
@@ -195,6 +205,17 @@ class RunOptions:
                 chosen_motifs=self.motif in (MotifUse.AUTO, MotifUse.MANY),
                 many_motifs=self.motif is MotifUse.MANY,
             )
+
+    def _sampling(self, loaded: "LoadedDataset") -> "Sampling":
+        sampling = self.multi_model.held_back_of(self.regions.sampling(loaded))
+        if not self.match_openness:
+            return sampling
+        if not loaded.dataset.biosamples:
+            raise RunError(
+                f"--match-openness: {loaded.dataset.path} does not say in which biosamples regions "
+                "are open; leave the option out"
+            )
+        return replace(sampling, unbound_match="gc-and-openness")
 
     def _trainings(self, precision: "TrainingPrecision") -> "Trainings":
         from experiments.study.trainings import TRAININGS

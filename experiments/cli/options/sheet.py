@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from data.samplesheet.build import SheetFiles, SheetSites
 
 _SHARED = ("genome", "chrom_alias", "exclude")
-"""Options of the publishers' files that a sheet takes too."""
+"""Options of the publishers' files that also go with a sheet."""
 
 
 @dataclass(frozen=True, kw_only=True)

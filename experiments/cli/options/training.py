@@ -57,7 +57,7 @@ class MultiModel:
     leave_out: Annotated[
         str,
         typer.Option(
-            help="TFs that the multi-model must not know, separated by commas, or `none`. By "
+            help="TFs to leave out of the multi-model, separated by commas, or `none`. By "
             "default none, or the targets with --pretrain masked."
         ),
     ] = ""
@@ -79,7 +79,7 @@ class MultiModel:
 
     @property
     def is_masked(self) -> bool:
-        """Whether unresolved cells are masked and not their regions left out."""
+        """Whether unresolved cells are masked, and their regions used, instead of left out."""
         return self.pretrain is Pretrain.MASKED
 
     def check_motif(self, motif: bool) -> None:
@@ -98,7 +98,7 @@ class MultiModel:
         )
 
     def pretraining(self, targets: tuple[str, ...]) -> "Pretraining":
-        """Which regions it learns from, and which TFs it must not know."""
+        """Which regions it learns from, and which TFs are left out of it."""
         from experiments.study.pretraining import MIN_BOUND, Pretraining
 
         left_out = targets if self.is_masked else ()
@@ -115,7 +115,7 @@ class MultiModel:
         )
 
     def held_back_of(self, sampling: "Sampling") -> "Sampling":
-        """Give a way to split regions with what it leaves to individual models."""
+        """Give the split, with the fraction that is held back for individual models."""
         from experiments.study.pretraining import HELD_BACK
 
         usual = HELD_BACK if self.is_masked and sampling.split == "random" else None

@@ -39,14 +39,14 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AddOptions:
-    """Options of `bindgrid tf add`: the TF, and what to do with it, as typed."""
+    """Options of `bindgrid tf add`, as typed: the TF, and what to do with it."""
 
     files: FileOptions
     label_only: Annotated[
         bool, typer.Option("--label-only", help="Stop after labelling; train nothing.")
     ] = False
     force: Annotated[
-        bool, typer.Option("--force", help="Go on even with fewer than 20 bound regions.")
+        bool, typer.Option("--force", help="Continue even with fewer than 20 bound regions.")
     ] = False
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the TF that was added by this name.")
@@ -91,6 +91,7 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
     from data.own_tf.edit import add_labels, check_name, source_genome
     from data.own_tf.files import read_files
     from data.own_tf.labels import label_own_tf
+    from data.own_tf.record import asks_for_sites
     from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 
     own = options.files
@@ -98,7 +99,8 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
     choice = own.counted.choice(options.training.peak_replicates)
     files = own.paired(dataset.biosamples, choice)
     odd_rows = LeftOut()
-    tf = own.own_tf(name, files, choice, own.jaspar.part(workspace_jaspar(workspace)))
+    jaspar = own.jaspar.part(workspace_jaspar(workspace))
+    tf = own.own_tf(name, files, choice, jaspar, asks_for_sites=asks_for_sites(dataset))
     with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
@@ -147,7 +149,7 @@ def _label_own(
     odd_rows = LeftOut()
     with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
         files, unbound = own_files(before, paired)
-        tf = own.own_tf(name, files, choice, jaspar, may_lack_motif=True)
+        tf = own.own_tf(name, files, choice, jaspar, asks_for_sites=False)
         on_step(f"{len(files)} files of peaks; making regions of them")
         addition = label_own(before, replace(tf, files=files), genome, unbound, odd_rows)
     tell_left_out(odd_rows)
@@ -160,7 +162,7 @@ def _label_own(
 
 
 def _tell_own(addition: "OwnAddition") -> None:
-    """Say what the unbound regions are, and what bound means without sites."""
+    """Say what the unbound regions are."""
     labels, record = addition.labels, addition.record
     num = 0 if addition.more is None else len(addition.more)
     unbound = f"{labels.num(Evidence.UNBOUND):,} unbound ones"
@@ -168,8 +170,8 @@ def _tell_own(addition: "OwnAddition") -> None:
         out.print(f"{num:,} regions are new; {unbound} are accessible and without a peak")
     else:
         out.print(
-            f"{num:,} regions are new; {unbound} are windows of the genome of like GC, 1 kb or "
-            "more from each peak, mostly closed chromatin: the model will also learn what open "
+            f"{num:,} regions are new; {unbound} are windows of the genome of similar GC, 1 kb "
+            "or more from each peak, mostly closed chromatin: the model will also learn what open "
             "chromatin looks like. Give DNase or ATAC peaks by --accessible to avoid that"
         )
 

@@ -48,22 +48,25 @@ class FileOptions:
     sites: Annotated[
         list[Path] | None,
         typer.Option(
-            help="BED file of the TF's binding sites: one for all --peaks, or one for each. By "
-            "default sites are predicted by the TF's motif."
+            help="BED file of the TF's binding sites: one for all --peaks, or one for each. A "
+            "region is then bound where it has a site beside the peak."
         ),
     ] = None
-    no_sites: Annotated[
-        bool,
+    predict_sites: Annotated[
+        bool | None,
         typer.Option(
-            "--no-sites", help="Call a region bound by peaks alone, which is weaker evidence."
+            "--predict-sites/--no-sites",
+            help="Call a region bound only where its peak has a site too, predicted by the TF's "
+            "motif; or by its peak alone. By default peaks alone count without a dataset; in a "
+            "dataset, sites are asked for where its own TFs have them.",
         ),
-    ] = False
+    ] = None
     motif: Annotated[
         str | None,
         typer.Option(
-            help="JASPAR matrix, motif file, or FILE#NAME for one motif of a file. It predicts "
-            "sites and is a term of the model; with --sites it is the term alone. By default "
-            "JASPAR's matrix of the TF's name where sites are predicted."
+            help="JASPAR matrix, motif file, or FILE#NAME for one motif of a file. It is a term of "
+            "the model, and predicts sites where they are predicted. By default JASPAR's matrix of "
+            "the TF's name."
         ),
     ] = None
     site_p: SitePOption = 1e-3
@@ -102,7 +105,7 @@ class FileOptions:
         Parameters
         ----------
         known
-            Biosamples of the dataset; if it is one, it need not be named.
+            Biosamples of the dataset; if there is only one, it need not be named.
         is_own
             Whether the dataset is of the lab's own regions, so that --accessible may be given for
             any biosample. By default it is not.
@@ -110,7 +113,7 @@ class FileOptions:
         Raises
         ------
         RunError
-            There are not as many of one as of another, or no biosample is named and there is not
+            The numbers of files differ, or no biosample is named and there is not exactly
             one.
         """
         given = self.biosample or list(known)
@@ -131,7 +134,7 @@ class FileOptions:
         choice: "PeakChoice",
         jaspar: "Jaspar",
         *,
-        may_lack_motif: bool = False,
+        asks_for_sites: bool,
     ) -> "OwnTF":
         """Decide where the sites of the TF come from.
 
@@ -139,9 +142,8 @@ class FileOptions:
         ----------
         jaspar
             Part of JASPAR that the TF's motif is taken from.
-        may_lack_motif
-            Whether regions are bound by peaks alone where JASPAR has no motif of the name. By
-            default it is an error.
+        asks_for_sites
+            Whether sites are predicted where the options do not say.
 
         Raises
         ------
@@ -149,26 +151,30 @@ class FileOptions:
             The options exclude each other.
         """
         from data.own_tf.labels import OwnTF
-        from data.own_tf.predicted_sites import SiteRule, find_motif
+        from data.own_tf.predicted_sites import SiteRule, find_motif, without_motif
 
         given = any(file.sites is not None for file in files)
-        if self.no_sites and (given or self.motif is not None):
-            raise RunError("--no-sites and --sites or --motif exclude each other; leave one out")
-        is_wanted = self.motif is not None or not (given or self.no_sites)
+        if given and self.predict_sites is not None:
+            option = "--predict-sites" if self.predict_sites else "--no-sites"
+            raise RunError(f"{option} and --sites exclude each other; leave one out")
+        predicts = not given and (
+            asks_for_sites if self.predict_sites is None else self.predict_sites
+        )
         found = None
         try:
-            if is_wanted:
+            if not given or self.motif is not None:
                 found = find_motif(name, self.motif, err.print, jaspar)
-        except DataError as error:
-            if self.motif is not None or not may_lack_motif:
+        except DataError:
+            if self.motif is not None or predicts:
                 raise
-            err.print(f"{error}. Regions are bound by peaks alone here")
+            err.print(f"{without_motif(name, jaspar)} to make it a term of the model")
         with checked_settings():
             rule = SiteRule(p_value=self.site_p)
             return OwnTF(
                 name=name,
                 files=files,
                 motif=found,
+                predicts_sites=predicts,
                 rule=rule,
                 choice=choice,
                 exclude=tuple(self.exclude or ()),

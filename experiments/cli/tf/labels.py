@@ -1,9 +1,10 @@
-"""What `bindgrid tf add` says of a TF's labels, and how many bound regions it asks for."""
+"""What `bindgrid tf add` prints about a TF's labels, and how many bound regions it requires."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
+from data.dataset.added import LABEL_WORDS
 from data.schema import Evidence
 from experiments.cli.console import err, out, tell_few_accessible
 from orchestrator.errors import RunError
@@ -11,9 +12,15 @@ from orchestrator.errors import RunError
 if TYPE_CHECKING:
     from data.own_tf.labels import Labels, OwnTF
 
+_OTHER_LABELS: Final = {
+    "none": " (--predict-sites asks for a site too)",
+    "predicted": " (--no-sites takes peaks alone)",
+}
+"""The option for other labels, by where the sites come from."""
+
 
 def print_labels(labels: "Labels", tf: "OwnTF") -> None:
-    """Print what became of the peaks, and how many regions are bound."""
+    """Print how many peaks count, and how many regions are bound."""
     table = Table("peaks", "format", "biosample")
     for title in ("peaks", "summits in regions", "in accessible ones", "sites"):
         table.add_column(title, justify="right")
@@ -31,12 +38,12 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
         out.print(f"peaks that count: {words}")
     bound, unbound = labels.num(Evidence.BOUND), labels.num(Evidence.UNBOUND)
     one_source = labels.num(Evidence.PEAK) + labels.num(Evidence.SITE)
-    predicted = tf.motif is not None and any(file.sites is None for file in tf.files)
-    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif and predicted else ""
+    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif else ""
     out.print(
         f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
-        f"{how}",
+        f"{how if 'predicted' in tf.sites else ''}",
     )
+    out.print(f"labels: {LABEL_WORDS[tf.sites]}{_OTHER_LABELS.get(tf.sites, '')}")
     if labels.num_excluded:
         err.print(
             f"{labels.num_excluded:,} regions that overlap a region of --exclude are unresolved "

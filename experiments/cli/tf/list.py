@@ -49,8 +49,8 @@ def _sites_words(record: "AddedTF | None") -> str:
     """Say where the sites of a TF are from, with its motif."""
     if record is None:
         return ""
-    # a motif beside given sites is the model's term, and predicted none of them
-    link = ", motif " if record.sites == "given" else " by "
+    # a motif beside given sites, or none, is the model's term, and predicted none of them
+    link = " by " if "predicted" in record.sites else ", motif "
     return link.join(filter(None, (record.sites, record.matrix_id)))
 
 

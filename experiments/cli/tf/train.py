@@ -56,7 +56,7 @@ _BY_CHROMOSOME: Final = SplitOptions(split=Split.CHROMOSOME)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Options of `bindgrid tf train` and `tf add`: the training and its verdict, as typed."""
+    """Options of `bindgrid tf train` and `tf add`, as typed: the training and its verdict."""
 
     pretrain_set: Annotated[
         str,
@@ -289,7 +289,7 @@ def train(
     """
     if rule := options.peak_replicates:
         raise RunError(
-            f"--replicates {rule!r} is no number; how files of peaks count is for `bindgrid tf add`"
+            f"--replicates {rule!r} is no number; combining files of peaks is for `bindgrid tf add`"
         )
     train_and_judge(Workspace(workspace), name, options.placed())
 

@@ -71,7 +71,7 @@ class TrainGroup:
 def make_group(
     num_workers: int, num_cpus: int, storage: Path, *, on_gpus: bool = False
 ) -> TrainGroup:
-    """Choose what a group of workers takes of the Ray at hand.
+    """Choose which resources of this Ray a group of workers takes.
 
     Raises
     ------

@@ -178,7 +178,7 @@ class PlanSearcher(Searcher):
         return RunOutcome(planned=planned, status="failed", error=error)
 
     def save(self, checkpoint_path: str) -> None:
-        """Keep nothing: the run store knows what is complete."""
+        """Keep nothing: the run store has what is complete."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing is kept."""

@@ -64,7 +64,7 @@ _START_ATTEMPTS = 3
 def session(
     num_cpus: int | None, address: str | None, shared_bytes: int = 0, *, with_gpus: bool = False
 ) -> Iterator[int]:
-    """Connect to a Ray cluster, or start a Ray, for the length of a block.
+    """Connect to a Ray cluster, or start a Ray, for the duration of a block.
 
     If this process has already started Ray, that one is used and left running.
 
@@ -238,7 +238,7 @@ def _loopback() -> dict[str, str]:
 
 @contextlib.contextmanager
 def environment(defaults: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables that are unset, for the length of a block."""
+    """Set environment variables that are unset, for the duration of a block."""
     before = dict(os.environ)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -47,7 +47,7 @@ class Probe:
 
 
 def look(probe: Probe, look_seconds: float = LOOK_SECONDS) -> str:
-    """Say what this machine cannot do with the workspace; empty if it can do everything."""
+    """Give what prevents this machine from using the workspace; empty if nothing does."""
     root = probe.workspace.root
     until = time.monotonic() + look_seconds
     while (found := _read(probe.folder / "token")) is None and time.monotonic() < until:

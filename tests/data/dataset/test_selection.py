@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data.dataset.gc_matching import gc_matched
+from data.dataset.gc_matching import Strata
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part, Sampling, default_chromosomes
 from data.dataset.selection import Selection, select_individual, select_multi
@@ -106,7 +106,7 @@ def test_unbound_regions_have_the_gc_distribution_of_bound_ones():
     rng = np.random.default_rng(0)
     bound = np.flatnonzero((regions.gc > 0.6) & (np.arange(NUM_REGIONS) % 4 == 0))
     pool = np.flatnonzero(np.arange(NUM_REGIONS) % 4 != 0)
-    drawn = gc_matched(rng, regions.gc, bound, pool)
+    drawn = Strata(gc=regions.gc).matched(rng, bound, pool)
     edges = np.linspace(0, 1, 11)
 
     def histogram(ids):
@@ -119,8 +119,27 @@ def test_unbound_regions_have_the_gc_distribution_of_bound_ones():
 
 def test_gc_bins_are_closed_on_the_right_and_a_poor_bin_gives_all_it_has():
     gc = np.array([0.3, 0.3, 0.3, 0.25, 0.35], dtype=np.float32)
-    drawn = gc_matched(np.random.default_rng(0), gc, np.array([0, 1, 2]), np.array([3, 4]))
+    drawn = Strata(gc=gc).matched(np.random.default_rng(0), np.array([0, 1, 2]), np.array([3, 4]))
     assert drawn.tolist() == [3]  # 0.3 lies in (0.2, 0.3], as 0.25 does
+
+
+def test_openness_is_matched_in_what_is_sampled_and_in_what_is_tested_on_beside_it():
+    regions, evidence = make_regions(), make_evidence()
+    strata = np.arange(NUM_REGIONS) % 2
+    strata[evidence == Evidence.BOUND] = 1
+    sampling = Sampling(num_bound=100, unbound_match="gc-and-openness")
+    selection = select_individual(regions, evidence, sampling, openness=strata)
+    assert (strata[selection.region_ids] == 1).all()
+    assert (selection.labels[:, 0] == 0).sum() > 250
+    by_gc = select_individual(regions, evidence, Sampling(num_bound=100))
+    assert 0 < strata[by_gc.region_ids[by_gc.labels[:, 0] == 0]].mean() < 0.7
+    assert set(selection.region_ids[selection.labels[:, 0] == 1]) == set(
+        by_gc.region_ids[by_gc.labels[:, 0] == 1]
+    )
+    with pytest.raises(ValueError, match="strata of openness"):
+        select_individual(regions, evidence, sampling)
+    with pytest.raises(ValueError, match="give one of gc, gc-and-openness"):
+        Sampling(unbound_match="gc and openness")  # type: ignore[arg-type]
 
 
 def test_what_the_multi_model_saw_is_left_out():

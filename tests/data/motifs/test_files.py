@@ -104,7 +104,7 @@ def test_four_rows_of_four_numbers_are_read_by_the_totals_of_positions(tmp_path)
     path.write_text(">m\n" + columns(even))
     np.testing.assert_allclose(read_motifs(path)[0].probabilities, by_base)
     path.write_text(">m\n" + rows(matrix=np.eye(4)))
-    with pytest.raises(DataError, match="say not which are bases"):
+    with pytest.raises(DataError, match="do not say which are bases"):
         read_motifs(path)
 
 
@@ -117,7 +117,7 @@ def test_four_rows_of_four_numbers_are_read_by_the_totals_of_positions(tmp_path)
         (">m\n1 2 3\n1 2 3\n", "other than 4 numbers"),
         (">m\nA 1 2\nC 1 2\nG 1 2\nT 1\n", "not one row of equal length for each of A, C, G, T"),
         (">m\n1 2 3 4\n0 0 0 0\n", "a position of the matrix has no counts"),
-        (">m\n1 2 3 nan\n1 2 3 4\n", "holds what is no number"),
+        (">m\n1 2 3 nan\n1 2 3 4\n", "holds something that is not a number"),
     ],
 )
 def test_what_is_no_motif_is_refused_with_its_reason(tmp_path, text, words):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from data.own_tf.edit import add_labels, remove_tf, source_genome
 from data.own_tf.files import PeakFile, read_files
 from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
-from data.own_tf.record import motif_record, recorded_motif
+from data.own_tf.record import asks_for_sites, motif_record, recorded_motif
 from data.packing import encode
 from data.records import RecordError, from_values, to_json
 from data.schema import Evidence
@@ -76,6 +77,29 @@ def test_peaks_alone_make_a_region_bound(built, tmp_path):
     labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
     assert labels.codes.tolist() == [4, 1, 1, 0]
     assert labels.added.sites == "none"
+
+
+def test_a_motif_that_predicts_no_site_is_recorded_for_the_model_alone(built, tmp_path):
+    # the motif has no hit in the peak: as a site it would leave the region unresolved
+    peaks = write(tmp_path / "p.bed", SPI1_PEAKS["K562"])
+    file = PeakFile(peaks=peaks, biosample="K562")
+    motif = sharp("GTGTGTGTGTGT")
+    rule = SiteRule(p_value=1e-6)
+    with_sites = OwnTF(name="MINE", files=(file,), motif=motif, rule=rule)
+    assert labelled(built, with_sites)[0] == Evidence.PEAK
+    tf = replace(with_sites, predicts_sites=False)
+    labels = label_own_tf(built, tf, None)
+    assert labels.codes.tolist() == [4, 1, 1, 0]
+    assert labels.added.sites == "none"
+    assert labels.added.matrix_id == motif.matrix_id
+
+
+def test_a_dataset_asks_for_sites_where_its_own_tfs_have_them(built, tmp_path):
+    assert asks_for_sites(built)
+    peaks = write(tmp_path / "p.bed", SPI1_PEAKS["K562"])
+    file = PeakFile(peaks=peaks, biosample="K562")
+    added = add_labels(built, label_own_tf(built, OwnTF(name="ALONE", files=(file,)), None))
+    assert asks_for_sites(added), "what was added is no guide"
 
 
 @pytest.mark.parametrize(
@@ -169,11 +193,11 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
     with pytest.raises(DataError, match="added already; pass --replace"):
         add_labels(dataset, labels)
     add_labels(dataset, labels, replace=True)
-    for replace in (False, True):
+    for is_replaced in (False, True):
         for name in ("SPI1", "Spi1"):
             theirs = label_own_tf(built, OwnTF(name=name, files=(file,)), None)
             with pytest.raises(DataError, match="SPI1 is a TF of the dataset's own"):
-                add_labels(dataset, theirs, replace=replace)
+                add_labels(dataset, theirs, replace=is_replaced)
     with pytest.raises(DataError, match="SPI1 is a TF of the dataset's own and stays"):
         remove_tf(dataset, "SPI1")
     with pytest.raises(DataError, match="no TF named 'MIN'; near: MINE"):

@@ -15,7 +15,7 @@ from data.own_tf.edit import remove_tf
 from data.own_tf.files import PeakFile
 from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import find_motif
-from data.own_tf.record import added_motif
+from data.own_tf.record import added_motif, asks_for_sites
 from data.samplesheet.build import SheetFiles, SheetSites, build_from_sheet
 from data.samplesheet.faults import SheetError
 from data.schema import Evidence
@@ -202,6 +202,7 @@ def test_peaks_alone_bind_only_where_asked_and_verdicts_know_it(collection):
     assert summary.added is None, "it is the dataset's own"
     assert summary.made_from is not None
     assert summary.made_from.sites == "none"
+    assert not asks_for_sites(dataset)
     with pytest.raises(DataError, match="is a TF of the dataset's own and stays"):
         remove_tf(dataset, "SPI1")
 

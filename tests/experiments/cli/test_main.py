@@ -52,6 +52,7 @@ def test_build_show_export(bindgrid, tmp_path):
     code, out, _ = bindgrid("data", "show", "-w", place)
     assert code == 0
     assert all(word in out for word in ("SPI1", "MAX", "chr1 3", "chr2 1", "dhs.bed", "GC"))
+    assert "labels: bound by peaks and sites" in out
     code, out, _ = bindgrid("data", "show", "--tf", "SPI1", "-w", place)
     assert "SPI1" in out
     assert "MAX" not in out
@@ -180,6 +181,15 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert not workspace.runs.exists()
     code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
     assert "3 runs, of which 1 multi-models" in out
+
+
+def test_openness_cannot_be_matched_where_nothing_is_known_of_it(bindgrid, workspace):
+    code, _, err = bindgrid(*TRANSFER, *SHORT, "--match-openness", "-w", workspace.root)
+    assert code == 2
+    complaint = err.splitlines()[-1]
+    assert "--match-openness" in complaint
+    assert "does not say in which biosamples regions are open" in complaint
+    assert not workspace.runs.exists()
 
 
 @pytest.mark.slow

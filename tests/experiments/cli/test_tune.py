@@ -1,4 +1,4 @@
-"""`bindgrid tune`: one real search on Ray, interrupted and gone on with; and what it refuses."""
+"""`bindgrid tune`: one real search on Ray, interrupted and resumed; and what it refuses."""
 
 import json
 import signal

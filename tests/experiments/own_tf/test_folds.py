@@ -243,7 +243,7 @@ def test_a_verdict_by_folds_says_so_and_takes_no_fold_for_an_arm(resolved):
         "1 of these, compared with the same of transfer: from scratch"
     )
     assert "all to learn from; each was tested once" in said["bound regions used"]
-    assert "with the labels of other TFs than SPI1" in said["test regions seen in pre-training"]
+    assert "with the labels of TFs other than SPI1" in said["test regions seen in pre-training"]
     assert write_card(verdict, resolved).content.numbers == numbers
 
 

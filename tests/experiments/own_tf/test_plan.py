@@ -128,7 +128,7 @@ def test_what_starts_from_a_named_run_or_set_is_checked(resolved: Workspace):
     store = RunStore(resolved)
     key = store_multi(resolved, loaded, STUDY, "MINE")
     assert start_from_run(loaded, store, key, "MINE").is_finished
-    with pytest.raises(RunError, match="knows ELF1 already"):
+    with pytest.raises(RunError, match="was trained on ELF1 already"):
         start_from_run(loaded, store, key, "ELF1")
     with pytest.raises(RunError, match="no finished run nothing"):
         start_from_run(loaded, store, "nothing", "MINE")
@@ -150,8 +150,8 @@ def test_the_base_is_the_start_where_no_masked_multi_model_is_finished(
     store_multi(resolved, loaded, STUDY, "MINE")
     starts = suggest(loaded, STUDY, store, "MINE").starts
     assert [one.kind for one in starts[:2]] == ["masked", "base"]
-    # a TF that it knows says so
-    assert "it knows SPI1" in start_from_base(loaded, STUDY, "SPI1").reason
+    # a TF that it was trained on says so
+    assert "it was trained on SPI1" in start_from_base(loaded, STUDY, "SPI1").reason
     with pytest.raises(RunError, match="of the network paper, not danq"):
         start_from_base(loaded, replace(STUDY, network="danq"), "MINE")
 

@@ -375,3 +375,34 @@ def test_the_paper_interprets_only_what_it_trains_anyway(
     study = replace(STUDY, tfs=("A1", "A2"), scale=replace(STUDY.scale, sizes=(50,)))
     union = paper(loaded, study)
     assert [run.experiment for run in union.runs].count("interpretation") == num_runs
+
+
+def test_the_control_of_openness_has_models_of_its_own_and_the_same_multi_models(loaded, tmp_path):
+    open_in = {
+        f"biosample {number}": np.random.default_rng(number).random(NUM_REGIONS) < 0.5
+        for number in range(3)
+    }
+    write_dataset(
+        tmp_path / "dataset",
+        regions=loaded.regions,
+        evidence={tf: loaded.column(tf) for tf in loaded.dataset.tfs},
+        accessibility=open_in,
+    )
+    opened = LoadedDataset(tmp_path / "dataset")
+    sampling = replace(STUDY.sampling, unbound_match="gc-and-openness")
+    plain = transfer(opened, STUDY)
+    control = transfer(opened, replace(STUDY, sampling=sampling))
+    by_arm = [
+        {
+            arm: {run.key for run in made.runs if run.role.arm == arm and bool(run.tf) == on_tf}
+            for arm, on_tf in (("multi", False), ("scratch", True), ("transfer", True))
+        }
+        for made in (plain, control)
+    ]
+    assert by_arm[0]["multi"] == by_arm[1]["multi"] != set()
+    assert not by_arm[0]["scratch"] & by_arm[1]["scratch"]
+    assert not by_arm[0]["transfer"] & by_arm[1]["transfer"]
+    groups = {group_name(run.role) for run in control.runs if run.tf}
+    assert groups == {"40 bound, openness matched"}
+    assert {group_name(run.role) for run in plain.runs if run.tf} == {"40 bound"}
+    assert len(Plan([*plain.runs, *control.runs]).runs) == len(plain.runs) + len(control.runs) - 1

@@ -1,4 +1,4 @@
-"""Averaged weights: the sum written out, what is kept, and going on after an end."""
+"""Averaged weights: the sum written out, what is kept, and resuming after an end."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -454,13 +454,13 @@ def test_a_planted_motif_is_learnt() -> None:
     network = build_network(sizes, seed=0)
     config = TrainingConfig(lr=0.01, batch_size=50, max_epochs=4)
     result = train(network, planted(2000, 0), planted(100, 1), config, seed=0)
-    assert result.best_val_loss < 0.35  # log 2 = 0.69 knows nothing
+    assert result.best_val_loss < 0.35  # log 2 = 0.69 is chance
     test = planted(200, 2)
     called = predict(network, test.sequences) >= 0.5
     assert np.mean(called == (test.labels == 1)) > 0.85
 
 
-# going on after a kill
+# resuming after a kill
 
 
 class Killed(Exception):

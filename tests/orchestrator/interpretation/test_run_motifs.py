@@ -122,7 +122,7 @@ def test_runs_are_found_by_key_tf_and_arm(place):
     assert find_run(store, "SPI1", "scratch").key == by_name["SPI1 scratch r1"].key
     multi = by_name["multi-model 2 TFs r1"]
     assert find_run(store, "SPI1", "multi").key == multi.key
-    # no transfer of it, but a multi-model knows it
+    # no transfer of it, but a multi-model was trained on it
     assert find_run(store, "ELF1", "multi").key == multi.key
     with pytest.raises(RunError, match="no finished transfer run of ELF1; there is: multi"):
         find_run(store, "ELF1")

@@ -11,6 +11,7 @@ import pytest
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part, Sampling
 from data.dataset.store import write_dataset
+from data.errors import DataError
 from data.schema import Evidence
 from model.network import NetworkConfig
 from orchestrator.errors import RunError
@@ -121,7 +122,7 @@ def test_openness_needs_a_dataset_that_knows_it(loaded: LoadedDataset, tmp_path:
         accessibility=None,
     )
     without = LoadedDataset(tmp_path / "dataset")
-    with pytest.raises(RunError, match="says of no biosample where regions are open"):
+    with pytest.raises(DataError, match="says of no biosample where regions are open"):
         rival_predictions(spec_of(without, Rival.OPENNESS), without)
 
 

@@ -71,7 +71,8 @@ def until(happened: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "remedy"), [(401, "set MLFLOW_TRACKING_TOKEN"), (403, "ask whoever runs it")]
+    ("status", "remedy"),
+    [(401, "set MLFLOW_TRACKING_TOKEN"), (403, "ask the server's administrator")],
 )
 def test_a_refusal_is_one_line_with_a_remedy_and_without_the_token(
     between: Flaky,

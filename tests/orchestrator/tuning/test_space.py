@@ -37,7 +37,7 @@ PROBE_ALONE = replace(MASKED_TRANSFER_TRAINING, max_epochs=0)
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace with a tiny dataset and a masked multi-model that knows neither target."""
+    """A workspace with a tiny dataset and a masked multi-model trained on neither target."""
     place = Workspace(tmp_path_factory.mktemp("tuning"))
     tiny_dataset(place.dataset, 800)
     multi, *_ = transfer(load_dataset(place), study()).runs

@@ -1,5 +1,6 @@
 """What a card tells of the data behind a verdict, on its page and on the terminal."""
 
+import html
 from dataclasses import replace
 
 import pytest
@@ -42,6 +43,28 @@ BLACKLIST = SourceFile(file="/data/blacklist.bed", size=9, sha256="0")
 def test_which_peaks_of_an_added_tf_count_is_said_in_words(choice, exclude, words):
     added = AddedTF(at="", files=(), sites="none", choice=choice, exclude=exclude)
     assert added.peaks_that_count == words
+
+
+@pytest.mark.parametrize(
+    ("sites", "words", "is_explained"),
+    [
+        ("none", "peaks alone, so that a region is bound where the TF has a peak", True),
+        ("predicted", "bound where a peak has a hit of the TF's motif too", False),
+        ("dataset", "those of the dataset, by its peaks and sites", False),
+    ],
+)
+def test_a_card_and_the_terminal_tell_what_makes_a_region_bound(
+    tmp_path, capsys, sites, words, is_explained
+):
+    scores = dict.fromkeys(SCORES, value(0.5, 0.6, 0.7))
+    found = numbers(arms={TRANSFER: scores}, gains={SCRATCH: scores}, sites=sites)
+    verdict = Verdict(numbers=found, conclusion=conclude(found), filters=None)
+    page = html.unescape(write_card(verdict, Workspace(tmp_path)).page.read_text())
+    print_verdict(verdict)
+    for said in (page, capsys.readouterr().out):
+        flat = " ".join(said.split())
+        assert words in flat
+        assert ("the two cannot be compared" in flat) == is_explained
 
 
 def test_a_card_and_the_terminal_tell_which_peaks_count_where_some_do_not(tmp_path, capsys):

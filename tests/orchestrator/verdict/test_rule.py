@@ -74,7 +74,17 @@ def numbers(
             "the motif alone calls regions better, though it ranks them worse",
         ),
         (numbers(scratch=value(-0.3, -0.2, -0.1)), Level.CARE, "`--arm scratch`"),
-        (numbers(sites="none"), Level.CARE, "peaks alone"),
+        (numbers(sites="none"), Level.GOOD, "MCC 0.60 (0.50 to 0.70) by peaks alone."),
+        (
+            numbers(sites="none", motif=value(-0.1, 0.1, 0.3)),
+            Level.CARE,
+            "by peaks alone, because the motif alone may be as good",
+        ),
+        (
+            numbers(value(0.1, 0.2, 0.3), sites="none"),
+            Level.DO_NOT,
+            "by peaks alone, because its MCC is below 0.3",
+        ),
         (numbers(num_seen=1200), Level.CARE, "1,200 test regions were seen"),
         (numbers(value(0.1, 0.2, 0.3)), Level.DO_NOT, "its MCC is below 0.3"),
         (numbers(value(-0.1, 0.4, 0.8)), Level.DO_NOT, "its MCC may be 0"),

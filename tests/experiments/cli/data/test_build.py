@@ -34,6 +34,7 @@ def test_a_sheet_builds_a_dataset(bindgrid, collection):
     _, out, _ = bindgrid("data", "show", "-w", collection / "w")
     assert "Spi1" in out
     assert "spi1.narrowPeak" in out
+    assert "labels: bound by peaks alone" in out
     _, out, _ = bindgrid("tf", "list", "-w", collection / "w")
     [row] = [line for line in out.splitlines() if "Spi1" in line]
     assert all(word in row for word in ("dataset", "liver", "none"))

@@ -66,6 +66,16 @@ def test_given_sites_label_and_a_given_motif_is_recorded_for_the_model(
     assert "given, motif MA0080.5" in bindgrid("tf", "list", "-w", place.root)[1]
 
 
+def test_peaks_alone_may_have_a_motif_as_a_term_of_the_model(add, bindgrid, place):
+    code, out, err = add("MINE", *K562, *ALONE, "--motif", "MA0080.5")
+    assert code == 0, err
+    assert "labels: peaks alone" in out
+    motif = added_motif(Dataset.open(place.dataset), "MINE")
+    assert motif is not None
+    assert motif.matrix_id == "MA0080.5"
+    assert "none, motif MA0080.5" in bindgrid("tf", "list", "-w", place.root)[1]
+
+
 def test_a_gpu_that_is_not_there_is_told_before_anything_is_labelled(
     add, bindgrid, place, monkeypatch
 ):
@@ -108,7 +118,10 @@ def test_add_list_remove(add, bindgrid, place):
         (["MINE", *K562, "--no-sites"], ["MINE has 1 bound regions, 20 are needed", "--force"]),
         (["MINE", *K562, "--peaks", "x.bed", *ALONE], ["2 --peaks and 1 --biosample"]),
         (["MINE", *K562, "--label-only"], ["no motif of 'MINE'", "--motif", "--no-sites"]),
-        (["MINE", *K562, *ALONE, "--motif", "MA0080.5"], ["exclude each other"]),
+        (
+            ["MINE", *K562, "--predict-sites", "--sites", "{folder}/k562.bed"],
+            ["--predict-sites and --sites exclude each other"],
+        ),
         (["MINE", *K562, *ALONE, "--sites", "{folder}/k562.bed"], ["exclude each other"]),
         (["MINE", *K562, "--motif", "MA9999.1"], ["no matrix 'MA9999.1'"]),
         (["SPI1-LAB", *K562, "--motif", "MA0080.5", "--site-p", "0"], ["p_value is 0"]),

@@ -12,7 +12,7 @@ from experiments.study.trainings import Trainings
 from orchestrator.interpretation import run_motifs as motifs
 
 CHROMS = {"chr1": 120_000, "chr2": 60_000, "chr3": 60_000}
-LABEL = ("--no-sites", "--label-only")
+LABEL = ("--label-only",)
 
 
 @pytest.fixture
@@ -66,16 +66,28 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     assert "its regions were made without --accessible" in err
 
 
-def test_a_tf_without_a_motif_is_bound_by_peaks_alone_and_one_with_it_by_sites_too(add, files):
-    code, _, err = add("NOBODY1", *FILES, *OPEN, "--label-only")
+def test_peaks_alone_are_the_labels_unless_sites_are_asked_for(add, files):
+    code, out, err = add("NOBODY1", *FILES, *OPEN, "--label-only")
     assert code == 0, err
-    assert "Regions are bound by peaks alone here" in err
+    assert "no motif of 'NOBODY1'; name one by --motif to make it a term of the model" in err
+    assert "labels: peaks alone" in out
     code, out, err = add("SPI1", *FILES[:2], "--label-only")
     assert code == 0, err
-    assert "sites predicted by MA0080.5" in out
+    assert "labels: peaks alone" in out
+    code, out, err = add("SPIB", *FILES[:2], "--predict-sites", "--label-only")
+    assert code == 0, err
+    assert "sites predicted by MA0081.2" in out
+    assert "labels: peaks with a site" in out
     summary = Dataset.open(files / "w" / "dataset").summary
-    records = [summary(tf).added for tf in ("NOBODY1", "SPI1")]
-    assert [one.sites for one in records if one is not None] == ["none", "predicted"]
+    records = [summary(tf).added for tf in ("NOBODY1", "SPI1", "SPIB")]
+    assert [(one.sites, one.matrix_id) for one in records if one is not None] == [
+        ("none", ""),
+        ("none", "MA0080.5"),
+        ("predicted", "MA0081.2"),
+    ]
+    code, _, err = add("NOBODY2", *FILES[:2], "--predict-sites", "--label-only")
+    assert code == 2
+    assert "no motif of 'NOBODY2'" in err
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
     quick = ("--backend", "local", "--precision", "float32", "--replicates", "1")
-    code, out, err = add("SPI1", *FILES, "--no-sites", *quick)
+    code, out, err = add("SPI1", *FILES, *quick)
     assert code == 0, err
     card = json.loads((files / "w" / "report" / "tf" / "SPI1.json").read_text())["numbers"]
     assert (card["unbound"], card["base"]["known_as"]) == ("genome", "SPI1")
@@ -121,6 +133,8 @@ def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     assert "tiny-base was trained on SPI1 itself" in words
     assert "whether it has seen regions like the test regions cannot be known" in words
     assert "its unbound regions are from all of the genome" in words
+    assert card["sites"] == "none"
+    assert "by peaks alone" in words
     assert f"run {card['start_key']}" not in words
     code, _, err = bindgrid("tf", "train", "SPI1", *quick, "-w", files / "w")
     assert code == 0, err
@@ -129,4 +143,4 @@ def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     assert runs[0] == f"{num} runs, {num} complete already"
     code, out, err = bindgrid("tf", "suggest", "SPI1", "-w", files / "w")
     assert code == 0, err
-    assert "it knows SPI1" in " ".join(out.split())
+    assert "it was trained on SPI1" in " ".join(out.split())

@@ -1,4 +1,4 @@
-"""Groups of Ray Train workers: what they are made of, what becomes of them, and a real one."""
+"""Groups of Ray Train workers: what they are made of, how they end, and a real one."""
 
 import json
 import os
