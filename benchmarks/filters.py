@@ -35,7 +35,8 @@ from benchmarks.machine import Row, describe, table
 from model.checkpoint import load
 from model.encoding import encode_one_hot, reverse_complement
 from model.interpretation.filters import FilterMotifs, count_subsequences
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from orchestrator.runs.find_run import trained_arm
 from orchestrator.runs.loaded_dataset import load_dataset

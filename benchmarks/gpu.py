@@ -32,7 +32,8 @@ from torch.nn import functional as F
 
 from benchmarks.machine import Row, describe, table
 from model.device import held_cudnn
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.prediction import every_logit
 from model.training.batches import Batches
 from model.training.config import Precision, TrainingConfig

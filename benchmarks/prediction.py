@@ -27,9 +27,11 @@ from data.output import output_named
 from data.packing import pack
 from data.queries.windows import Windows, bed_windows, tiled_windows
 from data.sources.genome import Genome
+from model.calibration import Calibration
 from model.encoding import encode_one_hot, reverse_complement, to_tensor
-from model.ensemble import Calibration, Member
-from model.network import build_network, published
+from model.ensemble import Member
+from model.network import build_network
+from model.network_config import published
 from orchestrator.prediction.base import require_base
 from orchestrator.prediction.predict import predict_windows
 from orchestrator.prediction.writers import PREDICTION_FORMATS, writing

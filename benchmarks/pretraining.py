@@ -43,7 +43,8 @@ from benchmarks.machine import Row, describe, table
 from benchmarks.training import authors_network
 from data.dataset.store import Dataset
 from data.schema import NULL_LABEL, view_labels
-from model.network import build_network, published
+from model.network import build_network
+from model.network_config import published
 from model.training.batches import Batches, mean_loss
 from model.training.data_parallel import ALONE, DataParallel
 from model.training.loop import (

@@ -37,7 +37,8 @@ from benchmarks.machine import Row, describe, table
 from data.dataset.sampling import Sampling
 from data.dataset.selection import select_individual
 from data.dataset.store import Dataset
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.batches import Batches
 from model.training.loop import Examples, TrainingConfig, make_optimizer, train
 

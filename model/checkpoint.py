@@ -1,8 +1,8 @@
 """A network on disk: a folder with its tensors and, beside them, its config.
 
 `weights.safetensors` holds the state dict, `network.json` the fields of
-:class:`model.network.NetworkConfig`. Nothing is pickled. Each file is written beside its place
-and moved in; the config goes first, so that weights never lie without one.
+:class:`model.network_config.NetworkConfig`. Nothing is pickled. Each file is written beside its
+place and moved in; the config goes first, so that weights never lie without one.
 """
 
 import json
@@ -18,7 +18,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from model.errors import ModelError
-from model.network import BindingNetwork, NetworkConfig, build_network
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 
 WEIGHTS_FILE: Final = "weights.safetensors"
 CONFIG_FILE: Final = "network.json"

@@ -1,40 +1,24 @@
 """Predictions of a TF by several trained networks, calibrated.
 
-A network's logit of a sequence is the mean over its two strands; a :class:`Calibration` turns it
-into a calibrated probability: of the regions that are given 0.8, about 80 % are bound. Networks
+A network's logit of a sequence is the mean over its two strands; a calibration
+(`model.calibration`) turns it into a calibrated probability. Networks
 that differ only in their seed are averaged; the spread is the standard deviation over them.
 
 Legend: n sequences, L base pairs, M networks, T TFs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from model.calibration import Calibration
 from model.checkpoint import load, load_config
 from model.errors import ModelError
 from model.prediction import both_strand_logits, every_logit
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Probability of a logit x: sigmoid(slope * x + intercept) (Platt 1999)."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    def calibrated(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated logits, any shape."""
-        return self.slope * logits + self.intercept
-
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of logits, any shape."""
-        # tanh cannot overflow
-        return (0.5 + 0.5 * np.tanh(0.5 * self.calibrated(logits))).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +30,7 @@ class Member:
     """Length of the sequences that it reads."""
     output: int = 0
     """Which of its outputs is the TF's; the first by default."""
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
 
     @classmethod
     def load(cls, folder: Path, *, output: int = 0, calibration: Calibration) -> "Member":
@@ -109,47 +93,6 @@ class Panel:
             for column, calibration in enumerate(calibrations):
                 found[:, column] += calibration.probabilities(logits[:, column])
         return found / np.float32(len(self.networks))
-
-
-def fit_calibration(logits: NDArray[np.float32], labels: NDArray[np.float32]) -> Calibration:
-    """Fit a calibration to regions that the network was not trained on.
-
-    By maximum likelihood, with Platt's targets (n + 1) / (n + 2) for the n bound regions and
-    1 / (n + 2) for the n unbound ones, so that a few regions that are all classified correctly do
-    not make the probabilities certain. Where logits do not rise with labels the slope is 0.
-
-    Parameters
-    ----------
-    logits, labels
-        Shape (n,); a label is 1 or 0.
-
-    Raises
-    ------
-    ModelError
-        There are no bound regions, or no unbound ones.
-    """
-    # imported here, so that predictions, which mostly fit nothing, start quickly
-    from scipy.optimize import minimize
-
-    bound = labels == 1
-    num_bound, num_unbound = int(bound.sum()), int((labels == 0).sum())
-    if not num_bound or not num_unbound:
-        raise ModelError(
-            f"{num_bound} bound and {num_unbound} unbound regions to calibrate by; both are needed"
-        )
-    targets = np.where(bound, (num_bound + 1) / (num_bound + 2), 1 / (num_unbound + 2))
-    x = logits.astype(np.float64)
-
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = values[0] * x + values[1]
-        off = 0.5 + 0.5 * np.tanh(0.5 * z) - targets
-        gradient = np.array([(off * x).mean(), off.mean()])
-        return float((np.logaddexp(0.0, z) - targets * z).mean()), gradient
-
-    slope, intercept = minimize(
-        loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]
-    ).x
-    return Calibration(slope=float(slope), intercept=float(intercept))
 
 
 def predict_ensemble(members: Sequence[Member], sequences: NDArray[np.uint8]) -> Prediction:

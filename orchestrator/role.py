@@ -120,7 +120,7 @@ class RunRole:
     """The study's name for the set of TFs: it tells sets apart and is shown; nothing is read from
     it."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`."""
+    """Which network, of `model.network_config.NETWORKS`."""
     size: SampleSize | None = None
     """Bound regions asked for; None where the experiment does not tell its runs apart by them."""
     held_back: Split | None = None

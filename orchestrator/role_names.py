@@ -10,7 +10,7 @@ from typing import Final
 
 from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.relations.groups import GroupKind
-from model.network import NETWORKS
+from model.network_config import NETWORKS
 from orchestrator.role import Arm, ModeRelation, RunRole, SampleSize, Variant
 
 ALL_REGIONS: Final = "all regions"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from data.records import IF_SET, INLINE, from_values, spelled, to_values
 from data.relations.groups import GroupKind
-from model.network import NETWORKS
+from model.network_config import NETWORKS
 from orchestrator.role import Arm, RunRole, SampleSize, SetKind, Variant
 from orchestrator.role_names import (
     ALL_REGIONS,

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, get_args
 
 from data.dataset.sampling import RowRule, Sampling
 from data.schema import VIEWS, ViewName
-from model.network import NetworkConfig
-from model.training.loop import TrainingConfig
+from model.network_config import NetworkConfig
+from model.training.config import TrainingConfig
 
 SPEC_VERSION: Final = 1
 """Increase it when the same spec comes to mean another computation."""

@@ -17,7 +17,7 @@ from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
 from experiments.study.trainings import Changes, Trainings
 from experiments.transfer.plan import transfer
-from model.network import published
+from model.network_config import published
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan

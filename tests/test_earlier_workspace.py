@@ -12,7 +12,7 @@ import pytest
 from data.dataset.store import Dataset
 from data.own_tf.record import added_motif
 from experiments.study import specs, study
-from model.network import published
+from model.network_config import published
 from orchestrator.backends.precision import settle
 from orchestrator.errors import RunError
 from orchestrator.interpretation.run_motifs import StoredMotifs

@@ -17,7 +17,7 @@ from torch import nn
 from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from data.schema import NULL_LABEL, LabelArray
-from model.ensemble import Calibration, fit_calibration
+from model.calibration import Calibration, fit_calibration
 from model.metrics import Metrics, best_threshold, evaluate, mean_metrics
 from model.prediction import every_logit
 from orchestrator.prediction.base_card import BaseTF, Rounding

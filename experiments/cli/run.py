@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,7 +28,7 @@ from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
     from experiments.study.planner import PlannedStudy
-    from orchestrator.plan import Plan
+    from orchestrator.plan import Plan, PlannedRun
 
 
 def register(app: typer.Typer) -> None:
@@ -105,22 +107,13 @@ def _print_plan(
     *,
     as_json: bool,
 ) -> None:
-    from orchestrator.backends.cost import calibrate, plan_seconds, run_seconds
     from orchestrator.runs.store import RunStore
 
     store = RunStore(workspace)
     complete = {run.key for run in plan if store.is_complete(run.key)}
     num_workers = workers or os.cpu_count() or 1
-    precisions = {run.spec.training.precision for run in plan if run.spec.training is not None}
-    network = min({run.spec.network.name for run in plan}, default="paper")  # all have one
-    with steps("Calibrating"):
-        rates = calibrate(num_workers, min(precisions, default="float32"), network)
-    seconds = {
-        run.key: run_seconds(run, planned.sizes[run.key], rates)
-        for run in plan
-        if run.key not in complete
-    }
-    hours = plan_seconds(plan, seconds, num_workers) / 3600
+    left = [run for run in plan if run.key not in complete]
+    cost = _cost(plan, left, planned, num_workers)
     if as_json:
         runs: list[dict[str, Any]] = [
             {
@@ -129,19 +122,53 @@ def _print_plan(
             }
             for run in plan
         ]
-        typer.echo(json.dumps({"runs": runs, "estimated_hours": round(hours, 5)}, indent=1))
+        typer.echo(json.dumps({"runs": runs, "estimated_hours": round(cost.hours, 5)}, indent=1))
         return
     table = Table("run", "experiment", "key", "needs", "state")
     for run in plan:
-        state = "complete" if run.key in complete else f"{seconds[run.key]:,.0f} s"
+        state = "complete" if run.key in complete else f"{cost.seconds[run.key]:,.0f} s"
         table.add_row(run.name, run.experiment, run.key, " ".join(run.needs), state)
     out.print(table)
     out.print(_counts(plan))
     num_multi = sum(run.arm == "multi" and run.spec.training is not None for run in plan)
     out.print(
-        f"{len(plan)} runs, of which {num_multi} multi-models; {len(complete)} are complete, the "
-        f"rest takes about {hours:,.1f} hours here, {num_workers} at once ({rates.train:,.0f} "
-        "sequences trained on per second and worker, measured just now), less what stops early",
+        f"{len(plan)} runs, of which {num_multi} multi-models; {len(complete)} are complete"
+        f"{cost.measured}"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cost:
+    """What the runs that are left of a plan cost."""
+
+    seconds: Mapping[str, float]
+    """By key of a run."""
+    hours: float = 0.0
+    """Of the wall, for all."""
+    measured: str = ""
+    """How it was measured, in words; empty where nothing is left."""
+
+
+def _cost(
+    plan: "Plan", left: "Sequence[PlannedRun]", planned: "PlannedStudy", num_workers: int
+) -> _Cost:
+    """Estimate what is left of a plan by measuring this machine, unless nothing is."""
+    if not left:
+        return _Cost(seconds={})
+    from orchestrator.backends.cost import calibrate, plan_seconds, run_seconds
+
+    precisions = {run.spec.training.precision for run in left if run.spec.training is not None}
+    network = min({run.spec.network.name for run in left}, default="paper")  # all have one
+    with steps("Calibrating"):
+        rates = calibrate(num_workers, min(precisions, default="float32"), network)
+    seconds = {run.key: run_seconds(run, planned.sizes[run.key], rates) for run in left}
+    hours = plan_seconds(plan, seconds, num_workers) / 3600
+    return _Cost(
+        seconds=seconds,
+        hours=hours,
+        measured=f", the rest takes about {hours:,.1f} hours here, {num_workers} at once "
+        f"({rates.train:,.0f} sequences trained on per second and worker, measured just now), less "
+        "what stops early",
     )
 
 

@@ -7,7 +7,7 @@ from data.dataset.store import Dataset
 from data.motifs.motif import Motif
 from data.schema import Evidence
 from experiments.study.trainings import ModelKind, Trainings
-from model.network import NetworkConfig, published
+from model.network_config import NetworkConfig, published
 from orchestrator.runs.motif_baseline import motif_name
 from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival, RunSpec
 
@@ -25,7 +25,7 @@ class SpecBuilder:
     average_strands: bool = False
     """Whether individual models predict both strands of their test regions."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`."""
+    """Which network, of `model.network_config.NETWORKS`."""
 
     @property
     def is_masked(self) -> bool:

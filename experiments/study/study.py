@@ -14,7 +14,7 @@ from experiments.study.pretraining import Pretraining, WantedTFs
 from experiments.study.scale import Scale
 from experiments.study.specs import SpecBuilder
 from experiments.study.trainings import Trainings
-from model.network import published
+from model.network_config import published
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Study:
     links: StringLinks | None = None
     """STRING's links; None leaves out the sets of STRING partners."""
     network: str = "paper"
-    """Which network, of `model.network.NETWORKS`. With any other than the paper's, the names
+    """Which network, of `model.network_config.NETWORKS`. With any other than the paper's, the names
     of pre-training sets say so, which keeps the results apart."""
     motif: bool = False
     """Whether transfer from a masked multi-model is tried with the TF's motif as a term of the

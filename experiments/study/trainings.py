@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from data.dataset.sampling import Sampling
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.loop import Precision, TrainingConfig
 
 MULTI_PATIENCE: Final = 4

@@ -7,7 +7,6 @@ Legend: B batch, L base pairs, n examples, T TFs.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,9 +17,8 @@ from torch.nn import functional as F
 from model.encoding import OneHotEncoder, check_sequences, reverse_complement, to_tensor
 from model.errors import ModelError
 from model.labels import Labels, check_labels, resolved_cells
+from model.training.config import Strands
 from model.training.data_parallel import ALONE, Parallel
-
-Strands = Literal["both", "random", "forward"]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from model.training.batches import Strands
-
 Keep = Literal["best", "last"]
 Precision = Literal["float32", "bfloat16"]
+Strands = Literal["both", "random", "forward"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,10 +33,11 @@ from model.seeds import seeded, stream_seed
 from model.training.batches import Batches, Examples
 from model.training.config import Keep, Precision, TrainingConfig
 from model.training.data_parallel import ALONE, Parallel
+from model.training.epoch import Epoch
 from model.training.many_motifs import ManyMotifs, join_many_motifs
 from model.training.motif_choice import ChosenTerms, MotifLibrary, choose_terms
 from model.training.probe import fit_motif_terms, fit_output_layer
-from model.training.state import Epoch, StateFile, TrainingState
+from model.training.state import StateFile, TrainingState
 
 __all__ = [
     "Epoch",

@@ -38,8 +38,8 @@ from model.seeds import seeded, stream_seed
 from model.training.batches import Batches, Examples, batch_bounds, shuffled_rows
 from model.training.config import Strands, TrainingConfig
 from model.training.data_parallel import ALONE
+from model.training.epoch import Epoch
 from model.training.loop import EVAL_BATCH, TrainingResult, make_optimizer
-from model.training.state import Epoch
 
 _STATISTICS: Final = ("running_mean", "running_var")
 

@@ -23,23 +23,10 @@ from torch import Tensor, nn
 
 from model.training.averaging import AveragedWeights
 from model.training.config import Keep, TrainingConfig
+from model.training.epoch import Epoch
 
 STATE_VERSION: Final = 1
 """Increase it when a training cannot resume from older checkpoints."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """Losses and time of one epoch."""
-
-    epoch: int
-    """Number of the epoch, counted from 1."""
-    train_loss: float
-    """Mean over the epoch's examples, each with the weights before its step."""
-    val_loss: float
-    """Mean over the validation examples at the end of the epoch."""
-    seconds: float
-    """Wall time, validation included."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from model.network import build_network, published
+from model.network import build_network
+from model.network_config import published
 from model.prediction import predict
 from model.training.loop import Examples, Precision, TrainingConfig, train
 from orchestrator.plan import Plan, PlannedRun
@@ -60,7 +61,7 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
     precision
         Precision of the matrix products in training, float32 by default.
     network
-        Name in `model.network.NETWORKS`; the paper's by default.
+        Name in `model.network_config.NETWORKS`; the paper's by default.
     """
     with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
         rates = list(pool.map(partial(_measure, precision, network), range(num_workers)))

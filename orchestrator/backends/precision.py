@@ -37,7 +37,8 @@ from data.packing import pack
 from data.records import RecordError, from_json, to_json
 from model.device import one_thread
 from model.labels import UNRESOLVED
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.loop import Examples, Precision, TrainingConfig, TrainingContext, train
 from orchestrator.errors import RunError
 from orchestrator.gpus import require_gpu

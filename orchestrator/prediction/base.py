@@ -17,18 +17,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import model
 from data.near_names import folded, near_hint, spellings
 from data.records import RecordError, from_json
-from model.ensemble import Panel
 from orchestrator.errors import RunError
 from orchestrator.prediction.base_card import BASE_FILE, BASE_VERSION, BaseCard, BaseTF
 from orchestrator.prediction.model_card import AboutModel, AboutRegions
-from orchestrator.prediction.predictors import Predictor, Replicate
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import BaseStart
+
+if TYPE_CHECKING:
+    from model.ensemble import Panel
+    from orchestrator.prediction.predictors import Predictor
 
 BASE_VARIABLE: Final = "BINDGRID_BASE"
 """Environment variable that names the folder of another base."""
@@ -70,7 +72,7 @@ class Base:
             )
         return tf
 
-    def predictor(self, named: str) -> Predictor:
+    def predictor(self, named: str) -> "Predictor":
         """Give what predicts one TF.
 
         Raises
@@ -78,6 +80,8 @@ class Base:
         RunError
             If the base lacks it; suggests similar names.
         """
+        from orchestrator.prediction.predictors import Predictor, Replicate
+
         card, tf = self.card, self.require(named)
         output = card.index(tf)
         own = card.tfs[output]
@@ -124,7 +128,7 @@ class Base:
             seen_chroms=tuple(seen_chroms),
         )
 
-    def panel(self, tfs: Sequence[str]) -> Panel:
+    def panel(self, tfs: Sequence[str]) -> "Panel":
         """Load what predicts some of its TFs at once, in the order given.
 
         Raises
@@ -133,6 +137,7 @@ class Base:
             If a network cannot be loaded.
         """
         from model.checkpoint import load, load_config
+        from model.ensemble import Panel
 
         folders = [self.folder / one.folder for one in self.card.replicates]
         outputs = tuple(self.card.index(tf) for tf in tfs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from data.dataset.added import SourceFile
-from model.ensemble import Calibration
+from model.calibration import Calibration
 from model.metrics import Metrics
 from model.training.config import TrainingConfig
 from orchestrator.prediction.model_card import require_plain_name

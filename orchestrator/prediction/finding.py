@@ -9,14 +9,16 @@
 A TF may be named by an alias (`PU.1` for SPI1).
 """
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from data.near_names import near_names, spellings
 from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.prediction.base import find_base, require_base
-from orchestrator.prediction.predictors import Predictor, find_predictor
 from orchestrator.role import Arm
 from orchestrator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from orchestrator.prediction.predictors import Predictor
 
 BASE_PREFIX: Final = "base:"
 """Prefix of a name that asks for the base."""
@@ -29,7 +31,7 @@ def name_in_base(named: str) -> str | None:
     return named[len(BASE_PREFIX) :] if is_of_base else None
 
 
-def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Predictor:
+def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> "Predictor":
     """Find what predicts a TF, in the workspace or in the base.
 
     Parameters
@@ -51,6 +53,9 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> Pr
     of_base = name_in_base(named)
     if of_base is not None or arm == "base":
         return require_base().predictor(of_base or named)
+    # brings torch, which models are listed without
+    from orchestrator.prediction.predictors import find_predictor
+
     for name in spellings(named):
         try:
             return find_predictor(workspace, name, arm)

@@ -14,10 +14,10 @@ import pandas as pd
 from orchestrator.prediction.base import Base, find_base
 from orchestrator.prediction.finding import BASE_PREFIX
 from orchestrator.prediction.model_card import MODEL_FILE
-from orchestrator.prediction.predictors import open_model
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.verdict.sentences import stored_sentence
 from orchestrator.workspace import Workspace
 
 
@@ -83,16 +83,17 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
 
 def _verdicts(workspace: Workspace) -> dict[str, str]:
     """Give the sentence of each TF's card, by the TF in capitals."""
-    if not workspace.cards.is_dir():
-        return {}
-    # what makes cards takes seconds to import, and most users have none
-    from orchestrator.verdict.stored import stored_cards
-
-    return {card.tf.upper(): card.sentence for card in stored_cards(workspace)}
+    return {
+        unquote(path.stem).upper(): stored_sentence(path)
+        for path in sorted(workspace.cards.glob("*.json"))
+    }
 
 
 def _imported(workspace: Workspace) -> Iterator[ModelRow]:
     for path in sorted(workspace.models.glob(f"*/{MODEL_FILE}")):
+        # brings torch, and few workspaces have one
+        from orchestrator.prediction.predictors import open_model
+
         model = open_model(path.parent)
         where = _where(model.about.regions.test_chroms, model.about.regions.num_folds)
         yield _row(

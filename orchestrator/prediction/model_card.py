@@ -6,7 +6,7 @@ from typing import Final
 
 from data.dataset.added import AddedTF, SourceFile
 from data.records import IF_SET
-from model.ensemble import Calibration
+from model.calibration import Calibration
 from model.training.config import TrainingConfig
 from orchestrator.runs.run_metrics import RunMetrics
 

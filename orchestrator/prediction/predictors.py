@@ -30,9 +30,10 @@ from data.dataset.sampling import Part
 from data.near_names import near_names
 from data.records import RecordError, from_json, to_values
 from data.schema import NULL_LABEL
+from model.calibration import Calibration, fit_calibration
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
-from model.ensemble import Calibration, Member, fit_calibration
+from model.ensemble import Member
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.gpus import require_gpu

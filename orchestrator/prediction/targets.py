@@ -20,7 +20,8 @@ from data.errors import DataError
 from data.output import Format, Output, output_named
 from data.packing import pack
 from data.queries.windows import Windows
-from model.ensemble import Calibration, Member, Panel, predict_ensemble
+from model.calibration import Calibration
+from model.ensemble import Member, Panel, predict_ensemble
 from orchestrator.errors import RunError
 from orchestrator.prediction.base import Base, require_base
 from orchestrator.prediction.finding import AnyArm, find_model, name_in_base

@@ -11,7 +11,7 @@ import pandas as pd
 from data.dataset.store import Dataset
 from data.errors import DataError
 from data.own_tf.record import labels_in_words
-from model.network import NetworkConfig, published
+from model.network_config import NetworkConfig, published
 from orchestrator.report.words import counted, listed
 from orchestrator.spec import RunSpec
 

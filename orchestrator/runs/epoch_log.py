@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.records import RecordError, from_json, to_values
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.workspace import Workspace
 
 _ENDING = ".epochs"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from data.atomic import whole_file
 from data.records import RecordError, from_json, to_values
-from model.training.loop import Epoch
+from model.training.epoch import Epoch
 from orchestrator.plan import PlannedRun
 from orchestrator.workspace import Workspace
 

@@ -29,7 +29,7 @@ from typing import Final
 
 from data.atomic import whole_file
 from data.records import NewerRecordError, Record, RecordError, from_json, to_json, to_values
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun, Remark
 from orchestrator.role_records import RoleNames, RoleRecord, read_role, role_names, role_record

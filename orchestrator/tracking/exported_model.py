@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from data.atomic import whole_folder
+from model.calibration import Calibration
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from model.ensemble import Calibration
 from orchestrator.errors import RunError
 from orchestrator.prediction.targets import OneTF, Target
 from orchestrator.tracking.pyfunc_folder import write_pyfunc

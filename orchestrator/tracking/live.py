@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs.epoch_log import epoch_logs
 from orchestrator.runs.store import RunStore

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from data.records import to_json, to_values
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.checkout import running_commit
 from orchestrator.plan import PlannedRun
 from orchestrator.role_names import RIVAL_WORDS

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from model.training.loop import TrainingConfig
+from model.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from data.atomic import whole_file
 from data.records import RecordError, from_json, to_json
-from model.training.loop import TrainingConfig
+from model.training.config import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.tuning.folds import Tuning, derived_seed
 from orchestrator.workspace import Workspace

@@ -35,7 +35,8 @@ from orchestrator.verdict.figures import (
     roc_figure,
 )
 from orchestrator.verdict.numbers import Numbers, Value
-from orchestrator.verdict.stored import CARD_VERSION, Card, StoredCard
+from orchestrator.verdict.sentences import CARD_VERSION
+from orchestrator.verdict.stored import Card, StoredCard
 from orchestrator.verdict.verdict import Verdict
 from orchestrator.workspace import Workspace, file_name
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from model.calibration import fit_calibration
 from model.checkpoint import load
 from model.device import one_thread
-from model.ensemble import fit_calibration
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun

@@ -3,22 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 from urllib.parse import unquote
 
 from data.records import IF_SET, RecordError, from_json
-from orchestrator.errors import RunError
 from orchestrator.verdict.commands import Command
 from orchestrator.verdict.examples import Examples
 from orchestrator.verdict.motifs_shown import ShownMotif
 from orchestrator.verdict.numbers import Numbers
 from orchestrator.verdict.operating import Operating
 from orchestrator.verdict.rule import Conclusion
+from orchestrator.verdict.sentences import CARD_VERSION, damaged_card
 from orchestrator.verdict.verdict import Filters
 from orchestrator.workspace import Workspace
-
-CARD_VERSION: Final = 1
-"""Increase it when an older program cannot read the JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +81,5 @@ def stored_cards(workspace: Workspace) -> Iterator[StoredCard]:
         try:
             card = from_json(path.read_bytes(), Card, {"version": CARD_VERSION})
         except (OSError, RecordError) as error:
-            raise RunError(
-                f"{path}: damaged, or of another bindgrid ({error}); remove it and run "
-                "`bindgrid tf train` again"
-            ) from None
+            raise damaged_card(path, error) from None
         yield StoredCard(path, card)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.dataset.sampling import Sampling
 from data.records import to_json
 from model.metrics import evaluate
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.plan import PlannedRun
 from orchestrator.role import Arm

@@ -17,7 +17,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from model.network import BindingNetwork, NetworkConfig, build_network
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 from model.prediction import every_logit, predict
 from model.training.data_parallel import ALONE, DataParallel, Parallel
 from model.training.loop import (

@@ -9,7 +9,8 @@ import torch
 
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load, load_config, load_state, save
 from model.errors import ModelError
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 
 CONFIG = NetworkConfig(num_tfs=3, conv_filters=(6, 6, 6), dense_units=(12,), dropout=0.1)
 

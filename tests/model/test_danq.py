@@ -16,7 +16,8 @@ from model.errors import ModelError
 from model.interpretation.attribution import attribute
 from model.interpretation.filters import count_subsequences
 from model.interpretation.importance import filter_importance
-from model.network import build_network, published
+from model.network import build_network
+from model.network_config import published
 from model.training.loop import Examples, TrainingConfig, train
 from model.transfer import transfer_hidden_layers
 from tests.model.interpretation.test_filters import both_strands, random_regions

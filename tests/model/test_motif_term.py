@@ -15,7 +15,8 @@ from model.checkpoint import load, load_state, save
 from model.encoding import encode_one_hot, reverse_complement, to_tensor
 from model.interpretation.attribution import attribute
 from model.interpretation.importance import filter_importance
-from model.network import BindingNetwork, NetworkConfig, build_network
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.batches import Examples
 from model.training.loop import TrainingConfig, train

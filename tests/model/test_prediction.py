@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from model.encoding import OneHotEncoder, reverse_complement, to_tensor
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.prediction import both_strand_logits, predict
 
 CONFIG = NetworkConfig(num_tfs=2, conv_filters=(8, 8, 8), dense_units=(16, 16))

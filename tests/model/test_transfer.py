@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from model.errors import ModelError
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.transfer import transfer_hidden_layers
 
 

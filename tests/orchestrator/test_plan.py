@@ -5,7 +5,7 @@ import pytest
 
 from data.dataset.sampling import Sampling
 from data.records import from_json, to_json
-from model.network import NetworkConfig, published
+from model.network_config import NetworkConfig, published
 from model.training.loop import TrainingConfig
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun, Remaining, RunOutcome

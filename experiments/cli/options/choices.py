@@ -42,7 +42,7 @@ class Precision(StrEnum):
 
 
 class Network(StrEnum):
-    """Which network is trained, of `model.network.NETWORKS`."""
+    """Which network is trained, of `model.network_config.NETWORKS`."""
 
     PAPER = "paper"
     DANQ = "danq"

@@ -219,7 +219,7 @@ class RunOptions:
 
     def _trainings(self, precision: "TrainingPrecision") -> "Trainings":
         from experiments.study.trainings import TRAININGS
-        from model.network import published
+        from model.network_config import published
         from orchestrator.tuning.trials import read_training
 
         trainings = self.pretraining.of(TRAININGS[self.size.scale])

@@ -15,7 +15,7 @@ import ray
 from ray import train, tune
 from ray.train.torch import TorchTrainer
 
-from model.training.loop import Epoch
+from model.training.epoch import Epoch
 from orchestrator.backends.ray.group import TrainGroup, attempt_by_group
 from orchestrator.plan import PlannedRun, RunOutcome
 from orchestrator.runs.context import RunContext

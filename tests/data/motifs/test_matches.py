@@ -9,7 +9,8 @@ import torch
 from data.motifs.database import MotifDatabase, jaspar_database
 from data.motifs.matches import ComparisonRule, FilterState, match_filters
 from model.interpretation.filters import count_subsequences
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 
 WIDTH = 19
 

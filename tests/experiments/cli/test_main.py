@@ -13,7 +13,7 @@ from experiments.cli.console import complain
 from experiments.cli.options.backend import BackendOptions, DeviceOptions
 from experiments.cli.options.choices import Backend, Device
 from model.checkpoint import load_state
-from model.network import published
+from model.network_config import published
 from orchestrator.backends.cost import Rates
 from orchestrator.role_names import set_name
 from orchestrator.runs.store import RunStore
@@ -181,6 +181,19 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert not workspace.runs.exists()
     code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
     assert "3 runs, of which 1 multi-models" in out
+
+
+def test_a_dry_run_of_a_complete_plan_measures_nothing(bindgrid, workspace, monkeypatch):
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("nothing is left to be measured")
+
+    monkeypatch.setattr("orchestrator.backends.cost.calibrate", refuse)
+    monkeypatch.setattr(RunStore, "is_complete", lambda own, key: True)
+    code, out, err = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
+    assert code == 0, err
+    assert "3 runs, of which 1 multi-models; 3 are complete" in out
+    code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "--json", "-w", workspace.root)
+    assert json.loads(out)["estimated_hours"] == 0
 
 
 def test_openness_cannot_be_matched_where_nothing_is_known_of_it(bindgrid, workspace):

@@ -15,7 +15,7 @@ from experiments.study.planner import PlannedStudy
 from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
-from model.ensemble import Calibration
+from model.calibration import Calibration
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import UnknownModelError
 from orchestrator.plan import Plan, PlannedRun, RunOutcome

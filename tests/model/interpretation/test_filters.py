@@ -10,7 +10,8 @@ from torch import nn
 from model.encoding import encode_one_hot, reverse_complement
 from model.errors import ModelError
 from model.interpretation.filters import conv_blocks, correctly_predicted, count_subsequences
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 
 BASES = "ACGT"
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.averaging import AveragedWeights
 from model.training.batches import Examples
 from model.training.loop import Epoch, StateFile, TrainingConfig, TrainingContext, train

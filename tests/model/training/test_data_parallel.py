@@ -15,7 +15,8 @@ from torch import Tensor, multiprocessing, nn
 from torch.nn import functional as F
 
 from model.errors import ModelError, ProcessLostError
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.seeds import seeded
 from model.training.data_parallel import ALONE, DataParallel, Parallel
 from model.training.loop import (

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.network import BindingNetwork, NetworkConfig
+from model.network import BindingNetwork
+from model.network_config import NetworkConfig
 from model.training import kept_features
 from model.training.kept_features import KeptFeatures, hidden_digest
 

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from model.encoding import encode_one_hot, reverse_complement
 from model.errors import ModelError
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.batches import Batches, batch_bounds, mean_loss
 from model.training.loop import Epoch, Examples, StateFile, TrainingConfig, TrainingContext, train

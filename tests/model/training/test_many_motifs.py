@@ -18,7 +18,8 @@ from model.interpretation.attribution import attribute
 from model.interpretation.importance import filter_importance
 from model.motif_scan import best_scores
 from model.motif_term import count_widths
-from model.network import BindingNetwork, NetworkConfig, build_network
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.batches import Examples
 from model.training.kept_features import hidden_digest

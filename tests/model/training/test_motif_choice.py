@@ -12,7 +12,8 @@ from data.motifs.scan import best_hits
 from data.packing import pack, unpack
 from model.device import one_thread
 from model.motif_scan import best_scores
-from model.network import BindingNetwork, NetworkConfig, build_network
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.batches import Examples
 from model.training.loop import TrainingConfig, TrainingContext, TrainingResult, train

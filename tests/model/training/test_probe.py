@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from model.encoding import encode_one_hot, reverse_complement
 from model.errors import ModelError
-from model.network import NetworkConfig, build_network
+from model.network import build_network
+from model.network_config import NetworkConfig
 from model.training.batches import Examples
 from model.training.loop import TrainingConfig, train
 from model.training.probe import fit_output_layer, hidden_features

@@ -10,7 +10,8 @@ from torch import nn
 
 from model.errors import ModelError
 from model.labels import UNRESOLVED
-from model.network import NetworkConfig, build_network, published
+from model.network import build_network
+from model.network_config import NetworkConfig, published
 from model.training.loop import Examples, TrainingConfig, train
 from model.training.stacked import StackedNetwork, train_stacked
 

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.cli.options.choices import Precision
 from experiments.cli.options.training import settled
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.backends import precision as precision_module
 from orchestrator.backends.precision import (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from data.dataset.sampling import Sampling
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from orchestrator.backends import processes
 from orchestrator.backends.processes import ProcessOptions, run_plan
 from orchestrator.errors import RunError

@@ -25,7 +25,8 @@ from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
-from model.ensemble import Calibration, Member, fit_calibration, predict_ensemble
+from model.calibration import Calibration, fit_calibration
+from model.ensemble import Member, predict_ensemble
 from orchestrator.backends.local import run_plan
 from orchestrator.plan import Plan
 from orchestrator.prediction import predictors

@@ -16,7 +16,7 @@ from data.motifs.files import read_motifs
 from data.motifs.pwm import consensus
 from data.schema import Evidence
 from model.checkpoint import load, load_config
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import planned_run

@@ -13,7 +13,7 @@ from data.dataset.sampling import Part, Sampling
 from data.dataset.store import write_dataset
 from data.errors import DataError
 from data.schema import Evidence
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from orchestrator.errors import RunError
 from orchestrator.runs import rivals
 from orchestrator.runs.loaded_dataset import LoadedDataset

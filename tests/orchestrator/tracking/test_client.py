@@ -12,7 +12,7 @@ import pytest
 
 from data.dataset.sampling import Sampling
 from data.records import to_values
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator import tracking
 from orchestrator.errors import RunError

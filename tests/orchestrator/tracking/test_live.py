@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.records import to_values
-from model.training.state import Epoch
+from model.training.epoch import Epoch
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
 from orchestrator.runs.epoch_log import epoch_log, epoch_logs
 from orchestrator.runs.store import RunStore

@@ -14,7 +14,7 @@ from ray import train
 from ray.exceptions import RayError
 
 from model.errors import ProcessLostError
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.data_parallel import OneProcess
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.ray import group as ray_group

@@ -9,7 +9,7 @@ import pytest
 import ray
 import torch
 
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.backends.precision import (
     PrecisionChoice,

@@ -16,7 +16,7 @@ from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Sampling
 from data.dataset.store import write_dataset
 from data.schema import Evidence
-from model.network import NetworkConfig
+from model.network_config import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.ray.run_plan import RayOptions, run_plan
