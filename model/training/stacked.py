@@ -271,7 +271,7 @@ class StackedTraining:
     def step(self, rows: Tensor) -> Tensor:
         """Take a step on rows, int64 (K, B); the loss of each network, (K,)."""
         losses = self._losses(self.learning, rows)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         losses.sum().backward()
         self.optimizer.step()
         return losses.detach()

@@ -7,6 +7,7 @@ are all of one class has no curves. ``curves.svg`` draws the three curves side b
 """
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -74,6 +75,7 @@ def run_curves(run: StoredRun) -> dict[str, Any]:
     return {"loss": loss, "test": test}
 
 
+_TICKS: Final = (0.0, 0.5, 1.0)
 _LOSSES: Final = ("epoch", "train_loss", "val_loss")
 
 
@@ -110,13 +112,19 @@ class _Drawing:
         loss, roc, recall = (
             self._figure.add_axes((0.06 + 0.325 * number, 0.16, 0.27, 0.72)) for number in range(3)
         )
-        loss.set(title="Loss", xlabel="epoch")
-        roc.set(
-            title="ROC, test regions", xlabel="false positive rate", ylabel="true positive rate"
-        )
-        recall.set(title="Precision-recall, test regions", xlabel="recall", ylabel="precision")
+        for axes, title, across, up in (
+            (loss, "Loss", "epoch", ""),
+            (roc, "ROC, test regions", "false positive rate", "true positive rate"),
+            (recall, "Precision-recall, test regions", "recall", "precision"),
+        ):
+            # at fixed places: to find free ones takes as long as the rest of the drawing
+            axes.set_title(title, y=1.0)
+            axes.set_xlabel(across)
+            axes.set_ylabel(up)
+            axes.xaxis.set_label_coords(0.5, -0.11)
+            axes.yaxis.set_label_coords(-0.15, 0.5)
         for axes in (roc, recall):
-            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+            axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=_TICKS, yticks=_TICKS)
         self._axes: tuple[Axes, ...] = (loss, roc, recall)
 
     def save(self, curves: dict[str, Any], path: Path) -> None:
@@ -126,7 +134,7 @@ class _Drawing:
         for name, style in (("train_loss", "o--"), ("val_loss", "o-")):
             values = [epoch[name] for epoch in curves["loss"]]
             loss.plot(epochs, values, style, color="#0072B2", markersize=3, label=name)
-        loss.set_xticks(epochs if len(epochs) <= 15 else epochs[:: len(epochs) // 10])
+        loss.set_xticks(epochs if len(epochs) <= 6 else epochs[:: math.ceil(len(epochs) / 5)])
         loss.legend(fontsize=8, frameon=False)
         width = 1.5 if len(curves["test"]) == 1 else 0.5
         for test in curves["test"].values():

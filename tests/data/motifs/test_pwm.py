@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from Bio.motifs import Motif as BiopythonMotif
 from memelite.io import read_meme as memelite_read_meme
 
 from data.errors import DataError
@@ -39,6 +40,14 @@ def test_consensus_by_cavener():
     )
     # more than half and twice the next; A or G; no T; anything; unknown
     assert consensus(pwm) == "ARVNN"
+
+
+def test_consensus_is_that_of_biopython_also_where_bases_tie():
+    # few whole numbers, so that many columns have ties and bases that never occur
+    counts = np.random.default_rng(0).integers(0, 5, size=(4, 3000)).astype(float)
+    counts = counts[:, counts.sum(axis=0) > 0]
+    rows = {base: row.tolist() for base, row in zip("ACGT", counts, strict=True)}
+    assert consensus(counts) == str(BiopythonMotif(counts=rows).degenerate_consensus)
 
 
 def test_distance_of_a_motif_to_itself_shifted_and_to_another():

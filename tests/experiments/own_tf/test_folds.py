@@ -220,6 +220,7 @@ def test_a_model_is_trained_on_all_regions_and_tested_on_each_once(resolved):
     assert "fold" not in run_tags(stored.planned)
 
 
+@pytest.mark.slow
 def test_a_verdict_by_folds_says_so_and_takes_no_fold_for_an_arm(resolved):
     _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=2)))
     runs = plain(study.runs)

@@ -163,6 +163,29 @@ def _objects(servers: Backend, prefix: str) -> set[str]:
         return servers.files(prefix)
 
 
+def test_a_server_that_serves_no_artifacts_has_its_clients_put_them_in_s3_themselves(
+    servers: Backend, trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    place = copy_of(trained, tmp_path / "workspace")
+    root = f"s3://{BUCKET}/unserved"
+    options = ("--no-serve-artifacts", "--default-artifact-root", root)
+    with mlflow_on(servers.make_database("unserved"), options, tmp_path / "log") as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        view, store = MlflowView(place), RunStore(place)
+        assert view.sync(store) == len(NAMES)
+        assert {run.info.artifact_uri.startswith(root) for run in runs_of(view.client)} == {True}
+        [run] = [one for one in runs_of(view.client) if one.info.run_name == "SPI1 scratch r1"]
+        path = view.client.mlflow.download_artifacts(run.info.run_id, "filters.meme", str(tmp_path))
+        stored = find_run(store, "SPI1", "scratch").path / "filters.meme"
+        assert Path(path).read_bytes() == stored.read_bytes()
+        model = mlflow.pyfunc.load_model("models:/bindgrid-SPI1@best")
+        assert model.predict(pd.DataFrame({"sequence": ["ACGT" * 50]}))["probability"].iloc[0] > 0
+        assert _objects(servers, "unserved/")
+        assert MlflowView(place).sync(store) == 0
+
+
 def test_the_first_page_reads_its_runs_from_postgresql(
     url: str, trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

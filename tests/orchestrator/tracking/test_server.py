@@ -123,6 +123,14 @@ def test_logged_models_are_searched_by_tf_and_ordered_by_their_metric(uri: str) 
     [metric] = [metric for metric in best.metrics or () if metric.key == "mcc"]
     assert metric.dataset_digest == tested.dataset.digest
     assert [output.model_id for output in run.outputs.model_outputs] == [best.model_id]
+    # the model card stands where MLflow's UI shows the description of a logged model
+    note = best.tags["mlflow.note.content"]
+    assert note.startswith(f"{run.info.run_name}, trained and validated on ")
+    assert f"MCC {scores[0]:.3f}" in note
+    assert (
+        note
+        == mlflow.MlflowClient().search_model_versions(f"run_id='{run.info.run_id}'")[0].description
+    )
 
 
 def test_the_best_model_is_loaded_by_its_alias_with_signature_and_example(uri: str) -> None:
