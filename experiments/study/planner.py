@@ -12,7 +12,7 @@ from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
 from orchestrator.backends.cost import RunSize
 from orchestrator.plan import PlannedRun, Remark
-from orchestrator.role import RunRole, SetKind, Variant
+from orchestrator.role import RunRole, RunVariant, SetKind
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
 from orchestrator.spec import MotifChoice, RegionSpec, Rival, RunSpec
@@ -133,9 +133,9 @@ class Draft:
         self.add(self.builder.transfer(regions, multi=multi), role)
         if self.study.motif and multi.regions.is_masked:
             motif: Motif | MotifChoice | None = MotifChoice.AUTO
-            variant = Variant.CHOSEN_MOTIFS
+            variant = RunVariant.CHOSEN_MOTIFS
             if not self.study.chosen_motifs:
-                motif, variant = self.motif(regions.tfs[0]), Variant.WITH_MOTIF
+                motif, variant = self.motif(regions.tfs[0]), RunVariant.WITH_MOTIF
             if motif is not None:
                 beside = self.builder.transfer(regions, multi=multi, motif=motif)
                 self.add(beside, replace(role, variant=variant))
@@ -155,7 +155,7 @@ class Draft:
                 f"many motifs of {role.tf}", "its regions are enough to train all layers"
             )
             return
-        self.add(spec, replace(role, variant=Variant.MANY_MOTIFS))
+        self.add(spec, replace(role, variant=RunVariant.MANY_MOTIFS))
 
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""
