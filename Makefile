@@ -9,8 +9,9 @@ DEMO := demo
 # that pyproject.toml allows, and `make lock` writes down what is installed then.
 LOCK ?= requirements.lock
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
-# tests/conftest.py puts those first that take longest
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# tests/conftest.py puts those first that take longest. Two groups of tests start Ray and often wait
+# for it, so that a third process keeps two cores busy.
+PYTEST := $(BIN)/pytest --dist loadgroup --no-loadscope-reorder
 
 .PHONY: setup lock demo test test-fast lint format clean
 
@@ -39,17 +40,17 @@ demo: $(READY)
 		--dhs $(DEMO)/sources/dhs.bed.gz --peaks $(DEMO)/sources/remap_peaks.bed.gz \
 		--sites $(DEMO)/sources/unibind_tfbs.bed.gz --genome $(DEMO)/sources/genome.fa \
 		--experiments $(DEMO)/sources/experiments.tsv --samples $(DEMO)/sources/samples.tsv
-	$(BIN)/bindgrid run transfer --workspace $(DEMO) --pretrain-tfs 8 --pretrain-epochs 4 \
-		--tfs ELF1,MNT,NR2C2,GATA1 --sample 250 --replicates 2
+	$(BIN)/bindgrid run transfer --workspace $(DEMO) --pretrain-tfs 8 --pretrain-epochs 3 \
+		--epochs 7 --tfs ELF1,MNT,NR2C2,GATA1 --sample 250 --replicates 2
 	@echo "See transfer beside scratch: $(BIN)/bindgrid ui --workspace $(DEMO)"
 
 # The one gate, the same by hand and in CI: style, types, tests.
 test: lint
-	$(PYTEST)
+	$(PYTEST) --numprocesses 3
 
 # While writing: what needs no Ray and trains next to nothing (see docs/architecture.md).
 test-fast: $(READY)
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) --numprocesses 2 -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -136,7 +136,7 @@ def single_rate(setting: Setting, precision: Precision) -> float:
         enabled = precision == "bfloat16"
         with torch.autocast(setting.device.type, torch.bfloat16, enabled=enabled):
             loss, _ = batches.loss(network, order[start:stop])
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 

@@ -245,7 +245,7 @@ def _bare(way: Way, examples: Examples) -> Callable[[int], None]:
             with torch.autocast("cpu", torch.bfloat16, enabled=way.precision == "bfloat16"):
                 logits = network(inputs)
             loss = F.binary_cross_entropy_with_logits(logits.float(), labels, weight=weight)
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 

@@ -135,7 +135,7 @@ def bare(ready: Ready) -> float:
     began = time.perf_counter()
     for inputs, labels in ready:
         loss = F.binary_cross_entropy_with_logits(network(inputs), labels)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return time.perf_counter() - began

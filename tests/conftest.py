@@ -13,11 +13,12 @@ from data.dataset.sampling import Sampling
 from experiments.base.packaging import BaseSettings, package_base
 from experiments.base.plan import plan_base
 from experiments.cli.main import main
+from experiments.study import specs
 from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
 from experiments.study.trainings import Changes, Trainings
 from experiments.transfer.plan import transfer
-from model.network_config import published
+from model.network_config import NetworkConfig, published
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
@@ -41,19 +42,19 @@ Bindgrid = Callable[..., tuple[int, str, str]]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process of pytest-xdist, and all that start Ray in another.
+    """Keep a file's tests in one process of pytest-xdist, and all that start Ray in two others.
 
-    Tests that start Ray mostly wait; two Rays at once would starve each other. They take longest
-    and come first, then the files with other slow tests, so that both processes end together.
+    Those of the group `ray-waiting` wait for a minute here and there, until processes of a killed
+    Ray end; the other group computes meanwhile. Both take longest and come first, then the files
+    with other slow tests, so that all processes end together.
     """
     for item in items:
-        group = item.get_closest_marker("xdist_group")
-        if group is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-        elif group.args == ("ray",):
+        if _group(item) in ("ray", "ray-waiting"):
             item.add_marker("slow")
+        elif not _group(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (_group(item) != "ray", item.path not in slow))
+    items.sort(key=lambda item: (not _group(item).startswith("ray"), item.path not in slow))
 
 
 def _group(item: pytest.Item) -> str:
@@ -69,13 +70,24 @@ def workspace(tmp_path: Path) -> Workspace:
     return place
 
 
-@pytest.fixture
-def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have plans ask for networks of a few filters and units; for tests that need no other."""
+@pytest.fixture(scope="session", autouse=True)
+def small_networks() -> Iterator[None]:
+    """Have plans ask for networks of a few filters and units; `papers_networks` is for the rest."""
     sizes: dict[str, Any] = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)}
-    monkeypatch.setattr(
-        "experiments.study.specs.published", lambda *a, **k: replace(published(*a, **k), **sizes)
-    )
+
+    def small(name: str, *, num_tfs: int) -> NetworkConfig:
+        config = published(name, num_tfs=num_tfs)
+        return replace(config, **sizes) if name == "paper" else config
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(specs, "published", small)
+        yield
+
+
+@pytest.fixture
+def papers_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have plans ask for the networks that they ask for outside tests."""
+    monkeypatch.setattr(specs, "published", published)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -133,7 +145,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         pretrain_tfs=("ELF1", "SPI1"),
         trainings=Trainings().with_epochs(multi=2, individual=1),
     )
-    plan = Plan(transfer(load_dataset(place), study).runs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(specs, "published", published)  # tests count their filters
+        plan = Plan(transfer(load_dataset(place), study).runs)
     run_plan(plan, place, on_done=lambda outcome: None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(motifs, "IMPORTANCE_REGIONS", 10)

@@ -248,28 +248,30 @@ def test_dangers_would_be_found() -> None:
     assert len(Dangers(page).found) == 3
 
 
+@pytest.fixture(scope="module")
+def without_names(tmp_path_factory: pytest.TempPathFactory) -> Dangers:
+    """What runs in a report of harmless names: the page's own script if it has any."""
+    place = Workspace(tmp_path_factory.mktemp("harmless"))
+    study = Study(place)
+    for tf in ("A", "SPI1", "MAX"):
+        study.add_pair(tf, 0.6, 0.8)
+    return Dangers(write_report(make_report(place), place).read_text())
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_no_name_becomes_script_in_the_report_or_its_figures(tmp_path: Path, name: str) -> None:
+def test_no_name_becomes_script_in_the_report_or_its_figures(
+    tmp_path: Path, name: str, without_names: Dangers
+) -> None:
     place = Workspace(tmp_path / name.replace("/", "|"))
     study = Study(place)
     for tf in (name, "SPI1", "MAX"):
         study.add_pair(tf, 0.6, 0.8)
     path = write_report(make_report(place), place)
-    plain = Dangers(page_without_names(tmp_path)).found
-    assert Dangers(path.read_text()).found == plain
+    assert Dangers(path.read_text()).found == without_names.found
     figures = list(path.parent.rglob("*.svg"))
     assert figures
     for figure in figures:
         assert Dangers(figure.read_text()).found == [], figure
-
-
-def page_without_names(folder: Path) -> str:
-    """A report of harmless names, which has the page's own script if it has any."""
-    place = Workspace(folder / "harmless")
-    study = Study(place)
-    for tf in ("A", "SPI1", "MAX"):
-        study.add_pair(tf, 0.6, 0.8)
-    return write_report(make_report(place), place).read_text()
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -300,7 +302,6 @@ def test_a_password_in_a_uri_is_blotted_out(uri: str, shown: str) -> None:
     assert without_password(uri) == shown
 
 
-@pytest.mark.usefixtures("small_networks")
 @pytest.mark.slow
 def test_the_password_of_an_mlflow_is_neither_told_nor_stored(
     bindgrid: Bindgrid, workspace: Workspace, monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,7 @@ from model.device import borrowed
 from model.errors import ModelError
 from model.network import BindingNetwork
 from model.seeds import seeded, stream_seed
+from model.training.adam import Adam
 from model.training.batches import Batches, Examples
 from model.training.config import Keep, Precision, TrainingConfig
 from model.training.data_parallel import ALONE, Parallel
@@ -250,7 +251,7 @@ class _Training:
         for start, stop in batches.bounds:
             with _products_in(self._config.precision, batches.device):
                 loss, cells = batches.loss(self._network, order[start:stop])
-            self._optimizer.zero_grad(set_to_none=True)
+            self._optimizer.zero_grad()
             loss.backward()
             batches.parallel.add_up_gradients(self._network.parameters())
             self._optimizer.step()
@@ -296,8 +297,8 @@ def validation_loss(
         return _validation_loss(network, batches, config.precision)
 
 
-def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
-    """Adam over the weights that are not frozen, in its fused form (one pass over the weights).
+def make_optimizer(network: nn.Module, config: TrainingConfig) -> Adam:
+    """Adam over the weights that are not frozen.
 
     Raises
     ------
@@ -307,7 +308,7 @@ def make_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Ad
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     if not weights:
         raise ModelError("every layer is frozen; leave one to train, or set max_epochs=0")
-    return torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    return Adam(weights, lr=config.lr, weight_decay=config.weight_decay)
 
 
 def _choose_terms(

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from model.training.adam import Adam
 from model.training.averaging import AveragedWeights
 from model.training.config import Keep, TrainingConfig
 from model.training.epoch import Epoch
@@ -67,7 +68,7 @@ class TrainingState:
     def __init__(
         self,
         network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Adam,
         shuffling: torch.Generator,
         device: torch.device,
         config: TrainingConfig,
@@ -91,7 +92,7 @@ class TrainingState:
         return len(self.history) - self.kept.best_epoch
 
     def write(self, file: StateFile) -> None:
-        """Write a checkpoint, unless the last one is recent; training goes on if it cannot be."""
+        """Write a checkpoint, unless the last one is recent; training continues if it cannot be."""
         if time.monotonic() - self._written_at < file.every_seconds:
             return
         record = {
@@ -120,12 +121,10 @@ class TrainingState:
             tensors = load(content)
         except (SafetensorError, ValueError, KeyError, TypeError):
             return
-        self._start_moments()
         targets = dict(self._tensors())
         shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in targets.items()}
         found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
         if record.get("version") != STATE_VERSION or found != shapes:
-            self._optimizer.state.clear()
             return
         for name, tensor in tensors.items():
             if not name.startswith("random."):
@@ -146,25 +145,13 @@ class TrainingState:
             yield f"kept.{name}", tensor
         for name, tensor in self.averaged.tensors.items():
             yield f"averaged.{name}", tensor
-        for number, weight in enumerate(self._weights()):
-            for name, moment in self._optimizer.state[weight].items():
+        for number, moments in enumerate(self._optimizer.state.values()):
+            for name, moment in moments.items():
                 yield f"optimizer.{number}.{name}", moment
         yield "random.shuffling", self._shuffling.get_state()
         yield "random.cpu", torch.get_rng_state()
         if self._device.type == "cuda":
             yield "random.cuda", torch.cuda.get_rng_state(self._device)
-
-    def _weights(self) -> list[Tensor]:
-        return [weight for group in self._optimizer.param_groups for weight in group["params"]]
-
-    def _start_moments(self) -> None:
-        """Make the moments that Adam makes in its first step, with the weights' memory layout."""
-        for weight in self._weights():
-            self._optimizer.state[weight] = {
-                "step": torch.zeros((), dtype=torch.float32, device=weight.device),
-                "exp_avg": torch.zeros_like(weight, memory_format=torch.preserve_format),
-                "exp_avg_sq": torch.zeros_like(weight, memory_format=torch.preserve_format),
-            }
 
 
 class KeptWeights:

@@ -235,7 +235,7 @@ def test_own_tfs(sources: Path, tmp_path: Path) -> None:
     assert "MNT" not in Dataset.open(tmp_path / "workspace" / "dataset").tfs
 
 
-def test_rivals(sources: Path, tmp_path: Path, small_networks: None) -> None:
+def test_rivals(sources: Path, tmp_path: Path) -> None:
     dataset = sources.parent / "dataset"
     (tmp_path / "dataset").symlink_to(dataset)
     given = ("rivals", tmp_path, "SPI1", "JUND", "--sizes", "20,40", "--epochs", 1)
@@ -349,7 +349,7 @@ def test_tracking(workspace: Workspace) -> None:
     assert rows[0][0] == "training, its epochs (wall)"
 
 
-def test_variants(sources: Path, tmp_path: Path, small_networks: None) -> None:
+def test_variants(sources: Path, tmp_path: Path) -> None:
     (tmp_path / "dataset").symlink_to(sources.parent / "dataset")
     workspace = Workspace(tmp_path)
     loaded = load_dataset(workspace)

@@ -64,7 +64,7 @@ def leftovers() -> list[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # Ray starts for each node, and its head takes half a minute to stop
-@pytest.mark.xdist_group("ray")
+@pytest.mark.xdist_group("ray-waiting")
 def test_a_study_runs_on_the_nodes_of_a_job_and_nothing_is_left(workspace, tmp_path):
     done = batch(tmp_path, *PLAN, "--workspace", str(workspace.root), nodes=2)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,7 +75,7 @@ def test_a_study_runs_on_the_nodes_of_a_job_and_nothing_is_left(workspace, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # Ray starts for each node, and its head takes half a minute to stop
-@pytest.mark.xdist_group("ray")
+@pytest.mark.xdist_group("ray-waiting")
 def test_a_study_that_cannot_start_is_a_job_that_failed(tmp_path):
     done = batch(tmp_path, *PLAN, "--workspace", "relative")
     assert done.returncode == 2

@@ -5,6 +5,7 @@ No GPU is needed: Ray takes the number that it is told, and the actors here trai
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -251,17 +252,25 @@ def write_what_a_worker_is_given(config: dict[str, Any]) -> None:
     (config["workspace"].root / f"given-{rank}.json").write_text(json.dumps(given))
 
 
+@pytest.fixture(scope="module")
+def two_gpus() -> Iterator[None]:
+    """A Ray that was told of two GPUs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RAY_ADDRESS", "CUDA_VISIBLE_DEVICES"):
+            patch.delenv(name, raising=False)
+        patch.setattr(ray_session, "require_gpu", lambda: None)
+        patch.setattr(ray_session, "count_gpus", lambda: 2)
+        with ray_session.session(2, None, with_gpus=True):
+            yield
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 @pytest.mark.parametrize("in_cluster", [False, True])
 def test_each_process_of_a_group_has_a_gpu_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_cluster: bool
+    two_gpus: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_cluster: bool
 ) -> None:
-    for name in ("RAY_ADDRESS", "CUDA_VISIBLE_DEVICES"):
-        monkeypatch.delenv(name, raising=False)
     workspace = Workspace(tmp_path)
     _, one = make_dataset(workspace)
-    monkeypatch.setattr(ray_session, "require_gpu", lambda: None)
-    monkeypatch.setattr(ray_session, "count_gpus", lambda: 2)
     if in_cluster:  # a cluster has no slots
         monkeypatch.setattr(ray_group, "SLOT", "none")
     asked: list[str] = []
@@ -272,11 +281,10 @@ def test_each_process_of_a_group_has_a_gpu_of_its_own(
 
     monkeypatch.setattr(ray_group, "TorchConfig", config)
     monkeypatch.setattr(ray_group, "_train_in_group", write_what_a_worker_is_given)
-    with ray_session.session(2, None, with_gpus=True):
-        group = make_group(2, 2, tmp_path / "ray", on_gpus=True)
-        run = planned(individual_spec(1, one))
-        tables = ray.put(load_dataset(workspace).share({"A"}))
-        outcome = attempt_by_group(run, RunContext(workspace=workspace), tables, group)
+    group = make_group(2, 2, tmp_path / "ray", on_gpus=True)
+    run = planned(individual_spec(1, one))
+    tables = ray.put(load_dataset(workspace).share({"A"}))
+    outcome = attempt_by_group(run, RunContext(workspace=workspace), tables, group)
     assert outcome is not None
     assert (outcome.status, asked) == ("completed", ["nccl"])
     given = [json.loads((workspace.root / f"given-{rank}.json").read_text()) for rank in range(2)]

@@ -36,7 +36,7 @@ from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 from tests.orchestrator.runs.test_execute import contents
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("ray-waiting")
 
 ROOT = Path(__file__).parents[2]
 RUN = ("run", "transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--workers", "2")
@@ -50,7 +50,9 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     """Variables for a command; nothing of the caller's own settings."""
     foreign = ("RAY_", "TUNE_", "MLFLOW_", "BINDGRID_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), **more}
+    # at Ray's niceness of 15 the workers starve beside the other tests
+    own = {"HOME": str(home), "PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"}
+    return {**kept, **own, **more}
 
 
 def command(workspace: Workspace, *arguments: str) -> list[str]:
@@ -141,9 +143,9 @@ def plan(undisturbed: tuple[Workspace, str]) -> Plan:
     return Plan(run.planned for run in RunStore(undisturbed[0]).completed())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def orphans() -> Iterator[set[Process]]:
-    """Processes that must come to their end by themselves, while other tests run."""
+    """Processes that must come to their end by themselves, while other files' tests run."""
     processes: set[Process] = set()
     yield processes
     wait_until(lambda: not any(p.is_alive() for p in processes), AGENTS_SECONDS)

@@ -38,7 +38,6 @@ def threads() -> Iterator[set[int]]:
         torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("small_networks")
 def test_trainings_and_folds_compute_on_one_thread(workspace: Workspace, threads: set[int]) -> None:
     study = Study(
         tfs=("SPI1",),

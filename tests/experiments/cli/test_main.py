@@ -246,7 +246,6 @@ def test_a_dry_run_of_danq_is_measured_on_danq(bindgrid, workspace, monkeypatch)
     assert measured == ["danq"]
 
 
-@pytest.mark.usefixtures("small_networks")
 @pytest.mark.slow
 def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspace):
     arguments = [*TRANSFER, *SHORT, "-w", workspace.root]
@@ -258,7 +257,6 @@ def test_a_plan_stops_when_its_time_is_over_and_goes_on_later(bindgrid, workspac
     assert "stopped" not in err
 
 
-@pytest.mark.usefixtures("small_networks")
 @pytest.mark.slow
 def test_experiments_can_be_run_together(bindgrid, workspace, no_calibration):
     both = ["run", "transfer", "downsampling", *TRANSFER[2:], *SHORT, "--sizes", "all"]
@@ -300,7 +298,6 @@ MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--mi
         ),
     ],
 )
-@pytest.mark.usefixtures("small_networks")
 def test_a_multi_model_is_masked_and_knows_no_target(
     bindgrid, workspace, no_calibration, arguments, tfs, name
 ):

@@ -18,6 +18,8 @@ from data.sources.build import build_dataset
 from orchestrator.backends.cost import Rates
 from orchestrator.workspace import Workspace
 
+pytestmark = pytest.mark.usefixtures("papers_networks")
+
 
 class Keys(NamedTuple):
     """The keys of a plan."""

@@ -129,6 +129,7 @@ def test_what_is_stored_agrees_with_itself(workspace):
     assert stored.metrics.num_bound == (selection.labels[selection.part != Part.TEST] == 1).sum()
 
 
+@pytest.mark.usefixtures("papers_networks")
 def test_a_transfer_starts_from_the_multi_models_hidden_layers(workspace):
     plan = tiny_plan(workspace, epochs=(1, 0))
     run(plan, workspace)
@@ -227,6 +228,7 @@ def test_a_failed_run_is_written_down_and_blocks_only_what_needs_it(workspace, m
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("papers_networks")  # the process that is killed has them
 def test_a_kill_loses_at_most_the_run_being_trained(workspace):
     undisturbed = Workspace(workspace.root.with_name("undisturbed"))
     undisturbed.root.mkdir()

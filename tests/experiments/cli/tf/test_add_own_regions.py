@@ -121,6 +121,7 @@ def test_what_cannot_be_used_is_one_line_and_leaves_nothing(add, files, argument
     assert not (files / "w").exists()
 
 
+@pytest.mark.slow
 def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)

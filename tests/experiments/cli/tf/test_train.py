@@ -20,7 +20,6 @@ QUICK = ("--backend", "local", "--precision", "float32", "--pretrain-epochs", 1)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small_networks")
 def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)

@@ -19,7 +19,7 @@ from tests.helpers.group_member import train_as_one_of_two
 from tests.helpers.tiny import tiny_dataset
 from tests.orchestrator.backends.ray.test_run_plan import worker_pids
 
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.xdist_group("ray-waiting")
 
 ROOT = Path(__file__).parents[4]
 STATE_OF_EACH_EPOCH = """

@@ -36,20 +36,20 @@ pytestmark = pytest.mark.xdist_group("ray")
 
 NUM_REGIONS = 400
 TRAINING = TrainingConfig(lr=0.003, max_epochs=1)
+NETWORK = NetworkConfig(num_tfs=1, conv_filters=(8, 8, 8), dense_units=(16, 16))
 
 
 def multi_spec(dataset: str = "none") -> RunSpec:
     tfs = ("A", "B")
     regions = RegionSpec(tfs=tfs, view="less-sparse", sampling=Sampling(), dataset=dataset)
-    return RunSpec(regions=regions, network=NetworkConfig(num_tfs=2), training=TRAINING, seed=0)
+    network = replace(NETWORK, num_tfs=2)
+    return RunSpec(regions=regions, network=network, training=TRAINING, seed=0)
 
 
 def individual_spec(seed: int, dataset: str = "none", start: RunSpec | None = None) -> RunSpec:
     sampling = Sampling(seed=seed, num_bound=20)
     regions = RegionSpec(tfs=("A",), view="sparse", sampling=sampling, dataset=dataset)
-    return RunSpec(
-        regions=regions, network=NetworkConfig(num_tfs=1), training=TRAINING, seed=seed, start=start
-    )
+    return RunSpec(regions=regions, network=NETWORK, training=TRAINING, seed=seed, start=start)
 
 
 def planned(spec: RunSpec, arm: Arm = "scratch", replicate: int = 1) -> PlannedRun:
