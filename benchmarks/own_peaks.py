@@ -35,7 +35,7 @@ from experiments.study.scale import Scale
 from experiments.study.study import Study
 from orchestrator.backends.local import run_plan
 from orchestrator.plan import Plan, RunOutcome
-from orchestrator.role import Variant
+from orchestrator.role import RunVariant
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.verdict.card import write_card
 from orchestrator.verdict.verdict import judge
@@ -106,7 +106,7 @@ def _arm(outcome: RunOutcome) -> str:
     role = outcome.planned.role
     if role.step is not None:
         return "learning curve"
-    words = [role.arm] + ([] if role.variant is Variant.PLAIN else [role.variant.value])
+    words = [role.arm] + ([] if role.variant is RunVariant.PLAIN else [role.variant.value])
     return ", ".join(words)
 
 

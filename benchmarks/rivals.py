@@ -20,7 +20,7 @@ import torch
 from benchmarks.machine import Row, describe, table
 from data.dataset.sampling import Sampling, default_chromosomes
 from data.dataset.store import Dataset
-from experiments.peaks_needed.plan import LABELS, Start, peaks_needed
+from experiments.peaks_needed.plan import LABELS, MultiModelStart, peaks_needed
 from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
@@ -63,14 +63,14 @@ def plan(
         trainings=trainings,
         chosen_motifs=True,
     )
-    given: tuple[Start, ...] = ()
+    given: tuple[MultiModelStart, ...] = ()
     starts: tuple[PlannedRun, ...] = ()
     if options.start:
         starts = (store.open(options.start).planned,)
         spec = starts[0].spec
         if known := sorted(set(spec.regions.tfs) & set(options.tfs)):
             raise SystemExit(f"{options.start} was trained on {', '.join(known)}; name other TFs")
-        given = (Start(SetKind.MASKED, spec, study.tfs),)
+        given = (MultiModelStart(SetKind.MASKED, spec, study.tfs),)
     runs = (*starts, *peaks_needed(loaded, study, given).runs)
     return tuple(run for run in runs if not run.tf or arm_name(run) not in options.skip)
 

@@ -35,7 +35,7 @@ RATES = (0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
-class Variant:
+class Substitution:
     """A substitution, its position counted from 0."""
 
     chrom: str
@@ -51,7 +51,7 @@ def places(path: Path) -> pd.DataFrame:
 
 def in_sites(
     genome: Genome, sites: pd.DataFrame, tf: str, num: int, rng: np.random.Generator
-) -> list[Variant]:
+) -> list[Substitution]:
     """Draw substitutions that take bits from the motif of the TF's sites, one a site at most."""
     motif = motif_of(tf, DEFAULT)
     own = sites[sites["N"].str.endswith(f".{tf}") & (sites["e"] - sites["s"] == motif.length_bp)]
@@ -69,7 +69,7 @@ def in_sites(
         if len(base):
             at = rng.integers(len(base))
             position, alternative = int(first + place[at]), int(base[at])
-            found.append(Variant(str(name), position, int(codes[place[at]]), alternative))
+            found.append(Substitution(str(name), position, int(codes[place[at]]), alternative))
         if len(found) == num:
             break
     return found
@@ -82,7 +82,7 @@ def score(bits: NDArray[np.float32], codes: NDArray[np.uint8]) -> float:
 
 def beside_sites(
     genome: Genome, sources: Path, sites: pd.DataFrame, num: int, rng: np.random.Generator
-) -> list[Variant]:
+) -> list[Substitution]:
     """Draw substitutions in regions, away from all sites and from the ends of chromosomes."""
     regions = places(sources / "dhs.bed.gz")
     free = {chrom: np.zeros(length, dtype=bool) for chrom, length in genome.lengths_bp.items()}
@@ -98,14 +98,14 @@ def beside_sites(
     position = np.array([at for _, at in drawn], dtype=np.int32)
     bases = genome.sequences(chrom, position, 1)[:, 0]
     return [
-        Variant(str(name), int(at), int(base), int(base + rng.integers(1, 4)) % 4)
+        Substitution(str(name), int(at), int(base), int(base + rng.integers(1, 4)) % 4)
         for name, at, base in zip(chrom, position, bases, strict=True)
         if base != UNKNOWN
     ]
 
 
 def predicted(
-    workspace: Path, genome: Path, tf: str, lists: Sequence[Sequence[Variant]]
+    workspace: Path, genome: Path, tf: str, lists: Sequence[Sequence[Substitution]]
 ) -> list[pd.DataFrame]:
     """Let `bindgrid variants` predict lists of variants in one file, and part them again."""
     rows = [(name, one) for name, own in enumerate(lists) for one in own]

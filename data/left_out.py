@@ -1,9 +1,9 @@
 """Rows that a command leaves out: counted by file and reason, and listed when asked for.
 
 The same everywhere: what does not fit, such as a row on a chromosome that the genome lacks, is left
-out and counted, and the run goes on. It stops where nothing is left, or where so much does not fit
-that the file must be of another assembly (:func:`is_other_assembly`). The same holds for rows that
-cannot be read, such as one that lacks columns (:func:`is_other_format`).
+out and counted, and the run continues. It stops where nothing is left, or where so much does not
+fit that the file must be of another assembly (:func:`is_other_assembly`). The same holds for rows
+that cannot be read, such as one that lacks columns (:func:`is_other_format`).
 """
 
 from collections import Counter

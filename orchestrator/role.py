@@ -60,7 +60,7 @@ class ModeRelation(StrEnum):
     """The TF has no known binding mode."""
 
 
-class Variant(StrEnum):
+class RunVariant(StrEnum):
     """How a run differs from the plain model of its experiment."""
 
     PLAIN = ""
@@ -78,7 +78,7 @@ class Variant(StrEnum):
     """It is trained from scratch as transfer is: a control."""
 
 
-CONTROLS = frozenset({Variant.WITHOUT_MOTIF, Variant.TRANSFER_RATE})
+CONTROLS = frozenset({RunVariant.WITHOUT_MOTIF, RunVariant.TRANSFER_RATE})
 """Variants that are compared with a TF's model, and are not models of the TF themselves."""
 
 
@@ -130,7 +130,7 @@ class RunRole:
     """Fraction of the regions that a step of a learning curve trains on; None for all."""
     fold: int | None = None
     """Which fold of a cross-validation the run tests, counted from 1; None for a model."""
-    variant: Variant = Variant.PLAIN
+    variant: RunVariant = RunVariant.PLAIN
     """How the run differs from the plain model of its experiment."""
     mode: ModeRelation | None = None
     """How the TF's binding mode relates to the multi-model; None where that does not matter."""

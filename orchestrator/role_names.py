@@ -11,21 +11,26 @@ from typing import Final
 from data.dataset.sampling import RowRule, Split, UnboundMatch
 from data.relations.groups import GroupKind
 from model.network_config import NETWORKS
-from orchestrator.role import Arm, ModeRelation, RunRole, SampleSize, Variant
+from orchestrator.role import Arm, ModeRelation, RunRole, RunVariant, SampleSize
 
 ALL_REGIONS: Final = "all regions"
 HELD_BACK_WORDS: Final[dict[Split, str]] = {"random": "at random", "chromosome": "by chromosome"}
 VARIANT_WORDS: Final = {
-    Variant.WITH_MOTIF: "with the motif",
-    Variant.CHOSEN_MOTIFS: "with chosen motifs",
-    Variant.OWN_HIDDEN: "with chosen motifs, its own hidden",
-    Variant.SIMILAR_HIDDEN: "with chosen motifs, similar ones hidden",
-    Variant.WITHOUT_MOTIF: "without the motif",
-    Variant.TRANSFER_RATE: "at the transfer rate",
+    RunVariant.WITH_MOTIF: "with the motif",
+    RunVariant.CHOSEN_MOTIFS: "with chosen motifs",
+    RunVariant.OWN_HIDDEN: "with chosen motifs, its own hidden",
+    RunVariant.SIMILAR_HIDDEN: "with chosen motifs, similar ones hidden",
+    RunVariant.WITHOUT_MOTIF: "without the motif",
+    RunVariant.TRANSFER_RATE: "at the transfer rate",
 }
 MATCH_WORDS: Final[dict[UnboundMatch, str]] = {"gc": "", "gc-and-openness": "openness matched"}
 TERMS: Final = frozenset(
-    {Variant.WITH_MOTIF, Variant.CHOSEN_MOTIFS, Variant.OWN_HIDDEN, Variant.SIMILAR_HIDDEN}
+    {
+        RunVariant.WITH_MOTIF,
+        RunVariant.CHOSEN_MOTIFS,
+        RunVariant.OWN_HIDDEN,
+        RunVariant.SIMILAR_HIDDEN,
+    }
 )
 """Variants that are named with the pre-training set."""
 RIVAL_WORDS: Final[dict[Arm, str]] = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 from data.records import IF_SET, INLINE, from_values, spelled, to_values
 from data.relations.groups import GroupKind
 from model.network_config import NETWORKS
-from orchestrator.role import Arm, RunRole, SampleSize, SetKind, Variant
+from orchestrator.role import Arm, RunRole, RunVariant, SampleSize, SetKind
 from orchestrator.role_names import (
     ALL_REGIONS,
     MODE_WORDS,
@@ -113,10 +113,10 @@ def _facts_of_names(names: RoleNames, spec: RunSpec) -> dict[str, Any]:
     network = spec.network.name
     if network != NETWORKS[0]:
         label = label.removesuffix(f", {network}")
-    motif = f", {VARIANT_WORDS[Variant.WITH_MOTIF]}"
+    motif = f", {VARIANT_WORDS[RunVariant.WITH_MOTIF]}"
     if label.endswith(motif):
         label = label.removesuffix(motif)
-        facts["variant"] = Variant.WITH_MOTIF
+        facts["variant"] = RunVariant.WITH_MOTIF
     if label and "set_kind" not in facts:
         facts["set_kind"] = _set_kind(label, spec)
     return {**facts, "set_label": label, "network": network}
@@ -130,7 +130,7 @@ def _facts_of_group(group: str) -> dict[str, Any]:
         for fact, name in words.items():
             if name == group:
                 return {field_name: fact}
-    for variant in (Variant.WITHOUT_MOTIF, Variant.TRANSFER_RATE):
+    for variant in (RunVariant.WITHOUT_MOTIF, RunVariant.TRANSFER_RATE):
         if VARIANT_WORDS[variant] == group:
             return {"variant": variant, "size": SampleSize()}
     if group in set(GroupKind):

@@ -161,9 +161,8 @@ def _bgzf(text: bytes, path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _own_tf_kinds(texts: Mapping[str, bytes]) -> list[Kind]:
-    remap = [line.split("\t") for line in texts["remap_peaks.bed"].decode().splitlines()]
-    own = [row for row in remap if row[3].endswith(f".{TF}.{_BIOSAMPLE}")]
+def _peak_texts(own: Sequence[Sequence[str]]) -> tuple[str, str, str]:
+    """Write some rows of ReMap's as narrowPeak, MACS xls and BED of three columns."""
     narrow = "".join(
         f"{r[0]}\t{r[1]}\t{r[2]}\tpeak{i}\t{r[4]}\t.\t7.5\t5.1\t3.2\t{int(r[6]) - int(r[1])}\n"
         for i, r in enumerate(own)
@@ -176,7 +175,13 @@ def _own_tf_kinds(texts: Mapping[str, bytes]) -> list[Kind]:
         f"\t9.0\t6.1\t4.4\t3.2\tpeak_{i}\n"
         for i, r in enumerate(own)
     )
-    bed = "".join(f"{row[0]}\t{row[1]}\t{row[2]}\n" for row in own)
+    return narrow, xls, "".join(f"{row[0]}\t{row[1]}\t{row[2]}\n" for row in own)
+
+
+def _own_tf_kinds(texts: Mapping[str, bytes]) -> list[Kind]:
+    remap = [line.split("\t") for line in texts["remap_peaks.bed"].decode().splitlines()]
+    own = [row for row in remap if row[3].endswith(f".{TF}.{_BIOSAMPLE}")]
+    narrow, xls, bed = _peak_texts(own)
     remap_own = "".join("\t".join(row) + "\n" for row in own)
     rows = [line.split("\t") for line in texts["unibind_tfbs.bed"].decode().splitlines()]
     sites = "".join("\t".join(row[:3]) + "\n" for row in rows if row[3].endswith(f".{TF}"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -213,8 +214,11 @@ def read_files(
             sites[file.sites] = read_intervals(file.sites, places)
         if file.accessible is not None and file.accessible not in opened:
             opened[file.accessible] = fitted_summits(read_own_peaks(file.accessible), places)
+    whole = cache(lambda path: read_own_peaks(path, choice.score, left_out))
     peaks = [
-        read_peaks_of(file, biosamples.index(file.biosample), places, blacklist, choice)
+        peaks_of(
+            whole(file.peaks), file, biosamples.index(file.biosample), places, blacklist, choice
+        )
         for file in files
     ]
     if choice.replicates:
@@ -245,12 +249,29 @@ def fitted_summits(peaks: Peaks, places: Places) -> ReadOpened:
     )
 
 
-def read_peaks_of(
-    file: PeakFile, pair: int, places: Places, exclude: Blacklist, choice: PeakChoice
+def peaks_of(
+    whole: Peaks,
+    file: PeakFile,
+    pair: int,
+    places: Places,
+    exclude: Blacklist,
+    choice: PeakChoice,
 ) -> ReadPeaks:
-    """Read a file of peaks, as those of a pair; other parameters and errors as `read_files`."""
-    peaks = read_own_peaks(file.peaks, choice.score, places.left_out)
-    peaks = of_biosample(peaks, file.biosample, places.left_out)
+    """Take what counts of a file's peaks in a biosample, as those of a pair.
+
+    Parameters
+    ----------
+    whole
+        All peaks of the file, which may be of several biosamples.
+    pair
+        Index of the pair that the peaks are given.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_files`.
+    """
+    peaks = of_biosample(whole, file.biosample, places.left_out)
     fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end, exclude)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)
     peaks = peaks.taken(fitted.rows)

@@ -243,7 +243,7 @@ class _Parser:
         """Parse by Arrow; None where it finds a fault."""
         self._read.block_size = len(text) + 1
         try:
-            # a buffer and no thread, so that nothing goes on reading after an error
+            # a buffer and no thread, so that nothing reads on after an error
             table = pacsv.read_csv(pa.BufferReader(text), self._read, self._parse, self._convert)
         except (pa.ArrowException, OSError):
             return None

@@ -5,7 +5,7 @@ Rows that do not fit the genome are left out and counted, see `data.sources.fitt
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,8 @@ from data.own_tf.files import (
     ReadOpened,
     ReadPeaks,
     fitted_summits,
+    peaks_of,
     read_intervals,
-    read_peaks_of,
 )
 from data.peaks.formats import REMAP
 from data.peaks.reading import Peaks, read_own_peaks
@@ -125,15 +125,18 @@ def _read_peaks(
     places: Places,
     reading: Reading,
 ) -> dict[int, ReadPeaks]:
+    whole = cache(partial(read_own_peaks, left_out=places.left_out))
+
+    def peaks_in(file: PeakFile, pair: int) -> ReadPeaks:
+        return peaks_of(whole(file.peaks), file, pair, places, reading.exclude, PeakChoice())
+
     pair_of = {pair: index for index, pair in enumerate(pairs)}
     read: dict[int, ReadPeaks] = {}
     first: dict[Path, SheetRow] = {}
     for one in rows:
         file = PeakFile(peaks=one.peaks, biosample=one.biosample, sites=one.sites)
         pair = pair_of[one.tf, one.biosample]
-        peaks = reading.faults.attempt(
-            one.row, partial(read_peaks_of, file, pair, places, reading.exclude, PeakChoice())
-        )
+        peaks = reading.faults.attempt(one.row, partial(peaks_in, file, pair))
         if peaks is None:
             continue
         read[one.row] = peaks

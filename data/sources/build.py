@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,25 +69,21 @@ def build_dataset(
         genome = Genome(sources.genome, sources.chrom_alias)
         exclude = Blacklist(sources.exclude, genome.chromosomes, left_out)
         naming = read_naming(sources, rules)
-        on_step("reading sites")
-        told = _share_of(on_step, "reading sites")
-        sites = read_sites(sources.sites, naming.names, genome, left_out, told)
+        on_read = _reading(on_step, "reading sites")
+        sites = read_sites(sources.sites, naming.names, genome, left_out, on_read)
         on_step("reading DHSs and their sequences")
         made = _made_regions(sources, naming, genome, exclude, left_out)
         on_step("joining sites")
-        site_hits = matched_hits(made.regions, sites, made.profiled, made.accessible)
-        of_sites, with_sites = _dropped("sites", sites), tfs_of(sites, made.profiled)
+        of_sites = _joined("sites", sites, made)
         del sites  # or gigabytes of sites are in memory while the peaks are read
-        on_step("reading peaks")
-        told = _share_of(on_step, "reading peaks")
-        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude, told)
+        on_read = _reading(on_step, "reading peaks")
+        peaks = read_peaks(sources.peaks, naming.names, genome, left_out, exclude, on_read)
         on_step("joining peaks")
-        peak_hits = matched_hits(made.regions, peaks, made.profiled, made.accessible)
-        of_peaks, with_peaks = _dropped("peaks", peaks), tfs_of(peaks, made.profiled)
+        of_peaks = _joined("peaks", peaks, made)
         del peaks
-        lacking = _lacking(sources, with_peaks, with_sites, skip_unlisted=rules.skip_unlisted)
+        lacking = _lacking(sources, of_peaks.tfs, of_sites.tfs, skip_unlisted=rules.skip_unlisted)
         on_step("writing the dataset")
-        evidence = evidence_codes(peak_hits, site_hits, made.profiled, made.accessible)
+        evidence = evidence_codes(of_peaks.hits, of_sites.hits, made.profiled, made.accessible)
         return write_dataset(
             path,
             regions=made.regions,
@@ -95,7 +91,7 @@ def build_dataset(
             accessibility=dict(zip(made.profiled.biosamples, made.accessible.T, strict=True)),
             origin=Origin(
                 sources=checksums.result(),
-                dropped=made.dropped | of_peaks | of_sites | lacking,
+                dropped=made.dropped | of_peaks.dropped | of_sites.dropped | lacking,
             ),
             replace=replace,
         )
@@ -133,8 +129,23 @@ def _made_regions(
     )
 
 
-def _dropped(kind: str, intervals: Intervals) -> dict[str, int]:
-    return {f"{kind}: {reason}": count for reason, count in intervals.dropped.items()}
+class _Joined(NamedTuple):
+    """What peaks or sites say of the regions."""
+
+    hits: NDArray[np.int64]
+    """As :func:`matched_hits` gives them."""
+    dropped: dict[str, int]
+    """Numbers of rows left out or collapsed, by reason."""
+    tfs: frozenset[str]
+    """TFs that have any."""
+
+
+def _joined(kind: str, intervals: Intervals, made: _MadeRegions) -> _Joined:
+    return _Joined(
+        hits=matched_hits(made.regions, intervals, made.profiled, made.accessible),
+        dropped={f"{kind}: {reason}": count for reason, count in intervals.dropped.items()},
+        tfs=tfs_of(intervals, made.profiled),
+    )
 
 
 def _lacking(
@@ -150,7 +161,7 @@ def _lacking(
     ) | tfs_without(sources.sites, "sites", with_sites, with_peaks, skip_unlisted=skip_unlisted)
 
 
-def _share_of(on_step: OnStep, step: str) -> OnRead:
+def _reading(on_step: OnStep, step: str) -> OnRead:
     """Report how much of a large file is read, at every twentieth of it."""
     num_told = 0
 

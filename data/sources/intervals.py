@@ -324,7 +324,7 @@ def tfs_without(
         raise DataError(
             f"{path}: no {kind} of {some_names(absent)}, so that no region would be bound; it has "
             f"those of {some_names(sorted(here))}: check that it is whole and how it spells names, "
-            "or pass --skip-unlisted to go on all the same"
+            "or pass --skip-unlisted to continue all the same"
         )
     told = f"{kind}: none of some TFs, of which no region is bound ({some_names(absent)})"
     return {told: len(absent)} if absent else {}

@@ -21,7 +21,7 @@ class NameRules:
 
     skip_unlisted: bool = False
     """Leave out, and count, peaks and sites of TFs that the experiment table lacks, or of
-    biosamples spelled otherwise than there, and go on where TFs have peaks and no sites, or
+    biosamples spelled otherwise than there, and continue where TFs have peaks and no sites, or
     sites and no peaks; otherwise they are an error."""
     keep_treated: Treated = Treated.NONE
     """Which treated samples count for their biosample where a table is lacking."""

@@ -3,22 +3,35 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from data.rows.header_table import read_records
 
 _TABLE: Final = Path(__file__).parents[1] / "tables" / "public_files.tsv"
 _COLUMNS: Final = ("role", "file", "release", "mb", "publisher", "licence", "address", "note")
 
+
+class Role(NamedTuple):
+    """What the files of a role are."""
+
+    content: str
+    need: str
+    """How many of them a build needs, in words."""
+
+    def __str__(self) -> str:
+        """Write both, such as `genome: needed`."""
+        return f"{self.content}: {self.need}"
+
+
 ROLES: Final = {
-    "dhs": "DNase I hypersensitive sites: needed",
-    "dhs_sources": "names of the samples of the DHSs: needed",
-    "peaks": "ChIP-seq peaks: one of these is needed",
-    "sites": "TF binding sites: one of these is needed",
-    "genome": "genome: needed",
-    "string": "associations between TFs: optional",
+    "dhs": Role("DNase I hypersensitive sites", "needed"),
+    "dhs_sources": Role("names of the samples of the DHSs", "needed"),
+    "peaks": Role("ChIP-seq peaks", "one of these is needed"),
+    "sites": Role("TF binding sites", "one of these is needed"),
+    "genome": Role("genome", "needed"),
+    "string": Role("associations between TFs", "optional"),
 }
-"""What the files of a role are, and how many of them are needed."""
+"""By the name of the source."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Measured:
+class BaseMeasures:
     """Measures of all TFs of a base."""
 
     tests: tuple[Metrics, ...]
@@ -92,7 +92,7 @@ class Measured:
         )
 
 
-def measure(networks: Sequence[nn.Module], regions: HeldOut) -> Measured:
+def measure_base(networks: Sequence[nn.Module], regions: HeldOut) -> BaseMeasures:
     """Calibrate networks on the validation chromosomes and measure them on the test chromosomes."""
     outputs = range(regions.num_tfs)
     val = [every_logit(one, regions.val_sequences, outputs) for one in networks]
@@ -112,7 +112,7 @@ def measure(networks: Sequence[nn.Module], regions: HeldOut) -> Measured:
         thresholds.append(threshold)
         calibrations.append(own)
         columns.append(found)
-    return Measured(
+    return BaseMeasures(
         tests=tuple(tests),
         thresholds=tuple(thresholds),
         at_threshold=tuple(at_threshold),
@@ -123,7 +123,7 @@ def measure(networks: Sequence[nn.Module], regions: HeldOut) -> Measured:
 
 
 def rounding_cost(
-    number_format: str, num_bytes: int, rounded: Measured, exact: Measured
+    number_format: str, num_bytes: int, rounded: BaseMeasures, exact: BaseMeasures
 ) -> Rounding:
     """Compare rounded weights with those that were trained."""
     means = [

@@ -17,7 +17,7 @@ from data.dataset.store import Dataset
 from data.records import RecordError, from_json, to_json
 from data.schema import Evidence
 from data.steps import OnStep, silent
-from experiments.base.measure import HeldOut, Measured, measure, rounding_cost
+from experiments.base.measure import BaseMeasures, HeldOut, measure_base, rounding_cost
 from model.checkpoint import WEIGHTS_FILE, load, save
 from orchestrator.checkout import running_commit
 from orchestrator.errors import RunError
@@ -115,7 +115,7 @@ def package_base(
 class _Rounded:
     """The networks with rounded weights, stored in a folder each."""
 
-    kept: Measured
+    kept: BaseMeasures
     """Measures in the format that is kept."""
     costs: tuple[Rounding, ...]
     """What each of `FORMATS` costs."""
@@ -131,14 +131,14 @@ def _rounded(
     """Store the networks of runs in each format, measure them, and keep those of one format."""
     networks = [load(run.path) for run in runs]
     on_step("measuring the networks as they were trained")
-    exact = measure(networks, regions)
+    exact = measure_base(networks, regions)
     kept, costs = exact, []
     for number_format, dtype in FORMATS.items():
         on_step(f"measuring what {number_format} costs")
         places = [folder / f"{number_format}-{one}" for one, _ in enumerate(runs, start=1)]
         for place, network, run in zip(places, networks, runs, strict=True):
             save(place, network, run.planned.spec.network, rounded_to=dtype)
-        rounded = measure([load(place) for place in places], regions)
+        rounded = measure_base([load(place) for place in places], regions)
         num_bytes = (places[0] / WEIGHTS_FILE).stat().st_size
         costs.append(rounding_cost(number_format, num_bytes, rounded, exact))
         for number, place in enumerate(places, start=1):

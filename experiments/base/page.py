@@ -80,7 +80,7 @@ def _about(card: BaseCard) -> list[str]:
         f"A multi-model of {len(card.tfs)} TFs, all of the dataset with at least {card.min_bound} "
         f"bound regions{without}. It reads 200 bp of DNA and gives for each TF the probability "
         "that the TF binds there, if the region is open chromatin in a cell that has the TF. It "
-        "learnt from open regions alone, so it does not tell open from closed chromatin.",
+        "was trained on open regions only, so it does not tell open from closed chromatin.",
         "",
         f"{num} network{'s' if num > 1 else ''}, trained on {listed(card.chroms_seen)}. "
         f"Calibrations and thresholds are from {listed(card.val_chroms)}, all measures from "

@@ -74,8 +74,7 @@ def _mode_name(mode: str) -> str:
 
 def _multi_model_pairs(transfer: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame | None:
     """Pairs of the multi-model's own TFs, from the group with the nearest training size."""
-    names = transfer["pretraining_tfs"].str.split()
-    own = [tf in tfs for tf, tfs in zip(transfer["tf"], names, strict=True)]
+    own = [tf in tfs for tf, tfs in zip(transfer["tf"], transfer["pretraining_tfs"], strict=True)]
     known = transfer[own]
     known = known[known["pretraining_set"].isin(rows["pretraining_set"])]
     if known.empty:

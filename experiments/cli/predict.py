@@ -25,16 +25,18 @@ from experiments.cli.options.spread import spread
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from data.left_out import LeftOut
     from data.motifs.motif import Motif
     from data.queries.variants import VcfReader
     from data.sources.genome import Genome
+    from model.ensemble import Member
     from orchestrator.prediction.predict import Counts
     from orchestrator.prediction.predictors import Predictor
     from orchestrator.prediction.targets import Target
+    from orchestrator.prediction.variant_null import VariantNull
 
 NameArgument = Annotated[
     str,
@@ -159,6 +161,19 @@ class VariantOptions:
 
         return Genome(self.genome, self.chrom_alias)
 
+    def null_of(
+        self,
+        workspace: Workspace,
+        predictor: "Predictor",
+        members: "Sequence[Member]",
+        genome: "Genome",
+        on_making: "Callable[[], None]",
+    ) -> "VariantNull | None":
+        """Give what effects are compared with; None where they are not to be."""
+        from orchestrator.prediction.variant_null import null_of
+
+        return null_of(workspace, predictor, members, genome, on_making) if self.null else None
+
     def reader(self, genome: "Genome", length_bp: int, odd_rows: "LeftOut") -> "VcfReader":
         """Open the VCF file, for a network that reads sequences of a length."""
         from data.queries.variants import VcfReader
@@ -206,7 +221,7 @@ def variants(
     from data.left_out import LeftOut
     from orchestrator.prediction.annotated_vcf import annotating
     from orchestrator.prediction.predict import predict_variants
-    from orchestrator.prediction.variant_null import null_of, with_q_values
+    from orchestrator.prediction.variant_null import with_q_values
     from orchestrator.prediction.writers import VARIANT_FORMATS, writing
 
     output = output_named(file, VARIANT_FORMATS)
@@ -222,10 +237,8 @@ def variants(
             reader = options.reader(genome, members[0].length_bp, odd_rows)
             on_step("comparing reference alleles with the genome")
             num_swapped = reader.check_references()
-            null = None
-            if options.null:
-                making = partial(on_step, "effects of random substitutions, once for this model")
-                null = null_of(Workspace(workspace), predictor, members, genome, making)
+            making = partial(on_step, "effects of random substitutions, once for this model")
+            null = options.null_of(Workspace(workspace), predictor, members, genome, making)
         has_columns = {"has_motif": found is not None, "has_null": null is not None}
         with (
             annotating(output, options.vcf, label, predictor.source, **has_columns)

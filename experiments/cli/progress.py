@@ -16,6 +16,18 @@ _REFRESH_SECONDS = 1.0
 _LINE_SECONDS = 60.0  # between lines where there is no terminal to draw on
 
 
+def counting_bar() -> Progress:
+    """Make a bar that counts what is done, with the time; it is shown on a terminal only."""
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=err,
+        disable=not err.is_terminal,
+    )
+
+
 class PlanProgress:
     """Follows a plan; used as a context manager around the backend.
 
@@ -32,14 +44,7 @@ class PlanProgress:
 
         self._workspace = workspace
         self._notes = EpochNotes(workspace)
-        self._bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            console=err,
-            disable=not err.is_terminal,
-        )
+        self._bar = counting_bar()
         self._task = self._bar.add_task("starting", total=total, completed=complete)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)

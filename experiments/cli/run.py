@@ -68,10 +68,7 @@ def run(
     from orchestrator.plan import Plan
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    if stop_after is not None and stop_after <= 0:
-        raise RunError(f"--stop-after is {stop_after}; give hours above 0")
-    if as_json and not dry_run:
-        raise RunError("--json prints a plan: pass --dry-run with it")
+    _check(stop_after, dry_run=dry_run, as_json=as_json)
     options.check(names)
     backend, place = options.backend.resolved(), Workspace(workspace)
     device = backend.devices.torch_device
@@ -97,6 +94,14 @@ def run(
         stop_after=stop_after,
         show=print_comparison,
     )
+
+
+def _check(stop_after: float | None, *, dry_run: bool, as_json: bool) -> None:
+    """Raise `RunError` if the command's own options do not go together."""
+    if stop_after is not None and stop_after <= 0:
+        raise RunError(f"--stop-after is {stop_after}; give hours above 0")
+    if as_json and not dry_run:
+        raise RunError("--json prints a plan: pass --dry-run with it")
 
 
 def _print_plan(

@@ -5,7 +5,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from experiments.cli.console import (
@@ -27,7 +26,7 @@ from experiments.cli.options.training import (
     PretrainOptions,
     settled,
 )
-from experiments.cli.progress import PlanProgress
+from experiments.cli.progress import PlanProgress, counting_bar
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -268,14 +267,7 @@ class _TrialProgress:
     def __init__(self, study: "TuningStudy", num_trials: int) -> None:
         self._study = study
         self._num_trials = num_trials
-        self._bar = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            console=err,
-            disable=not err.is_terminal,
-        )
+        self._bar = counting_bar()
         complete = study.num_complete()
         self._task = self._bar.add_task("searching", total=num_trials, completed=complete)
 

@@ -28,7 +28,7 @@ from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
 from experiments.study.trainings import ModelKind
-from orchestrator.role import RunRole, SampleSize, Variant
+from orchestrator.role import RunRole, RunVariant, SampleSize
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
@@ -112,10 +112,10 @@ def own_tf(
         role = replace(
             of_multi, arm="transfer", tf=tf, target=tf, replicate=replicate, size=SampleSize()
         )
-        cell = _Cell(draft, start, motif, regions, role)
-        cell.add_arms()
-        for fraction in steps if cell.is_compared else ():
-            cell.add_step(fraction)
+        of_replicate = _Replicate(draft, start, motif, regions, role)
+        of_replicate.add_arms()
+        for fraction in steps if of_replicate.is_compared else ():
+            of_replicate.add_step(fraction)
     return draft.done()
 
 
@@ -186,7 +186,7 @@ def _num_trained(draft: Draft, regions: RegionSpec) -> int:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Replicate:
     """A replicate."""
 
     draft: Draft
@@ -203,7 +203,7 @@ class _Cell:
         if self.is_compared:
             self._add_scratch(builder, role)
         if self.is_compared and self._terms is not None:
-            control = replace(self.role, variant=Variant.WITHOUT_MOTIF)
+            control = replace(self.role, variant=RunVariant.WITHOUT_MOTIF)
             self._add_transfer(builder, whole, control, None)
         if self.motif is not None:
             alone = builder.motif_alone(whole, motif_name(self.motif))
@@ -217,7 +217,7 @@ class _Cell:
         transfer = builder.transfer(self.regions.whole, multi=self.start.spec).training
         if transfer is None or not self.regions.whole.is_judged_by_folds or transfer.max_epochs:
             as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
-            self.draft.add(as_transfer, replace(role, variant=Variant.TRANSFER_RATE))
+            self.draft.add(as_transfer, replace(role, variant=RunVariant.TRANSFER_RATE))
 
     def add_step(self, fraction: float) -> None:
         """Add a step of the learning curve."""

@@ -199,7 +199,7 @@ def _arms(rows: pd.DataFrame) -> list[_Arm]:
             arm=own["kind"].iloc[0],
             name=str(name),
             masked=bool(own["masked"].iloc[0]),
-            num_tfs=max(len(tfs.split()) for tfs in own["pretraining_tfs"]),
+            num_tfs=max(len(tfs) for tfs in own["pretraining_tfs"]),
         )
         for name, own in rows.groupby("arm")
     ]

@@ -36,7 +36,7 @@ from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.pretraining import HELD_BACK, MIN_BOUND, Pretraining
 from experiments.study.study import Study
 from orchestrator.errors import RunError
-from orchestrator.role import RunRole, SampleSize, SetKind, Variant
+from orchestrator.role import RunRole, RunVariant, SampleSize, SetKind
 from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
@@ -54,9 +54,9 @@ LABELS: Final = {
 """Names of the pre-training sets of the arms by transfer."""
 
 CHOICES: Final = {
-    Variant.CHOSEN_MOTIFS: MotifChoice.AUTO,
-    Variant.OWN_HIDDEN: MotifChoice.OWN_HIDDEN,
-    Variant.SIMILAR_HIDDEN: MotifChoice.SIMILAR_HIDDEN,
+    RunVariant.CHOSEN_MOTIFS: MotifChoice.AUTO,
+    RunVariant.OWN_HIDDEN: MotifChoice.OWN_HIDDEN,
+    RunVariant.SIMILAR_HIDDEN: MotifChoice.SIMILAR_HIDDEN,
 }
 """Arms of which the regions choose the motifs."""
 
@@ -74,7 +74,7 @@ class _Kind(NamedTuple):
     """Targets that it serves."""
 
 
-class Start(NamedTuple):
+class MultiModelStart(NamedTuple):
     """A multi-model to start from."""
 
     kind: SetKind
@@ -91,7 +91,9 @@ class _Cell:
     seed: int
 
 
-def peaks_needed(loaded: LoadedDataset, study: Study, given: Sequence[Start] = ()) -> PlannedStudy:
+def peaks_needed(
+    loaded: LoadedDataset, study: Study, given: Sequence[MultiModelStart] = ()
+) -> PlannedStudy:
     """Plan the experiment.
 
     A size that a target does not reach is left out, as is the motif of a target without one.
@@ -168,7 +170,9 @@ def choose_targets(loaded: LoadedDataset, study: Study) -> tuple[str, ...]:
     return tuple(chosen[: max(1, min(NUM_TARGETS, len(num_bound) // 2))])
 
 
-def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Iterator[Start]:
+def _multi_models(
+    draft: Draft, targets: tuple[str, ...], replicate: int
+) -> Iterator[MultiModelStart]:
     """Add the multi-models of a replicate, and score them on the same regions."""
     kinds = [
         _Kind(SetKind.COMPLETE, Pretraining(min_bound=MIN_BOUND, leave_out=targets), targets),
@@ -203,14 +207,14 @@ def _multi_models(draft: Draft, targets: tuple[str, ...], replicate: int) -> Ite
         elif set(complete.regions.tfs) <= set(tfs):
             scored = builder.scored_multi(complete.regions, multi=spec)
             draft.add(scored, replace(role, tested_on="complete"))
-        yield Start(kind=kind.kind, spec=spec, targets=kind.targets)
+        yield MultiModelStart(kind=kind.kind, spec=spec, targets=kind.targets)
 
 
 def _masked(**left_out: tuple[str, ...]) -> Pretraining:
     return Pretraining(rows="resolved", min_bound=MIN_BOUND, **left_out)
 
 
-def _add_size(draft: Draft, cell: _Cell, starts: Sequence[Start]) -> None:
+def _add_size(draft: Draft, cell: _Cell, starts: Sequence[MultiModelStart]) -> None:
     """Add the arms of a target at a size."""
     role, num_bound = cell.role, cell.size.num_bound
     jaspar = draft.loaded.dataset.jaspar
@@ -240,7 +244,7 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[Start]) -> None:
         draft.add(builder.transfer(regions, multi=start.spec), plain)
         if motif is not None and start.kind is SetKind.MASKED:
             beside = builder.transfer(regions, multi=start.spec, motif=motif)
-            draft.add(beside, replace(plain, variant=Variant.WITH_MOTIF))
+            draft.add(beside, replace(plain, variant=RunVariant.WITH_MOTIF))
         if draft.study.chosen_motifs and start.kind is SetKind.MASKED:
             for variant, choice in CHOICES.items():
                 try:

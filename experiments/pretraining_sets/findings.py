@@ -23,8 +23,8 @@ from orchestrator.report.statistics import Interval
 from orchestrator.report.words import counted, listed, number, span
 
 KINDS: Final = tuple(kind.value for kind in GroupKind)
-SET_SEPARATOR: Final = "; "
-"""Separates the sets of different replicates: random sets differ between replicates."""
+Sets = tuple[tuple[str, ...], ...]
+"""The TFs of the sets of some replicates, each set once: random sets differ between replicates."""
 
 _READING: Final = "In brackets below: the difference in MCC from the random set, with its 95 % CI."
 _LINE_COLUMNS: Final = ("target", "num_replicates", "num_bound", "mcc", "mcc_low", "mcc_high")
@@ -90,7 +90,13 @@ def set_findings(table: pd.DataFrame, calls: CallsByKey, boot: Bootstrap) -> lis
                     "around the line from scratch, are 95 % intervals.",
                 ),
             ),
-            table=pd.concat([means, line_table.assign(group="scratch")], ignore_index=True),
+            table=pd.concat(
+                [
+                    means.assign(pretraining_tfs=means["pretraining_tfs"].map(_named)),
+                    line_table.assign(group="scratch"),
+                ],
+                ignore_index=True,
+            ),
             shown=_shown(means, line_table),
             numbers=_numbers(means, line_table),
         )
@@ -118,7 +124,7 @@ def _rows(
                     "target": members["tf"].iloc[0],
                     "group": kind,
                     "with_target": with_target,
-                    "pretraining_tfs": SET_SEPARATOR.join(members["pretraining_tfs"].unique()),
+                    "pretraining_tfs": tuple(dict.fromkeys(members["pretraining_tfs"])),
                     "num_replicates": len(members),
                     "num_bound": members["num_bound"].mean(),
                     **with_ends("mcc", *mean_mcc(members, calls, boot)),
@@ -215,9 +221,14 @@ def _smaller_sets(means: pd.DataFrame) -> list[str]:
     return [f"Sets of fewer than {sizes.max()} TFs, for too few candidates: {listed(names)}."]
 
 
-def _smallest(sets: str) -> int:
+def _smallest(sets: Sets) -> int:
     """Fewest TFs of some sets."""
-    return min(len(names.split()) for names in sets.split(SET_SEPARATOR))
+    return min(len(tfs) for tfs in sets)
+
+
+def _named(sets: Sets) -> str:
+    """Write sets as `A, B, C; A, B, D`."""
+    return "; ".join(", ".join(tfs) for tfs in sets)
 
 
 def _shown(means: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
@@ -226,7 +237,7 @@ def _shown(means: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "target": means["target"],
             "set": means["group"],
             "target in it": means["with_target"].map({True: "yes", False: "no"}),
-            "TFs": means["pretraining_tfs"].str.replace(" ", ", "),
+            "TFs": means["pretraining_tfs"].map(_named),
             "replicates": means["num_replicates"].astype(str),
             "MCC": with_brackets(means, "mcc"),
             "minus scratch": with_brackets(means, "over_scratch"),

@@ -11,7 +11,7 @@ from data.own_tf.record import added_motif
 from experiments.study.study import Study
 from orchestrator.backends.cost import RunSize
 from orchestrator.plan import PlannedRun, Remark
-from orchestrator.role import RunRole, SetKind, Variant
+from orchestrator.role import RunRole, RunVariant, SetKind
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
 from orchestrator.spec import MotifChoice, RegionSpec, Rival, RunSpec
@@ -132,9 +132,9 @@ class Draft:
         self.add(self.builder.transfer(regions, multi=multi), role)
         if self.study.motif and multi.regions.is_masked:
             motif: Motif | MotifChoice | None = MotifChoice.AUTO
-            variant = Variant.CHOSEN_MOTIFS
+            variant = RunVariant.CHOSEN_MOTIFS
             if not self.study.chosen_motifs:
-                motif, variant = self.motif(regions.tfs[0]), Variant.WITH_MOTIF
+                motif, variant = self.motif(regions.tfs[0]), RunVariant.WITH_MOTIF
             if motif is not None:
                 beside = self.builder.transfer(regions, multi=multi, motif=motif)
                 self.add(beside, replace(role, variant=variant))

@@ -183,7 +183,7 @@ class DataParallel(Parallel):
         Raises
         ------
         ProcessLostError
-            Another process has died or given up, so that training cannot go on.
+            Another process has died or given up, so that training cannot continue.
         """
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with _lost_processes_named():

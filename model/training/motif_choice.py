@@ -106,7 +106,7 @@ class ChosenTerms:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class LabelledRegions:
     """What motifs are chosen by: regions, their labels, and a network's features of them."""
 
     sequences: NDArray[np.uint8]
@@ -135,18 +135,18 @@ def choose_terms(
     strength, seed
         As for :func:`choose_motifs`.
     """
-    evidence = Evidence(
+    regions = LabelledRegions(
         sequences=known.sequences,
         bound=known.labels[:, 0] == 1,
         features=hidden_features(network, known.sequences, device=device),
     )
-    chosen = choose_motifs(evidence, library, strength=strength, seed=seed)
+    chosen = choose_motifs(regions, library, strength=strength, seed=seed)
     network.set_motifs([one.log_odds for one in chosen.motifs])
     return chosen
 
 
 def choose_motifs(
-    evidence: Evidence, library: MotifLibrary, *, strength: float | None, seed: int
+    regions: LabelledRegions, library: MotifLibrary, *, strength: float | None, seed: int
 ) -> ChosenTerms:
     """Choose the motifs of a TF's terms.
 
@@ -158,24 +158,24 @@ def choose_motifs(
     seed
         Seed of the folds, 0 or more.
     """
-    bound, num = evidence.bound, len(evidence.bound)
+    bound, num = regions.bound, len(regions.bound)
     seed = stream_seed(seed, "motif folds")
     folds = balanced_folds(bound, seed)
-    features, factor = rotated(evidence.features)
+    features, factor = rotated(regions.features)
     strength = factor * (_STRENGTH if strength is None else strength)
     nothing = np.zeros((num, 0), dtype=np.float32)
     found: list[ChosenMotif] = []
     logits = held_out_logits(features, nothing, bound, folds, strength)
     if library.own:
-        own = _best(_Scanned.of(library.own, evidence.sequences), bound, "own", folds)
+        own = _best(_Scanned.of(library.own, regions.sequences), bound, "own", folds)
         column = own.held_out[:, None]
         before, logits = logits, held_out_logits(features, column, bound, folds, strength)
         found.append(_measured(own, bound, before, logits))
-    others = _Scanned.of(library.others, evidence.sequences)
+    others = _Scanned.of(library.others, regions.sequences)
     of_search = balanced_folds(bound, seed, SEARCH_FOLDS)
     candidates: tuple[Callable[[Logits], _Candidate | None], ...] = (
         lambda _: _best(others, bound, "enriched", folds) if others.profiles else None,
-        lambda known: _learnt(evidence, known, of_search, others),
+        lambda known: _learnt(regions, known, of_search, others),
     )
     for candidate in candidates:
         more = candidate(logits)
@@ -331,10 +331,10 @@ def _best(
 
 
 def _learnt(
-    evidence: Evidence, logits: Logits, folds: NDArray[np.int64], scanned: _Scanned
+    regions: LabelledRegions, logits: Logits, folds: NDArray[np.int64], scanned: _Scanned
 ) -> _Candidate | None:
     """The motif that is learnt beside some logits, and its held-out scores."""
-    sequences, bound = evidence.sequences, evidence.bound
+    sequences, bound = regions.sequences, regions.bound
     held_out = np.empty(len(bound), dtype=np.float32)
     for fold in np.unique(folds):
         out = folds == fold

@@ -234,6 +234,15 @@ class _Course:
         self.is_over = too_long or len(self.history) >= num_epochs
         return is_kept
 
+    def result(self, seconds: float) -> TrainingResult:
+        """Give the result of the training, which took some seconds."""
+        return TrainingResult(
+            history=tuple(self.history),
+            best_epoch=self.kept_epoch,
+            best_val_loss=self.kept_loss,
+            seconds=seconds,
+        )
+
 
 class StackedTraining:
     """The steps and epochs of K networks.
@@ -360,15 +369,7 @@ def train_stacked(
     with held_cudnn(device), seeded(seeds[0], "dropout", device):
         courses = _run(training, networks)
     seconds = time.perf_counter() - began
-    return [
-        TrainingResult(
-            history=tuple(course.history),
-            best_epoch=course.kept_epoch,
-            best_val_loss=course.kept_loss,
-            seconds=seconds,
-        )
-        for course in courses
-    ]
+    return [course.result(seconds) for course in courses]
 
 
 def _run(training: StackedTraining, networks: Sequence[nn.Module]) -> list[_Course]:

@@ -92,7 +92,7 @@ class TrainingState:
         return len(self.history) - self.kept.best_epoch
 
     def write(self, file: StateFile) -> None:
-        """Write a checkpoint, unless the last one is recent; training goes on if it cannot be."""
+        """Write a checkpoint, unless the last one is recent; training continues if it cannot be."""
         if time.monotonic() - self._written_at < file.every_seconds:
             return
         record = {

@@ -113,7 +113,7 @@ def multiplies_bfloat16(device: str = "cpu") -> bool:
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
-def check(problem: Problem | None = None, device: str = "cpu") -> PrecisionChoice:
+def check_precision(problem: Problem | None = None, device: str = "cpu") -> PrecisionChoice:
     """Choose a precision for this machine; takes a minute if its processor has bfloat16.
 
     Parameters
@@ -216,7 +216,7 @@ def agreed(choices: Sequence[PrecisionChoice]) -> PrecisionChoice:
 
 
 def settle(
-    workspace: Workspace, ask: Callable[[], Sequence[PrecisionChoice]] = lambda: [check()]
+    workspace: Workspace, ask: Callable[[], Sequence[PrecisionChoice]] = lambda: [check_precision()]
 ) -> tuple[PrecisionChoice, bool]:
     """Give the workspace's choice; if it has none, ask for one and keep it.
 

@@ -74,7 +74,7 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     return styled
 
 
-def save(figure: Figure, stem: Path) -> None:
+def save_figure(figure: Figure, stem: Path) -> None:
     """Write a figure as `stem`.svg and `stem`.png."""
     with report_style():
         figure.savefig(stem.with_name(f"{stem.name}.svg"), metadata={"Date": None})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from data.atomic import whole_folder
 from orchestrator.errors import RunError
-from orchestrator.report.figure_style import save
+from orchestrator.report.figure_style import save_figure
 from orchestrator.report.page import FIGURES_FOLDER, MISSING_FILE, render_page
 from orchestrator.report.sections import Report
 from orchestrator.workspace import Workspace
@@ -56,5 +56,5 @@ def _write_figures(report: Report, folder: Path) -> None:
         for finding in section.findings:
             finding.table.to_csv(folder / f"{finding.stem}.csv", index=False)
             for named in finding.figures:
-                save(named.figure, folder / named.stem)
+                save_figure(named.figure, folder / named.stem)
     report.missing.to_csv(folder / MISSING_FILE, index=False)

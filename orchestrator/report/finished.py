@@ -18,10 +18,10 @@ class FinishedRuns:
 
     table: pd.DataFrame
     """The results table (a row per run and role), and for each row test_regions and finished_at
-    (see `orchestrator.report.pairs`); pretraining_tfs, the names of the TFs pre-trained on,
-    separated by blanks; plain_group, the group without what unbound regions are matched by, in
-    which a control is like its experiment; and num_seen, how many test regions the multi-model had
-    trained or validated on."""
+    (see `orchestrator.report.pairs`); pretraining_tfs, a tuple of the TFs pre-trained on;
+    plain_group, the group without what unbound regions are matched by, in which a control is like
+    its experiment; and num_seen, how many test regions the multi-model had trained or validated
+    on."""
     calls: Mapping[str, Calls]
     """By key, of the runs on one TF."""
     specs: Mapping[str, RunSpec]
@@ -49,12 +49,13 @@ def read_finished(store: RunStore) -> FinishedRuns:
         for _, planned in store.with_roles()
     }
     calls = read_calls(store, table.loc[table["tf"] != "", "key"].unique())
+    pretrained_on = [specs[key].pretrained_on for key in table["key"]]
     table = table.assign(
         test_regions=[calls[key].regions if key in calls else "" for key in table["key"]],
         finished_at=table["key"].map(finished_at),
         plain_group=table["group"].map(groups),
         num_seen=table["key"].map(num_seen),
-        pretraining_tfs=[" ".join(specs[key].pretrained_on) for key in table["key"]],
+        pretraining_tfs=pd.Series(pretrained_on, index=table.index, dtype=object),
     )
     return FinishedRuns(
         table=table,

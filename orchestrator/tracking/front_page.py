@@ -75,7 +75,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class ExperimentRows:
     """What the page says of an experiment."""
 
     name: str
@@ -153,7 +153,7 @@ def front_page(mlflow: MlflowClient, workspace: Workspace | None) -> str:
     )
 
 
-def _section(mlflow: MlflowClient, experiment: Experiment) -> Section | None:
+def _section(mlflow: MlflowClient, experiment: Experiment) -> ExperimentRows | None:
     """Give what the page says of an experiment; None where it does not compare arms."""
     if not has_views(experiment):
         return None
@@ -163,7 +163,7 @@ def _section(mlflow: MlflowClient, experiment: Experiment) -> Section | None:
         return None
     headlines = [run.data.tags.get(NOTE_TAG, "") for run in runs if "summary" in run.data.tags]
     names = {row.pretraining_set for row in rows}
-    return Section(
+    return ExperimentRows(
         name=experiment.name,
         rows=rows[:MAX_ROWS],
         num_left_out=max(0, len(rows) - MAX_ROWS),

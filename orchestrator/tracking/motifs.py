@@ -139,7 +139,8 @@ def stored_matches(run: StoredRun, store: RunStore, database: MotifDatabase) -> 
         If the run's filters are damaged.
     """
     from data.motifs.matches import match_filters
-    from orchestrator.interpretation.run_motifs import RULE, best_matches
+    from orchestrator.interpretation.filter_tables import best_matches
+    from orchestrator.interpretation.run_motifs import RULE
 
     path = store.workspace.motifs(run.key) / f"matches-{database.slug}.csv"
     if not path.exists():

@@ -144,6 +144,18 @@ def mlflow_server(
         If the server ends or does not answer within `START_SECONDS`, or bindgrid was installed
         before it had an app of MLflow.
     """
+    process = _started(workspace, uri, host, port)
+    try:
+        meanwhile()
+        url = f"http://{host}:{port}"
+        _wait(process, url, workspace.mlflow_log)
+        yield Server(url=url, process=process, log=workspace.mlflow_log)
+    finally:
+        _stop(process)
+
+
+def _started(workspace: Workspace, uri: str, host: str, port: int) -> subprocess.Popen[bytes]:
+    """Start the server's processes; parameters as for :func:`mlflow_server`."""
     if APP not in {app.name for app in entry_points(group="mlflow.app")}:
         raise RunError("MLflow does not find bindgrid's pages: install bindgrid again (make setup)")
     command = [
@@ -155,7 +167,7 @@ def mlflow_server(
     log = workspace.mlflow_log
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             env={
                 **os.environ,
@@ -170,13 +182,6 @@ def mlflow_server(
             # a process group of its own, so that all of its processes can be ended together
             start_new_session=True,
         )
-    try:
-        meanwhile()
-        url = f"http://{host}:{port}"
-        _wait(process, url, log)
-        yield Server(url=url, process=process, log=log)
-    finally:
-        _stop(process)
 
 
 def _log_the_rest(workspace: Workspace, figures: Figures) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from orchestrator.plan import PlannedRun
-from orchestrator.role import Variant
+from orchestrator.role import RunVariant
 from orchestrator.role_names import RIVAL_WORDS, VARIANT_WORDS, step_name
 
 TRANSFER: Final = "transfer"
-TRANSFER_ALONE: Final = f"transfer, {VARIANT_WORDS[Variant.WITHOUT_MOTIF]}"
+TRANSFER_ALONE: Final = f"transfer, {VARIANT_WORDS[RunVariant.WITHOUT_MOTIF]}"
 SCRATCH: Final = "from scratch"
-SCRATCH_AS_TRANSFER: Final = f"from scratch, {VARIANT_WORDS[Variant.TRANSFER_RATE]}"
+SCRATCH_AS_TRANSFER: Final = f"from scratch, {VARIANT_WORDS[RunVariant.TRANSFER_RATE]}"
 MOTIF: Final = "motif alone"
 RIVALS: Final = {
     MOTIF: "the motif alone",
@@ -29,7 +29,7 @@ def arm_of(planned: PlannedRun) -> str:
     if role.step is not None:
         return step_name(role.step)
     if role.arm == "transfer":
-        return TRANSFER_ALONE if role.variant is Variant.WITHOUT_MOTIF else TRANSFER
+        return TRANSFER_ALONE if role.variant is RunVariant.WITHOUT_MOTIF else TRANSFER
     if role.arm == "scratch":
         return SCRATCH_AS_TRANSFER if role.is_control else SCRATCH
     return MOTIF if role.arm == "motif" else RIVAL_WORDS.get(role.arm, "")

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from orchestrator.report.words import number
-from orchestrator.verdict.examples import Examples, ShownRegion
+from orchestrator.verdict.examples import ShownRegion, ShownRegions
 from orchestrator.verdict.operating import Operating, Point
 
 THRESHOLD_TITLES: Final = (
@@ -54,7 +54,7 @@ def threshold_caption(operating: Operating) -> str:
     )
 
 
-def missed_rows(examples: Examples) -> list[tuple[str, ...]]:
+def missed_rows(examples: ShownRegions) -> list[tuple[str, ...]]:
     """Cells of the table of missed peaks, in the order of `MISSED_TITLES`."""
     return [
         (
@@ -66,7 +66,7 @@ def missed_rows(examples: Examples) -> list[tuple[str, ...]]:
     ]
 
 
-def missed_caption(examples: Examples) -> str:
+def missed_caption(examples: ShownRegions) -> str:
     """Say how many peaks are missed, and which of them are shown."""
     if not examples.num_missed:
         return "No bound test region has a probability below 0.5."

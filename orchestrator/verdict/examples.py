@@ -56,7 +56,7 @@ class MissedPeak:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
+class ShownRegions:
     """Regions that are shown."""
 
     best: tuple[ShownRegion, ...]
@@ -69,9 +69,9 @@ class Examples:
     since the files of peaks are gone or have no score."""
 
 
-def examples(
+def regions_to_show(
     loaded: LoadedDataset, tf: str, model: StoredRun, predicted: Sequence[Predictions]
-) -> Examples:
+) -> ShownRegions:
     """Choose the regions to show.
 
     Parameters
@@ -90,7 +90,7 @@ def examples(
     strength, strength_of = _strengths(loaded.regions, ids[missed], files)
     ranked = missed[np.lexsort((probability[missed], -strength))][:NUM_MISSED]
     by_region = dict(zip(missed.tolist(), strength.tolist(), strict=True))
-    return Examples(
+    return ShownRegions(
         best=_explained(loaded, model, ids[best], probability[best]),
         missed=tuple(
             MissedPeak(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from data.dataset.added import Background
 from data.dataset.sampling import Part
+from data.dataset.selection import Selection
 from data.dataset.store import Dataset
 from data.records import IF_SET
 from orchestrator.errors import RunError
@@ -137,7 +138,7 @@ class Numbers:
 
 
 def collect_numbers(judged: Judged) -> Numbers:
-    """Work out the numbers of a TF from its finished runs.
+    """Compute the numbers of a TF from its finished runs.
 
     Raises
     ------
@@ -158,9 +159,7 @@ def collect_numbers(judged: Judged) -> Numbers:
         raise RunError(f"{first.name}: has no multi-model to start from")
     dataset = loaded.dataset
     own = dataset.manifest.own_regions
-    selection = loaded.select(first.spec.regions)
-    bound = {part: selection.labels[selection.rows(part), 0] == 1 for part in Part}
-    counts = {part: int(own.sum()) for part, own in bound.items()}
+    counts = _num_bound(loaded.select(first.spec.regions))
     tested = predicted[TRANSFER][0].bound
     sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
     fractions = {arm: own[0].role.step or 1.0 for arm, own in planned.items()}
@@ -198,6 +197,11 @@ def collect_numbers(judged: Judged) -> Numbers:
         base=fit_of_start(start, dataset, tf) if isinstance(start, BaseStart) else None,
         unbound=None if own is None else own.unbound,
     )
+
+
+def _num_bound(selection: Selection) -> dict[Part, int]:
+    """Count the bound regions of each part."""
+    return {part: int((selection.labels[selection.rows(part), 0] == 1).sum()) for part in Part}
 
 
 def _means(metrics: Sequence[RunMetrics], names: Sequence[str]) -> Floats:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from data.records import IF_SET, RecordError, from_json
 from orchestrator.verdict.commands import Command
-from orchestrator.verdict.examples import Examples
+from orchestrator.verdict.examples import ShownRegions
 from orchestrator.verdict.motifs_shown import ShownMotif
 from orchestrator.verdict.numbers import Numbers
 from orchestrator.verdict.operating import Operating
@@ -30,7 +30,7 @@ class Card:
     """None where no region is predicted right."""
     operating: Operating | None = field(default=None, metadata=IF_SET)
     """None in what an older bindgrid wrote, as the next ones."""
-    examples: Examples | None = field(default=None, metadata=IF_SET)
+    examples: ShownRegions | None = field(default=None, metadata=IF_SET)
     motifs: tuple[ShownMotif, ...] = field(default=(), metadata=IF_SET)
     commands: tuple[Command, ...] = field(default=(), metadata=IF_SET)
 

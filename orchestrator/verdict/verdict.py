@@ -21,7 +21,7 @@ from orchestrator.runs.motif_baseline import motif_named, motif_of
 from orchestrator.runs.motif_terms import term_motifs
 from orchestrator.verdict.arms import RIVALS, SCRATCH, TRANSFER
 from orchestrator.verdict.commands import Command, next_commands
-from orchestrator.verdict.examples import Examples, examples
+from orchestrator.verdict.examples import ShownRegions, regions_to_show
 from orchestrator.verdict.judged import Judged, read_judged
 from orchestrator.verdict.motifs_shown import (
     ShownMotif,
@@ -68,7 +68,7 @@ class Verdict:
     """None where no region is predicted right."""
     operating: Operating | None = None
     """What thresholds do."""
-    examples: Examples | None = None
+    examples: ShownRegions | None = None
     """The best regions, and the strongest peaks that are missed."""
     motifs: tuple[ShownMotif, ...] = ()
     """The TF's motif, and the filters that match it."""
@@ -106,7 +106,7 @@ def judge(
         conclusion=conclude(numbers),
         filters=filters,
         operating=_operating(judged),
-        examples=examples(judged.loaded, tf, judged.models[0], judged.calibrated),
+        examples=regions_to_show(judged.loaded, tf, judged.models[0], judged.calibrated),
         motifs=_motifs(judged, stored, filters),
         commands=next_commands(workspace, dataset, tf),
     )

@@ -23,7 +23,7 @@ from orchestrator.plan import Plan, Remark
 from orchestrator.report import files as report_files
 from orchestrator.report.files import write_report
 from orchestrator.report.sections import Report
-from orchestrator.role import ModeRelation, SetKind, Variant
+from orchestrator.role import ModeRelation, RunVariant, SetKind
 from orchestrator.role_names import VARIANT_WORDS
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.client import TrackingClient
@@ -152,9 +152,9 @@ def test_transfer_with_the_motif_is_an_arm_of_its_own_with_the_same_twin(place):
             plain = planned_run("transfer", tf, experiment=experiment)
             network = replace(plain.spec.network, motif_width=12)
             spec = replace(plain.spec, network=network, motif="MA0080.5")
-            beside = in_role(replace(plain, spec=spec), variant=Variant.WITH_MOTIF)
+            beside = in_role(replace(plain, spec=spec), variant=RunVariant.WITH_MOTIF)
             study.add(beside, 0.9)
-    words = f", {VARIANT_WORDS[Variant.WITH_MOTIF]}"
+    words = f", {VARIANT_WORDS[RunVariant.WITH_MOTIF]}"
     for section in make_report(place).sections:
         tables = {finding.heading: finding.table for finding in section.findings}
         assert len(tables) == (6 if section.experiment == "downsampling" else 2)
@@ -261,7 +261,7 @@ def test_pretraining_sets_in_words(place):
     rows = finding.table.set_index(["group", "with_target"])
     same, random = (rows.loc[(kind, False)] for kind in ("same-mode", "random"))
     assert same["over_random"] == pytest.approx(same["mcc"] - random["mcc"])
-    assert same["pretraining_tfs"] == "SAME-MODE A B"
+    assert same["pretraining_tfs"] == "SAME-MODE, A, B"
     assert "cofactors without the target" in section.missing[0]
 
 
@@ -437,7 +437,7 @@ def test_a_report_gives_way_only_to_a_complete_one(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(report_files, "save", full_disk)
+        patched.setattr(report_files, "save_figure", full_disk)
         with pytest.raises(RunError, match="No space left on device"):
             write_report(report, place)
     assert path.read_text() == before
@@ -462,7 +462,7 @@ def test_what_a_killed_report_left_is_cleared_away_or_put_back(place, monkeypatc
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report_files, "save", full_disk)
+    monkeypatch.setattr(report_files, "save_figure", full_disk)
     with pytest.raises(RunError, match="No space left on device"):
         write_report(report, place)
     assert page.read_text() == "the old one"

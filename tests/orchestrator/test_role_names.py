@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
+from orchestrator.role import ModeRelation, RunRole, RunVariant, SampleSize, SetKind
 from orchestrator.role_names import group_name, set_name, shortened
 
 ROLE = RunRole(experiment="e", arm="transfer", tf="A", replicate=1)
@@ -20,8 +20,11 @@ ROLE = RunRole(experiment="e", arm="transfer", tf="A", replicate=1)
         (replace(ROLE, size=SampleSize(50), held_back="random"), "50 bound"),
         (replace(ROLE, size=SampleSize(50), held_back="chromosome"), "50 bound, by chromosome"),
         (replace(ROLE, size=SampleSize(), step=0.125), "1/8"),
-        (replace(ROLE, size=SampleSize(), variant=Variant.TRANSFER_RATE), "at the transfer rate"),
-        (replace(ROLE, size=SampleSize(), variant=Variant.WITH_MOTIF), "all regions"),
+        (
+            replace(ROLE, size=SampleSize(), variant=RunVariant.TRANSFER_RATE),
+            "at the transfer rate",
+        ),
+        (replace(ROLE, size=SampleSize(), variant=RunVariant.WITH_MOTIF), "all regions"),
         (replace(ROLE, mode=ModeRelation.UNKNOWN), "no mode known"),
         (replace(ROLE, tested_on="resolved"), "on all rows"),
         (replace(ROLE, target="A", set_kind=SetKind.COFACTORS), "cofactors"),
@@ -36,7 +39,7 @@ def test_a_group_is_named_by_what_tells_the_run_apart(role: RunRole, name: str) 
 def test_a_set_is_named_with_the_motif_and_the_network_where_they_are_special() -> None:
     role = replace(ROLE, set_label="50 TFs")
     assert set_name(role) == "50 TFs"
-    beside = replace(role, variant=Variant.WITH_MOTIF, network="danq")
+    beside = replace(role, variant=RunVariant.WITH_MOTIF, network="danq")
     assert set_name(beside) == "50 TFs, with the motif, danq"
     assert set_name(replace(beside, set_label="")) == ""
 

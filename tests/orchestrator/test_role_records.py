@@ -10,7 +10,7 @@ import pytest
 from data.records import from_json, to_json, to_values
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan
-from orchestrator.role import ModeRelation, RunRole, SampleSize, SetKind, Variant
+from orchestrator.role import ModeRelation, RunRole, RunVariant, SampleSize, SetKind
 from orchestrator.role_records import RoleRecord, read_role, role_names, role_record
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import RunSpec
@@ -32,9 +32,9 @@ ROLES = [
     replace(ROLE, size=SampleSize(1000, at_most=True), target="A"),
     replace(ROLE, size=SampleSize(25), held_back="chromosome"),
     replace(ROLE, size=SampleSize(), step=0.25),
-    replace(ROLE, size=SampleSize(), variant=Variant.WITHOUT_MOTIF),
-    replace(ROLE, size=SampleSize(), variant=Variant.TRANSFER_RATE),
-    replace(ROLE, mode=ModeRelation.SHARED, variant=Variant.WITH_MOTIF),
+    replace(ROLE, size=SampleSize(), variant=RunVariant.WITHOUT_MOTIF),
+    replace(ROLE, size=SampleSize(), variant=RunVariant.TRANSFER_RATE),
+    replace(ROLE, mode=ModeRelation.SHARED, variant=RunVariant.WITH_MOTIF),
     replace(ROLE, mode=ModeRelation.UNKNOWN),
     replace(ROLE, arm="multi", tf="", tested_on="resolved"),
     replace(ROLE, target="A", set_kind=SetKind.RANDOM, set_label="B+C", with_target=True),
@@ -59,7 +59,7 @@ def test_a_role_is_read_as_it_was_stored_with_its_facts_or_by_its_names(role: Ru
 
 def test_the_network_of_an_older_record_is_the_specs() -> None:
     spec = replace(SPEC, network=replace(SPEC.network, name="danq"))
-    role = replace(ROLE, network="danq", variant=Variant.WITH_MOTIF)
+    role = replace(ROLE, network="danq", variant=RunVariant.WITH_MOTIF)
     record = by_names(role)
     assert record.names.pretraining_set == "6 most resolved TFs, with the motif, danq"
     assert read_role(record, spec) == role

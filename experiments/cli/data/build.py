@@ -47,8 +47,8 @@ class BuildOptions:
         typer.Option(
             "--skip-unlisted",
             help="Leave out peaks and sites of TFs without an experiment, and of biosamples that "
-            "seem to be spelled otherwise than in the tables; go on with TFs that have peaks and "
-            "no sites, or sites and no peaks.",
+            "seem to be spelled otherwise than in the tables; continue with TFs that have peaks "
+            "and no sites, or sites and no peaks.",
         ),
     ] = False
     keep_treated: Annotated[

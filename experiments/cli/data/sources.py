@@ -27,7 +27,7 @@ def sources() -> None:
     from data.sources.public_files import ROLES, public_files
 
     for role, what in ROLES.items():
-        out.print(what, style="bold")
+        out.print(str(what), style="bold")
         for file in public_files():
             if file.role == role:
                 _print_file(file)
@@ -88,7 +88,8 @@ def _is_complete(found: "list[Recognized]", folder: Path) -> bool:
                 _print_file(file)
     for name in sorted({name for name in names if names.count(name) > 1}):
         option = "--" + name.replace("_", "-")
-        out.print(f"Several files are {ROLES.get(name, name).split(':')[0]}: choose by {option}")
+        content = ROLES[name].content if name in ROLES else name
+        out.print(f"Several files are {content}: choose by {option}")
     if missing:
         return False
     genome = "" if "genome" in names else " --genome hg38.fa"

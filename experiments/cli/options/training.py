@@ -277,7 +277,12 @@ def settled(
         return "float32"
     if precision is Precision.BFLOAT16:
         return "bfloat16"
-    from orchestrator.backends.precision import check, multiplies_bfloat16, processor, settle
+    from orchestrator.backends.precision import (
+        check_precision,
+        multiplies_bfloat16,
+        processor,
+        settle,
+    )
 
     on_cluster = False
     if address:
@@ -286,7 +291,7 @@ def settled(
         on_cluster = True
         choice, is_new = settle(workspace, lambda: check_nodes(address, device=device))
     else:
-        choice, is_new = settle(workspace, lambda: [check(device=device)])
+        choice, is_new = settle(workspace, lambda: [check_precision(device=device)])
     where = "checked just now" if is_new else f"chosen before, in {workspace.precision}"
     err.print(
         f"--precision auto: {choice.precision} ({choice.reason}; {choice.processor}, torch "

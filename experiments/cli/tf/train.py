@@ -280,7 +280,7 @@ def train(
 ) -> None:
     """Train a TF's model, its controls and a learning curve, and give a verdict.
 
-    What is complete is not run again: the same command goes on after an interruption, and shows
+    What is complete is not run again: the same command resumes after an interruption, and shows
     the verdict of a TF that is trained.
 
     Example: bindgrid tf train ETV4

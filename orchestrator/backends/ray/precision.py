@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.backends.precision import PrecisionChoice, Problem, check
+from orchestrator.backends.precision import PrecisionChoice, Problem, check_precision
 from orchestrator.backends.ray.session import session
 from orchestrator.errors import RunError
 
@@ -78,6 +78,6 @@ def check_nodes(
 
 def _remote(node_id: str, problem: Problem | None, device: str) -> Any:
     here = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    asked: Any = ray.remote(check)
+    asked: Any = ray.remote(check_precision)
     taken = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0}
     return asked.options(**taken, scheduling_strategy=here).remote(problem, device)

@@ -153,13 +153,16 @@ def run_plan(
             "tables": ray.put(tables),
             "group": group,
         }
-        share = None
-        if options.runs_per_gpu is not None:
-            taken = 0.0 if group is None else group.share_of_gpu
-            share = share_of_gpu(options.runs_per_gpu, taken)
-        _tune(searcher, most, storage, constants, share)
+        _tune(searcher, most, storage, constants, _share(options, group))
     if searcher.callback_error is not None:
         raise searcher.callback_error
+
+
+def _share(options: RayOptions, group: TrainGroup | None) -> float | None:
+    """Give the share of a GPU that an actor takes beside a group; None where runs use CPUs."""
+    if options.runs_per_gpu is None:
+        return None
+    return share_of_gpu(options.runs_per_gpu, 0.0 if group is None else group.share_of_gpu)
 
 
 def _room(options: RayOptions, group: TrainGroup | None) -> int:

@@ -12,15 +12,17 @@ import pytest
 from data.dataset.added import AddedMotif, AddedTF
 from data.dataset.store import Dataset
 from data.errors import DataError
-from data.left_out import EXCLUDED
+from data.left_out import EXCLUDED, LeftOut
 from data.motifs.database import Jaspar
 from data.motifs.motif import Motif
+from data.own_tf import files as own_files
 from data.own_tf.edit import add_labels, remove_tf, source_genome
 from data.own_tf.files import PeakFile, read_files
 from data.own_tf.labels import OwnTF, label_own_tf
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.own_tf.record import asks_for_sites, motif_record, recorded_motif
 from data.packing import encode
+from data.peaks.reading import Peaks, read_own_peaks
 from data.records import RecordError, from_values, to_json
 from data.schema import Evidence
 from data.sources.build import build_dataset
@@ -69,6 +71,27 @@ def test_the_same_peaks_and_sites_give_the_same_evidence_as_the_build(built, tmp
     assert (
         labelled(built, OwnTF(name="MINE", files=files)) == built.evidence(["SPI1"])[:, 0].tolist()
     )
+
+
+def test_a_file_of_two_biosamples_is_read_once(built, tmp_path, monkeypatch):
+    k562 = "chr1\t150\t250\tE1.SPI1.K562\t1\t.\t200\t201\t0,0,0"
+    hepg2 = "chr2\t550\t650\tE2.SPI1.HepG2\t1\t.\t600\t601\t0,0,0"
+    odd = "chr2\t20\t10\tE2.SPI1.HepG2\t1\t.\t15\t16\t0,0,0"
+    path = write(tmp_path / "remap.bed", *[k562] * 6, *[hepg2] * 6, odd)
+    reads = []
+
+    def noted(path: Path, score: str, left_out: LeftOut) -> Peaks:
+        reads.append(path)
+        return read_own_peaks(path, score, left_out)
+
+    monkeypatch.setattr(own_files, "read_own_peaks", noted)
+    both = [PeakFile(peaks=path, biosample=name) for name in ("K562", "HepG2")]
+    left_out = LeftOut()
+    read = read_files(both, built.regions().chroms, None, left_out)
+    assert reads == [path]
+    assert [len(one.summits.start) for one in read.peaks] == [6, 6]
+    # its odd row is counted once
+    assert left_out.of(path)["an interval without a base"] == 1
 
 
 def test_peaks_alone_make_a_region_bound(built, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from data.dataset.sampling import Part
 from data.packing import unpack
 from experiments.base.__main__ import app
-from experiments.base.measure import HeldOut, measure, rounding_cost
+from experiments.base.measure import HeldOut, measure_base, rounding_cost
 from experiments.base.page import page_of
 from experiments.cli.main import main
 from model.checkpoint import load, load_state
@@ -141,7 +141,7 @@ def test_no_rounding_costs_nothing(made_base, base):
     selection = loaded.select(run.planned.spec.regions)
     regions = HeldOut.of(loaded, selection)
     assert len(regions.test_labels) == len(selection.rows(Part.TEST))
-    exact = measure([load(run.path)], regions)
+    exact = measure_base([load(run.path)], regions)
     cost = rounding_cost("float32", 0, exact, exact)
     assert (cost.mcc, cost.auroc, cost.largest_mcc, cost.largest_probability) == (0, 0, 0, 0)
 

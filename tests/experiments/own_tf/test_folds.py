@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.dataset.evidence_file import evidence_path, write_evidence
 from data.dataset.sampling import Part, Sampling, chromosome_folds
 from data.errors import DataError
 from experiments.own_tf.plan import RIVALS, own_tf
@@ -23,9 +22,9 @@ from orchestrator.prediction.listing import models_table
 from orchestrator.prediction.predictors import find_predictor
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.calls import Predictions, read_predictions
-from orchestrator.role import Variant
+from orchestrator.role import RunVariant
 from orchestrator.runs.find_run import find_run
-from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.results import results_table
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.run_record import run_tags
@@ -39,16 +38,6 @@ STUDY = Study(
     scale=Scale(target_replicates=1),
     trainings=Trainings().with_epochs(multi=1, individual=1),
 )
-
-
-@pytest.fixture
-def resolved(workspace: Workspace) -> Workspace:
-    """The workspace with ELF1 and GABPA resolved on all chromosomes."""
-    dataset = load_dataset(workspace).dataset
-    codes = dataset.evidence(["SPI1"])[:, 0]
-    for tf in ("ELF1", "GABPA"):
-        write_evidence(evidence_path(dataset.path, tf), codes.copy(), None)
-    return workspace
 
 
 def planned(
@@ -66,7 +55,7 @@ def plain(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
         run
         for run in runs
         if run.arm in ("multi", "transfer", "motif")
-        and run.role.variant is Variant.PLAIN
+        and run.role.variant is RunVariant.PLAIN
         and run.role.step is None
     ]
 
@@ -133,7 +122,7 @@ def test_what_costs_much_has_one_replicate_where_folds_judge(resolved):
     _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=3)))
     models = [run for run in study.runs[1:] if run.role.fold is None]
 
-    def replicates(arm: str, variant: Variant = Variant.PLAIN) -> list[int]:
+    def replicates(arm: str, variant: RunVariant = RunVariant.PLAIN) -> list[int]:
         return [
             run.replicate
             for run in models
@@ -141,17 +130,17 @@ def test_what_costs_much_has_one_replicate_where_folds_judge(resolved):
         ]
 
     assert replicates("transfer") == replicates("motif") == [1, 2, 3]
-    assert replicates("scratch") == replicates("transfer", Variant.WITHOUT_MOTIF) == [1]
+    assert replicates("scratch") == replicates("transfer", RunVariant.WITHOUT_MOTIF) == [1]
     assert {run.replicate for run in models if run.role.step is not None} <= {1}
     # transfer fits the output layer alone, so there is no learning rate to control for
-    assert replicates("scratch", Variant.TRANSFER_RATE) == []
+    assert replicates("scratch", RunVariant.TRANSFER_RATE) == []
     trainings = {run.arm: run.spec.training for run in models if run.spec.training is not None}
     assert trainings["transfer"].max_epochs == 0
     assert trainings["scratch"].patience == 3
     # without folds all arms have all replicates, and scratch does not stop early
     _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=3)), num_folds=0)
     models = list(study.runs[1:])
-    assert replicates("scratch") == replicates("scratch", Variant.TRANSFER_RATE) == [1, 2, 3]
+    assert replicates("scratch") == replicates("scratch", RunVariant.TRANSFER_RATE) == [1, 2, 3]
     scratch = [run.spec.training for run in models if run.arm == "scratch"]
     assert all(one is not None and one.patience is None for one in scratch)
 

@@ -33,7 +33,7 @@ from model.checkpoint import load_state
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan
 from orchestrator.prediction.base import Base
-from orchestrator.role import Variant
+from orchestrator.role import RunVariant
 from orchestrator.runs.execute import starting_network
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import motif_name, motif_named, motif_of
@@ -55,16 +55,6 @@ def add(workspace: Workspace, name: str, motif: AddedMotif | None = None) -> Loa
     record = AddedTF(at="2026-11-24", files=(), sites="predicted", motif=motif)
     write_evidence(evidence_path(dataset.path, name), codes, record)
     return LoadedDataset(workspace.dataset)
-
-
-@pytest.fixture
-def resolved(workspace: Workspace) -> Workspace:
-    """The workspace with ELF1 and GABPA resolved on all chromosomes."""
-    dataset = load_dataset(workspace).dataset
-    codes = dataset.evidence(["SPI1"])[:, 0]
-    for tf in ("ELF1", "GABPA"):
-        write_evidence(evidence_path(dataset.path, tf), codes.copy(), None)
-    return workspace
 
 
 def masked(suggestion: Suggestion) -> Start:
@@ -197,9 +187,9 @@ def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
         whole = [run for run in runs if run.role.step is None]
         assert len({run.spec.regions for run in whole}) == 1
         arms = sorted((run.arm, run.role.variant) for run in whole)
-        control = ("scratch", Variant.TRANSFER_RATE)
-        rivals = [(rival.value, Variant.PLAIN) for rival in own.RIVALS]
-        networks = [("scratch", Variant.PLAIN), control, ("transfer", Variant.PLAIN)]
+        control = ("scratch", RunVariant.TRANSFER_RATE)
+        rivals = [(rival.value, RunVariant.PLAIN) for rival in own.RIVALS]
+        networks = [("scratch", RunVariant.PLAIN), control, ("transfer", RunVariant.PLAIN)]
         assert arms == sorted([*rivals, *networks])
         assert all(run.spec.average_strands for run in runs if not run.spec.rival)
         assert {run.experiment for run in runs} == {own.NAME}

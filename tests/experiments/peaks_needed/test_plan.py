@@ -28,7 +28,7 @@ from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role import RIVALS, SetKind, Variant
+from orchestrator.role import RIVALS, RunVariant, SetKind
 from orchestrator.role_names import group_name, set_name
 from orchestrator.runs import rivals
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
@@ -227,9 +227,9 @@ def test_where_regions_choose_motifs_there_are_arms_that_hide_what_is_known(
     runs = peaks_needed(loaded, replace(study, chosen_motifs=True)).runs
     added = [run for run in runs if run.key not in usual]
     assert {run.role.variant: run.spec.motif for run in added} == {
-        Variant.CHOSEN_MOTIFS: "auto",
-        Variant.OWN_HIDDEN: "auto-own-hidden",
-        Variant.SIMILAR_HIDDEN: "auto-similar-hidden",
+        RunVariant.CHOSEN_MOTIFS: "auto",
+        RunVariant.OWN_HIDDEN: "auto-own-hidden",
+        RunVariant.SIMILAR_HIDDEN: "auto-similar-hidden",
     }
     assert {run.role.set_kind for run in added} == {SetKind.MASKED}
     regions = {run.spec.regions for run in runs if run.role.size is not None}

@@ -29,7 +29,7 @@ from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
-from orchestrator.role import ModeRelation, SetKind, Variant
+from orchestrator.role import ModeRelation, RunVariant, SetKind
 from orchestrator.role_names import group_name, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_of
@@ -301,7 +301,7 @@ def test_transfer_from_a_masked_multi_model_is_tried_with_the_motif_too(
         assert run.spec.motif == motif_of("SPI1", Jaspar()).matrix_id
         network = replace(run.spec.network, motif_width=0)
         twin = plain[replace(run.spec, motif="", network=network)]
-        beside = replace(twin.role, variant=Variant.WITH_MOTIF)
+        beside = replace(twin.role, variant=RunVariant.WITH_MOTIF)
         assert run == replace(twin, spec=run.spec, role=beside)
         assert set_name(run.role) == f"{set_name(twin.role)}, with the motif"
     remarks = [str(remark) for remark in planned.remarks if remark not in without.remarks]

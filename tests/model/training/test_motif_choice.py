@@ -19,7 +19,7 @@ from model.training.batches import Examples
 from model.training.loop import TrainingConfig, TrainingContext, TrainingResult, train
 from model.training.motif_choice import (
     ChosenTerms,
-    Evidence,
+    LabelledRegions,
     MotifLibrary,
     Profile,
     auroc_of,
@@ -62,14 +62,14 @@ def regions(num: int, seed: int, site: str = SITE) -> tuple[np.ndarray, np.ndarr
     return pack(codes), bound
 
 
-def evidence(num: int, seed: int = 0, site: str = SITE) -> Evidence:
+def regions_of(num: int, seed: int = 0, site: str = SITE) -> LabelledRegions:
     """Regions whose features say nothing."""
     packed, bound = regions(num, seed, site)
     features = np.random.default_rng(seed).normal(size=(num, 30)).astype(np.float32)
-    return Evidence(sequences=packed, bound=bound, features=features)
+    return LabelledRegions(sequences=packed, bound=bound, features=features)
 
 
-def chosen(given: Evidence, library: MotifLibrary) -> ChosenTerms:
+def chosen(given: LabelledRegions, library: MotifLibrary) -> ChosenTerms:
     return choose_motifs(given, library, strength=0.001, seed=0)
 
 
@@ -86,20 +86,20 @@ def test_all_profiles_at_once_score_as_one_after_the_other():
 
 
 def test_of_its_own_motifs_a_tf_takes_the_one_that_tells_its_regions_apart():
-    found = chosen(evidence(120), library((OTHERS[0], SITE), OTHERS[1:]))
+    found = chosen(regions_of(120), library((OTHERS[0], SITE), OTHERS[1:]))
     assert [one.kind for one in found.motifs][:1] == ["own"]
     assert found.motifs[0].name == SITE
     assert found.motifs[0].auroc > 0.8
 
 
 def test_without_a_motif_of_its_own_the_most_enriched_profile_is_taken():
-    found = chosen(evidence(120), library((), (*OTHERS, SITE)))
+    found = chosen(regions_of(120), library((), (*OTHERS, SITE)))
     assert (found.motifs[0].kind, found.motifs[0].name) == ("enriched", SITE)
     assert found.motifs[0].loss < found.motifs[0].loss_before - 0.1
 
 
 def test_where_nothing_like_it_is_known_a_motif_is_learnt():
-    given = evidence(300)
+    given = regions_of(300)
     found = chosen(given, library(()))
     [learnt] = [one for one in found.motifs if one.kind == "de novo"]
     assert learnt.name == ""
@@ -110,7 +110,7 @@ def test_where_nothing_like_it_is_known_a_motif_is_learnt():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_where_no_motif_tells_regions_apart_none_becomes_a_term(seed: int):
-    given = evidence(120, seed)
+    given = regions_of(120, seed)
     at_random = np.random.default_rng(seed + 10).permutation(given.bound)
     found = chosen(replace(given, bound=at_random), library((), (*OTHERS, SITE)))
     assert found.motifs == ()
@@ -124,14 +124,14 @@ def test_held_out_scores_of_a_chosen_motif_are_worse_than_those_that_chose_it():
     every = [profile(site).log_odds for site in sites]
     best = auroc_of(best_scores(packed, every), bound).max()
     own = library(tuple(sites), ())
-    given = Evidence(sequences=packed, bound=bound, features=np.zeros((80, 5), np.float32))
+    given = LabelledRegions(sequences=packed, bound=bound, features=np.zeros((80, 5), np.float32))
     found = chosen(given, own)
     assert best > 0.65
     assert found.motifs[0].auroc < best - 0.1
 
 
 def test_a_choice_is_the_same_each_time_and_another_seed_has_other_folds():
-    given = evidence(120)
+    given = regions_of(120)
     one, same = chosen(given, library(())), chosen(given, library(()))
     np.testing.assert_array_equal(one.held_out, same.held_out)
     assert (balanced_folds(given.bound, 1) != balanced_folds(given.bound, 2)).any()

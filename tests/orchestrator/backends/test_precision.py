@@ -19,7 +19,7 @@ from orchestrator.backends.precision import (
     Measured,
     PrecisionChoice,
     Problem,
-    check,
+    check_precision,
     choose,
     measure,
     settle,
@@ -57,7 +57,7 @@ def test_a_processor_that_only_emulates_it_is_not_asked_to_train(
 ) -> None:
     monkeypatch.setattr(precision_module, "multiplies_bfloat16", lambda *_: False)
     monkeypatch.setattr(precision_module, "measure", None)
-    choice = check()
+    choice = check_precision()
     assert (choice.precision, choice.measured) == ("float32", None)
     assert "does not multiply bfloat16" in choice.reason
 
@@ -65,7 +65,7 @@ def test_a_processor_that_only_emulates_it_is_not_asked_to_train(
 def test_a_gpu_is_checked_where_runs_train_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(RunError, match="finds no GPU on this machine"):
-        check(device="cuda")
+        check_precision(device="cuda")
     asked: list[str] = []
     monkeypatch.setattr(precision_module, "require_gpu", lambda: None)
 
@@ -76,10 +76,10 @@ def test_a_gpu_is_checked_where_runs_train_on_gpus(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(precision_module, "measure", measured)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H0")
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: False)
-    choice = check(device="cuda")
+    choice = check_precision(device="cuda")
     assert (choice.precision, choice.processor, asked) == ("float32", "H0", [])
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
-    choice = check(device="cuda")
+    choice = check_precision(device="cuda")
     assert (choice.precision, choice.processor, asked) == ("bfloat16", "H0", ["cuda"])
 
 

@@ -17,7 +17,7 @@ from experiments.binding_modes.figures import gain_by_group
 from experiments.downsampling.figures import sizes_of_tf
 from experiments.pretraining_sets.figures import sets_by_target
 from experiments.transfer.figures import arms_by_tf, gain_by_size
-from orchestrator.report.figure_style import report_style, save, swarm
+from orchestrator.report.figure_style import report_style, save_figure, swarm
 
 KINDS = ["same-mode", "cofactors", "string", "uncorrelated", "random"]
 BRACKET = ("shared mode", "other mode", "Welch's t-test, p = 0.012")
@@ -161,7 +161,7 @@ def test_points_of_a_swarm_with_one_value_do_not_hide_each_other():
 def test_the_same_numbers_give_the_same_files(tmp_path: Path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        save(gain_by_size(gains_of(3), "title"), tmp_path / folder / "gain.v2")
+        save_figure(gain_by_size(gains_of(3), "title"), tmp_path / folder / "gain.v2")
     for name in ("gain.v2.svg", "gain.v2.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

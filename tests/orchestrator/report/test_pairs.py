@@ -213,17 +213,13 @@ def test_scores_that_mislead_are_told():
 
 
 def test_sets_are_called_small_beside_larger_ones_only() -> None:
-    means = pd.DataFrame(
-        {
-            "target": ["SPI1", "SPI1"],
-            "group": ["string", "random"],
-            "with_target": [False, True],
-            "pretraining_tfs": ["A B", "C D"],
-        }
-    )
-    assert _smaller_sets(means) == []
-    means["pretraining_tfs"] = ["A", "C D"]
-    [sentence] = _smaller_sets(means)
+    def means(first: tuple[str, ...]) -> pd.DataFrame:
+        columns = ["target", "group", "with_target", "pretraining_tfs"]
+        rows = [("SPI1", "string", False, (first,)), ("SPI1", "random", True, (("C", "D"),))]
+        return pd.DataFrame(rows, columns=columns)
+
+    assert _smaller_sets(means(("A", "B"))) == []
+    [sentence] = _smaller_sets(means(("A",)))
     assert sentence == (
         "Sets of fewer than 2 TFs, for too few candidates: SPI1 string without the target (1)."
     )

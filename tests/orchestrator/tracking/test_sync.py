@@ -22,7 +22,7 @@ from model.checkpoint import load
 from model.prediction import predict
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
-from orchestrator.role import Variant
+from orchestrator.role import RunVariant
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.store import METRICS_FILE, PREDICTIONS_FILE, RUN_FILE, RunStore, StoredRun
@@ -193,7 +193,7 @@ def test_controls_and_steps_of_a_learning_curve_are_no_models(tmp_path):
     spec = replace(run.spec, regions=replace(run.spec.regions, sampling=sampling))
     step = store_network(place, replace(run, spec=spec), 0.1)
     control = store_network(
-        place, in_role(planned_run("scratch", "A"), variant=Variant.TRANSFER_RATE), 0.1
+        place, in_role(planned_run("scratch", "A"), variant=RunVariant.TRANSFER_RATE), 0.1
     )
     chosen = chosen_runs([whole, step, control])
     assert {alias: run.key for alias, run in chosen["A"].items()} == {

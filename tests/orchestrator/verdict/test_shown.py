@@ -21,7 +21,7 @@ from orchestrator.runs.store import RunStore
 from orchestrator.tracking.verdicts import card_note
 from orchestrator.verdict.card import write_card
 from orchestrator.verdict.commands import next_commands
-from orchestrator.verdict.examples import examples
+from orchestrator.verdict.examples import regions_to_show
 from orchestrator.verdict.motifs_shown import matching_filters, own_motif
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.verdict.verdict import Verdict, judge
@@ -135,12 +135,12 @@ def test_the_strongest_peaks_that_are_missed_come_first(trained, tmp_path):
             probability=np.array([0.4, 0.3, 0.1, 0.9], dtype=np.float32),
         )
         model = find_run(RunStore(trained), "SPI1")
-        found = examples(loaded, "MINE", model, [predicted])
+        found = regions_to_show(loaded, "MINE", model, [predicted])
         assert found.num_missed == 3
         assert [one.strength for one in found.missed] == [50.0, 5.0, None]
         assert found.strength_of == "signalValue in mine.narrowPeak"
         peaks.unlink()
-        without = examples(loaded, "MINE", model, [predicted])
+        without = regions_to_show(loaded, "MINE", model, [predicted])
         assert [round(one.probability, 1) for one in without.missed] == [0.1, 0.3, 0.4]
         assert without.strength_of == ""
     finally:

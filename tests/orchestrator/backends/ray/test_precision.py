@@ -93,7 +93,7 @@ def test_it_is_the_node_that_checks_and_what_it_cannot_is_one_line(
             raise RuntimeError("no room\nfor torch")
         return replace(FAST, reason=str(os.getpid()))
 
-    monkeypatch.setattr(ray_precision, "check", where)
+    monkeypatch.setattr(ray_precision, "check_precision", where)
     [choice] = check_nodes(None, SMALL)
     assert choice == replace(FAST, reason=choice.reason)
     assert choice.reason != str(os.getpid())
