@@ -1,6 +1,7 @@
 """Every benchmark runs at a tiny size and gives the rows that it tells; none is timed here."""
 
 import importlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 import benchmarks
 from benchmarks.fuzzing.good import make_kinds
 from benchmarks.fuzzing.mutations import mutation
+from benchmarks.killing.comparison import differing
 from data.dataset.store import Dataset
 from data.schema import Evidence
 from data.simulation.simulate import SimulationConfig, simulate
@@ -186,6 +188,29 @@ def test_own_tf_labels(sources: Path) -> None:
     assert len(by_way) == 6
     # the same sites give the same labels
     assert by_way["MNT, sites given"][1] == "100.0000%"
+
+
+def test_kills(tmp_path: Path) -> None:
+    # what is told of files that differ; whole rounds have not been run yet (RESULTS.md)
+    places = [Workspace(tmp_path / name) for name in ("one", "two")]
+    for place, seconds in zip(places, (1.0, 2.0), strict=True):
+        folder = place.run("key")
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"the same")
+        (folder / "metrics.json").write_text(json.dumps({"mcc": 0.5, "seconds": seconds}))
+        (folder / "run.json").write_text(json.dumps([str(place.dataset)]))
+    one, two = places
+    assert differing(one, two) == []
+    (one.run("key") / "weights.safetensors").write_bytes(b"others")
+    (one.run("key") / "metrics.json").write_text(json.dumps({"mcc": 0.6, "seconds": 1.0}))
+    (one.run("key") / "rest.partial").write_bytes(b"")
+    (two.run("key") / "filters.json").write_text("[]")
+    assert differing(one, two) == [
+        "runs/key/rest.partial is there",
+        "runs/key/filters.json is missing",
+        "runs/key/metrics.json differs",
+        "runs/key/weights.safetensors differs",
+    ]
 
 
 def test_own_peaks(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,13 +228,13 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     assert asked == [motif_database.DEFAULT], "the part that the dataset was built with"
     transfer = mlflow_runs(logged)["SPI1 transfer r1"]
     assert transfer.data.tags["motifs"] == "conv1-mine"
-    assert transfer.data.tags["filters_matched"].endswith(" of 8")
+    assert transfer.data.tags["filters_matched"].endswith(" of 100")
     client = logged.client.mlflow
     assert [file.path for file in client.list_artifacts(transfer.info.run_id, "motifs")] == [
         "motifs/conv1-mine"
     ]
     table = pd.read_csv(client.download_artifacts(transfer.info.run_id, "matches.csv"))
-    assert len(table) == 8
+    assert len(table) == 100
     assert {"filter", "consensus", "match_name", "q_value", "orientation"} <= set(table)
 
 
