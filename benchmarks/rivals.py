@@ -2,7 +2,7 @@
 
     python -m benchmarks.rivals WORKSPACE TF [TF ...] [--sizes 100,500,1000] [--start KEY]
 
-The runs are those of `bindgrid run peaks-needed --motif auto`, on chromosomes that no multi-model
+The runs are those of `bindgrid run peaks-needed --motif many`, on chromosomes that no multi-model
 saw; what is finished is not run again. By default two multi-models without the TFs are trained,
 which takes hours; --start takes a finished one of the workspace. It reports MCC and average
 precision of each arm, means over TFs and replicates, and CPU seconds of what ran now.
@@ -62,6 +62,7 @@ def plan(
         ),
         trainings=trainings,
         chosen_motifs=True,
+        many_motifs=True,
     )
     given: tuple[MultiModelStart, ...] = ()
     starts: tuple[PlannedRun, ...] = ()

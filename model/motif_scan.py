@@ -17,6 +17,7 @@ from torch import nn
 
 from model.encoding import BASES_PER_BYTE, OneHotEncoder, check_sequences, to_tensor
 from model.errors import ModelError
+from model.motif_term import both_strands
 
 _BATCH: Final = 250
 """Sequences scanned at a time; only memory and speed depend on it."""
@@ -57,7 +58,7 @@ def best_scores(
     length_bp = BASES_PER_BYTE * sequences.shape[1]
     if by_width and max(by_width) > length_bp:
         raise ModelError(f"a motif of {max(by_width)} bp is longer than sequences of {length_bp}")
-    kernels = {width: _both_strands([motifs[i] for i in own]) for width, own in by_width.items()}
+    kernels = {width: both_strands([motifs[i] for i in own]) for width, own in by_width.items()}
     encode, packed = OneHotEncoder(device), to_tensor(sequences)
     found = np.empty((len(sequences), len(motifs)), dtype=np.float32)
     for first in range(0, len(sequences), _BATCH):
@@ -68,9 +69,3 @@ def best_scores(
             best = places.amax((2, 3)).unflatten(1, (2, len(own))).amax(1)
             found[rows, own] = best.cpu().numpy()
     return found
-
-
-def _both_strands(motifs: Sequence[NDArray[np.float32]]) -> torch.Tensor:
-    """Filters (2 M, 4, 1, W) of motifs of one width, and then their reverse complements."""
-    forward = torch.from_numpy(np.stack(motifs).astype(np.float32))
-    return torch.cat([forward, forward.flip(1, 2)]).unsqueeze(2)

@@ -34,7 +34,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.encoding import NUM_CHANNELS
-from model.motif_term import MotifTerm, motif_layer
+from model.motif_term import (
+    MANY_MOTIFS_LAYER,
+    ManyMotifsTerm,
+    MotifTerm,
+    count_widths,
+    is_motif_layer,
+    motif_layer,
+)
 from model.network_config import NetworkConfig
 from model.seeds import seeded
 
@@ -139,10 +146,17 @@ class BindingNetwork(nn.Module):
         for number, width in enumerate(config.motif_widths):
             term = MotifTerm(width, config.length_bp, config.num_tfs)
             self.add_module(motif_layer(number), term)
+        if config.many_motif_counts:
+            self.add_module(MANY_MOTIFS_LAYER, self._many_motifs_term())
 
     def blocks(self) -> list[nn.Module]:
         """The chain of blocks, `output` the last."""
-        return [block for block in self.children() if not isinstance(block, MotifTerm)]
+        return [block for name, block in self.named_children() if not is_motif_layer(name)]
+
+    @property
+    def terms(self) -> tuple[nn.Module, ...]:
+        """All terms of the logits beside the chain of blocks: (B, 4, L) to (B, T) each."""
+        return tuple(block for name, block in self.named_children() if is_motif_layer(name))
 
     @property
     def motif_terms(self) -> tuple[MotifTerm, ...]:
@@ -166,12 +180,31 @@ class BindingNetwork(nn.Module):
             term.set_motif(motif)
             self.add_module(motif_layer(number), term.to(self.output.weight.device))
 
+    def set_many_motifs(
+        self, motifs: Sequence[NDArray[np.float32]], weights: NDArray[np.float32]
+    ) -> None:
+        """Give the network a term of the best hits of many motifs.
+
+        Parameters
+        ----------
+        motifs, weights
+            As for :meth:`model.motif_term.ManyMotifsTerm.set_motifs`.
+        """
+        self.config = replace(self.config, many_motif_counts=count_widths(motifs))
+        term = self._many_motifs_term()
+        term.set_motifs(motifs, weights)
+        self.add_module(MANY_MOTIFS_LAYER, term.to(self.output.weight.device))
+
+    def _many_motifs_term(self) -> ManyMotifsTerm:
+        config = self.config
+        return ManyMotifsTerm(config.many_motif_counts, config.length_bp, config.num_tfs)
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits (B, T) of one-hot sequences (B, 4, L)."""
         # no copy where the batch is laid out by position, as model.encoding makes it
         hidden = inputs.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         logits = through(self.blocks(), hidden)
-        for term in self.motif_terms:
+        for term in self.terms:
             logits = logits + term(inputs)
         return logits
 

@@ -48,6 +48,9 @@ class NetworkConfig:
     Paper: none."""
     further_motif_widths: tuple[int, ...] = field(default=(), metadata={"late": True})
     """Base pairs of the motifs of further terms, where the peaks choose them; by default none."""
+    many_motif_counts: tuple[int, ...] = field(default=(), metadata={"late": True})
+    """Number of motifs of each width, that of 0 bp first, whose best hits are one term of the
+    logits (`model.training.many_motifs`); by default none."""
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -76,6 +79,13 @@ class NetworkConfig:
         for width in self.further_motif_widths:
             if not 1 <= width <= self.length_bp:
                 raise ValueError(f"a further motif's width is {width}; give 1 to {self.length_bp}")
+        counts = self.many_motif_counts
+        if not all(isinstance(count, Integral) and count >= 0 for count in counts):
+            raise ValueError(f"many_motif_counts is {counts}; give whole numbers of 0 or more")
+        if any(counts[:1]) or len(counts) > self.length_bp + 1:
+            raise ValueError(
+                f"motifs are 1 to {self.length_bp} bp wide: many_motif_counts {counts}"
+            )
         for name in ("dropout", "conv_dropout", "lstm_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(
@@ -112,7 +122,14 @@ class NetworkConfig:
         )
 
 
-_LISTS: Final = ("conv_filters", "conv_widths", "dense_units", "lstm_units", "further_motif_widths")
+_LISTS: Final = (
+    "conv_filters",
+    "conv_widths",
+    "dense_units",
+    "lstm_units",
+    "further_motif_widths",
+    "many_motif_counts",
+)
 
 NETWORKS: Final[tuple[str, ...]] = ("paper", "danq")
 """Networks by name."""

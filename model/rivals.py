@@ -3,7 +3,7 @@
 Legend: n regions, m others, F features.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,34 @@ SUPPORT_STRENGTH: Final = 0.3
 """Inverse strength of the penalty on k-mers and gapped k-mers."""
 _BATCH: Final = 1000
 """Sequences to predict whose gapped k-mers are counted at a time; only memory depends on it."""
+
+
+class Linear(NamedTuple):
+    """A logistic regression, its weights on the features as they are."""
+
+    weights: NDArray[np.float64]
+    """Shape (F,)."""
+    bias: float
+
+    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Logits of some regions, by features of shape (n, F)."""
+        found: NDArray[np.float64] = features @ self.weights + self.bias
+        return found
+
+
+def logistic_regression(
+    features: NDArray[np.floating], bound: NDArray[np.bool_], *, strength: float
+) -> Linear:
+    """Fit a penalized logistic regression; parameters are those of `logistic_probabilities`."""
+    from sklearn.linear_model import LogisticRegression
+
+    _check_classes(bound)
+    center, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    scale[scale == 0] = 1
+    fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS)
+    fitted.fit((features - center) / scale, bound)
+    weights = fitted.coef_[0] / scale
+    return Linear(weights=weights, bias=float(fitted.intercept_[0] - center @ weights))
 
 
 def logistic_probabilities(
@@ -45,14 +73,8 @@ def logistic_probabilities(
     ModelError
         There are regions of one class only.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    _check_classes(bound)
-    center, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    scale[scale == 0] = 1
-    fitted = LogisticRegression(C=strength, max_iter=MAX_STEPS)
-    fitted.fit((features - center) / scale, bound)
-    found: NDArray[np.float64] = fitted.predict_proba((others - center) / scale)[:, 1]
+    fitted = logistic_regression(features, bound, strength=strength)
+    found: NDArray[np.float64] = expit(fitted.logits(others))
     return found
 
 

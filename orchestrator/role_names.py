@@ -18,6 +18,7 @@ HELD_BACK_WORDS: Final[dict[Split, str]] = {"random": "at random", "chromosome":
 VARIANT_WORDS: Final = {
     RunVariant.WITH_MOTIF: "with the motif",
     RunVariant.CHOSEN_MOTIFS: "with chosen motifs",
+    RunVariant.MANY_MOTIFS: "with chosen and many motifs",
     RunVariant.OWN_HIDDEN: "with chosen motifs, its own hidden",
     RunVariant.SIMILAR_HIDDEN: "with chosen motifs, similar ones hidden",
     RunVariant.WITHOUT_MOTIF: "without the motif",
@@ -28,6 +29,7 @@ TERMS: Final = frozenset(
     {
         RunVariant.WITH_MOTIF,
         RunVariant.CHOSEN_MOTIFS,
+        RunVariant.MANY_MOTIFS,
         RunVariant.OWN_HIDDEN,
         RunVariant.SIMILAR_HIDDEN,
     }

@@ -142,6 +142,10 @@ class RunSpec:
     jaspar: str = field(default="", metadata={"late": True})
     """Part of JASPAR that the regions choose from, or that a rival takes all motifs of, such as
     `JASPAR2022 CORE plants`; empty for the paper's, 2020 and vertebrates, and where none is."""
+    many_motifs: bool = field(default=False, metadata={"late": True})
+    """Whether the best hits of many motifs, of all that the regions choose from, are a further
+    term of the logits (`model.training.many_motifs`); for a training that fits the output layer
+    alone."""
 
     def __post_init__(self) -> None:
         if self.rival:
@@ -155,6 +159,12 @@ class RunSpec:
             raise ValueError("motifs are chosen by a training, for a network without terms")
         if self.jaspar and self.motif_choice is None:
             raise ValueError("a part of JASPAR is named where the regions choose motifs of it")
+        fits_output = self.training is not None and self.training.learns_from_val
+        if self.many_motifs and (self.motif_choice is None or not fits_output):
+            raise ValueError(
+                "many motifs are a term where the regions choose motifs and the output layer alone "
+                "is fitted"
+            )
         named = self.motif and self.motif_choice is None
         if bool(named and self.training) != bool(self.network.motif_width):
             raise ValueError("a network has the motif's width if and only if it has its term")

@@ -252,5 +252,6 @@ class _Replicate:
         role: RunRole,
         motif: Motif | MotifChoice | None,
     ) -> None:
-        spec = builder.transfer(regions, multi=self.start.spec, motif=motif)
+        many = self.draft.study.many_motifs and isinstance(motif, MotifChoice)
+        spec = builder.transfer(regions, multi=self.start.spec, motif=motif, many_motifs=many)
         self.draft.add(spec, role)

@@ -11,7 +11,8 @@ Per replicate and target, for each number of bound regions, these arms on the ve
 - transfer from a masked multi-model, the target's motif a term of the network's logits;
 - if the study lets regions choose motifs, the same with the motifs that they choose: from all known
   motifs, from all but the target's own, and from all but its own and similar ones, as for a TF that
-  has never been studied.
+  has never been studied;
+- if the study wants it, with motifs chosen from all known ones, and many more as a further term.
 
 None of the multi-models was trained on a target. The regions are held back from all of them, by one
 draw for a seed, or by chromosome. Multi-models without the modes are trained one per target, or for
@@ -254,3 +255,5 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[MultiModelStart]) -> N
                     continue
                 chosen = builder.transfer(regions, multi=start.spec, motif=choice)
                 draft.add(chosen, replace(plain, variant=variant))
+        if draft.study.many_motifs and start.kind is SetKind.MASKED:
+            draft.add_many_motifs(builder, regions, start.spec, plain)

@@ -8,6 +8,7 @@ from data.dataset.selection import individual_pools
 from data.errors import DataError
 from data.motifs.motif import Motif
 from data.own_tf.record import added_motif
+from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
 from orchestrator.backends.cost import RunSize
 from orchestrator.plan import PlannedRun, Remark
@@ -138,6 +139,23 @@ class Draft:
             if motif is not None:
                 beside = self.builder.transfer(regions, multi=multi, motif=motif)
                 self.add(beside, replace(role, variant=variant))
+            if self.study.many_motifs:
+                self.add_many_motifs(self.builder, regions, multi, role)
+
+    def add_many_motifs(
+        self, builder: SpecBuilder, regions: RegionSpec, multi: RunSpec, role: RunRole
+    ) -> None:
+        """Add a model by transfer with the motifs that its regions choose, and many more.
+
+        Where there are too many regions for the latter, it is left out, and noted.
+        """
+        spec = builder.transfer(regions, multi=multi, motif=MotifChoice.AUTO, many_motifs=True)
+        if not spec.many_motifs:
+            self.leave_out(
+                f"many motifs of {role.tf}", "its regions are enough to train all layers"
+            )
+            return
+        self.add(spec, replace(role, variant=RunVariant.MANY_MOTIFS))
 
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""

@@ -111,6 +111,7 @@ class SpecBuilder:
         *,
         multi: RunSpec | BaseStart,
         motif: Motif | MotifChoice | None = None,
+        many_motifs: bool = False,
     ) -> RunSpec:
         """Spec of an individual model that starts from a multi-model's hidden layers.
 
@@ -121,9 +122,15 @@ class SpecBuilder:
         motif
             The motif whose best hit is a term of the logits, or how the regions choose motifs;
             None adds no term (paper).
+        many_motifs
+            Whether many motifs are a further term, beside those that the regions choose. It is left
+            out where there are too many regions to fit the output layer alone. By default it is
+            not there.
         """
         masked = isinstance(multi, BaseStart) or multi.regions.is_masked
         kind = ModelKind.MASKED_TRANSFER if masked else ModelKind.TRANSFER
+        trainings = self.trainings.fitting_output() if many_motifs else self.trainings
+        training = trainings.training_for(kind, self._num_bound(regions))
         network = published(self.network, num_tfs=1)
         name = jaspar = ""
         if isinstance(motif, MotifChoice):
@@ -135,7 +142,8 @@ class SpecBuilder:
             network=network,
             motif=name,
             jaspar=jaspar,
-            training=self.trainings.training_for(kind, self._num_bound(regions)),
+            many_motifs=many_motifs and training.learns_from_val,
+            training=training,
             seed=regions.sampling.seed,
             start=multi,
             average_strands=self.average_strands,

@@ -48,11 +48,17 @@ class Study:
     chosen_motifs: bool = False
     """Whether the regions choose the motifs of the terms, in place of the motif of the TF's name;
     `peaks-needed` then has the arms that hide the TF's motifs too."""
+    many_motifs: bool = False
+    """Whether many of the motifs that the regions choose from are a further term, where
+    there are few enough regions to fit the output layer alone; `peaks-needed` then has an arm
+    more."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; give 0 or more")
         published(self.network, num_tfs=1)
+        if self.many_motifs and not self.chosen_motifs:
+            raise ValueError("many motifs are a term where the regions choose motifs")
         if isinstance(self.pretrain_tfs, int) and self.pretrain_tfs < 1:
             raise ValueError(f"pretrain_tfs is {self.pretrain_tfs}; give 1 or more")
 

@@ -191,7 +191,14 @@ class Trainings:
         """
         own = self.scratch.patience
         scratch = replace(self.scratch, patience=patience if own is None else own)
-        return replace(self, scratch=scratch, few_bound=MANY_BOUND)
+        return replace(self.fitting_output(), scratch=scratch)
+
+    def fitting_output(self) -> "Trainings":
+        """Give trainings of which masked transfer fits the output layer alone, up to `MANY_BOUND`.
+
+        Many motifs can be a term beside it (`model.training.many_motifs`).
+        """
+        return replace(self, few_bound=MANY_BOUND)
 
     def with_epochs(
         self, *, multi: int | None = None, individual: int | None = None

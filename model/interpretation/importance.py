@@ -75,7 +75,7 @@ def filter_importance(
     if not len(sequences):
         raise ModelError("there is no region to silence filters on")
     network = copy.deepcopy(network).cpu().eval()
-    modules, terms = network.blocks(), network.motif_terms
+    modules, terms = network.blocks(), network.terms
     before, following = modules[:layer], modules[layer:]
     silenced = _recomputed if isinstance(following[0], RecurrentBlock) else _less_shares
     num_filters = network.config.conv_filters[layer - 1]

@@ -35,6 +35,7 @@ from model.training.batches import Batches, Examples
 from model.training.config import Keep, Precision, TrainingConfig
 from model.training.data_parallel import ALONE, Parallel
 from model.training.epoch import Epoch
+from model.training.many_motifs import ManyMotifs, join_many_motifs
 from model.training.motif_choice import ChosenTerms, MotifLibrary, choose_terms
 from model.training.probe import fit_motif_terms, fit_output_layer
 from model.training.state import StateFile, TrainingState
@@ -96,6 +97,8 @@ class TrainingResult:
     """Wall time, including that of the epochs before a training was resumed."""
     chosen: ChosenTerms | None = None
     """The motifs that became terms of the network's logits; None where none were to be chosen."""
+    many_motifs: ManyMotifs | None = None
+    """The term of many motifs; None where there is none."""
 
 
 def train(
@@ -148,13 +151,14 @@ def train(
     ):
         known = train.and_also(val) if config.learns_from_val else train
         chosen = _choose_terms(network, known, config, seed, context)
-        _fit_output(network, known, config, chosen, device)
+        many_motifs = _fit_output(network, known, config, chosen, seed, device)
         if config.max_epochs == 0:
             loss = _validation_loss(network, validating, config.precision)
             fitted = TrainingResult(history=(), best_epoch=0, best_val_loss=loss, seconds=0.0)
         else:
             fitted = _Training(network, learning, validating, config, seed, context).run()
-    return replace(fitted, seconds=fitted.seconds + time.perf_counter() - began, chosen=chosen)
+    seconds = fitted.seconds + time.perf_counter() - began
+    return replace(fitted, seconds=seconds, chosen=chosen, many_motifs=many_motifs)
 
 
 class _Training:
@@ -329,14 +333,24 @@ def _fit_output(
     known: Examples,
     config: TrainingConfig,
     chosen: ChosenTerms | None,
+    seed: int,
     device: torch.device,
-) -> None:
-    """Fit what is fitted before the first epoch: the output layer, or weights of motif terms."""
+) -> ManyMotifs | None:
+    """Fit what is fitted before the first epoch: the output layer, or weights of motif terms.
+
+    The term of many motifs is given, where there is to be one.
+    """
     held_out = None if chosen is None else chosen.held_out
     if config.probe is None:
         fit_motif_terms(network, known, held_out=held_out, device=device)
     else:
         fit_output_layer(network, known, config.probe, held_out=held_out, device=device)
+    if chosen is None or not chosen.many:
+        return None
+    if not config.learns_from_val or config.probe is None:
+        raise ModelError("many motifs are joined with an output layer that alone is fitted")
+    assert isinstance(network, BindingNetwork)
+    return join_many_motifs(network, known, chosen, strength=config.probe, seed=seed, device=device)
 
 
 def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:

@@ -65,6 +65,8 @@ class MotifLibrary:
     """Motifs of the TF; none where none is known."""
     others: tuple[Profile, ...]
     """Motifs of other TFs."""
+    many: bool = False
+    """Whether the best hits of many of them are a further term (`model.training.many_motifs`)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,12 +93,48 @@ class ChosenMotif:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Scanned:
+    """Profiles and the bits of their best hits, shape (n, M)."""
+
+    profiles: tuple[Profile, ...]
+    scores: Scores
+
+    @classmethod
+    def of(cls, profiles: tuple[Profile, ...], sequences: NDArray[np.uint8]) -> "Scanned":
+        """Scan sequences for profiles."""
+        scores = best_scores(sequences, [one.log_odds for one in profiles])
+        return cls(profiles=profiles, scores=scores)
+
+    def __add__(self, other: "Scanned") -> "Scanned":
+        """Both profiles and scores, in this order."""
+        return Scanned(
+            profiles=(*self.profiles, *other.profiles),
+            scores=np.hstack([self.scores, other.scores]),
+        )
+
+    def most_alike(self, scores: Scores) -> tuple[str, float]:
+        """Name and correlation of the profile whose best hits correlate most with some scores."""
+        if not self.profiles:
+            return "", 0.0
+        mine = _standardized(scores, np.ones(len(scores), dtype=np.bool_))
+        spread = self.scores.std(axis=0)
+        correlations = (self.scores - self.scores.mean(axis=0)).T @ mine / len(mine)
+        correlations /= np.where(spread > 0, spread, 1)
+        best = int(correlations.argmax())
+        return self.profiles[best].name, float(correlations[best])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ChosenTerms:
     """The motifs that became terms, in the order of the network's terms."""
 
     motifs: tuple[ChosenMotif, ...]
     num_examples: int
     """n."""
+    scanned: Scanned
+    """All motifs that there were to choose from, and their best hits in the examples."""
+    many: bool = False
+    """Whether the best hits of many of them are to be a further term."""
 
     @property
     def held_out(self) -> Scores:
@@ -166,12 +204,13 @@ def choose_motifs(
     nothing = np.zeros((num, 0), dtype=np.float32)
     found: list[ChosenMotif] = []
     logits = held_out_logits(features, nothing, bound, folds, strength)
+    of_tf = Scanned.of(library.own, regions.sequences)
     if library.own:
-        own = _best(_Scanned.of(library.own, regions.sequences), bound, "own", folds)
+        own = _best(of_tf, bound, "own", folds)
         column = own.held_out[:, None]
         before, logits = logits, held_out_logits(features, column, bound, folds, strength)
         found.append(_measured(own, bound, before, logits))
-    others = _Scanned.of(library.others, regions.sequences)
+    others = Scanned.of(library.others, regions.sequences)
     of_search = balanced_folds(bound, seed, SEARCH_FOLDS)
     candidates: tuple[Callable[[Logits], _Candidate | None], ...] = (
         lambda _: _best(others, bound, "enriched", folds) if others.profiles else None,
@@ -187,7 +226,12 @@ def choose_motifs(
         if _is_lower(after, before, bound):
             found.append(measured)
             logits = after
-    return ChosenTerms(motifs=tuple(found), num_examples=num)
+    return ChosenTerms(
+        motifs=tuple(found),
+        num_examples=num,
+        scanned=of_tf + others,
+        many=library.many,
+    )
 
 
 def auroc_of(scores: NDArray[np.floating], bound: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -291,33 +335,8 @@ class _Candidate:
     like_correlation: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Scanned:
-    """Profiles and the bits of their best hits, shape (n, M)."""
-
-    profiles: tuple[Profile, ...]
-    scores: Scores
-
-    @classmethod
-    def of(cls, profiles: tuple[Profile, ...], sequences: NDArray[np.uint8]) -> "_Scanned":
-        """Scan sequences for profiles."""
-        scores = best_scores(sequences, [one.log_odds for one in profiles])
-        return cls(profiles=profiles, scores=scores)
-
-    def most_alike(self, scores: Scores) -> tuple[str, float]:
-        """Name and correlation of the profile whose best hits correlate most with some scores."""
-        if not self.profiles:
-            return "", 0.0
-        mine = _standardized(scores, np.ones(len(scores), dtype=np.bool_))
-        spread = self.scores.std(axis=0)
-        correlations = (self.scores - self.scores.mean(axis=0)).T @ mine / len(mine)
-        correlations /= np.where(spread > 0, spread, 1)
-        best = int(correlations.argmax())
-        return self.profiles[best].name, float(correlations[best])
-
-
 def _best(
-    scanned: _Scanned, bound: NDArray[np.bool_], kind: Kind, folds: NDArray[np.int64]
+    scanned: Scanned, bound: NDArray[np.bool_], kind: Kind, folds: NDArray[np.int64]
 ) -> _Candidate:
     """The profile that tells bound from unbound regions best, and its held-out scores."""
     scores = scanned.scores
@@ -331,7 +350,7 @@ def _best(
 
 
 def _learnt(
-    regions: LabelledRegions, logits: Logits, folds: NDArray[np.int64], scanned: _Scanned
+    regions: LabelledRegions, logits: Logits, folds: NDArray[np.int64], scanned: Scanned
 ) -> _Candidate | None:
     """The motif that is learnt beside some logits, and its held-out scores."""
     sequences, bound = regions.sequences, regions.bound

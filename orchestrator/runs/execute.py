@@ -42,7 +42,7 @@ from orchestrator.runs.filter_files import RunFilters, filter_records, write_fil
 from orchestrator.runs.fold_predictions import tested_by_folds
 from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_named, motif_probabilities
-from orchestrator.runs.motif_terms import motif_library, write_terms
+from orchestrator.runs.motif_terms import motif_library, write_many_motifs, write_terms
 from orchestrator.runs.planned_records import run_record
 from orchestrator.runs.progress import EpochNotes
 from orchestrator.runs.record import metrics_record, region_counts, write_test_predictions
@@ -131,6 +131,8 @@ def execute(planned: PlannedRun, context: RunContext) -> None:
         if is_kept and result.chosen is not None and isinstance(network, BindingNetwork):
             save(folder, network, network.config)
             write_terms(folder, result.chosen, network)
+            if result.many_motifs is not None:
+                write_many_motifs(folder, result.many_motifs)
         elif is_kept:
             save(folder, network, spec.network)
         if filters is not None:

@@ -9,7 +9,7 @@ the TF's motif because a run chose it.
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -24,12 +24,17 @@ from data.own_tf.record import added_motif
 from data.records import RecordError, from_json, to_json
 from data.relations.binding_modes import load_modes
 from model.network import BindingNetwork
+from model.training.many_motifs import ManyMotifs
 from model.training.motif_choice import ChosenMotif, ChosenTerms, MotifLibrary, Profile
 from orchestrator.errors import RunError
 from orchestrator.spec import MotifChoice, RunSpec
 
 TERMS_FILE: Final = "motifs.json"
 TERMS_MEME_FILE: Final = "motifs.meme"
+MANY_MOTIFS_FILE: Final = "many_motifs.json"
+T = TypeVar("T")
+NUM_STRONGEST: Final = 20
+"""Motifs that `many_motifs.json` names."""
 DE_NOVO_NAME: Final = "de-novo"
 """Identifier of a de novo motif."""
 
@@ -57,6 +62,36 @@ class TermRecord:
     empty for other motifs."""
     like_correlation: float
     """Correlation of both motifs' best hits over the regions; 0 for other motifs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrongMotif:
+    """A motif that weighs much in the term of many motifs."""
+
+    motif: str
+    """Identifier."""
+    name: str
+    """Name in the database."""
+    importance: float
+    """What a standard deviation of its best hit adds to the logit; below 0 it takes away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManyMotifsRecord:
+    """What `many_motifs.json` says."""
+
+    num_motifs: int
+    """Motifs of the term."""
+    network_weight: float
+    """What the logits of features and chosen motifs are multiplied by."""
+    motifs_weight: float
+    """What the logits of the regression on many motifs are multiplied by."""
+    loss_before: float
+    """Loss on held-out regions without the term, in nats a region."""
+    loss: float
+    """Loss on held-out regions with it."""
+    strongest: tuple[StrongMotif, ...]
+    """The `NUM_STRONGEST` motifs that add or take away most, the strongest first."""
 
 
 def check_choice(choice: MotifChoice, jaspar: Jaspar) -> None:
@@ -108,7 +143,11 @@ def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
             known = modes.among(names)
             others = [one for one in others if modes.among(one.tfs).isdisjoint(known)]
             others = [one for one in others if names.isdisjoint(one.tfs)]
-    return MotifLibrary(own=tuple(map(_profile, own)), others=tuple(map(_profile, others)))
+    return MotifLibrary(
+        own=tuple(map(_profile, own)),
+        others=tuple(map(_profile, others)),
+        many=spec.many_motifs,
+    )
 
 
 @cache
@@ -136,6 +175,40 @@ def write_terms(folder: Path, chosen: ChosenTerms, network: BindingNetwork) -> N
         write_meme(folder / TERMS_MEME_FILE, matrices)
 
 
+def write_many_motifs(folder: Path, term: ManyMotifs) -> None:
+    """Write what the term of many motifs is worth, and which weigh most."""
+    order = np.argsort(-np.abs(term.importance), kind="stable")[:NUM_STRONGEST]
+    strongest = tuple(
+        StrongMotif(
+            motif=term.names[number],
+            name=_known_name(term.names[number]),
+            importance=float(term.importance[number]),
+        )
+        for number in order
+    )
+    record = ManyMotifsRecord(
+        num_motifs=len(term.names),
+        network_weight=term.network_weight,
+        motifs_weight=term.motifs_weight,
+        loss_before=term.loss_before,
+        loss=term.loss,
+        strongest=strongest,
+    )
+    (folder / MANY_MOTIFS_FILE).write_text(to_json(record))
+
+
+def read_many_motifs(folder: Path) -> ManyMotifsRecord | None:
+    """Read what the term of many motifs of a run's network is worth; None where it has none.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged.
+    """
+    path = folder / MANY_MOTIFS_FILE
+    return _read(path, ManyMotifsRecord) if path.exists() else None
+
+
 def read_terms(folder: Path) -> tuple[TermRecord, ...]:
     """Read which motifs became terms of a run's network; none if the run chose none.
 
@@ -145,12 +218,14 @@ def read_terms(folder: Path) -> tuple[TermRecord, ...]:
         If the file is damaged.
     """
     path = folder / TERMS_FILE
-    if not path.exists():
-        return ()
+    return _read(path, tuple[TermRecord, ...]) if path.exists() else ()
+
+
+def _read(path: Path, kind: type[T]) -> T:
     try:
-        return from_json(path.read_bytes(), tuple[TermRecord, ...])
+        return from_json(path.read_bytes(), kind)
     except (OSError, RecordError) as error:
-        raise RunError(f"{path}: damaged ({error}); remove {folder} and run again") from None
+        raise RunError(f"{path}: damaged ({error}); remove {path.parent} and run again") from None
 
 
 def term_motifs(folder: Path) -> tuple[tuple[TermRecord, Motif], ...]:
@@ -170,8 +245,7 @@ def _record(one: ChosenMotif, weight: float) -> TermRecord:
     if one.kind == "de novo":
         motif, name = DE_NOVO_NAME, consensus(_probabilities(one))
     else:
-        known = jaspar_matrix(one.name)
-        motif, name = one.name, "" if known is None else known.name
+        motif, name = one.name, _known_name(one.name)
     return TermRecord(
         kind=one.kind,
         motif=motif,
@@ -183,6 +257,11 @@ def _record(one: ChosenMotif, weight: float) -> TermRecord:
         like=one.like,
         like_correlation=one.like_correlation,
     )
+
+
+def _known_name(matrix_id: str) -> str:
+    known = jaspar_matrix(matrix_id)
+    return "" if known is None else known.name
 
 
 def _probabilities(one: ChosenMotif) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

@@ -11,7 +11,7 @@ from typing import Final
 from data.motifs.pwm import consensus
 from orchestrator.interpretation.logos import LogoSheet, write_sheet_svg
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, filter_name, stored_filters
-from orchestrator.runs.motif_terms import TERMS_FILE, TERMS_MEME_FILE
+from orchestrator.runs.motif_terms import MANY_MOTIFS_FILE, TERMS_FILE, TERMS_MEME_FILE
 from orchestrator.runs.store import HISTORY_FILE, METRICS_FILE, RUN_FILE, StoredRun
 from orchestrator.tracking.curves import write_curves
 
@@ -23,6 +23,7 @@ STORED: Final = (
     FILTERS_FILE,
     TERMS_FILE,
     TERMS_MEME_FILE,
+    MANY_MOTIFS_FILE,
 )
 """Files of a run folder that are logged, if a run has them."""
 LOGOS_FILE: Final = "logos.svg"

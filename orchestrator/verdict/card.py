@@ -170,6 +170,13 @@ def sentences(verdict: Verdict) -> list[str]:
             "regions. DNase or ATAC peaks of the cells (--accessible) avoid this."
         )
     said += numbers.base.sentences if numbers.base is not None else ()
+    many = verdict.many_motifs
+    if many is not None:
+        each = [f"{one.name} {one.motif}" for one in many.strongest[:5]]
+        said.append(
+            f"The best hits of {many.num_motifs} motifs of whichever TFs are a term of the model, "
+            f"weighted by its regions; {listed(each)} weigh most."
+        )
     filters = verdict.filters
     if filters is None:
         said.append("No filters were read: too few regions are predicted correctly.")

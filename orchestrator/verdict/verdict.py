@@ -18,7 +18,7 @@ from orchestrator.interpretation.workspace_jaspar import workspace_jaspar
 from orchestrator.plan import PlannedRun
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.motif_baseline import motif_named, motif_of
-from orchestrator.runs.motif_terms import term_motifs
+from orchestrator.runs.motif_terms import ManyMotifsRecord, read_many_motifs, term_motifs
 from orchestrator.verdict.arms import RIVALS, SCRATCH, TRANSFER
 from orchestrator.verdict.commands import Command, next_commands
 from orchestrator.verdict.examples import ShownRegions, regions_to_show
@@ -74,6 +74,8 @@ class Verdict:
     """The TF's motif, and the filters that match it."""
     commands: tuple[Command, ...] = ()
     """The next commands."""
+    many_motifs: ManyMotifsRecord | None = None
+    """What the term of many motifs is worth; None where the model has none."""
 
 
 def judge(
@@ -109,6 +111,7 @@ def judge(
         examples=regions_to_show(judged.loaded, tf, judged.models[0], judged.calibrated),
         motifs=_motifs(judged, stored, filters),
         commands=next_commands(workspace, dataset, tf),
+        many_motifs=read_many_motifs(judged.models[0].path),
     )
 
 

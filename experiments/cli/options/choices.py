@@ -68,6 +68,7 @@ class MotifUse(StrEnum):
     NONE = "none"
     NAME = "name"
     AUTO = "auto"
+    MANY = "many"
 
 
 class NumberFormat(StrEnum):

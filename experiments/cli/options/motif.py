@@ -18,7 +18,9 @@ MotifOption = Annotated[
         "of the logits: name takes the motif of the TF's name, as a bare --motif does; auto lets "
         "the peaks choose, among the TF's own motifs, the profiles of JASPAR and a de novo motif. "
         "With auto, peaks-needed has three further arms: motifs chosen from all, without the TF's "
-        "own, and without similar ones. Needs --pretrain masked, except for peaks-needed.",
+        "own, and without similar ones. many is auto and, up to 1,000 bound regions, an arm "
+        "more, of which the best hits of 100 profiles are a further term. Needs --pretrain masked, "
+        "except for peaks-needed.",
     ),
 ]
 
@@ -31,6 +33,17 @@ ChosenMotifsOption = Annotated[
         "that tells its regions apart, the most enriched profile of JASPAR and a de novo motif, "
         "each only if it helps on held-out regions. By default the motif of the TF's name, or the "
         "one that it was added with.",
+    ),
+]
+
+
+ManyMotifsOption = Annotated[
+    bool,
+    typer.Option(
+        "--many-motifs/--no-many-motifs",
+        help="Let the best hits of many profiles of JASPAR, the 100 that tell the regions apart "
+        "best, be a further term of the model, weighted by held-out regions, beside motifs chosen "
+        "as with --chosen-motifs; up to 1,000 bound regions. By default they are not.",
     ),
 ]
 

@@ -202,7 +202,8 @@ class RunOptions:
                 links=links,
                 network=self.network.value,
                 motif=self.motif is not MotifUse.NONE,
-                chosen_motifs=self.motif is MotifUse.AUTO,
+                chosen_motifs=self.motif in (MotifUse.AUTO, MotifUse.MANY),
+                many_motifs=self.motif is MotifUse.MANY,
             )
 
     def _sampling(self, loaded: "LoadedDataset") -> "Sampling":

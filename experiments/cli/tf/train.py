@@ -26,7 +26,7 @@ from experiments.cli.options.backend import (
     WorkersOption,
 )
 from experiments.cli.options.choices import Backend, Device, Precision, Pretrain, Split, names_in
-from experiments.cli.options.motif import ChosenMotifsOption
+from experiments.cli.options.motif import ChosenMotifsOption, ManyMotifsOption
 from experiments.cli.options.regions import SplitOptions, StringOption
 from experiments.cli.options.spread import spread
 from experiments.cli.options.training import (
@@ -95,6 +95,7 @@ class TrainOptions:
     ] = "auto"
     string: StringOption = None
     chosen_motifs: ChosenMotifsOption = False
+    many_motifs: ManyMotifsOption = False
     pretraining: PretrainOptions
     individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
@@ -237,7 +238,8 @@ class TrainOptions:
                 scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
-                chosen_motifs=self.chosen_motifs,
+                chosen_motifs=self.chosen_motifs or self.many_motifs,
+                many_motifs=self.many_motifs,
             )
 
 

@@ -262,3 +262,18 @@ def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_key
         replace(without, motif=spi1.matrix_id)
     with pytest.raises(ValueError, match="if and only if"):
         replace(beside, motif="")
+
+
+def test_many_motifs_are_a_term_of_the_model_and_its_steps_and_not_of_their_control(planned):
+    _, _, study = planned(replace(STUDY, chosen_motifs=True, many_motifs=True))
+    transfer = [run for run in study.runs if run.arm == "transfer"]
+    control = [run for run in transfer if run.role.variant is RunVariant.WITHOUT_MOTIF]
+    assert control
+    assert not any(run.spec.many_motifs for run in control)
+    others = [run for run in transfer if run not in control]
+    assert all(run.spec.many_motifs and run.spec.motif == "auto" for run in others)
+    assert from_values(to_values(others[0].spec), RunSpec) == others[0].spec
+    _, _, usual = planned(replace(STUDY, chosen_motifs=True))
+    keys = {run.key for run in usual.runs}
+    assert {run.key for run in control} <= keys
+    assert keys.isdisjoint(run.key for run in others)

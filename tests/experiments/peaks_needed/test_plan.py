@@ -238,6 +238,28 @@ def test_where_regions_choose_motifs_there_are_arms_that_hide_what_is_known(
     assert len(names) == 7  # of which six have a multi-model of all TFs or of others modes
 
 
+def test_many_motifs_are_an_arm_where_the_output_layer_alone_is_fitted(
+    loaded: LoadedDataset,
+) -> None:
+    study = replace(
+        STUDY, tfs=("SPI1",), scale=replace(STUDY.scale, peak_sizes=(25,)), chosen_motifs=True
+    )
+    usual = {run.key for run in peaks_needed(loaded, study).runs}
+    more = replace(study, many_motifs=True)
+    [added] = [run for run in peaks_needed(loaded, more).runs if run.key not in usual]
+    assert (added.role.variant, added.spec.motif) == (RunVariant.MANY_MOTIFS, "auto")
+    assert added.spec.many_motifs
+    assert set_name(added.role).endswith("with chosen and many motifs")
+    fine_tuned = replace(
+        more, trainings=replace(more.trainings, by_size=False, masked_transfer=TrainingConfig(lr=1))
+    )
+    planned = peaks_needed(loaded, fine_tuned)
+    assert not any(run.spec.many_motifs for run in planned.runs)
+    assert any("left out many motifs of SPI1" in remark.text for remark in planned.remarks)
+    with pytest.raises(ValueError, match="choose motifs"):
+        replace(study, many_motifs=True, chosen_motifs=False)
+
+
 def test_multi_models_are_scored_on_the_same_regions(loaded: LoadedDataset) -> None:
     runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",))).runs
     complete, masked, hard = multi_models(runs)

@@ -15,15 +15,24 @@ from data.motifs.database import Jaspar, jaspar_matrices, jaspar_motifs
 from data.motifs.files import read_motifs
 from data.motifs.pwm import consensus
 from data.schema import Evidence
-from model.checkpoint import load_config
+from model.checkpoint import load, load_config
 from model.network_config import NetworkConfig
+from model.prediction import predict
 from model.training.loop import TrainingConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.report.calls import read_predictions
 from orchestrator.role import RunRole
 from orchestrator.runs.loaded_dataset import load_dataset
-from orchestrator.runs.motif_terms import TERMS_FILE, TERMS_MEME_FILE, motif_library, read_terms
+from orchestrator.runs.motif_terms import (
+    MANY_MOTIFS_FILE,
+    TERMS_FILE,
+    TERMS_MEME_FILE,
+    motif_library,
+    read_many_motifs,
+    read_terms,
+)
 from orchestrator.runs.store import RunStore
 from orchestrator.spec import MotifChoice, RegionSpec, RunSpec
 from orchestrator.verdict.arms import TRANSFER
@@ -104,6 +113,41 @@ def test_a_run_stores_the_motifs_that_its_regions_chose_with_the_network_that_ha
         consensus(np.round(one.probabilities, 4)) for one in motifs
     ]
     assert shown[0].title.startswith(f"{first.motif} {first.name}, most enriched in its peaks")
+
+
+def test_a_run_stores_the_term_of_many_motifs_and_says_which_weigh_most(place: Workspace) -> None:
+    usual = planned(place, MotifChoice.AUTO, "NOBODY")
+    run = replace(usual, spec=replace(usual.spec, many_motifs=True))
+    assert run.key != usual.key
+    outcomes: list[RunOutcome] = []
+    run_plan(Plan([run]), place, on_done=outcomes.append)
+    assert [one.error for one in outcomes] == [None]
+    stored = RunStore(place).open(run.key)
+    record = read_many_motifs(stored.path)
+    assert record is not None
+    assert record.num_motifs == sum(load_config(stored.path).many_motif_counts) == 100
+    assert min(record.network_weight, record.motifs_weight) >= 0
+    assert len(record.strongest) == 20
+    sizes = [abs(one.importance) for one in record.strongest]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(one.name for one in record.strongest)
+    assert stored.metrics.mcc > 0.8
+    probabilities = read_predictions(stored).probability
+    regions = load_dataset(place).regions.sequences[read_predictions(stored).region_ids]
+    np.testing.assert_allclose(predict(load(stored.path), regions)[:, 0], probabilities, atol=1e-5)
+
+    (stored.path / MANY_MOTIFS_FILE).write_text("{}")
+    with pytest.raises(RunError, match=r"many_motifs.json: damaged"):
+        read_many_motifs(stored.path)
+
+
+def test_many_motifs_are_a_term_where_regions_choose_and_no_layer_is_trained(
+    place: Workspace,
+) -> None:
+    spec = planned(place, MotifChoice.AUTO).spec
+    for wrong in ({"motif": ""}, {"training": TrainingConfig(lr=0.001, max_epochs=1, probe=0.001)}):
+        with pytest.raises(ValueError, match="many motifs are a term"):
+            replace(spec, many_motifs=True, **wrong)
 
 
 def test_a_damaged_record_of_chosen_motifs_is_named(tmp_path: Path) -> None:

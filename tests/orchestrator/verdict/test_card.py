@@ -1,14 +1,16 @@
 """What a card tells of the data behind a verdict, on its page and on the terminal."""
 
 import html
+from dataclasses import replace
 
 import pytest
 
 from data.dataset.added import AddedTF, PeakChoice, SourceFile
 from experiments.cli.tf.verdict_tables import print_verdict
 from orchestrator.report.weighted_scores import SCORES
+from orchestrator.runs.motif_terms import ManyMotifsRecord, StrongMotif
 from orchestrator.verdict.arms import SCRATCH, TRANSFER
-from orchestrator.verdict.card import write_card
+from orchestrator.verdict.card import sentences, write_card
 from orchestrator.verdict.rule import conclude
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.verdict.verdict import Verdict
@@ -79,3 +81,25 @@ def test_a_card_and_the_terminal_tell_which_peaks_count_where_some_do_not(tmp_pa
         print_verdict(verdict)
         for said in (card.page.read_text(), capsys.readouterr().out):
             assert ("the best 1,000 of each file" in said) == bool(peaks)
+
+
+def test_a_card_says_that_many_motifs_are_a_term_and_which_weigh_most(tmp_path):
+    scores = dict.fromkeys(SCORES, value(0.5, 0.6, 0.7))
+    found = numbers(arms={TRANSFER: scores, SCRATCH: scores}, gains={SCRATCH: scores})
+    strongest = tuple(
+        StrongMotif(motif=f"MA{number}", name=f"TF{number}", importance=1.0) for number in range(9)
+    )
+    record = ManyMotifsRecord(
+        num_motifs=100,
+        network_weight=0.7,
+        motifs_weight=0.5,
+        loss_before=0.6,
+        loss=0.5,
+        strongest=strongest,
+    )
+    plain = Verdict(numbers=found, conclusion=conclude(found), filters=None)
+    with_term = replace(plain, many_motifs=record)
+    assert not any("motifs of whichever TFs" in one for one in sentences(plain))
+    [said] = [one for one in sentences(with_term) if "100 motifs of whichever TFs" in one]
+    assert "TF0 MA0, TF1 MA1, TF2 MA2, TF3 MA3 and TF4 MA4 weigh most" in said
+    assert said in write_card(with_term, Workspace(tmp_path)).page.read_text()
