@@ -251,8 +251,10 @@ def test_newcomer(
         (place.cards / "GATA1.json").write_text(json.dumps(card))
 
     monkeypatch.setattr("benchmarks.newcomer._bindgrid", label_only)
-    given = ("newcomer", sources, tmp_path, "GATA1=simulated_1", "--sizes", 80)
-    given += ("--genome", sources / "genome.fa", "--background", "chr1")
+    given = (
+        *("newcomer", sources, tmp_path, "GATA1=simulated_1", "--sizes", 80),
+        *("--genome", sources / "genome.fa", "--background", "chr1"),
+    )
     with pytest.raises(SystemExit, match="the base knows GATA1"):
         rows_of(*given)
     monkeypatch.setattr("benchmarks.newcomer.find_base", lambda: None)
