@@ -5,12 +5,13 @@
 
 SOURCES has `dhs.bed.gz`, `remap_peaks.bed.gz`, `samples.tsv` and a genome. For each TF and size, so
 many of its peaks in the biosample are added by the command line in a fresh workspace in FOLDER, the
-biosample's DHSs being the accessible peaks. The base must not know the TFs: make one by
-`python -m experiments.base --leave-out`. With --dataset they are also added to a copy of a
-dataset of the sources, as TF-LAB, by peaks alone too. Told are MCC and average precision on the
-card, of transfer, scratch and the motif alone, and CPU and wall seconds of the command, of all its
-processes. Cards that are there are not made again: the same command goes on where it was
-interrupted.
+biosample's DHSs being the accessible peaks. A peak is taken to the middle of the DHS that its
+summit lies in, and the others are left out: the genome of the sources has bases in DHSs alone. The
+base must not know the TFs: make one by `python -m experiments.base --leave-out`. With --dataset
+they are also added to a copy of a dataset of the sources, as TF-LAB, by peaks alone too. Told are
+MCC and average precision on the card, of transfer, scratch and the motif alone, and CPU and wall
+seconds of the command, of all its processes. Cards that are there are not made again: the same
+command goes on where it was interrupted.
 
 With --background they are also added without accessible peaks, so that unbound regions are windows
 of the genome. CHROM is then tested on in all ways, and the last column has the AUROC and average
@@ -25,6 +26,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +37,7 @@ import pandas as pd
 
 from benchmarks.machine import Row, describe, table
 from benchmarks.own_tf_labels import split_by_biosample
+from data.atomic import whole_file
 from data.dataset.store import Dataset
 from data.own_tf.predicted_sites import find_motif
 from data.schema import Evidence
@@ -84,10 +87,28 @@ class Files:
     more: tuple[str, ...]
     """Further options of `bindgrid tf add` and `tf train`."""
 
-    @property
-    def peaks(self) -> Path:
-        """Folder of the peaks of each TF and biosample."""
-        return self.folder / "peaks"
+    def peaks(self, tf: str, biosample: str) -> Path:
+        """Peaks of a TF in a biosample, the best one of each DHS, written if they are not there."""
+        path = self.folder / "peaks" / f"{tf}.{biosample}.bed"
+        if path.exists():
+            return path
+        columns = ["chrom", "start", "end", "name", "score", "strand", "summit"]
+        with tempfile.TemporaryDirectory() as folder:
+            split_by_biosample(self.sources / "remap_peaks.bed.gz", 1, (tf,), Path(folder))
+            rows = pd.read_csv(Path(folder, path.name), sep="\t", header=None, usecols=range(7))
+        rows = rows.set_axis(columns, axis=1).sort_values("summit")[["chrom", *columns[3:]]]
+        opened = pd.read_csv(self.accessible(biosample), sep="\t", header=None)
+        opened = opened.set_axis(columns[:3], axis=1).sort_values("start")
+        found = pd.merge_asof(rows, opened, by="chrom", left_on="summit", right_on="start")
+        found = found[found["summit"] < found["end"]].astype({"start": int, "end": int})
+        best = found.sort_values("score", ascending=False, kind="stable")
+        best = best.drop_duplicates(["chrom", "start"])
+        best["summit"] = (best["start"] + best["end"]) // 2
+        best["next"] = best["summit"] + 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            best[[*columns, "next"]].to_csv(partial, sep="\t", header=False, index=False)
+        return path
 
     def accessible(self, biosample: str) -> Path:
         """DHSs of a biosample, written if they are not there."""
@@ -124,10 +145,6 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     )
     pairs = [tuple(word.split("=", 1)) for word in options.tfs]
     _check_unknown([tf for tf, _ in pairs])
-    if not files.peaks.exists():
-        files.peaks.mkdir(parents=True)
-        wanted = tuple(tf for tf, _ in pairs)
-        split_by_biosample(sources / "remap_peaks.bed.gz", 1, wanted, files.peaks)
     ways = ["accessible"] + (["dataset"] if files.dataset else [])
     ways += ["background"] if options.background else []
     rows: list[Row] = []
@@ -194,7 +211,7 @@ def _add(trial: Trial, files: Files, place: Workspace) -> None:
         words += ["--genome", files.genome]
         if trial.way == "accessible":
             words += ["--accessible", files.accessible(trial.biosample)]
-    peaks = files.peaks / f"{trial.tf}.{trial.biosample}.bed"
+    peaks = files.peaks(trial.tf, trial.biosample)
     command: list[object] = ["tf", "add", trial.name, "--peaks", peaks, "--top", trial.num_peaks]
     if _is_added(place, trial.name):
         command, words = ["tf", "train", trial.name], []

@@ -115,6 +115,13 @@ class Labels:
     """What it was made from."""
     num_excluded: int
     """Regions that are unresolved since they overlap a place to leave out."""
+    num_bound_with_n: int
+    """Bound regions with a base that the genome does not give (N): no model learns from them."""
+
+    @property
+    def num_bound_usable(self) -> int:
+        """Bound regions that a model can learn from or be tested on."""
+        return self.num(Evidence.BOUND) - self.num_bound_with_n
 
     def num(self, code: Evidence) -> int:
         """Regions with an evidence code."""
@@ -215,6 +222,7 @@ def labels_of(
         counts=tuple(counts),
         added=_record(tf, counts),
         num_excluded=int(excluded.sum()),
+        num_bound_with_n=int(((codes == Evidence.BOUND) & (regions.num_unknown > 0)).sum()),
     )
 
 

@@ -44,6 +44,11 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
         f"{how if 'predicted' in tf.sites else ''}",
     )
     out.print(f"labels: {LABEL_WORDS[tf.sites]}{_OTHER_LABELS.get(tf.sites, '')}")
+    if labels.num_bound_with_n:
+        err.print(
+            f"{labels.num_bound_with_n:,} of the bound regions hold an N in the genome: no model "
+            "learns from them or is tested on them"
+        )
     if labels.num_excluded:
         err.print(
             f"{labels.num_excluded:,} regions that overlap a region of --exclude are unresolved "
@@ -69,11 +74,15 @@ def check_number(labels: "Labels", *, force: bool) -> None:
     from data.dataset.added import PeakChoice
     from data.own_tf.labels import MIN_BOUND
 
-    num_bound = labels.num(Evidence.BOUND)
+    num_bound = labels.num_bound_usable
     if num_bound < MIN_BOUND and not force:
         chosen = labels.added.choice != PeakChoice()
         more = "let more of the peaks count" if chosen else "give more peaks"
+        without = ""
+        if labels.num_bound_with_n:
+            without = f" without an N in the genome, and {labels.num_bound_with_n} with one"
+            more = f"give a genome whose bases there are known, {more}"
         raise RunError(
-            f"{labels.name} has {num_bound} bound regions, {MIN_BOUND} are needed to learn from; "
-            f"{more}, or pass --force"
+            f"{labels.name} has {num_bound} bound regions{without}, {MIN_BOUND} are needed to "
+            f"learn from; {more}, or pass --force"
         )

@@ -66,6 +66,33 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     assert "its regions were made without --accessible" in err
 
 
+def put_unknown_bases(genome: Path, sites_kept: int) -> None:
+    """Put an N beside all planted sites of a genome but the first ones of each chromosome."""
+    records = genome.read_text().split(">")[1:]
+    with genome.open("w") as file:
+        for name, bases in (record.split("\n")[:2] for record in records):
+            known = list(bases)
+            for middle in range(3000 * (sites_kept + 1), len(bases) - 1000, 3000):
+                known[middle + 40] = "N"
+            file.write(f">{name}\n{''.join(known)}\n")
+
+
+@pytest.mark.parametrize(("sites_kept", "code"), [(15, 0), (1, 2)])
+def test_bound_regions_with_an_n_are_told_of_and_count_for_no_model(add, files, sites_kept, code):
+    put_unknown_bases(files / "genome.fa", sites_kept)
+    num_sites = [len(range(3000, num - 1000, 3000)) for num in CHROMS.values()]
+    num_known = sum(min(sites_kept, num) for num in num_sites)
+    done, _, err = add("MINE", *FILES, *LABEL)
+    assert done == code, err
+    num_unknown = sum(num_sites) - num_known
+    assert f"{num_unknown} of the bound regions hold an N in the genome" in " ".join(err.split())
+    if code:
+        complaint = err.splitlines()[-1]
+        assert f"MINE has {num_known} bound regions without an N" in complaint
+        assert "give a genome whose bases there are known" in complaint
+        assert not (files / "w" / "dataset").exists()
+
+
 def test_peaks_alone_are_the_labels_unless_sites_are_asked_for(add, files):
     code, out, err = add("NOBODY1", *FILES, *OPEN, "--label-only")
     assert code == 0, err
