@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +42,32 @@ class ReadPeaks:
     """A file of peaks as it was read."""
 
     file: PeakFile
-    peaks: Peaks
-    """Those that fit the genome and count."""
-    summits: Intervals
+    whole: Peaks
+    """All that fit the genome."""
+    whole_summits: Intervals
     """Their summits, one base wide; their chromosomes are coded as those of the regions."""
+    counted: NDArray[np.int64]
+    """Indices of those that count, into `whole`."""
+
+    @cached_property
+    def peaks(self) -> Peaks:
+        """Those that count."""
+        return self.whole.taken(self.counted)
+
+    @cached_property
+    def summits(self) -> Intervals:
+        """Summits of those that count."""
+        return self.whole_summits.taken(self.counted)
+
+    @cached_property
+    def other_summits(self) -> Intervals:
+        """Summits of those that do not count: a region with one is not unbound for that."""
+        others = np.setdiff1d(np.arange(len(self.whole)), self.counted)
+        return self.whole_summits.taken(others)
 
     def taken(self, indices: NDArray[np.int64]) -> "ReadPeaks":
-        """Give some of the peaks."""
-        return replace(self, peaks=self.peaks.taken(indices), summits=self.summits.taken(indices))
+        """Let some of the peaks that count do so, and the others no more."""
+        return replace(self, counted=self.counted[indices])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +111,8 @@ class ReadFiles:
     ) -> NDArray[np.bool_]:
         """Whether each of n intervals overlaps a peak, or lies nearer to one than a margin.
 
+        Peaks that do not count are peaks too.
+
         Parameters
         ----------
         codes
@@ -111,13 +131,14 @@ class ReadFiles:
         """
         near = np.zeros(len(start), dtype=bool)
         for one in self.peaks:
-            own = {name: code for code, name in enumerate(one.summits.chroms)}
+            peaks, places = one.whole, one.whole_summits
+            own = {name: code for code, name in enumerate(places.chroms)}
             chrom = np.array([own.get(name, -1) for name in chroms], dtype=np.int64)[codes]
-            for code in np.unique(one.summits.chrom[one.summits.chrom >= 0]):
+            for code in np.unique(places.chrom[places.chrom >= 0]):
                 here = np.flatnonzero(chrom == code)
-                rows = np.flatnonzero(one.summits.chrom == code)
-                first = np.maximum(one.peaks.start[rows] - margin_bp, 0)
-                last = one.peaks.end[rows] + margin_bp
+                rows = np.flatnonzero(places.chrom == code)
+                first = np.maximum(peaks.start[rows] - margin_bp, 0)
+                last = peaks.end[rows] + margin_bp
                 near[here] |= overlapping(start[here], end[here], first, last)
         return near
 
@@ -275,12 +296,15 @@ def peaks_of(
     fitted, codes = places.placed(peaks.rows, peaks.start, peaks.end, exclude)
     summit = np.clip(peaks.summit[fitted.rows], fitted.start, fitted.end - 1)
     peaks = peaks.taken(fitted.rows)
-    read = ReadPeaks(
+    peaks = replace(peaks, rows=fitted.batch, start=fitted.start, end=fitted.end, summit=summit)
+    return ReadPeaks(
         file=file,
-        peaks=replace(peaks, rows=fitted.batch, start=fitted.start, end=fitted.end, summit=summit),
-        summits=Intervals.of_one_pair(places.chroms, codes, summit, summit + np.int32(1), pair),
+        whole=peaks,
+        whole_summits=Intervals.of_one_pair(
+            places.chroms, codes, summit, summit + np.int32(1), pair
+        ),
+        counted=chosen_peaks(peaks, choice, places.left_out),
     )
-    return read.taken(chosen_peaks(read.peaks, choice, places.left_out))
 
 
 def _agreed(read: Sequence[ReadPeaks], choice: PeakChoice, left_out: LeftOut) -> list[ReadPeaks]:

@@ -115,6 +115,8 @@ class Labels:
     """What it was made from."""
     num_excluded: int
     """Regions that are unresolved since they overlap a place to leave out."""
+    num_weak: int
+    """Regions that are unresolved since only peaks that do not count have a summit in them."""
     num_bound_with_n: int
     """Bound regions with a base that the genome does not give (N): no model learns from them."""
 
@@ -213,6 +215,13 @@ def labels_of(
         regions.chrom.astype(np.int32), regions.chroms, regions.start, regions.end
     )
     codes[excluded] = Evidence.UNMATCHED
+    # nor is one with a peak that does not count, by its score or by the replicates
+    weak = np.zeros(len(regions), dtype=bool)
+    for one in read.peaks:
+        for _, region in overlaps(regions, one.other_summits):
+            weak[region] = True
+    weak &= codes == Evidence.UNBOUND
+    codes[weak] = Evidence.UNMATCHED
     if margin_bp is not None:
         near = read.near_peaks(regions.chrom, regions.chroms, regions.start, regions.end, margin_bp)
         codes[near & (codes == Evidence.UNBOUND)] = Evidence.UNMATCHED
@@ -222,6 +231,7 @@ def labels_of(
         counts=tuple(counts),
         added=_record(tf, counts),
         num_excluded=int(excluded.sum()),
+        num_weak=int(weak.sum()),
         num_bound_with_n=int(((codes == Evidence.BOUND) & (regions.num_unknown > 0)).sum()),
     )
 

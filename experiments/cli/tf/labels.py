@@ -49,6 +49,11 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
             f"{labels.num_bound_with_n:,} of the bound regions hold an N in the genome: no model "
             "learns from them or is tested on them"
         )
+    if labels.num_weak:
+        err.print(
+            f"{labels.num_weak:,} regions have only peaks that do not count: they are neither "
+            f"bound nor unbound for {tf.name}"
+        )
     if labels.num_excluded:
         err.print(
             f"{labels.num_excluded:,} regions that overlap a region of --exclude are unresolved "

@@ -66,6 +66,33 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     assert "its regions were made without --accessible" in err
 
 
+def test_a_region_with_peaks_that_do_not_count_is_not_unbound(add, files):
+    rows = (files / "peaks.bed").read_text().splitlines()
+    scored = [f"{row}\tp\t{1000 - number}\n" for number, row in enumerate(rows)]
+    (files / "peaks.bed").write_text("".join(scored))
+    code, _, err = add("MINE", *FILES, *OPEN, *LABEL, "--top", "30")
+    assert code == 0, err
+    dataset = Dataset.open(files / "w" / "dataset")
+    regions, codes = dataset.regions(), dataset.evidence(["MINE"])[:, 0]
+    middles = list(zip(regions.chrom_names, regions.start + 100, strict=True))
+    peaks = {(row.split("\t")[0], int(row.split("\t")[1]) + 80) for row in rows}
+    bound = {place for place, code in zip(middles, codes, strict=True) if code == Evidence.BOUND}
+    assert len(bound) == 30
+    assert bound < peaks
+    unbound = {p for p, code in zip(middles, codes, strict=True) if code == Evidence.UNBOUND}
+    assert len(unbound) > 50
+    assert not unbound & peaks
+    # the next TF has regions at these peaks, which are none of the first one's
+    code, _, err = add("OTHER", *FILES[:2], *LABEL)
+    assert code == 0, err
+    code, _, err = add("MINE", *FILES[:2], *LABEL, "--top", "30", "--replace")
+    assert code == 0, err
+    assert f"{len(peaks) - 30} regions have only peaks that do not count" in " ".join(err.split())
+    dataset = Dataset.open(files / "w" / "dataset")
+    counts = [dataset.summary("MINE").count(code) for code in (Evidence.BOUND, Evidence.UNMATCHED)]
+    assert counts == [30, len(peaks) - 30]
+
+
 def put_unknown_bases(genome: Path, sites_kept: int) -> None:
     """Put an N beside all planted sites of a genome but the first ones of each chromosome."""
     records = genome.read_text().split(">")[1:]
