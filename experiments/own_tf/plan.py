@@ -254,4 +254,8 @@ class _Replicate:
     ) -> None:
         many = self.draft.study.many_motifs and isinstance(motif, MotifChoice)
         spec = builder.transfer(regions, multi=self.start.spec, motif=motif, many_motifs=many)
+        if many and not spec.many_motifs:
+            self.draft.leave_out(
+                f"many motifs of {role.tf}", "its regions are enough to train all layers"
+            )
         self.draft.add(spec, role)

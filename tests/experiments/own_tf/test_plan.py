@@ -277,3 +277,11 @@ def test_many_motifs_are_a_term_of_the_model_and_its_steps_and_not_of_their_cont
     keys = {run.key for run in usual.runs}
     assert {run.key for run in control} <= keys
     assert keys.isdisjoint(run.key for run in others)
+
+
+def test_many_motifs_that_too_many_regions_leave_out_are_told_of(planned, monkeypatch):
+    monkeypatch.setattr("experiments.study.trainings.MANY_BOUND", 0)
+    _, _, study = planned(replace(STUDY, chosen_motifs=True, many_motifs=True))
+    assert not any(run.spec.many_motifs for run in study.runs)
+    [told] = [one.text for one in study.remarks if "many motifs" in one.text]
+    assert told.endswith(": its regions are enough to train all layers")
