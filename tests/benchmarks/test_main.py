@@ -213,6 +213,7 @@ def test_kills(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("papers_networks")  # which the base has
 def test_own_peaks(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
     monkeypatch.setattr(run_motifs, "IMPORTANCE_REGIONS", 5)
@@ -297,6 +298,7 @@ def test_rivals(sources: Path, tmp_path: Path) -> None:
         "with chosen motifs",
         "with chosen motifs, its own hidden",
         "with chosen motifs, similar ones hidden",
+        "with chosen and many motifs",
     }
     assert set(arms[:best]) == rivals | ours
     assert set(arms[best + 1 :]) == {f"{arm}, MCC less the best rival" for arm in ours}

@@ -36,7 +36,12 @@ from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 from tests.orchestrator.runs.test_execute import contents
 
-pytestmark = pytest.mark.xdist_group("ray-waiting")
+# the commands in processes of their own have the paper's networks, and so must those in this one
+pytestmark = [
+    pytest.mark.xdist_group("ray-waiting"),
+    pytest.mark.usefixtures("papers_networks"),
+    pytest.mark.timeout(900),
+]
 
 ROOT = Path(__file__).parents[2]
 RUN = ("run", "transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--workers", "2")
