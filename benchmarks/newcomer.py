@@ -9,9 +9,9 @@ biosample's DHSs being the accessible peaks. A peak is taken to the middle of th
 summit lies in, and the others are left out: the genome of the sources has bases in DHSs alone. The
 base must not know the TFs: make one by `python -m experiments.base --leave-out`. With --dataset
 they are also added to a copy of a dataset of the sources, as TF-LAB, by peaks alone too. Told are
-MCC and average precision on the card, of transfer, scratch and the motif alone, and CPU and wall
-seconds of the command, of all its processes. Cards that are there are not made again: the same
-command goes on where it was interrupted.
+MCC and average precision on the card, of transfer, scratch, the motif alone and rivals, and CPU
+and wall seconds of the command, of all its processes. Cards that are there are not made again: the
+same command goes on where it was interrupted.
 
 With --background they are also added without accessible peaks, so that unbound regions are windows
 of the genome. CHROM is then tested on in all ways, and the last column has the AUROC and average
@@ -43,6 +43,8 @@ from data.own_tf.predicted_sites import find_motif
 from data.schema import Evidence
 from model.metrics import evaluate
 from orchestrator.prediction.base import BASE_VARIABLE, find_base
+from orchestrator.role_names import RIVAL_WORDS
+from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
 from orchestrator.workspace import Workspace
 
 TFS = ("GATA3=MCF-7", "NFYA=K562", "EBF1=GM12878", "TEAD4=K562", "TFAP2C=MCF-7")
@@ -52,7 +54,7 @@ WAYS = {
     "dataset": "dataset",
     "background": "own regions, genome as background",
 }
-ARMS = ("transfer", "scratch", "motif alone")
+ARMS = (TRANSFER, SCRATCH, MOTIF, RIVAL_WORDS["all-motifs"], RIVAL_WORDS["gkm-svm"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +177,7 @@ def _row(trial: Trial, files: Files) -> Row:
             _add(trial, files, place)
         except subprocess.CalledProcessError as error:
             last = (error.stderr or "").strip().splitlines()[-1:]
-            return [*head, *[""] * 6, f"failed: {''.join(last)}", ""]
+            return [*head, *[""] * (len(ARMS) + 3), f"failed: {''.join(last)}", ""]
     told = json.loads(card.read_text())
     spent = json.loads(cost.read_text())
     numbers = told["numbers"]
