@@ -54,6 +54,7 @@ def plan(
             val_chroms=(val,),
             test_chroms=(test,),
             max_test_per_class=options.max_test,
+            unbound_match="gc-and-openness" if options.match_openness else "gc",
         ),
         scale=Scale(
             target_replicates=options.replicates,
@@ -193,6 +194,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--max-test", type=int, default=1500, help="test regions of a class at most")
     add("--val-chrom", default="", help="chromosome validated on, none to choose")
     add("--test-chrom", default="", help="chromosome tested on, none to choose")
+    add("--match-openness", action="store_true", help="the control of `bindgrid run`")
     add("--epochs", type=int, default=0, help="epochs of all trainings, 0 for the usual")
     return parser.parse_args(arguments)
 

@@ -307,6 +307,11 @@ def test_rivals(sources: Path, tmp_path: Path) -> None:
     again = rows_of(*given, "--pretrain-tfs", 3, "--max-test", 50)
     assert [row[:3] for row in again] == [row[:3] for row in rows]
     assert {row[3] for row in again} == {""}
+    words = ("--pretrain-tfs", 3, "--max-test", 50, "--match-openness", "--skip", *ours)
+    control = {row[0]: row[1:3] for row in rows_of(*given, *words, "from scratch")}
+    assert set(control) == rivals | {"best rival of each TF and size"}
+    usual = {row[0]: row[1:3] for row in rows}
+    assert control["GC and openness"] != usual["GC and openness"]
 
 
 def test_prediction() -> None:
