@@ -63,6 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     return rows
 
 
+def bare_environment(home: Path) -> dict[str, str]:
+    """Variables of a command of this checkout, without the caller's own settings."""
+    foreign = ("RAY_", "TUNE_", "MLFLOW_", "BINDGRID_")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+    return {
+        **kept,
+        "HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "RAY_worker_niceness": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
 class Bench:
     """Where faults are tried: a folder, a dataset, and what plan is run.
 
@@ -78,19 +91,13 @@ class Bench:
         self.folder = folder
         self.options = options
         self.dataset = Workspace(options.workspace).dataset.absolute()
-        foreign = ("RAY_", "TUNE_", "MLFLOW_", "BINDGRID_")
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
         self.environment = {
-            **kept,
-            "HOME": str(folder),
-            "PYTHONPATH": str(ROOT),
+            **bare_environment(folder),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_worker_niceness": "0",
             # as for a Ray that bindgrid starts: two cores start 16 workers
             "RAY_worker_register_timeout_seconds": "600",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
             "OMP_NUM_THREADS": "1",
             # a lost head is given up after this time; the default is 60 s
             "RAY_gcs_rpc_server_reconnect_timeout_s": str(int(min(60, options.pause))),

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         if folder is None:
             made = tempfile.TemporaryDirectory(prefix="bg-", dir="/tmp")
             folder = Path(stack.enter_context(made))
-        bench = Bench(folder, options)
+        bench = Bench(Setup(folder, options))
         log = folder / "rounds.jsonl"
         rounds = _told_before(log) if options.resume else []
         undisturbed = {plan: bench.undisturbed(plan) for plan in options.plans.split(",")}
@@ -89,20 +89,12 @@ class Undisturbed:
 
 
 class Bench:
-    """Runs plans, undisturbed and killed.
+    """Runs plans, undisturbed and killed."""
 
-    Parameters
-    ----------
-    folder
-        What it has already of sources and undisturbed plans is used.
-    options
-        As typed.
-    """
-
-    def __init__(self, folder: Path, options: argparse.Namespace) -> None:
-        self.folder = folder
-        self.options = options
-        self._setup = Setup(folder, options)
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self.folder = setup.folder
+        self.options = setup.options
 
     def undisturbed(self, plan: str) -> Undisturbed:
         """Run a plan with nothing that disturbs it, unless that was done before."""

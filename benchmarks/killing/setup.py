@@ -1,14 +1,13 @@
 """What plans are killed: a simulated dataset without a TF, that TF's peaks, and the commands."""
 
 import argparse
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cluster_faults import ROOT
+from benchmarks.cluster_faults import bare_environment
 from benchmarks.own_tf_labels import split_by_biosample
 from benchmarks.own_tfs import leave_out
 from data.dataset.store import Dataset
@@ -37,14 +36,8 @@ class Setup:
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         self.folder = folder
         self.options = options
-        foreign = ("RAY_", "TUNE_", "MLFLOW_", "BINDGRID_")
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
         self.environment = {
-            **kept,
-            "HOME": str(folder),
-            "PYTHONPATH": str(ROOT),
-            "RAY_worker_niceness": "0",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
+            **bare_environment(folder),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
         folder.mkdir(parents=True, exist_ok=True)

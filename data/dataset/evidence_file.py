@@ -49,6 +49,11 @@ class TFSummary:
         """What a TF was made from that was added or stood in a sample sheet; else None."""
         return self.added or self.built_from
 
+    @property
+    def is_by_peaks_alone(self) -> bool:
+        """Whether a region is bound without a site; sources and the release ask for both."""
+        return self.made_from is not None and self.made_from.sites == "none"
+
     def count(self, code: Evidence) -> int:
         """Number of regions with an evidence code."""
         return self.counts[code]

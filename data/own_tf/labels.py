@@ -73,11 +73,16 @@ class OwnTF:
             raise ValueError(f"{self.name} has no peaks; give them by --peaks")
 
     @property
+    def has_predicted_sites(self) -> bool:
+        """Whether its motif predicts the sites of a file that comes without."""
+        lacks_sites = any(file.sites is None for file in self.files)
+        return self.predicts_sites and self.motif is not None and lacks_sites
+
+    @property
     def sites(self) -> str:
         """Where its sites come from: `given`, `predicted`, `given and predicted`, or `none`."""
-        given = [file.sites is not None for file in self.files]
-        predicted = self.predicts_sites and self.motif is not None and not all(given)
-        words = (["given"] if any(given) else []) + (["predicted"] if predicted else [])
+        words = ["given"] if any(file.sites is not None for file in self.files) else []
+        words += ["predicted"] if self.has_predicted_sites else []
         return " and ".join(words) or "none"
 
 
@@ -154,7 +159,7 @@ def label_own_tf(
         If a file cannot be used, a biosample is unknown, sites are to be predicted without a
         genome, or no summit lies in a region that is accessible in its biosample.
     """
-    if "predicted" in tf.sites and genome is None:
+    if tf.has_predicted_sites and genome is None:
         raise DataError(
             f"{dataset.path}: the genome that it was built from is gone; give it by --genome"
         )
@@ -216,10 +221,7 @@ def labels_of(
     )
     codes[excluded] = Evidence.UNMATCHED
     # nor is one with a peak that does not count, by its score or by the replicates
-    weak = np.zeros(len(regions), dtype=bool)
-    for one in read.peaks:
-        for _, region in overlaps(regions, one.other_summits):
-            weak[region] = True
+    weak = overlapped(regions, (one.other_summits for one in read.peaks))
     weak &= codes == Evidence.UNBOUND
     codes[weak] = Evidence.UNMATCHED
     if margin_bp is not None:
@@ -247,11 +249,11 @@ def _profiled(tf: OwnTF, biosamples: tuple[str, ...]) -> Profiled:
     )
 
 
-def overlapped(regions: RegionTable, read: ReadFiles, paths: Iterable[Path]) -> NDArray[np.bool_]:
-    """Whether each region overlaps an accessible peak of some files, shape (N,)."""
+def overlapped(regions: RegionTable, several: Iterable[Intervals]) -> NDArray[np.bool_]:
+    """Whether each region overlaps an interval of any of several tables, shape (N,)."""
     found = np.zeros(len(regions), dtype=bool)
-    for path in paths:
-        for _, region in overlaps(regions, read.accessible[path].places):
+    for intervals in several:
+        for _, region in overlaps(regions, intervals):
             found[region] = True
     return found
 
@@ -266,7 +268,7 @@ def _accessible(
             raise DataError(_unknown_biosample(dataset, biosample))
         known = dataset.accessibility(biosample)
         return np.concatenate([known, np.zeros(len(regions) - len(known), dtype=bool)])
-    open_regions = overlapped(regions, read, paths)
+    open_regions = overlapped(regions, (read.accessible[path].places for path in paths))
     if not open_regions.any():
         raise DataError(
             f"{', '.join(map(str, paths))}: overlaps no region of the dataset; check the assembly"
@@ -293,7 +295,7 @@ def _sites_of(
     pair = read.biosamples.index(one.file.biosample)
     if one.file.sites is not None:
         return read.sites[one.file.sites].of_pair(pair)
-    if "predicted" not in tf.sites or tf.motif is None or genome is None:
+    if not tf.has_predicted_sites or tf.motif is None or genome is None:
         return None
     found = predict_sites(one.peaks, np.flatnonzero(summits.chrom >= 0), genome, tf.motif, tf.rule)
     end = found.start + np.int32(found.length_bp)

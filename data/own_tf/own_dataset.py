@@ -193,7 +193,9 @@ def _chroms(genome: Genome) -> list[str]:
 def _accessible(regions: RegionTable, read: ReadFiles, biosample: str) -> NDArray[np.bool_]:
     """Whether each region is accessible in a biosample; all are where nothing is known of it."""
     paths = read.accessible_of(biosample)
-    return overlapped(regions, read, paths) if paths else np.ones(len(regions), dtype=bool)
+    if not paths:
+        return np.ones(len(regions), dtype=bool)
+    return overlapped(regions, (read.accessible[path].places for path in paths))
 
 
 def _of_all(before: Dataset | None, num: int) -> dict[str, NDArray[np.bool_]]:

@@ -24,7 +24,7 @@ def asks_for_sites(dataset: Dataset) -> bool:
     for tf in dataset.tfs:
         summary = dataset.summary(tf)
         if summary.added is None:
-            return summary.made_from is None or summary.made_from.sites != "none"
+            return not summary.is_by_peaks_alone
     return True
 
 
@@ -35,11 +35,7 @@ def labels_in_words(summaries: Iterable[TFSummary]) -> str:
     them.
     """
     kinds = Counter(
-        "peaks alone"
-        if one.made_from is not None and one.made_from.sites == "none"
-        # of sources, and of the authors' release, both are asked for
-        else "peaks and sites"
-        for one in summaries
+        "peaks alone" if one.is_by_peaks_alone else "peaks and sites" for one in summaries
     )
     if len(kinds) < 2:
         return "".join(kinds)

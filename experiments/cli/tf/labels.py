@@ -38,10 +38,12 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
         out.print(f"peaks that count: {words}")
     bound, unbound = labels.num(Evidence.BOUND), labels.num(Evidence.UNBOUND)
     one_source = labels.num(Evidence.PEAK) + labels.num(Evidence.SITE)
-    how = f", sites predicted by {tf.motif.matrix_id}" if tf.motif else ""
+    how = ""
+    if tf.has_predicted_sites and tf.motif is not None:
+        how = f", sites predicted by {tf.motif.matrix_id}"
     out.print(
-        f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one source"
-        f"{how if 'predicted' in tf.sites else ''}",
+        f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one "
+        f"source{how}"
     )
     out.print(f"labels: {LABEL_WORDS[tf.sites]}{_OTHER_LABELS.get(tf.sites, '')}")
     if labels.num_bound_with_n:
