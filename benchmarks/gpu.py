@@ -9,7 +9,8 @@ Every way is reported as training steps of one model per second, with the baseli
 - *precision*: bfloat16 beside float32;
 - *stacked*: K models in one process (`model.training.stacked`) beside one model, for several K;
 - *graph*: the same steps captured as a CUDA graph, of one model and of K;
-- *processes*: as many processes as runs share a GPU (`--runs-per-gpu`), each training a model;
+- *processes*: as many processes as runs share a GPU (`--runs-per-gpu`), each training a model,
+  in turn and by NVIDIA's Multi-Process Service, which is started for it if it is there;
 - *prediction*: sequences per second and network, both strands.
 
 On a CPU seconds are those of the process, so that other work does not matter. What needs CUDA says
@@ -19,8 +20,13 @@ Markdown. Each row takes `--seconds` and a warm-up: all of it less than ten minu
 
 import argparse
 import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier
 from typing import Any, Final
@@ -110,6 +116,10 @@ def sections(setting: Setting, most_models: int, processes: int) -> Iterator[Row
     for number in _doubled(processes):
         shared = shared_rate(where, number)
         yield row("processes", f"{number} processes", where, shared, one)
+    with multi_process_service() as started:
+        for number in _doubled(processes):
+            served = shared_rate(gpu, number) if gpu and started else None
+            yield row("processes", f"{number} processes, MPS", gpu, served, one)
 
     predicted = prediction_rate(cpu)
     yield row("prediction", "both strands", cpu, predicted, predicted)
@@ -206,6 +216,21 @@ def shared_rate(setting: Setting, number: int) -> float:
     return float(total)
 
 
+@contextmanager
+def multi_process_service() -> Iterator[bool]:
+    """Run NVIDIA's Multi-Process Service for a block, in a folder of its own; tells whether."""
+    control = shutil.which("nvidia-cuda-mps-control")
+    if control is None:
+        yield False
+        return
+    with tempfile.TemporaryDirectory() as folder, _mps_folder(folder):
+        subprocess.run([control, "-d"], check=True)
+        try:
+            yield True
+        finally:
+            subprocess.run([control], input="quit\n", text=True, check=True)
+
+
 def prediction_rate(setting: Setting) -> float:
     """Sequences per second of one network, both strands of each."""
     network = build_network(setting.network, seed=0).to(setting.device)
@@ -231,6 +256,21 @@ def rate_of(step: Callable[[int], None], setting: Setting) -> float:
                 done += 1
             _wait(setting)
         return done / (clock() - began)
+
+
+@contextmanager
+def _mps_folder(folder: str) -> Iterator[None]:
+    """Let the service and the processes that are started meet in a folder."""
+    names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, folder))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _wait(setting: Setting) -> None:

@@ -9,11 +9,14 @@ from the same multi-model; they differ in the unbound regions drawn and in the s
 A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
 over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
 and replicates, and itself learns from all regions. Each run is then trained once more for each
-fold, so what is trained is chosen by what it costs (benchmarks/RESULTS.md): transfer from a masked
-multi-model fits the output layer alone, which is as good with so few regions and takes a second; it
-has no learning rate, so the control at the transfer rate is left out; scratch, a training of all
-layers, stops early; and scratch, transfer without the motif and the learning curve have one
-replicate, which is compared with the same one of transfer, on the same test regions.
+fold.
+
+With folds, or with up to `MANY_BOUND` bound regions, what is trained is chosen by what it costs
+(benchmarks/RESULTS.md), so that the verdict on 500 peaks takes less than a minute: transfer from a
+masked multi-model fits the output layer alone, which is as good with so few regions and takes a
+second; it has no learning rate, so the control at the transfer rate is left out; scratch, a
+training of all layers, stops early; and scratch, transfer without the motif and the learning curve
+have one replicate, which is compared with the same one of transfer, on the same test regions.
 """
 
 from collections.abc import Iterator
@@ -27,7 +30,7 @@ from experiments.own_tf.suggestion import Start
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
-from experiments.study.trainings import ModelKind
+from experiments.study.trainings import MANY_BOUND, ModelKind
 from orchestrator.role import RunRole, RunVariant, SampleSize
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
@@ -45,8 +48,8 @@ MIN_HELD_OUT: Final = 50
 RIVALS: Final = (Rival.ALL_MOTIFS, Rival.GKM_SVM)
 """The best rivals by TFs in development (benchmarks/RESULTS.md); each takes seconds."""
 SCRATCH_PATIENCE: Final = 3
-"""Epochs in a row without a better validation loss that end a training from scratch, in
-cross-validation."""
+"""Epochs in a row without a better validation loss that end a training from scratch, where the
+verdict is to cost little."""
 FRACTIONS: Final = (1 / 8, 1 / 4, 1 / 2)
 """Fractions of the regions trained and validated on, for the learning curve's first steps."""
 
@@ -59,6 +62,11 @@ class _Regions:
     num_bound: int
     """Bound regions, including those to test on."""
     num_bound_train: int
+
+    @property
+    def are_few(self) -> bool:
+        """Whether what is trained is chosen by what it costs."""
+        return self.whole.is_judged_by_folds or self.num_bound <= MANY_BOUND
 
 
 def own_tf(
@@ -215,7 +223,7 @@ class _Replicate:
         spec = builder.scratch(self.regions.whole)
         self.draft.add(spec, role)
         transfer = builder.transfer(self.regions.whole, multi=self.start.spec).training
-        if transfer is None or not self.regions.whole.is_judged_by_folds or transfer.max_epochs:
+        if transfer is None or not self.regions.are_few or transfer.max_epochs:
             as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
             self.draft.add(as_transfer, replace(role, variant=RunVariant.TRANSFER_RATE))
 
@@ -229,7 +237,7 @@ class _Replicate:
     @property
     def is_compared(self) -> bool:
         """Whether this replicate has the arms that cost much, and the learning curve."""
-        return self.role.replicate == 1 or not self.regions.whole.is_judged_by_folds
+        return self.role.replicate == 1 or not self.regions.are_few
 
     @property
     def _terms(self) -> Motif | MotifChoice | None:
@@ -241,8 +249,8 @@ class _Replicate:
     def _builder(self, fraction: float) -> SpecBuilder:
         num_bound = round(fraction * self.regions.num_bound)
         trainings = self.draft.study.trainings.sized_for(num_bound)
-        if self.regions.whole.is_judged_by_folds:
-            trainings = trainings.judged_by_folds(SCRATCH_PATIENCE)
+        if self.regions.are_few:
+            trainings = trainings.costing_little(SCRATCH_PATIENCE)
         return replace(self.draft.builder, trainings=trainings, average_strands=True)
 
     def _add_transfer(

@@ -182,8 +182,8 @@ class Trainings:
         few = num_val is not None and num_val < FEW_VALIDATION
         return replace(self, min_steps=MIN_STEPS, keep_last=few)
 
-    def judged_by_folds(self, patience: int) -> "Trainings":
-        """Give trainings that cost little, since each is repeated for every fold.
+    def costing_little(self, patience: int) -> "Trainings":
+        """Give trainings that cost little, for a verdict within a minute.
 
         Masked transfer fits the output layer alone up to `MANY_BOUND` bound regions: with 500 that
         is within 0.01 MCC of fine-tuning. Scratch stops `patience` epochs after the one of the best

@@ -16,7 +16,6 @@ from orchestrator.report.page import inline_svg
 from orchestrator.report.rendering import render
 from orchestrator.report.weighted_scores import SCORES
 from orchestrator.report.words import counted, listed, number, span
-from orchestrator.verdict.arms import TRANSFER
 from orchestrator.verdict.card_tables import (
     MISSED_TITLES,
     THRESHOLD_TITLES,
@@ -139,7 +138,8 @@ def sentences(verdict: Verdict) -> list[str]:
     """Report the other results: gains, outlook, calibration, filters."""
     numbers = verdict.numbers
     said = [
-        f"Transfer minus {arm}: {number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
+        f"Transfer minus {numbers.title_of(arm)}: "
+        f"{number(values['mcc'].value)} MCC ({span(values['mcc'].ends)}), "
         f"{number(values['average_precision'].value)} average precision "
         f"({span(values['average_precision'].ends)})."
         for arm, values in numbers.gains.items()
@@ -204,15 +204,12 @@ def _page(verdict: Verdict, made: str) -> str:
         tf=numbers.tf,
         conclusion=verdict.conclusion,
         scores=[SCORE_WORDS[name] for name in SCORES],
-        arms=[(arm, score_cells(values)) for arm, values in numbers.arms.items()],
+        arms=[(numbers.title_of(arm), score_cells(own)) for arm, own in numbers.arms.items()],
         steps=[
-            (
-                "all" if step.name == TRANSFER else step.name,
-                f"{step.num_bound:,}",
-                score_cells(step.scores),
-            )
-            for step in numbers.steps
+            (title, f"{step.num_bound:,}", score_cells(step.scores))
+            for title, step in zip(numbers.step_titles, numbers.steps, strict=True)
         ],
+        fewer=min(numbers.num_replicates_of.values(), default=0),
         sentences=sentences(verdict),
         facts=facts(verdict),
         start_tfs=" ".join(numbers.start_tfs),

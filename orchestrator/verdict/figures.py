@@ -49,7 +49,8 @@ def arms_figure(numbers: Numbers) -> Figure:
         elinewidth=1.2,
     )
     axes.axvline(0.5, color=GREY, linewidth=0.6, linestyle=":")
-    axes.set_yticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
+    titles = [numbers.title_of(name).replace(", ", ",\n") for name in names]
+    axes.set_yticks(range(len(names)), titles)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel(MCC_LABEL)
     return figure

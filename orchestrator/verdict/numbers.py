@@ -19,6 +19,7 @@ from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.report.weighted_scores import SCORES
+from orchestrator.report.words import counted
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import BaseStart
@@ -82,7 +83,8 @@ class Numbers:
     gains: Mapping[str, Mapping[str, Value]]
     """Scores of transfer minus those of each other arm."""
     steps: tuple[Step, ...]
-    """Steps of the learning curve, the smallest first, all regions last."""
+    """Steps of the learning curve, the smallest first, all regions last. All have the same
+    replicates, so that the last is not the mean of transfer where the curve has fewer."""
     outlook: Value | None
     """MCC that twice as many regions would add if the curve continues as in its last steps; None
     with fewer than three steps."""
@@ -126,6 +128,21 @@ class Numbers:
         return self.arms[TRANSFER]
 
     @property
+    def step_titles(self) -> list[str]:
+        """Names of the learning curve's steps, as `title_of` names arms."""
+        fewer = self._fewer(self.steps[0].name) if self.steps else ""
+        names = ("all" if step.name == TRANSFER else step.name for step in self.steps)
+        return [name + fewer for name in names]
+
+    def title_of(self, arm: str) -> str:
+        """Name an arm, with the number of its replicates where it has fewer than transfer."""
+        return arm + self._fewer(arm)
+
+    def _fewer(self, arm: str) -> str:
+        num = self.num_replicates_of.get(arm)
+        return "" if num is None else f", {counted(num, 'replicate')}"
+
+    @property
     def over_scratch(self) -> Value:
         """Gain in MCC over training from scratch."""
         return self.gains[SCRATCH]["mcc"]
@@ -163,7 +180,7 @@ def collect_numbers(judged: Judged) -> Numbers:
     tested = predicted[TRANSFER][0].bound
     sizes = {arm: round(float(_means(own, ["num_bound"])[0])) for arm, own in metrics.items()}
     fractions = {arm: own[0].role.step or 1.0 for arm, own in planned.items()}
-    steps = _steps(sizes, means, drawn, fractions)
+    steps = _steps(sizes, means, same, drawn, fractions)
     return Numbers(
         tf=tf,
         arms={arm: _values(means, drawn[arm], arm) for arm in ARMS if arm in runs},
@@ -243,13 +260,16 @@ def _drawn(predicted: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str
 def _steps(
     sizes: Mapping[str, int],
     means: Mapping[str, Floats],
+    same: Mapping[str, Floats],
     drawn: Mapping[str, Mapping[str, ScoreDraws]],
     fractions: Mapping[str, float],
 ) -> tuple[Step, ...]:
-    names = [arm for arm in means if arm not in ARMS] + [TRANSFER]
+    names = sorted((arm for arm in means if arm not in ARMS), key=fractions.__getitem__)
+    first = [*names, TRANSFER][0]
+    of_step = {**means, TRANSFER: same[first]}
     return tuple(
-        Step(name=name, num_bound=sizes[name], scores=_values(means, drawn[name], name))
-        for name in sorted(names, key=fractions.__getitem__)
+        Step(name=name, num_bound=sizes[name], scores=_values(of_step, drawn[first], name))
+        for name in [*names, TRANSFER]
     )
 
 

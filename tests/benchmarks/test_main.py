@@ -15,6 +15,7 @@ import benchmarks
 from benchmarks import disturbances, kills
 from benchmarks.fuzzing.good import make_kinds
 from benchmarks.fuzzing.mutations import mutation
+from benchmarks.gpu import multi_process_service
 from benchmarks.killing.attempt import Kill
 from benchmarks.killing.comparison import differing
 from benchmarks.killing.setup import PLANS
@@ -176,11 +177,34 @@ def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         ("stacked", "2 models, bfloat16", "cuda"),
         ("graph", "1 models, CUDA graph", "cuda"),
         ("graph", "2 models, CUDA graph", "cuda"),
+        ("processes", "1 processes, MPS", "cuda"),
         ("prediction", "both strands", "cuda"),
     }
     measured = [row for row in rows if number_or_none(row[3]) is not None]
     assert [row[0] for row in measured] == ["step", *["stacked"] * 2, "processes", "prediction"]
     assert all(number(row[3]) > 0 and number(row[4]) > 0 for row in measured)
+
+
+def test_the_multi_process_service_is_started_and_ended_in_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", "mine")
+    with multi_process_service() as started:
+        assert not started
+    control, told = tmp_path / "nvidia-cuda-mps-control", tmp_path / "told"
+    control.write_text(
+        '#!/bin/sh\n[ "$1" ] || read input\n'
+        f'[ -d "$CUDA_MPS_PIPE_DIRECTORY" ] && echo "$1$input" >> {told}\n'
+    )
+    control.chmod(0o755)
+    with multi_process_service() as started:
+        assert started
+        assert Path(os.environ["CUDA_MPS_PIPE_DIRECTORY"]).is_dir()
+        assert told.read_text() == "-d\n"
+    assert told.read_text() == "-d\nquit\n"
+    assert os.environ["CUDA_MPS_PIPE_DIRECTORY"] == "mine"
+    assert "CUDA_MPS_LOG_DIRECTORY" not in os.environ
 
 
 def test_groups() -> None:

@@ -38,20 +38,18 @@ def print_suggestion(suggestion: "Suggestion") -> None:
 
 def print_verdict(verdict: "Verdict") -> None:
     """Print the scores of all arms, what the card shows, and the conclusion."""
-    from orchestrator.verdict.arms import TRANSFER
     from orchestrator.verdict.card import SCORE_WORDS, facts, score_cells, sentences
 
     numbers = verdict.numbers
     titles = [f"{words} (95 % CI)" for words in SCORE_WORDS.values()]
     arms = Table("arm", *titles)
     for arm, values in numbers.arms.items():
-        arms.add_row(arm, *score_cells(values))
+        arms.add_row(numbers.title_of(arm), *score_cells(values))
     out.print(arms)
     if len(numbers.steps) > 1:
         curve = Table("learning curve", "bound regions trained on", *titles)
-        for step in numbers.steps:
-            name = "all" if step.name == TRANSFER else step.name
-            curve.add_row(name, f"{step.num_bound:,}", *score_cells(step.scores))
+        for title, step in zip(numbers.step_titles, numbers.steps, strict=True):
+            curve.add_row(title, f"{step.num_bound:,}", *score_cells(step.scores))
         out.print(curve)
     _print_shown(verdict)
     for name, value in facts(verdict):

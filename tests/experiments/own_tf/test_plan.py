@@ -179,7 +179,10 @@ def planned(resolved: Workspace) -> Callable[..., list]:
     return plan
 
 
-def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
+@pytest.mark.parametrize("are_few", [True, False], ids=["few regions", "many regions"])
+def test_all_arms_of_a_replicate_are_on_the_same_regions(planned, monkeypatch, are_few):
+    if not are_few:
+        monkeypatch.setattr(own, "MANY_BOUND", 0)
     _, start, study = planned()
     assert study.runs[0].spec == start.spec
     for replicate in (1, 2):
@@ -187,10 +190,11 @@ def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
         whole = [run for run in runs if run.role.step is None]
         assert len({run.spec.regions for run in whole}) == 1
         arms = sorted((run.arm, run.role.variant) for run in whole)
-        control = ("scratch", RunVariant.TRANSFER_RATE)
+        # of few regions the first replicate alone is trained from scratch, in one way
+        scratch = [("scratch", RunVariant.PLAIN)] if replicate == 1 or not are_few else []
+        scratch += [] if are_few else [("scratch", RunVariant.TRANSFER_RATE)]
         rivals = [(rival.value, RunVariant.PLAIN) for rival in own.RIVALS]
-        networks = [("scratch", RunVariant.PLAIN), control, ("transfer", RunVariant.PLAIN)]
-        assert arms == sorted([*rivals, *networks])
+        assert arms == sorted([*rivals, *scratch, ("transfer", RunVariant.PLAIN)])
         assert all(run.spec.average_strands for run in runs if not run.spec.rival)
         assert {run.experiment for run in runs} == {own.NAME}
         assert {run.spec.start for run in runs if run.arm == "transfer"} == {start.spec}
@@ -240,10 +244,12 @@ def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved
 
 def test_steps_are_left_out_by_the_smallest_replicate(planned, monkeypatch):
     monkeypatch.setattr(own, "FRACTIONS", (0.01, 0.5))
-    _, _, study = planned()
-    steps = [run.role.step for run in study.runs]
-    assert steps.count(1 / 2) == 2
-    assert 0.01 not in steps
+    for most, num_replicates in ((own.MANY_BOUND, 1), (0, 2)):
+        monkeypatch.setattr(own, "MANY_BOUND", most)
+        _, _, study = planned()
+        steps = [run.role.step for run in study.runs]
+        assert steps.count(1 / 2) == num_replicates
+        assert 0.01 not in steps
 
 
 def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_keys(planned):

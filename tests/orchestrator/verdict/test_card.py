@@ -9,8 +9,9 @@ from data.dataset.added import AddedTF, PeakChoice, SourceFile
 from experiments.cli.tf.verdict_tables import print_verdict
 from orchestrator.report.weighted_scores import SCORES
 from orchestrator.runs.motif_terms import ManyMotifsRecord, StrongMotif
-from orchestrator.verdict.arms import SCRATCH, TRANSFER
+from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
 from orchestrator.verdict.card import sentences, write_card
+from orchestrator.verdict.numbers import Step
 from orchestrator.verdict.rule import conclude
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.verdict.verdict import Verdict
@@ -65,6 +66,29 @@ def test_a_card_and_the_terminal_tell_what_makes_a_region_bound(
         flat = " ".join(said.split())
         assert words in flat
         assert ("the two cannot be compared" in flat) == is_explained
+
+
+def test_a_card_and_the_terminal_say_which_arms_and_steps_have_fewer_replicates(tmp_path, capsys):
+    scores = dict.fromkeys(SCORES, value(0.5, 0.6, 0.7))
+    steps = tuple(Step(name=name, num_bound=9, scores=scores) for name in ("1/2", TRANSFER))
+    found = numbers(
+        arms={TRANSFER: scores, SCRATCH: scores, MOTIF: scores},
+        gains={SCRATCH: scores, MOTIF: scores},
+        steps=steps,
+        num_replicates=3,
+        num_replicates_of={SCRATCH: 1, "1/2": 1},
+    )
+    verdict = Verdict(numbers=found, conclusion=conclude(found), filters=None)
+    page = html.unescape(write_card(verdict, Workspace(tmp_path)).page.read_text())
+    print_verdict(verdict)
+    for said in (page, capsys.readouterr().out):
+        for title in ("from scratch, 1 replicate", "1/2, 1 replicate", "all, 1 replicate"):
+            assert title in said
+        assert f"Transfer minus {SCRATCH}, 1 replicate:" in said
+        assert f"{MOTIF}, 1 replicate" not in said and f"{TRANSFER}, 1 replicate" not in said
+    assert "does not cover how trainings and unbound regions differ" in " ".join(page.split())
+    same = replace(verdict, numbers=replace(found, num_replicates_of={}))
+    assert "1 replicate" not in write_card(same, Workspace(tmp_path)).page.read_text()
 
 
 def test_a_card_and_the_terminal_tell_which_peaks_count_where_some_do_not(tmp_path, capsys):
