@@ -24,6 +24,8 @@ from orchestrator.report.figure_style import (
 )
 
 _ROW_INCHES: Final = 0.19
+_BEYOND: Final = 0.3
+"""How far beyond the points intervals are shown, in MCC; longer ones are cut."""
 
 
 @styled
@@ -98,6 +100,10 @@ def gain_by_size(table: pd.DataFrame, title: str) -> Figure:
         ecolor=SKY_BLUE,
         elinewidth=0.8,
     )
+    # intervals of two replicates may reach far beyond all points
+    low, high = table["gain"].min(), table["gain"].max()
+    ends = min(table["gain_low"].min(), low), max(table["gain_high"].max(), high)
+    axes.set_ylim(max(ends[0], low - _BEYOND) - 0.05, min(ends[1], high + _BEYOND) + 0.05)
     size_axis(axes, "x", table["num_bound"].to_numpy(dtype=float))
     axes.set_xlabel("bound regions trained on")
     axes.set_ylabel("gain by transfer (MCC)")

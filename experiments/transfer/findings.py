@@ -1,5 +1,7 @@
 """What the runs of `transfer` say: how many TFs transfer helps, and by how much (Fig. 1A)."""
 
+from typing import Final
+
 from experiments.interpretation.learnt import learnt_findings, trained_multi_models
 from experiments.transfer import figures
 from experiments.transfer.plan import NAME
@@ -14,10 +16,13 @@ from orchestrator.report.findings import (
 )
 from orchestrator.report.gains import CallsByKey, Gains, gains
 from orchestrator.report.missing import missing_pairs, without_models
-from orchestrator.report.pairs import Pairs, pair
+from orchestrator.report.pairs import Pairs, each_row, pair
 from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Spearman, spearman
 from orchestrator.report.words import confidence, counted, listed, number, p_value
+
+FEWEST_TESTED: Final = 20
+"""Test regions below which an MCC says next to nothing: one call more or less changes it by 0.1."""
 
 
 def findings(given: SectionInput) -> SectionFindings:
@@ -68,7 +73,8 @@ def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
             NamedFigure(
                 stem=f"{name}-gain",
                 figure=figures.gain_by_size(of_tfs.table, title),
-                caption="Gain by transfer against the number of bound regions trained on.",
+                caption="Gain by transfer against the number of bound regions trained on. Bars are "
+                "95 % intervals; the longest are cut.",
             )
         )
     return Finding(
@@ -85,25 +91,36 @@ def _transfer(of_tfs: Gains, heading: str, boot: Bootstrap) -> Finding:
 
 
 def _certain(of_tfs: Gains) -> str:
-    table = of_tfs.table
+    tested = of_tfs.table["num_test_regions"] >= FEWEST_TESTED
+    table, few = of_tfs.table[tested], of_tfs.table[~tested]
     above, below = table[table["gain_low"] > 0], table[table["gain_high"] < 0]
     worse = f" ({listed(list(below['tf']))})" if len(below) else ""
-    return (
+    said = (
         f"The interval of the gain lies above zero for {counted(len(above), 'TF')} and below "
         f"zero for {len(below) or 'none'}{worse}."
+    )
+    if few.empty:
+        return said
+    return (
+        f"{said} Not counted, since fewer than {FEWEST_TESTED} test regions say next to nothing: "
+        f"{listed([f'{row.tf} ({row.num_test_regions:,.0f})' for row in each_row(few)])}."
     )
 
 
 def _size_sentence(related: Spearman | None, of_tfs: Gains) -> str:
+    sizes = of_tfs.table["num_bound"]
     if related is None:
         if len(of_tfs) < 3:
             return "With fewer than three TFs the gain cannot be related to the training size."
         return (
             "All TFs were trained on the same number of bound regions "
-            f"({of_tfs.table['num_bound'].iloc[0]:,.0f}), so these runs cannot say whether the "
+            f"({sizes.iloc[0]:,.0f}), so these runs cannot say whether the "
             "gain depends on it."
         )
     said = f"Spearman's rho {number(related.rho)}, {p_value(related.p)}, {len(of_tfs)} TFs"
+    alike = int((sizes == sizes.max()).sum())
+    if alike > len(of_tfs) / 2:
+        said += f", of which {alike} have the same number, {sizes.max():,.0f}"
     if related.p >= 0.05:
         return f"No relation between the gain and the number of bound regions is seen ({said})."
     fewer = "fewer" if related.rho < 0 else "more"

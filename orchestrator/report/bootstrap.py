@@ -95,8 +95,11 @@ class ScoreDraws:
         return Interval(low=float(low), high=float(high))
 
     def difference(self, first: str, second: str) -> Interval:
-        """Interval of one arm less another one."""
-        return interval(self.draws({first: 1.0, second: -1.0}))
+        """Interval of one arm less another one, within the values that differences can have."""
+        ends = interval(self.draws({first: 1.0, second: -1.0}))
+        most = 1.0 - self.least
+        low, high = np.clip([ends.low, ends.high], -most, most)
+        return Interval(low=float(low), high=float(high))
 
 
 class Bootstrap:

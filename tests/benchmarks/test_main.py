@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -452,6 +453,69 @@ def test_scheduling(workspace: Workspace) -> None:
 def test_sharing() -> None:
     found = names("sharing", "--regions", 3000, "--tfs", 3, "--workers", 1)
     assert found == ["each reads its own", "shared"]
+
+
+def test_study_filters(sources: Path, tmp_path: Path) -> None:
+    (tmp_path / "dataset").symlink_to(sources.parent / "dataset")
+    workspace = Workspace(tmp_path)
+    trainings = Trainings().with_epochs(multi=1, individual=1)
+    study = Study(tfs=("SPI1",), pretrain_tfs=2, trainings=trainings)
+    runs = transfer(load_dataset(workspace), study).runs
+    run_plan(Plan(runs), workspace, on_done=lambda outcome: None)
+    rows = rows_of("study_filters", tmp_path, "--out", tmp_path / "filters.csv")
+    assert {row[0] for row in rows} <= {"multi", "transfer", "scratch"}
+    table = pd.read_csv(tmp_path / "filters.csv").set_index("arm")
+    multi, fine_tuned = (table.loc[arm].to_dict() for arm in ("multi", "transfer"))
+    assert float(multi["shuffled_0.05"]) <= float(multi["num_compared"])
+    assert 0 < float(fine_tuned["target_share"]) < 1
+    assert 0 < float(fine_tuned["share_before"]) < 1
+    assert abs(float(fine_tuned["moved"])) < 2
+
+
+def a_study(gains: dict[str, float]) -> pd.DataFrame:
+    """Write the table of a study whose TFs gain so much, in two replicates each."""
+    rows = [
+        {"tf": tf, "replicate": replicate, "arm": arm, "mcc": mcc}
+        for tf, gain in gains.items()
+        for replicate, more in ((1, 0.01), (2, -0.01))
+        for arm, mcc in (("scratch", 0.1), ("transfer", 0.1 + gain + more))
+    ]
+    table = pd.DataFrame(rows).assign(group="500 bound", num_bound=450, num_test_regions=100)
+    sets = table[table["arm"] == "transfer"].assign(experiment="pretraining-sets")
+    more = 0.2 + 0.1 * (sets["mcc"] - sets["mcc"].mean())
+    kinds = [
+        sets.assign(set_kind="random", with_target=False),
+        sets.assign(set_kind="same-mode", with_target=False, mcc=sets["mcc"] + more),
+    ]
+    modes = table.assign(mode=table["tf"].str[0].map({"S": "shared", "O": "other"}))
+    parts = [modes.assign(experiment=name) for name in ("transfer", "downsampling")]
+    return pd.concat([*parts, modes.assign(experiment="binding-modes"), *kinds])
+
+
+def test_findings(tmp_path: Path) -> None:
+    gains = {"S1": 0.5, "S2": 0.4, "S3": 0.3, "O1": 0.1, "O2": -0.1, "O3": 0.0}
+    a_study(gains).to_csv(tmp_path / "runs.csv", index=False)
+    filters = {"arm": ["multi", "multi"], "num_tfs": [5, 5], "num_compared": [100, 100]}
+    matched = {"matched_0.05": [60, 40], "shuffled_0.05": [0, 2]}
+    single = {"experiment": "transfer", "arm": ["transfer", "scratch"], "num_compared": 100}
+    moved = {"tf": "S1", "target_share": [0.8, 0.6], "share_before": [0.5, None]}
+    rest = {"others_change": 0.1, "moved": 0.2, "target_like": 3, "target_like_before": 1}
+    one_tf = pd.DataFrame(single | moved | rest | {"matched_0.05": 9, "matched_before": 4})
+    tables = [pd.DataFrame(filters | matched), one_tf]
+    pd.concat(tables).to_csv(tmp_path / "filters.csv", index=False)
+    rows = rows_of("findings", tmp_path / "runs.csv", "--filters", tmp_path / "filters.csv")
+    by_what = {row[1]: row[2:] for row in rows}
+    assert len({len(row) for row in rows}) == 1
+    assert by_what["TFs that gain by transfer"][:2] == ("6", "4 of 6")
+    n, estimate, ends, test = by_what["mean gain, shared mode less other mode"]
+    assert (n, estimate) == ("3, 3", "0.40")
+    assert number(ends.split(" to ")[0]) > 0
+    assert test.startswith("Welch's t = 4.9")
+    assert by_what["all targets, same-mode without the target, less random"][:2] == ("6", "0.20")
+    assert by_what["multi-models of 5 TFs: more than half match, q < 0.05"][1] == "1 of 2"
+    assert by_what["multi-models of 5 TFs: filters shuffled, q < 0.05"][1] == "1.00"
+    whole = "transfer from 50 TFs: that change, less that of other TFs' motifs"
+    assert by_what[whole][1] == "0.20"
 
 
 def test_tracking(workspace: Workspace) -> None:

@@ -132,6 +132,17 @@ def test_runs_of_one_size_say_nothing_of_size(place):
     assert "spearman_rho" not in finding.numbers
 
 
+def test_a_tf_tested_on_a_few_regions_is_not_counted_as_certain(place):
+    Study(place, num_regions=10).add_pair("FEW", 1.0, 0.0)
+    for tf in ("A", "B", "C"):
+        Study(place).add_pair(tf, 0.6, 0.8, num_bound=900)
+    [finding] = sections(place)["transfer"].findings
+    [certain, by_size] = finding.details
+    assert "above zero for 3 TFs and below zero for none." in certain
+    assert certain.endswith("fewer than 20 test regions say next to nothing: FEW (10).")
+    assert "4 TFs, of which 3 have the same number, 900)" in by_size
+
+
 def test_sets_of_tfs_and_sizes_are_kept_apart(place):
     Study(place).add_pair("A", 0.6, 0.8)
     Study(place).add_pair("A", 0.6, 0.8, group="1000 bound")

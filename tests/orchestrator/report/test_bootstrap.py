@@ -216,6 +216,18 @@ def test_scores_stay_within_what_they_can_be() -> None:
     }
 
 
+def test_a_difference_is_no_larger_than_scores_can_differ() -> None:
+    one = [predictions(50, 1, 6), predictions(50, 2, 0, first=90)]
+    other = [predictions(50, 3, 0), predictions(50, 4, 6, first=90)]
+    drawn = Bootstrap().scores({"one": one, "other": other})
+    ends = {name: drawn[name].difference("one", "other") for name in SCORES}
+    assert {name: (found.low, found.high) for name, found in ends.items()} == {
+        "mcc": (-2, 2),
+        "auroc": (-1, 1),
+        "average_precision": (-1, 1),
+    }
+
+
 def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(ValueError, match="no test region"):
         Bootstrap().mcc({"arm": [calls(0, 0)]})
