@@ -1,12 +1,10 @@
 """The commands on one workspace from the first one to success, with kills between."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,27 +12,22 @@ from typing import Final
 
 import psutil
 
-from benchmarks.cluster_faults import free_port, listens, wait_until
-from benchmarks.killing.comparison import Logged, counted
-from benchmarks.killing.setup import Setup
+from benchmarks.killing.comparison import Logged, logged_in
+from benchmarks.killing.server import Server
+from benchmarks.killing.setup import COMMAND, TITLES, Setup
 from orchestrator.workspace import Workspace
 
-TITLES: Final = {
-    "driver": "",
-    "Tune's worker": "ray::RunTrainable",
-    "Train's worker": "ray::RayTrainWorker",
-    "raylet": "raylet/raylet ",
-    "GCS": "gcs_server ",
-    "MLflow": "",
-}
-"""Processes that are killed, and what their command line has."""
 AGENTS_SECONDS: Final = 120.0
 """How long Ray's agents of a killed command may live on: they try for a minute to tell somebody."""
 MOST_SECONDS: Final = 3600.0
 """A command that takes longer is ended, and told as exit code 124."""
+MOST_COMMANDS: Final = 4
+"""Commands after the last kill, one of which must succeed."""
+MARK: Final = "BINDGRID_KILLS"
+"""Variable by which processes of a round are known, if they have lost their parents."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Kill:
     """One kill, and what came of it."""
 
@@ -42,7 +35,7 @@ class Kill:
     signal: str
     at_seconds: float
     """Since the command was started."""
-    exit_code: int
+    exit_code: int | None = None
     """Of the command that was hit, or that used the server which was hit."""
 
 
@@ -54,108 +47,136 @@ class Attempt:
         self._words = setup.words(plan, place)
         self._place = place
         self._log = place.root.with_suffix(".log")
-        self._backend = place.root.with_suffix(".mlflow")
-        shutil.rmtree(self._backend, ignore_errors=True)
-        self._backend.mkdir()
-        self._port = free_port()
-        self._server: subprocess.Popen[bytes] | None = None
+        self._scratch = place.root.with_suffix(".t")  # short: it has Ray's sockets
         self._command: subprocess.Popen[bytes] | None = None
+        self._began = 0.0
         self._seen: set[psutil.Process] = set()
+        self._succeeded = False
+        self._hits: list[Kill] = []
+        """Of the command that runs."""
+        self.kills: list[Kill] = []
         self.seconds = 0.0
+        """Of the commands, waiting for stopped processes not counted."""
+        self.left_seconds = 0.0
+        """How long processes of the last command lived on after it."""
         self.differences: list[str] = []
         self.logged: Logged = Logged()
+        self._server = Server(setup, place.root.with_suffix(".mlflow"))
+        for path in (place.root, self._scratch):
+            shutil.rmtree(path, ignore_errors=True)
+        self._scratch.mkdir()
         shutil.copytree(setup.folder / "start", place.root)
 
-    def kill(self, process: str, name: str, at_seconds: float) -> Kill | None:
-        """Start the command if it does not run, and send a signal at a moment after that.
+    def kill(self, process: str, name: str, after_seconds: float) -> None:
+        """Send a signal to a process, some time after the last signal and after it has begun.
 
-        Gives None if the command ended before the process was there.
+        A command that has failed is given again; nothing is killed once it has succeeded, or if it
+        ends before there is such a process.
         """
-        began = self._begin()
-        while time.monotonic() - began < at_seconds and self._running().poll() is None:
-            self._look()
-            time.sleep(0.1)
-        found: psutil.Process | None = None
-        while self._running().poll() is None and found is None:
-            time.sleep(0.05)
-            self._look()
-            found = self._find(process)
-        if found is None:
-            self._end(began)
-            return None
-        at = time.monotonic() - began
-        stopped = 0.0
+        if self._succeeded or (found := self._wait_for(process, after_seconds)) is None:
+            return
+        now = time.monotonic()
+        hit = Kill(process=process, signal=name, at_seconds=round(now - self._began, 1))
+        self._hits.append(hit)
+        self.kills.append(hit)
         self._send(found, process, name)
         if name == "SIGSTOP":
-            stopped = self._setup.options.pause
-            time.sleep(stopped)
+            while time.monotonic() - now < self._setup.options.pause and self._runs():
+                time.sleep(0.2)
+            self.seconds -= time.monotonic() - now
             self._send(found, process, "SIGCONT")
-        code = self._end(began)
-        self.seconds -= stopped
-        return Kill(process=process, signal=name, at_seconds=round(at, 1), exit_code=code)
 
     def finish(self) -> None:
         """Give the command until it succeeds, log what MLflow lacks, and look what is left."""
-        for _ in range(3):
-            if self._command is not None and self._command.returncode == 0:
+        for _ in range(MOST_COMMANDS):
+            if self._succeeded:
                 break
-            self._end(self._begin())
-        if self._running().returncode:
-            self.differences.append(f"the command ends with {self._running().returncode}")
-        sync = ["mlflow", "sync", "-w", str(self._place.root)]
-        began = self._begin(sync)
-        if code := self._end(began, counted=False):
-            self.differences.append(f"mlflow sync ends with {code}")
-        self.logged = self._in_mlflow()
-        self._stop_server()
-        _, alive = psutil.wait_procs(self._seen, timeout=AGENTS_SECONDS)
+            if self._command is None:
+                self._begin()
+            self._succeeded = self._end() == 0
+        else:
+            self.differences.append(f"the command failed {MOST_COMMANDS} times")
+        seconds = self.seconds
+        self._begin(["mlflow", "sync", "-w", str(self._place.root)])
+        self._end()
+        self.seconds = seconds
+        self._server.stop()
+        self.logged = logged_in(self._server.backend, self._place.root)
+        self._find_left()
+
+    def _find_left(self) -> None:
+        """Wait for processes that live on, and look what they left in the temporary folder."""
+        began = time.monotonic()
+        _, alive = psutil.wait_procs(self._seen | self._marked(), timeout=AGENTS_SECONDS)
+        self.left_seconds = round(time.monotonic() - began, 1)
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.status() != psutil.STATUS_ZOMBIE:
                     words = " ".join(process.cmdline())[:100]
                     self.differences.append(f"a process lives: {words}")
                     process.kill()
+        names = sorted(path.name[:10] for path in self._scratch.iterdir())
+        self.differences += [f"{name}... is left in the temporary folder" for name in names]
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _begin(self, words: Sequence[str] = ()) -> float:
-        self._serve()
-        program = [sys.executable, "-m", "experiments.cli.main"]
-        address = f"http://127.0.0.1:{self._port}"
-        self._command = self._setup.start(
-            [*program, *(words or self._words)], self._log, MLFLOW_TRACKING_URI=address
-        )
-        return time.monotonic()
+    def _begin(self, words: Sequence[str] = ()) -> None:
+        self._server.start()
+        self._server.wait()
+        own = {"MLFLOW_TRACKING_URI": self._server.address, "TMPDIR": str(self._scratch)}
+        own[MARK] = str(self._place.root)
+        self._command = self._setup.start([*COMMAND, *(words or self._words)], self._log, **own)
+        self._began = time.monotonic()
 
-    def _running(self) -> "subprocess.Popen[bytes]":
-        assert self._command is not None
-        return self._command
-
-    def _end(self, began: float, *, counted: bool = True) -> int:
-        """Wait until the command ends; its exit code."""
-        command = self._running()
-        while command.poll() is None:
-            self._look()
-            if self._server is not None and self._server.poll() is not None:
-                self._serve()
-            if time.monotonic() - began > MOST_SECONDS:
-                os.killpg(command.pid, signal.SIGKILL)
-                command.wait()
-                self.differences.append(f"a command took longer than {MOST_SECONDS:.0f} s")
-                return 124
-            time.sleep(0.2)
-        if counted:
-            self.seconds += time.monotonic() - began
-        return int(command.returncode)
-
-    def _look(self) -> None:
-        """Keep in mind which processes the command has started."""
+    def _runs(self) -> bool:
+        """Look whether the command runs; keep in mind its processes, and MLflow's server up."""
+        if self._command is None or self._command.poll() is not None:
+            return False
         with contextlib.suppress(psutil.NoSuchProcess):
-            self._seen |= set(psutil.Process(self._running().pid).children(recursive=True))
+            self._seen |= set(psutil.Process(self._command.pid).children(recursive=True))
+        self._server.start()
+        return True
+
+    def _end(self) -> int:
+        """Wait until the command ends; its exit code."""
+        assert self._command is not None
+        while self._runs():
+            if time.monotonic() - self._began > MOST_SECONDS:
+                os.killpg(self._command.pid, signal.SIGKILL)
+                self.differences.append(f"a command took longer than {MOST_SECONDS:.0f} s")
+            time.sleep(0.2)
+        self.seconds += time.monotonic() - self._began
+        code = int(self._command.wait())
+        if code and not self._hits:
+            self.differences.append(f"a command that was not hit ends with {code}")
+        for hit in self._hits:
+            hit.exit_code = code
+        self._hits, self._command = [], None
+        return code
+
+    def _wait_for(self, process: str, after_seconds: float) -> psutil.Process | None:
+        """Wait some time, and for a process; None if the command succeeds before it is there."""
+        for _ in range(MOST_COMMANDS):
+            if self._command is None:
+                self._begin()
+            since: float | None = None
+            while self._runs():
+                found = self._find(process)
+                if found is not None and since is None:
+                    since = time.monotonic()
+                if found and since is not None and time.monotonic() - since > after_seconds:
+                    return found
+                time.sleep(0.2)
+            if self._end() == 0:
+                self._succeeded = True
+                break
+        return None
 
     def _find(self, process: str) -> psutil.Process | None:
-        if process == "driver":
-            return psutil.Process(self._running().pid)
-        if process == "MLflow":
-            return psutil.Process(self._server.pid) if self._server else None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process == "driver" and self._command is not None:
+                return psutil.Process(self._command.pid)
+            if process == "MLflow":
+                return None if self._server.pid is None else psutil.Process(self._server.pid)
         for one in sorted(self._seen, key=lambda one: one.pid):
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 if TITLES[process] in " ".join([*one.cmdline(), ""]):
@@ -163,41 +184,17 @@ class Attempt:
         return None
 
     def _send(self, found: psutil.Process, process: str, name: str) -> None:
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if process == "MLflow":  # several processes, of which the first does not answer itself
-                os.killpg(found.pid, getattr(signal, name))
-            else:
-                found.send_signal(getattr(signal, name))
-
-    def _serve(self) -> None:
-        """Start MLflow's server, if it does not run."""
-        if self._server is not None and self._server.poll() is None:
+        if process == "MLflow":
+            self._server.send(name)
             return
-        self._stop_server()
-        words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-        words += ["--port", str(self._port), "--artifacts-destination", str(self._backend / "a")]
-        words += ["--backend-store-uri", f"sqlite:///{self._backend / 'mlflow.db'}"]
-        self._server = self._setup.start(words, self._backend / "log")
-        wait_until(lambda: listens(self._port), f"MLflow, see {self._backend / 'log'}")
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            found.send_signal(getattr(signal, name))
 
-    def _stop_server(self) -> None:
-        """End the server, and what a killed one has left of its processes."""
-        if self._server is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._server.pid, signal.SIGKILL)
-            self._server.wait()
-            self._server = None
-
-    def _in_mlflow(self) -> Logged:
-        """Experiment, name and status of each MLflow run, in the file that the server kept."""
-        words = [sys.executable, "-m", "benchmarks.killing.comparison"]
-        uri = f"http://127.0.0.1:{self._port}"
-        done = subprocess.run(
-            [*words, uri],
-            env=self._setup.environment,
-            cwd=self._setup.folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return counted(json.loads(done.stdout.splitlines()[-1]))
+    def _marked(self) -> set[psutil.Process]:
+        """Find processes of this round that were never seen, by a variable that they inherit."""
+        marked = set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.environ().get(MARK) == str(self._place.root):
+                    marked.add(process)
+        return marked

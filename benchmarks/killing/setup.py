@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,26 @@ from data.sources.tables import SourceFiles
 from orchestrator.runs.motif_baseline import motif_of
 from orchestrator.workspace import Workspace
 
-PLANS: Final = ("run", "tf add")
+TITLES: Final = {
+    "driver": "",
+    "Tune's worker": "ray::RunTrainable",
+    "Train's worker": "ray::RayTrainWorker",
+    "raylet": "raylet/raylet ",
+    "GCS": "gcs_server ",
+    "process": "multiprocessing.spawn ",
+    "MLflow": "",
+}
+"""Processes that are killed, and what their command line has."""
+PLANS: Final = {
+    "run": ("driver", "Tune's worker", "Train's worker", "raylet", "GCS", "MLflow"),
+    "tf add": ("driver", "Tune's worker", "raylet", "GCS", "MLflow"),
+    "tf add by processes": ("driver", "process", "MLflow"),
+}
+"""The plans, and the processes that each one has."""
 TF: Final = "MNT"
+PRETRAINED: Final = "JUND,GABPA"
+COMMAND: Final = (sys.executable, "-m", "benchmarks.killing.command")
+"""The command line, with small networks."""
 
 
 class Setup:
@@ -64,16 +83,20 @@ class Setup:
         num_epochs = self.options.epochs
         epochs = ["--pretrain-epochs", str(2 * num_epochs), "--epochs", str(num_epochs)]
         if plan == "run":
-            words = ["run", "transfer", "--tfs", "SPI1", "--pretrain", "masked", "--sample", "100"]
-            words += ["--pretrain-tfs", "JUND,GABPA", "--min-bound", "10"]
-            words += ["--pretrain-workers", "2"]
+            words = ["run", "transfer", "--tfs", "SPI1", "--pretrain", "masked", "--sample", "40"]
+            words += ["--pretrain-tfs", PRETRAINED, "--min-bound", "10"]
+            words += ["--pretrain-workers", "2", "--workers", "2"]
         else:
             motif = motif_of(TF, Dataset.open(Workspace(self.folder / "start").dataset).jaspar)
             words = ["tf", "add", TF, "--yes", "--replace", "--motif", motif.matrix_id]
             words += ["--sample", "40", "--replicates", "1", "--folds", "0"]
+            words += ["--pretrain-set", PRETRAINED, "--precision", "float32", "--patience", "3"]
+            by_processes = plan == "tf add by processes"
+            words += ["--backend", "processes" if by_processes else "ray", "--workers"]
+            words += ["2" if by_processes else "1"]
             for file in sorted((self.folder / "peaks").iterdir()):
                 words += ["--peaks", str(file), "--biosample", file.name[len(TF) + 1 : -4]]
-        return [*words, *epochs, "--workers", "2", "-w", str(place.root)]
+        return [*words, *epochs, "-w", str(place.root)]
 
     def start(self, words: Sequence[str], log: Path, **own: str) -> "subprocess.Popen[bytes]":
         """Start a process that leads a group."""

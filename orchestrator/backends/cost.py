@@ -7,6 +7,9 @@ stopping, the start of Ray and other work on the machine are not taken into acco
 
 import heapq
 import math
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -63,7 +66,8 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
     network
         Name in `model.network_config.NETWORKS`; the paper's by default.
     """
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(num_workers, context, initializer=_end_with_parent) as pool:
         rates = list(pool.map(partial(_measure, precision, network), range(num_workers)))
     return Rates(
         train=float(np.mean([rate.train for rate in rates])),
@@ -105,6 +109,17 @@ def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> 
             return now
         now, key = heapq.heappop(running)
         remaining.complete(key)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when its parent does: a worker of a pool would wait for it forever."""
+
+    def wait() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _measure(precision: Precision, name: str, seed: int) -> Rates:

@@ -3,17 +3,23 @@
 import importlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 
 import benchmarks
+from benchmarks import disturbances, kills
 from benchmarks.fuzzing.good import make_kinds
 from benchmarks.fuzzing.mutations import mutation
 from benchmarks.gpu import multi_process_service
+from benchmarks.killing.attempt import Kill
 from benchmarks.killing.comparison import differing
+from benchmarks.killing.setup import PLANS
+from benchmarks.kills import SIGNALS, Round
 from data.dataset.store import Dataset
 from data.schema import Evidence
 from data.simulation.simulate import SimulationConfig, simulate
@@ -214,8 +220,28 @@ def test_own_tf_labels(sources: Path) -> None:
     assert by_way["MNT, sites given"][1] == "100.0000%"
 
 
-def test_kills(tmp_path: Path) -> None:
-    # what is told of files that differ; whole rounds have not been run yet (RESULTS.md)
+def test_kills() -> None:
+    arguments = ("--kills", 2, "--per-round", 2, "--regions", 1200, "--epochs", 1, "--pause", 1)
+    rows = rows_of("kills", "--plans", "tf add by processes", *arguments)
+    assert sum(int(row[3]) for row in rows) >= 2
+    assert {row[0] for row in rows} == {"tf add by processes"}
+    assert all(row[6] == f"{row[3]} of {row[3]}" for row in rows), rows
+
+
+def test_kills_are_repeated_until_each_process_had_each_signal() -> None:
+    plan = "run"
+    pairs = list(product(PLANS[plan], SIGNALS))
+    told = [
+        Round(plan=plan, number=0, kills=[Kill(process=process, signal=name, at_seconds=1.0)])
+        for process, name in pairs[2:]
+    ]
+    rows = kills._rows(told, {plan: 10.0})
+    assert len(rows) == len(pairs) - 2
+    counts = Counter((plan, kill.process, kill.signal) for one in told for kill in one.kills)
+    assert set(kills.least_killed(plan, counts, num=2, seed=(0, 1))) == set(pairs[:2])
+
+
+def test_what_differs_after_kills_is_told(tmp_path: Path) -> None:
     places = [Workspace(tmp_path / name) for name in ("one", "two")]
     for place, seconds in zip(places, (1.0, 2.0), strict=True):
         folder = place.run("key")
@@ -235,6 +261,16 @@ def test_kills(tmp_path: Path) -> None:
         "runs/key/metrics.json differs",
         "runs/key/weights.safetensors differs",
     ]
+
+
+def test_disturbances() -> None:
+    rows = rows_of("disturbances", "--only", "two,read-only,full", "--regions", 1200)
+    told = {row[0]: row for row in rows}
+    codes = {name: row[1] for name, row in told.items()}
+    assert sorted(codes["two drivers at once"].split(", ")) == ["0", "2"]
+    assert "is in use by process" in told["two drivers at once"][2]
+    assert {row[3] for row in rows} <= {"no difference", disturbances.NOT_HERE}
+    assert all("TRACEBACK" not in row[2] for row in rows)
 
 
 @pytest.mark.usefixtures("papers_networks")  # which the base has

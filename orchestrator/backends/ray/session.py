@@ -9,13 +9,16 @@ listens on all interfaces too.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import logging
 import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -53,8 +56,18 @@ _OBJECT_STORE_BYTES = 128 * 2**20
 SLOT = "bindgrid_group_worker"
 """Resource of a private Ray, practically unlimited: a worker of a group takes one."""
 
-_MAX_SOCKET_DIR = 40
-"""Longest path (characters) of the folder for Ray's sockets; Unix allows 107 for a socket."""
+_MAX_SOCKET_DIR = 27
+"""Longest path (characters) of the folder that Ray's folder is made in: Unix allows 107 for a
+socket, Ray's names take up to 64 of them, and that of its folder 16."""
+
+_PARTS = ("gcs_server", "raylet")
+"""Names of the processes of a private Ray without which it cannot go on."""
+
+_SCRATCH = "bg-ray-"
+"""How the names of folders for Ray's sockets and logs begin."""
+
+_LOCK = "driver.lock"
+"""File in such a folder that is locked while the process lives which made it."""
 
 _REMOVAL_TRIES = 30
 
@@ -103,8 +116,7 @@ def session(
             else:
                 if with_gpus:
                     require_gpu()
-                scratch = _socket_dir()
-                stack.callback(_remove, scratch)
+                scratch = stack.enter_context(_scratch())
                 stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
                 stack.callback(_shut_down)
                 _start(
@@ -113,6 +125,7 @@ def session(
                     scratch,
                     _OBJECT_STORE_BYTES + shared_bytes,
                 )
+                stack.enter_context(_watched(scratch))
         yield count_cpus()
 
 
@@ -204,7 +217,7 @@ def _children() -> set[psutil.Process]:
 
 
 def _end(processes: set[psutil.Process]) -> None:
-    """End processes that a start of Ray which failed has left behind."""
+    """End processes of a Ray that has failed to start, or has failed."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -274,6 +287,70 @@ def _check_listening(address: str) -> None:
             pass
 
 
+@contextlib.contextmanager
+def _watched(scratch: Path) -> Iterator[None]:
+    """End this process if a part of its private Ray ends during a block, and say so in one line.
+
+    Ray itself would wait for a minute, in which nothing goes on, and then end this process without
+    a word. Nothing can be asked of Ray any more, so that nothing is shut down either.
+    """
+    parts = [one for one in psutil.Process().children() if one.name() in _PARTS]
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(1.0):
+            lost = [one for one in parts if not one.is_running() or _is_zombie(one)]
+            if lost and not is_over.is_set():
+                _give_up(scratch)
+
+    thread = threading.Thread(target=watch, name="ray-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _give_up(scratch: Path) -> None:
+    cursor = "\033[?25h\n" if sys.stderr.isatty() else ""  # which a progress bar hides
+    sys.stderr.write(
+        f"{cursor}bindgrid: a process of Ray on this machine has ended (killed, or out of memory); "
+        "what is complete is kept, the same command resumes the plan\n"
+    )
+    sys.stderr.flush()
+    _end(_children())
+    _remove(scratch)
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """Give a folder for Ray's logs and sockets, after those of killed processes are removed."""
+    root = tempfile.gettempdir()
+    root = root if len(root) <= _MAX_SOCKET_DIR else "/tmp"
+    for lock in Path(root).glob(f"{_SCRATCH}*/{_LOCK}"):
+        with contextlib.suppress(OSError), lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(lock.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=root))
+    try:
+        with (scratch / f"{_LOCK}.new").open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # whoever sees it finds it locked
+            (scratch / f"{_LOCK}.new").rename(scratch / _LOCK)
+            yield scratch
+    finally:
+        _remove(scratch)
+
+
 def _remove(scratch: Path) -> None:
     """Remove Ray's folder, repeatedly: processes that are still ending may write logs to it."""
     for _ in range(_REMOVAL_TRIES):
@@ -281,10 +358,3 @@ def _remove(scratch: Path) -> None:
         if not scratch.exists():
             return
         time.sleep(0.1)
-
-
-def _socket_dir() -> Path:
-    root = tempfile.gettempdir()
-    return Path(
-        tempfile.mkdtemp(prefix="bg-ray-", dir=root if len(root) <= _MAX_SOCKET_DIR else "/tmp")
-    )

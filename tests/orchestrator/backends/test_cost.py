@@ -1,5 +1,12 @@
+import os
+import subprocess
+import sys
+import tempfile
+import time
 from dataclasses import replace
+from pathlib import Path
 
+import psutil
 import pytest
 
 from model.training.loop import TrainingConfig
@@ -7,6 +14,7 @@ from orchestrator.backends.cost import Rates, RunSize, calibrate, plan_seconds, 
 from orchestrator.plan import Plan
 from tests.orchestrator.test_plan import MULTI, individual, planned
 
+ROOT = Path(__file__).parents[3]
 RATES = Rates(train=10.0, predict=100.0)
 SIZE = RunSize(num_train=50, num_val=100, num_test=200)
 
@@ -36,3 +44,32 @@ def test_a_plan_takes_as_long_as_its_workers_need_with_what_must_wait():
 def test_calibration_measures_training_slower_than_prediction():
     rates = calibrate(1)
     assert 0 < rates.train < rates.predict
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_calibration_end_when_their_parent_is_killed():
+    code = (
+        "from orchestrator.backends.cost import calibrate\n"
+        "if __name__ == '__main__':\n"
+        "    while True:\n"
+        "        calibrate(2)\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(code)
+        script.flush()
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        parent = subprocess.Popen([sys.executable, script.name], env=environment)
+        try:
+            until = time.monotonic() + 60
+            started: list[psutil.Process] = []
+            while len(started) < 3 and time.monotonic() < until:  # a tracker of resources, too
+                time.sleep(0.1)
+                started = psutil.Process(parent.pid).children(recursive=True)
+        finally:
+            parent.kill()
+            parent.wait()
+    assert len(started) >= 3
+    _, alive = psutil.wait_procs(started, timeout=60)
+    for process in alive:
+        process.kill()
+    assert not alive

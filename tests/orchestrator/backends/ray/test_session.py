@@ -1,11 +1,16 @@
 """A private Ray that does not start."""
 
 import gc
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 
@@ -13,6 +18,7 @@ from orchestrator.backends.ray import session as module
 from orchestrator.backends.ray.session import session
 from orchestrator.errors import RunError
 
+ROOT = Path(__file__).parents[4]
 Started = list[subprocess.Popen[bytes]]
 
 
@@ -93,3 +99,96 @@ def test_another_fault_is_not_tried_again(failing):
     assert len(started) == 1
     started[0].kill()
     started[0].wait()
+
+
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_that_of_a_living_one_stays(
+    failing, monkeypatch
+):
+    failing(SLOW, 0)
+    short = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))  # Ray's sockets need a short path
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    code = (
+        "import sys, time\n"
+        "from orchestrator.backends.ray.session import _scratch\n"
+        "with _scratch() as folder:\n"
+        "    (folder / 'log').write_text('of Ray')\n"
+        "    print(folder, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(short), "PYTHONPATH": str(ROOT)}
+    owners = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    try:
+        folders = [Path(owner.stdout.readline().strip()) for owner in owners if owner.stdout]
+        others = short / "bg-ray-others"  # without a lock: nobody knows whose it is
+        others.mkdir()
+        owners[0].kill()
+        owners[0].wait()
+        with session(num_cpus=1, address=None):
+            assert not folders[0].exists()
+        assert sorted(short.iterdir()) == sorted([folders[1], others])
+        assert (folders[1] / "log").read_text() == "of Ray"
+    finally:
+        for owner in owners:
+            owner.kill()
+            owner.communicate()
+        shutil.rmtree(short)
+
+
+def test_sockets_lie_where_their_paths_are_short_enough(monkeypatch):
+    """Linux takes at most 107 characters."""
+    given: list[str] = []
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(module, "_init", lambda **options: given.append(options["_temp_dir"]))
+    monkeypatch.setattr(module, "count_cpus", lambda: 2)
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as short:
+        for length in (20, 27, 28, 40):
+            root = Path(short) / ("x" * (length - len(short) - 1))
+            root.mkdir()
+            monkeypatch.setattr(tempfile, "tempdir", str(root))
+            with session(num_cpus=1, address=None):
+                pass
+    name = "session_2026-11-26_21-12-30_001637_4194304/sockets/plasma_store"
+    assert max(len(f"{folder}/{name}") for folder in given) <= 107
+    assert given[0].startswith(short)
+    assert not given[-1].startswith(short)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize("part", ["gcs_server", "raylet"])
+def test_a_ray_that_loses_a_part_is_told_in_one_line_at_once_and_leaves_nothing(part):
+    code = (
+        "import sys, time\n"
+        "from orchestrator.backends.ray.session import session\n"
+        "with session(num_cpus=1, address=None):\n"
+        "    print('up', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    foreign = ("RAY_", "TUNE_")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as short:
+        driver = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**kept, "TMPDIR": short, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "up\n"
+        started = psutil.Process(driver.pid).children(recursive=True)
+        [lost] = [one for one in started if one.name() == part]
+        lost.kill()
+        _, told = driver.communicate(timeout=30)
+        assert driver.returncode == 1
+        lines = [line for line in told.splitlines() if line.startswith("bindgrid: ")]
+        assert len(lines) == 1
+        assert "the same command resumes the plan" in lines[0]
+        _, alive = psutil.wait_procs(started, timeout=30)
+        assert not alive
+        assert not list(Path(short).iterdir())

@@ -1,0 +1,84 @@
+"""MLflow's server of a round: started again when it has ended, on tables that are made once."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.cluster_faults import free_port, listens, wait_until
+from benchmarks.killing.setup import Setup
+
+
+class Server:
+    """A server with a folder of its own.
+
+    Parameters
+    ----------
+    setup
+        Where the empty tables are, or are made.
+    backend
+        Folder of its database and artifacts, made anew.
+    """
+
+    def __init__(self, setup: Setup, backend: Path) -> None:
+        self._setup = setup
+        self.backend = backend
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        shutil.rmtree(backend, ignore_errors=True)
+        empty = setup.folder / "mlflow-empty"
+        if backend == empty:
+            backend.mkdir()
+        else:
+            if not empty.exists():
+                Server(setup, empty).make_tables()
+            shutil.copytree(empty, backend)
+
+    def make_tables(self) -> None:
+        """Start the server, whose first start makes the tables, and stop it."""
+        try:
+            self.start()
+            self.wait()
+        finally:
+            self.stop()
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that leads the server's group; None if it does not run."""
+        ended = self._process is None or self._process.poll() is not None
+        return None if ended or self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the server, if it does not run."""
+        if self.pid is not None:
+            return
+        self.stop()
+        words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
+        words += ["--port", str(self._port), "--artifacts-destination", str(self.backend / "a")]
+        words += ["--backend-store-uri", f"sqlite:///{self.backend / 'mlflow.db'}"]
+        self._process = self._setup.start(words, self.backend / "log")
+
+    def wait(self) -> None:
+        """Wait until the server answers."""
+        wait_until(lambda: listens(self._port), f"MLflow, see {self.backend / 'log'}")
+
+    def send(self, name: str) -> None:
+        """Send a signal to all its processes: the first of them does not answer itself."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, getattr(signal, name))
+
+    def stop(self) -> None:
+        """End the server, and what a killed one has left of its processes."""
+        self.send("SIGKILL")
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
