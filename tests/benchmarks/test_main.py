@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import disturbances, kills
+from benchmarks import kills
 from benchmarks.fuzzing.good import make_kinds
 from benchmarks.fuzzing.mutations import mutation
 from benchmarks.gpu import multi_process_service
@@ -264,13 +264,10 @@ def test_what_differs_after_kills_is_told(tmp_path: Path) -> None:
 
 
 def test_disturbances() -> None:
-    rows = rows_of("disturbances", "--only", "two,read-only,full", "--regions", 1200)
-    told = {row[0]: row for row in rows}
-    codes = {name: row[1] for name, row in told.items()}
-    assert sorted(codes["two drivers at once"].split(", ")) == ["0", "2"]
-    assert "is in use by process" in told["two drivers at once"][2]
-    assert {row[3] for row in rows} <= {"no difference", disturbances.NOT_HERE}
-    assert all("TRACEBACK" not in row[2] for row in rows)
+    [row] = rows_of("disturbances", "--only", "two", "--regions", 1200)
+    assert sorted(row[1].split(", ")) == ["0", "2"]
+    assert "is in use by process" in row[2]
+    assert row[3] == "no difference"
 
 
 @pytest.mark.usefixtures("papers_networks")  # which the base has
