@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         known = codes[(codes < 4).all(axis=1)]
         if len(known) < MIN_KNOWN * len(codes):
             raise SystemExit(
-                f"{genome.path}: {len(known):,} of {len(codes):,} regions have no N, and those with "
-                "it are not predicted, so that the ways would look fast; leave --genome out"
+                f"{genome.path}: {len(known):,} of {len(codes):,} regions have no N; those with it "
+                "are not predicted, so that the ways would look fast; leave --genome out"
             )
         packed = to_tensor(pack(known))
         forward = encode_one_hot(packed)
