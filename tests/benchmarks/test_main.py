@@ -278,8 +278,10 @@ def test_own_peaks(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_motifs, "IMPORTANCE_REGIONS", 5)
     rows = rows_of("own_peaks", sources, "--peaks", 60, "--replicates", 1, "--folds", 0)
     by_stage = {row[0]: row for row in rows}
-    stages = {"labels", "plan", "transfer", "scratch", "scratch, transfer-rate", "motif", "judging"}
+    stages = {"labels", "plan", "transfer", "scratch", "motif", "judging"}
     assert stages <= set(by_stage)
+    # transfer has no learning rate to control for
+    assert "scratch, transfer-rate" not in by_stage
     spent = [number(row[2]) for row in rows[:-2]]
     assert abs(sum(spent) - number(by_stage["all"][2])) < 0.1 * len(rows)
     assert number(by_stage["peak memory, MiB"][2]) > 100
@@ -383,6 +385,13 @@ def test_prediction() -> None:
         "regions to Parquet",
         "tiles of 50 bp to bigWig",
     ]
+
+
+def test_prediction_refuses_a_genome_of_which_most_is_unknown(tmp_path: Path) -> None:
+    genome = tmp_path / "genome.fa"
+    genome.write_text(">chr1\n" + ("N" * 100 + "\n") * 600)
+    with pytest.raises(SystemExit, match="0 of 20 regions have no N"):
+        rows_of("prediction", "--genome", genome, "--regions", 20, "--replicates", 1)
 
 
 def test_preparation() -> None:
