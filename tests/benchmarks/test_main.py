@@ -220,6 +220,7 @@ def test_own_tf_labels(sources: Path) -> None:
     assert by_way["MNT, sites given"][1] == "100.0000%"
 
 
+@pytest.mark.timeout(900)  # commands again and again, each of which imports torch
 def test_kills() -> None:
     arguments = ("--kills", 2, "--per-round", 2, "--regions", 1200, "--epochs", 1, "--pause", 1)
     rows = rows_of("kills", "--plans", "tf add by processes", *arguments)
@@ -263,6 +264,7 @@ def test_what_differs_after_kills_is_told(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.timeout(900)
 def test_disturbances() -> None:
     [row] = rows_of("disturbances", "--only", "two", "--regions", 1200)
     assert sorted(row[1].split(", ")) == ["0", "2"]
