@@ -190,16 +190,11 @@ def clock(bench: Bench) -> Iterator[Row]:
 
 def two_drivers(bench: Bench) -> Iterator[Row]:
     """Give the same command twice at once."""
-    for late in (False, True):
-        place = bench.filled("two")
-        words = bench.setup.words(PLAN, place)
-        commands = [bench.start(words, place)]
-        while late and not _num_runs(place) and commands[0].poll() is None:
-            time.sleep(0.1)
-        commands.append(bench.start(words, place))
-        codes = [command.wait() for command in commands]
-        name = "two drivers, the second after a run" if late else "two drivers at once"
-        yield name, _joined(codes), bench.told(place), bench.afterwards(place)
+    place = bench.filled("two")
+    words = bench.setup.words(PLAN, place)
+    commands = [bench.start(words, place) for _ in range(2)]
+    codes = [command.wait() for command in commands]
+    yield "two drivers", _joined(codes), bench.told(place), bench.afterwards(place)
 
 
 def older(bench: Bench) -> Iterator[Row]:

@@ -1,9 +1,11 @@
 """What `bindgrid tf add` costs from peaks and a genome to the card, by stage and by arm.
 
     python -m benchmarks.own_peaks SOURCES [--peaks 500] [--replicates 3] [--folds N] [--background]
+        [--predict-sites]
 
 SOURCES is a folder that `bindgrid data simulate` wrote. The peaks are the best ones of a TF in one
-biosample, the accessible peaks its DHSs; with `--background` unbound regions are of the genome. All
+biosample, the accessible peaks its DHSs; with `--background` unbound regions are of the genome.
+Labels are by peaks alone, as `tf add` makes them, or with `--predict-sites` by peaks and sites. All
 is done in this process on one thread, one run after the other, and reported in seconds of processor
 time, which other work on the machine changes less than the time on the clock: two free cores share
 the runs. The last row has the peak of memory in MiB in place of seconds.
@@ -132,6 +134,7 @@ def _own_tf(options: argparse.Namespace, folder: Path) -> OwnTF:
         name=options.tf,
         files=(own,),
         motif=find_motif(options.tf),
+        predicts_sites=options.predict_sites,
         choice=PeakChoice(top=options.peaks),
     )
 
@@ -144,6 +147,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--replicates", type=int, default=3, help="replicates (default: 3)")
     parser.add_argument("--folds", type=int, default=None, help="folds (default: as tf add has it)")
     parser.add_argument("--background", action="store_true", help="unbound regions of the genome")
+    parser.add_argument("--predict-sites", action="store_true", help="labels by peaks and sites")
     return parser.parse_args(arguments)
 
 

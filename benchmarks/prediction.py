@@ -39,6 +39,8 @@ from orchestrator.prediction.writers import PREDICTION_FORMATS, writing
 LENGTH_BP = 200
 STRIDE_BP = 50
 BATCH = 2000
+MIN_KNOWN = 0.9
+"""Least share of regions without an N, which alone are predicted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
@@ -50,7 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         genome = Genome(options.genome or _random_genome(Path(folder), options.bases))
         bed, tiles = _write_beds(genome, options.regions, Path(folder))
         codes = np.concatenate([one.codes for one in bed_windows(bed, genome, LENGTH_BP)])
-        packed = to_tensor(pack(codes[(codes < 4).all(axis=1)]))
+        known = codes[(codes < 4).all(axis=1)]
+        if len(known) < MIN_KNOWN * len(codes):
+            raise SystemExit(
+                f"{genome.path}: {len(known):,} of {len(codes):,} regions have no N; those with it "
+                "are not predicted, so that the ways would look fast; leave --genome out"
+            )
+        packed = to_tensor(pack(known))
         forward = encode_one_hot(packed)
         both = torch.cat([forward, encode_one_hot(reverse_complement(packed))])
 

@@ -74,3 +74,7 @@ def align(
         overlaps=overlaps.astype(np.int64),
         reverse=strands == 1,
     )
+
+
+if __name__ == "__main__":  # compiles it, and keeps it compiled: part of `make setup`
+    align([np.full((4, 8), 0.25)], [np.full((4, 8), 0.25)])

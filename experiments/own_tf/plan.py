@@ -11,12 +11,13 @@ over chromosomes instead: every run has folds of whole chromosomes, which are th
 and replicates, and itself learns from all regions. Each run is then trained once more for each
 fold.
 
-With folds, or with up to `MANY_BOUND` bound regions, what is trained is chosen by what it costs
-(benchmarks/RESULTS.md), so that the verdict on 500 peaks takes less than a minute: transfer from a
-masked multi-model fits the output layer alone, which is as good with so few regions and takes a
-second; it has no learning rate, so the control at the transfer rate is left out; scratch, a
-training of all layers, stops early; and scratch, transfer without the motif and the learning curve
-have one replicate, which is compared with the same one of transfer, on the same test regions.
+With folds, or from a base with up to `MANY_BOUND` bound regions and chromosomes held out, what is
+trained is chosen by what it costs (benchmarks/RESULTS.md), so that the verdict on 500 peaks takes
+less than a minute: transfer from a masked multi-model fits the output layer alone, which is as good
+with so few regions and takes a second; it has no learning rate, so the control at the transfer rate
+is left out; scratch, a training of all layers, stops early; and scratch, transfer without the motif
+and the learning curve have one replicate, which is compared with the same one of transfer, on the
+same test regions.
 """
 
 from collections.abc import Iterator
@@ -62,11 +63,6 @@ class _Regions:
     num_bound: int
     """Bound regions, including those to test on."""
     num_bound_train: int
-
-    @property
-    def are_few(self) -> bool:
-        """Whether what is trained is chosen by what it costs."""
-        return self.whole.is_judged_by_folds or self.num_bound <= MANY_BOUND
 
 
 def own_tf(
@@ -223,7 +219,7 @@ class _Replicate:
         spec = builder.scratch(self.regions.whole)
         self.draft.add(spec, role)
         transfer = builder.transfer(self.regions.whole, multi=self.start.spec).training
-        if transfer is None or not self.regions.are_few or transfer.max_epochs:
+        if transfer is None or not self.costs_little or transfer.max_epochs:
             as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
             self.draft.add(as_transfer, replace(role, variant=RunVariant.TRANSFER_RATE))
 
@@ -237,7 +233,15 @@ class _Replicate:
     @property
     def is_compared(self) -> bool:
         """Whether this replicate has the arms that cost much, and the learning curve."""
-        return self.role.replicate == 1 or not self.regions.are_few
+        return self.role.replicate == 1 or not self.costs_little
+
+    @property
+    def costs_little(self) -> bool:
+        """Whether what is trained is chosen by what it costs."""
+        sampling = self.regions.whole.sampling
+        is_from_base = isinstance(self.start.spec, BaseStart) and sampling.split == "chromosome"
+        are_few = self.regions.num_bound <= MANY_BOUND
+        return sampling.is_judged_by_folds or (is_from_base and are_few)
 
     @property
     def _terms(self) -> Motif | MotifChoice | None:
@@ -249,7 +253,7 @@ class _Replicate:
     def _builder(self, fraction: float) -> SpecBuilder:
         num_bound = round(fraction * self.regions.num_bound)
         trainings = self.draft.study.trainings.sized_for(num_bound)
-        if self.regions.are_few:
+        if self.costs_little:
             trainings = trainings.costing_little(SCRATCH_PATIENCE)
         return replace(self.draft.builder, trainings=trainings, average_strands=True)
 

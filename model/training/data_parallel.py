@@ -325,9 +325,10 @@ class _BatchNorm(torch.autograd.Function):
         inputs, weight, mean, var = ctx.saved_tensors
         eps, num_values, parallel = ctx.rest
         if len(inputs):
-            # first as if the statistics were constants
+            # first as if the statistics were constants; CUDA refuses None for what was not saved
+            none = mean.new_empty(0)
             grad_inputs, grad_weight, grad_bias = torch.ops.aten.native_batch_norm_backward(
-                grad, inputs, weight, mean, var, None, None, False, eps, [True, True, True]
+                grad, inputs, weight, mean, var, none, none, False, eps, [True, True, True]
             )
         else:  # torch divides by zero here
             grad_inputs, grad_weight, grad_bias = map(torch.zeros_like, (grad, weight, weight))

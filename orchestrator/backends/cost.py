@@ -8,14 +8,13 @@ stopping, the start of Ray and other work on the machine are not taken into acco
 import heapq
 import math
 import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -24,6 +23,8 @@ from model.network import build_network
 from model.network_config import published
 from model.prediction import predict
 from model.training.loop import Examples, Precision, TrainingConfig, train
+from orchestrator.backends.children import end_with_parent, interrupts_blocked
+from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
 
 _NUM_EXAMPLES = 600
@@ -65,14 +66,39 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
         Precision of the matrix products in training, float32 by default.
     network
         Name in `model.network_config.NETWORKS`; the paper's by default.
+
+    Raises
+    ------
+    RunError
+        If one of these processes is lost.
     """
-    context = get_context("spawn")
-    with ProcessPoolExecutor(num_workers, context, initializer=_end_with_parent) as pool:
-        rates = list(pool.map(partial(_measure, precision, network), range(num_workers)))
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(num_workers, context, initializer=end_with_parent) as pool:
+            with interrupts_blocked():
+                measured = pool.map(partial(_measure, precision, network), range(num_workers))
+            with _ended_by_interrupt():
+                rates = list(measured)
+    except BrokenProcessPool:
+        raise RunError(
+            "a process that measured this machine has ended (killed, or out of memory); run the "
+            "same command again"
+        ) from None
     return Rates(
         train=float(np.mean([rate.train for rate in rates])),
         predict=float(np.mean([rate.predict for rate in rates])),
     )
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """End the processes of a pool at Ctrl-C; it would wait for what they measure."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
 
 
 def run_seconds(run: PlannedRun, size: RunSize, rates: Rates) -> float:
@@ -109,17 +135,6 @@ def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> 
             return now
         now, key = heapq.heappop(running)
         remaining.complete(key)
-
-
-def _end_with_parent() -> None:
-    """Have this process end when its parent does: a worker of a pool would wait for it forever."""
-
-    def wait() -> None:
-        if (parent := multiprocessing.parent_process()) is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _measure(precision: Precision, name: str, seed: int) -> Rates:

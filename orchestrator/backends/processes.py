@@ -11,13 +11,13 @@ ends with this one: it is told so, or finds that its pipe is closed.
 
 import multiprocessing
 import os
-import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from orchestrator.backends.children import interrupts_blocked
 from orchestrator.backends.interface import MayStart, always
 from orchestrator.errors import RunError
 from orchestrator.plan import OnDone, Plan, PlannedRun, Remaining, RunOutcome
@@ -128,7 +128,8 @@ class _Other:
         self._is_ended = False
         # "spawn": a fork would copy threads' locks, held by whoever holds them just then
         self._process = spawning.Process(target=_serve, args=(theirs, workspace.root), daemon=True)
-        self._process.start()
+        with interrupts_blocked():
+            self._process.start()
         theirs.close()
 
     def work(self, queue: _Queue) -> None:
@@ -155,8 +156,6 @@ class _Other:
 
 def _serve(pipe: Connection, root: Path) -> None:
     """Execute each run that comes through a pipe, and send back how it ended."""
-    # the user's interrupt reaches all processes; this one is ended by the first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     context = RunContext(workspace=Workspace(root))
     try:
         while True:

@@ -36,8 +36,9 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    # on a busy machine a worker needs longer than Ray's 60 s, and Ray then starts another one
-    "RAY_worker_register_timeout_seconds": "600",
+    # on a busy machine a worker needs longer than Ray's 60 s, and Ray then starts another one; but
+    # as long as this a worker that was killed while it started is not missed
+    "RAY_worker_register_timeout_seconds": "180",
     # relative paths mean the same in a worker and in the command that was typed
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",

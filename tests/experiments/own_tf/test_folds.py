@@ -118,11 +118,8 @@ def test_a_tf_with_few_bound_regions_on_the_held_out_chromosome_is_judged_by_fol
     assert len(of_fold) == len(models) - len(fitted)
 
 
-@pytest.mark.parametrize("num_folds", [None, 0], ids=["folds", "few bound regions, held out"])
-def test_what_costs_much_has_one_replicate(resolved, monkeypatch, num_folds):
-    in_three = replace(STUDY, scale=Scale(target_replicates=3))
-    _, study = planned(resolved, in_three, num_folds)
-    assert any(run.spec.regions.is_judged_by_folds for run in study.runs) == (num_folds is None)
+def test_what_costs_much_has_one_replicate_where_folds_judge(resolved):
+    _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=3)))
     models = [run for run in study.runs[1:] if run.role.fold is None]
 
     def replicates(arm: str, variant: RunVariant = RunVariant.PLAIN) -> list[int]:
@@ -140,9 +137,8 @@ def test_what_costs_much_has_one_replicate(resolved, monkeypatch, num_folds):
     trainings = {run.arm: run.spec.training for run in models if run.spec.training is not None}
     assert trainings["transfer"].max_epochs == 0
     assert trainings["scratch"].patience == 3
-    # many bound regions, held out: all arms have all replicates, and scratch does not stop early
-    monkeypatch.setattr("experiments.own_tf.plan.MANY_BOUND", 10)
-    _, study = planned(resolved, in_three, num_folds=0)
+    # without folds all arms have all replicates, and scratch does not stop early
+    _, study = planned(resolved, replace(STUDY, scale=Scale(target_replicates=3)), num_folds=0)
     models = list(study.runs[1:])
     assert replicates("scratch") == replicates("scratch", RunVariant.TRANSFER_RATE) == [1, 2, 3]
     scratch = [run.spec.training for run in models if run.arm == "scratch"]

@@ -167,6 +167,33 @@ def test_a_plan_from_the_base_trains_no_multi_model_and_depends_on_its_weights(
     assert torch.equal(network.state_dict()[name], weights[name].float())
 
 
+def test_what_costs_much_has_one_replicate_from_the_base_with_few_regions(
+    resolved: Workspace, base: Base, monkeypatch
+):
+    assert base.tfs
+    loaded = add(resolved, "MINE")
+    start = start_from_base(loaded, STUDY, "MINE")
+
+    def replicates(most: int, arm: str, variant: RunVariant = RunVariant.PLAIN) -> list[int]:
+        monkeypatch.setattr(own, "MANY_BOUND", most)
+        runs = own_tf(loaded, STUDY, start, "MINE", num_folds=0).runs
+        assert not any(run.spec.regions.is_judged_by_folds for run in runs)
+        found = [run for run in runs if (run.arm, run.role.variant) == (arm, variant)]
+        for training in (run.spec.training for run in found):
+            if arm == "scratch" and training is not None:
+                assert training.patience == (own.SCRATCH_PATIENCE if most else None)
+        return [run.replicate for run in found if run.role.step is None]
+
+    few = own.MANY_BOUND
+    assert replicates(few, "transfer") == replicates(0, "transfer") == [1, 2]
+    assert replicates(few, "all-motifs") == [1, 2]
+    assert replicates(few, "scratch") == [1]
+    assert replicates(0, "scratch") == [1, 2]
+    # transfer fits the output layer alone, so there is no learning rate to control for
+    assert replicates(few, "scratch", RunVariant.TRANSFER_RATE) == []
+    assert replicates(0, "scratch", RunVariant.TRANSFER_RATE) == [1, 2]
+
+
 @pytest.fixture
 def planned(resolved: Workspace) -> Callable[..., list]:
     loaded = add(resolved, "MINE")
@@ -179,10 +206,7 @@ def planned(resolved: Workspace) -> Callable[..., list]:
     return plan
 
 
-@pytest.mark.parametrize("are_few", [True, False], ids=["few regions", "many regions"])
-def test_all_arms_of_a_replicate_are_on_the_same_regions(planned, monkeypatch, are_few):
-    if not are_few:
-        monkeypatch.setattr(own, "MANY_BOUND", 0)
+def test_all_arms_of_a_replicate_are_on_the_same_regions(planned):
     _, start, study = planned()
     assert study.runs[0].spec == start.spec
     for replicate in (1, 2):
@@ -190,11 +214,10 @@ def test_all_arms_of_a_replicate_are_on_the_same_regions(planned, monkeypatch, a
         whole = [run for run in runs if run.role.step is None]
         assert len({run.spec.regions for run in whole}) == 1
         arms = sorted((run.arm, run.role.variant) for run in whole)
-        # of few regions the first replicate alone is trained from scratch, in one way
-        scratch = [("scratch", RunVariant.PLAIN)] if replicate == 1 or not are_few else []
-        scratch += [] if are_few else [("scratch", RunVariant.TRANSFER_RATE)]
+        control = ("scratch", RunVariant.TRANSFER_RATE)
         rivals = [(rival.value, RunVariant.PLAIN) for rival in own.RIVALS]
-        assert arms == sorted([*rivals, *scratch, ("transfer", RunVariant.PLAIN)])
+        networks = [("scratch", RunVariant.PLAIN), control, ("transfer", RunVariant.PLAIN)]
+        assert arms == sorted([*rivals, *networks])
         assert all(run.spec.average_strands for run in runs if not run.spec.rival)
         assert {run.experiment for run in runs} == {own.NAME}
         assert {run.spec.start for run in runs if run.arm == "transfer"} == {start.spec}
@@ -244,12 +267,10 @@ def test_a_motif_of_ones_own_is_the_control_and_is_named_by_its_content(resolved
 
 def test_steps_are_left_out_by_the_smallest_replicate(planned, monkeypatch):
     monkeypatch.setattr(own, "FRACTIONS", (0.01, 0.5))
-    for most, num_replicates in ((own.MANY_BOUND, 1), (0, 2)):
-        monkeypatch.setattr(own, "MANY_BOUND", most)
-        _, _, study = planned()
-        steps = [run.role.step for run in study.runs]
-        assert steps.count(1 / 2) == num_replicates
-        assert 0.01 not in steps
+    _, _, study = planned()
+    steps = [run.role.step for run in study.runs]
+    assert steps.count(1 / 2) == 2
+    assert 0.01 not in steps
 
 
 def test_a_network_with_the_motifs_term_is_another_run_and_others_keep_their_keys(planned):

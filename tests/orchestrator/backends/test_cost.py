@@ -1,8 +1,11 @@
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,30 +49,78 @@ def test_calibration_measures_training_slower_than_prediction():
     assert 0 < rates.train < rates.predict
 
 
-@pytest.mark.slow
-def test_the_processes_of_a_calibration_end_when_their_parent_is_killed():
-    code = (
-        "from orchestrator.backends.cost import calibrate\n"
-        "if __name__ == '__main__':\n"
-        "    while True:\n"
-        "        calibrate(2)\n"
-    )
+SCRIPT = """
+from orchestrator.backends.cost import calibrate
+from orchestrator.errors import RunError
+
+if __name__ == "__main__":
+    try:
+        while True:
+            calibrate(2)
+    except RunError as error:
+        print(error)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@contextmanager
+def calibrating() -> Iterator[tuple["subprocess.Popen[str]", list[psutil.Process]]]:
+    """Calibrate again and again in a process of its own; gives it and the processes it started."""
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
-        script.write(code)
+        script.write(SCRIPT)
         script.flush()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        parent = subprocess.Popen([sys.executable, script.name], env=environment)
+        parent = subprocess.Popen(
+            [sys.executable, script.name],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        until = time.monotonic() + 60
+        started: list[psutil.Process] = []
         try:
-            until = time.monotonic() + 60
-            started: list[psutil.Process] = []
-            while len(started) < 3 and time.monotonic() < until:  # a tracker of resources, too
+            while len(started) < 3 and time.monotonic() < until:  # one is a tracker of resources
                 time.sleep(0.1)
                 started = psutil.Process(parent.pid).children(recursive=True)
+            assert len(started) >= 3
+            yield parent, started
         finally:
             parent.kill()
-            parent.wait()
-    assert len(started) >= 3
-    _, alive = psutil.wait_procs(started, timeout=60)
+            parent.communicate()
+
+
+def none_lives(processes: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout=60)
     for process in alive:
         process.kill()
-    assert not alive
+    return not alive
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_calibration_end_when_their_parent_is_killed():
+    with calibrating() as (parent, started):
+        parent.kill()
+    assert none_lives(started)
+
+
+@pytest.mark.slow
+def test_a_lost_process_of_a_calibration_is_told_in_one_line():
+    with calibrating() as (parent, started):
+        [lost, *_] = [one for one in started if "spawn_main" in " ".join(one.cmdline())]
+        lost.kill()
+        out, err = parent.communicate(timeout=60)
+    assert "a process that measured this machine has ended" in out
+    assert "Traceback" not in err
+    assert none_lives(started)
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_all_processes_of_a_calibration_is_answered_by_the_first_one_alone():
+    with calibrating() as (parent, started):
+        os.killpg(parent.pid, signal.SIGINT)
+        out, err = parent.communicate(timeout=60)
+    assert out == "interrupted\n"
+    assert "Traceback" not in err
+    assert none_lives(started)
