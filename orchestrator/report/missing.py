@@ -48,12 +48,17 @@ def missing_runs(missing: pd.DataFrame) -> list[str]:
 def missing_pairs(pairs: Pairs) -> list[str]:
     """Say which TFs lack an arm or replicates, or have no individual models at all."""
     lines = []
-    if len(pairs.single):
-        names = [f"{_cell(row)}: {row.arms}" for row in each_row(pairs.single)]
-        lines.append(
-            f"Left out, no two arms share test regions: {counted(len(names), 'set')} of "
-            f"TF, group and replicate ({listed(names, 10)})."
-        )
+    one_arm = ~pairs.single["arms"].str.contains(" and ", regex=False)
+    for rows, why in (
+        (pairs.single[one_arm], "only one arm is finished"),
+        (pairs.single[~one_arm], "no two arms share test regions"),
+    ):
+        if len(rows):
+            names = [f"{_cell(row)}: {row.arms}" for row in each_row(rows)]
+            lines.append(
+                f"Left out, {why}: {counted(len(names), 'set')} of TF, group and replicate "
+                f"({listed(names, 10)})."
+            )
     of_group = ["size", "group", "pretraining_set"]
     by_tf = pairs.table.groupby([*of_group, "tf"], sort=True, dropna=False)
     counts = by_tf["key_transfer"].size().reset_index(name="count")

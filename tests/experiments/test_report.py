@@ -143,6 +143,19 @@ def test_a_tf_tested_on_a_few_regions_is_not_counted_as_certain(place):
     assert "4 TFs, of which 3 have the same number, 900)" in by_size
 
 
+def test_an_arm_without_its_twin_is_told_apart_from_arms_on_other_regions(place):
+    Study(place).add_pair("A", 0.6, 0.8)
+    Study(place).add(planned_run("scratch", "A", 2), 0.6)
+    Study(place).add(planned_run("scratch", "B"), 0.6)
+    Study(place, seed=1, num_regions=300).add(planned_run("transfer", "B"), 0.8)
+    lines = sections(place)["transfer"].missing
+    [alone, apart] = [line for line in lines if line.startswith("Left out")]
+    assert alone.startswith("Left out, only one arm is finished: 1 set of TF")
+    assert "(A 500 bound r2: scratch)" in alone
+    assert apart.startswith("Left out, no two arms share test regions: 1 set of TF")
+    assert "(B 500 bound r1: scratch and transfer)" in apart
+
+
 def test_sets_of_tfs_and_sizes_are_kept_apart(place):
     Study(place).add_pair("A", 0.6, 0.8)
     Study(place).add_pair("A", 0.6, 0.8, group="1000 bound")

@@ -86,9 +86,11 @@ def test_what_has_no_twin_is_told():
         ["A", "scratch and transfer"],
         ["B", "scratch"],
     ]
-    [line] = missing_pairs(pairs)
-    assert "A 500 bound r1: scratch and transfer" in line
-    assert "B 500 bound r1: scratch" in line
+    [alone, apart] = missing_pairs(pairs)
+    assert alone.startswith("Left out, only one arm is finished: 1 set")
+    assert "B 500 bound r1: scratch" in alone
+    assert apart.startswith("Left out, no two arms share test regions: 1 set")
+    assert "A 500 bound r1: scratch and transfer" in apart
 
 
 def test_of_runs_that_stand_for_the_same_the_last_counts():
