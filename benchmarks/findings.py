@@ -160,12 +160,32 @@ def _movement(filters: pd.DataFrame) -> Iterator[Row]:
         yield _share(
             "f", f"{which}: runs that moved to it more than to other TFs' motifs", *_towards(rows)
         )
+    yield from _same_regions(moved)
     gained = moved["target_like"] > moved["target_like_before"]
     what = "runs in which filters began to match the motif"
     yield _untested("f", what, int(gained.sum()), len(moved))
     for name in ("target_share", "target_like", "matched_0.05"):
         by_tf = scratch.groupby("tf")[name].mean()
         yield _drawn("f", f"from scratch: {name.replace('_', ' ')}", by_tf)
+
+
+def _same_regions(moved: pd.DataFrame) -> Iterator[Row]:
+    """Compare filters before and after that were read on the same regions."""
+    read = moved[moved["same_regions_share_before"].notna()]
+    where = "on the same regions"
+    higher = read["target_share"] > read["same_regions_share_before"]
+    yield _share("f", f"{where}: runs that moved to the motif", int(higher.sum()), len(read))
+    tfs = read.groupby("tf").mean(numeric_only=True)
+    change = tfs["target_share"] - tfs["same_regions_share_before"]
+    yield _drawn("f", f"{where}: rank of the target's motif, change", change, decimals=3)
+    for name in ("target_like", "matched"):
+        before, after = f"same_regions_{name}_before", name.replace("matched", "matched_0.05")
+        yield _drawn("f", f"{where}: {name.replace('_', ' ')}, before", tfs[before])
+        yield _drawn("f", f"{where}: {name.replace('_', ' ')}, change", tfs[after] - tfs[before])
+    more = read["target_like"] - read["same_regions_target_like_before"]
+    said = f"{int((more > 0).sum())} more, {int((more < 0).sum())} fewer"
+    names = ", ".join(sorted(set(read.loc[more > 0, "tf"])))
+    yield ("f", f"{where}: runs with more filters like it", str(len(read)), said, "", names)
 
 
 def _towards(rows: pd.DataFrame) -> tuple[int, int]:
@@ -187,15 +207,21 @@ def _untested(finding: str, what: str, count: int, total: int) -> Row:
     return (*_share(finding, what, count, total)[:5], "")
 
 
-def _drawn(finding: str, what: str, values: pd.Series, of: Callable[..., Any] = np.mean) -> Row:
+def _drawn(
+    finding: str,
+    what: str,
+    values: pd.Series,
+    of: Callable[..., Any] = np.mean,
+    decimals: int = 2,
+) -> Row:
     found = values.dropna().to_numpy(dtype=float)
-    estimate = number(float(of(found))) if len(found) else ""
+    estimate = number(float(of(found)), decimals) if len(found) else ""
     ends = ""
     if len(found) > 2:
         rng = np.random.default_rng(0)
         draws = of(rng.choice(found, (NUM_DRAWS, len(found))), axis=1)
         low, high = np.quantile(draws, [0.025, 0.975])
-        ends = f"{number(low)} to {number(high)}"
+        ends = f"{number(low, decimals)} to {number(high, decimals)}"
     elif len(found) == 2:
         ends = f"the two: {number(found[0])}, {number(found[1])}"
     return (finding, what, str(len(found)), estimate, ends, "")

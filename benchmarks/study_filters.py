@@ -3,7 +3,7 @@
     python -m benchmarks.study_filters WORKSPACE --out filters.csv [--base FOLDER]
 
 Runs keep what activates the filters of their first layer on the test regions that they predict
-correctly, so no weights are read. Each filter is compared with JASPAR 2020 CORE vertebrates by the
+correctly, so most needs no weights. Filters are compared with JASPAR 2020 CORE vertebrates by the
 rule of the report, and the table has a row for each network:
 
 - `num_compared`: filters with a motif that can be compared; `matched_*`: those whose best match has
@@ -14,7 +14,9 @@ rule of the report, and the table has a row for each network:
   than the target's (0.5 for a profile at random; of several profiles their median); and, after
   transfer, `share_before` of the same filters in the multi-model, `others_change`, the mean change
   of that share for the motifs of all other TFs of the study, `moved`, the median distance between
-  the motifs of a filter before and after, `matched_before` and `target_like_before`.
+  the motifs of a filter before and after, `matched_before` and `target_like_before`;
+  `same_regions_*`: what the multi-model's filters resemble where they are read on the very regions
+  that the fine-tuned ones are read on, which takes the multi-model's weights.
 """
 
 import argparse
@@ -34,9 +36,13 @@ from data.motifs.database import MotifDatabase, jaspar_database
 from data.motifs.files import read_motifs
 from data.motifs.matches import ALPHA, MotifMatches, match_filters
 from data.motifs.pwm import pwm_distance
+from model.checkpoint import WEIGHTS_FILE, load
+from model.interpretation.filters import count_subsequences
+from model.metrics import THRESHOLD
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE, stored_filters
-from orchestrator.runs.store import RunStore
+from orchestrator.runs.loaded_dataset import load_dataset
+from orchestrator.runs.store import PREDICTIONS_FILE, RunStore
 from orchestrator.workspace import Workspace
 
 LEVELS: Final = (0.01, ALPHA, 0.1, 0.5)
@@ -105,7 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         network = Network(counts=filters.counts, matches=matches, num_regions=filters.num_scanned)
         if planned[key].role.arm == "multi":
             multis[key] = network
-        rows.append(_row(key, planned[key], network, profiles, multis))
+        row = _row(key, planned[key], network, profiles, multis)
+        if "share_before" in row:
+            row |= _on_same_regions(store, key, profiles[planned[key].role.tf], database)
+        rows.append(row)
     if options.base is not None:
         rows.append(_base_row(options.base, database))
     made = pd.DataFrame(rows)
@@ -166,6 +175,27 @@ def _row(
         "moved": float(np.median(distances)) if distances else float("nan"),
         "matched_before": before.matches.num_matched(),
         "target_like_before": before.target_like(columns),
+    }
+
+
+def _on_same_regions(
+    store: RunStore, key: str, columns: NDArray[np.intp], database: MotifDatabase
+) -> dict[str, Any]:
+    """Read the filters of a run's multi-model on the regions that the run's were read on."""
+    run = store.open(key)
+    start = run.planned.spec.start_run
+    if start is None or not (store.open(start.key).path / WEIGHTS_FILE).is_file():
+        return {}
+    tested = pd.read_parquet(run.path / PREDICTIONS_FILE)
+    right = (tested["probability"] >= THRESHOLD) == (tested["label"] == 1)
+    regions = load_dataset(store.workspace).regions
+    sequences = regions.sequences[tested.loc[right, "region_id"].to_numpy()]
+    counts = count_subsequences(load(store.open(start.key).path), sequences).counts
+    before = Network(counts=counts, matches=match_filters(counts, database))
+    return {
+        "same_regions_share_before": _share(before.shares, columns),
+        "same_regions_matched_before": before.matches.num_matched(),
+        "same_regions_target_like_before": before.target_like(columns),
     }
 
 

@@ -478,6 +478,7 @@ def test_study_filters(sources: Path, tmp_path: Path) -> None:
     assert 0 < float(fine_tuned["target_share"]) < 1
     assert 0 < float(fine_tuned["share_before"]) < 1
     assert abs(float(fine_tuned["moved"])) < 2
+    assert 0 < float(fine_tuned["same_regions_share_before"]) < 1
 
 
 def a_study(gains: dict[str, float]) -> pd.DataFrame:
@@ -508,6 +509,7 @@ def test_findings(tmp_path: Path) -> None:
     single = {"experiment": "transfer", "arm": ["transfer", "scratch"], "num_compared": 100}
     moved = {"tf": "S1", "target_share": [0.8, 0.6], "share_before": [0.5, None]}
     rest = {"others_change": 0.1, "moved": 0.2, "target_like": 3, "target_like_before": 1}
+    rest |= {f"same_regions_{name}_before": 0.4 for name in ("share", "matched", "target_like")}
     one_tf = pd.DataFrame(single | moved | rest | {"matched_0.05": 9, "matched_before": 4})
     tables = [pd.DataFrame(filters | matched), one_tf]
     pd.concat(tables).to_csv(tmp_path / "filters.csv", index=False)
@@ -524,6 +526,7 @@ def test_findings(tmp_path: Path) -> None:
     assert by_what["multi-models of 5 TFs: filters shuffled, q < 0.05"][1] == "1.00"
     whole = "transfer from 50 TFs: that change, less that of other TFs' motifs"
     assert by_what[whole][1] == "0.20"
+    assert by_what["on the same regions: rank of the target's motif, change"][1] == "0.400"
 
 
 def test_tracking(workspace: Workspace) -> None:
