@@ -85,7 +85,7 @@ def table(workspace: Workspace) -> pd.DataFrame:
     return results_table(RunStore(workspace)).drop(columns="seconds")
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 240.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
@@ -183,7 +183,7 @@ def call(
     return (code, *capsys.readouterr())
 
 
-@pytest.mark.timeout(600)  # three times Ray, and the first of this module runs the plan before
+@pytest.mark.timeout(900)  # three times Ray, and the first of this module runs the plan before
 def test_a_killed_driver_loses_only_what_was_training(
     undisturbed: tuple[Workspace, str], workspace: Workspace, orphans: set[Process]
 ) -> None:
