@@ -20,7 +20,8 @@ MAX_WORKER_DEATHS = 2
 """How often a run is tried again after the process that trained it died."""
 
 MAX_WARM_UP_SECONDS = 30.0
-"""How long the first worker that is up waits for the others before the first run starts."""
+"""How long workers that are up wait for the next one before the first run starts. All wait as long
+as workers come up: Tune would give a run to one that is up, and end one that is starting."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class PlanSearcher(Searcher):
         self._deaths: Counter[str] = Counter()
         self._trials: dict[str, PlannedRun | None] = {}
         self._up: set[tuple[str, int]] = set()
-        self._first_up = math.inf
+        self._last_up = math.inf
         self.callback_error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,8 +109,9 @@ class PlanSearcher(Searcher):
 
     def may_end_idling(self, worker: tuple[str, int]) -> bool:
         """Whether there is a run for a worker, which is given by node and process."""
+        if worker not in self._up and not self._warm():
+            self._last_up = time.monotonic()
         self._up.add(worker)
-        self._first_up = min(self._first_up, time.monotonic())
         return self._finished() or (self._warm() and self._next_ready() is not None)
 
     def on_trial_complete(
@@ -120,7 +122,7 @@ class PlanSearcher(Searcher):
         if error:
             # one of the workers is new, and Tune does not say which
             self._up.clear()
-            self._first_up = math.inf
+            self._last_up = math.inf
         if planned is None:
             return
         if error or result is None or result.get("status", DIED) == DIED:
@@ -166,7 +168,7 @@ class PlanSearcher(Searcher):
 
     def _warm(self) -> bool:
         num_up = len(self._up) + self._num_training()
-        waited = time.monotonic() - self._first_up
+        waited = time.monotonic() - self._last_up
         return num_up >= self._workers.num_possible() or waited > MAX_WARM_UP_SECONDS
 
     def _lost(self, planned: PlannedRun) -> RunOutcome:

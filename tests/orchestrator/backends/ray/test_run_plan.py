@@ -20,7 +20,7 @@ from model.network_config import NetworkConfig
 from model.training.loop import TrainingConfig
 from orchestrator.backends import local as local_backend
 from orchestrator.backends.ray.run_plan import RayOptions, run_plan
-from orchestrator.backends.ray.searcher import PlanSearcher, Workers
+from orchestrator.backends.ray.searcher import MAX_WARM_UP_SECONDS, PlanSearcher, Workers
 from orchestrator.backends.ray.session import session
 from orchestrator.backends.ray.worker import RunTrainable
 from orchestrator.errors import RunError
@@ -115,6 +115,24 @@ def test_no_run_starts_before_all_workers_are_up(tmp_path: Path) -> None:
     assert not feeder.searcher.may_end_idling(("node", 1))
     assert feeder.start()[1] is None
     assert feeder.searcher.may_end_idling(("node", 2))
+
+
+def test_workers_wait_as_long_as_others_come_up_and_then_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("orchestrator.backends.ray.searcher.time.monotonic", lambda: now)
+    feeder = Feeder(tmp_path, [planned(individual_spec(seed)) for seed in range(5)], 5)
+    for number in range(3):
+        feeder.start()
+        assert not feeder.searcher.may_end_idling(("node", number))
+        now += 0.9 * MAX_WARM_UP_SECONDS
+        assert not feeder.searcher.may_end_idling(("node", 0))
+    now += 0.2 * MAX_WARM_UP_SECONDS
+    assert feeder.searcher.may_end_idling(("node", 0))
+    # one that comes up later lets nobody wait again
+    assert feeder.searcher.may_end_idling(("node", 3))
+    assert feeder.searcher.may_end_idling(("node", 0))
 
 
 def test_a_run_starts_when_what_it_needs_is_complete_and_a_worker_idles_till_then(
