@@ -26,7 +26,6 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.killing.comparison import differing
-from benchmarks.killing.setup import COMMAND, Setup
+from benchmarks.killing.setup import COMMAND, Setup, working_folder
 from benchmarks.machine import Row, describe, table
 from orchestrator.workspace import Workspace
 
@@ -52,11 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     options = _options(arguments)
     print(describe() + "\n", flush=True)
     rows: list[Row] = []
-    with contextlib.ExitStack() as stack:
-        folder = options.folder
-        if folder is None:
-            made = tempfile.TemporaryDirectory(prefix="bg-", dir="/tmp")
-            folder = Path(stack.enter_context(made))
+    with working_folder(options.folder) as folder:
         bench = Bench(Setup(folder, options))
         for name in options.only.split(","):
             for row in DISTURBANCES[name](bench):

@@ -21,12 +21,11 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from benchmarks.machine import Row, table
+from experiments.transfer.findings import FEWEST_TESTED
 from orchestrator.report.statistics import spearman, welch
 from orchestrator.report.words import number, p_value
 
 HEADER: Final = ("finding", "what", "n", "estimate", "95 % interval", "test")
-FEWEST_TESTED: Final = 20
-"""Test regions below which an MCC says next to nothing."""
 AP1_LIKE: Final = ("BATF", "FOSL1", "JUNB", "NFE2", "NFE2L2")
 """TFs of `binding-modes` that bind like AP-1, of which the multi-model knows many."""
 NUM_DRAWS: Final = 10_000

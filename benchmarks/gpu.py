@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier
 from typing import Any, Final
+from unittest import mock
 
 import numpy as np
 import torch
@@ -223,7 +224,11 @@ def multi_process_service() -> Iterator[bool]:
     if control is None:
         yield False
         return
-    with tempfile.TemporaryDirectory() as folder, _mps_folder(folder):
+    names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.dict(os.environ, dict.fromkeys(names, folder)),
+    ):
         subprocess.run([control, "-d"], check=True)
         try:
             yield True
@@ -256,21 +261,6 @@ def rate_of(step: Callable[[int], None], setting: Setting) -> float:
                 done += 1
             _wait(setting)
         return done / (clock() - began)
-
-
-@contextmanager
-def _mps_folder(folder: str) -> Iterator[None]:
-    """Let the service and the processes that are started meet in a folder."""
-    names = ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, folder))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _wait(setting: Setting) -> None:

@@ -21,11 +21,9 @@ seconds lost, and how many kills were in rounds without any difference. With `--
 """
 
 import argparse
-import contextlib
 import json
 import shutil
 import signal
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -38,7 +36,7 @@ import numpy as np
 
 from benchmarks.killing.attempt import Attempt, Kill
 from benchmarks.killing.comparison import Logged, differing
-from benchmarks.killing.setup import PLANS, Setup
+from benchmarks.killing.setup import PLANS, Setup, working_folder
 from benchmarks.machine import Row, describe, table
 from orchestrator.workspace import Workspace
 
@@ -73,11 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     # a shell has its background jobs ignore SIGINT, and what they start would ignore it too
     signal.signal(signal.SIGINT, signal.default_int_handler)
     print(describe() + "\n", flush=True)
-    with contextlib.ExitStack() as stack:
-        folder = options.folder
-        if folder is None:
-            made = tempfile.TemporaryDirectory(prefix="bg-", dir="/tmp")
-            folder = Path(stack.enter_context(made))
+    with working_folder(options.folder) as folder:
         bench = Bench(Setup(folder, options))
         log = folder / "rounds.jsonl"
         rounds = _told_before(log) if options.resume else []

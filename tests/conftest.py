@@ -2,13 +2,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from benchmarks.killing.command import small
 from data.dataset.sampling import Sampling
 from experiments.base.packaging import BaseSettings, package_base
 from experiments.base.plan import plan_base
@@ -18,7 +17,7 @@ from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
 from experiments.study.trainings import Changes, Trainings
 from experiments.transfer.plan import transfer
-from model.network_config import NetworkConfig, published
+from model.network_config import published
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
@@ -73,12 +72,6 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture(scope="session", autouse=True)
 def small_networks() -> Iterator[None]:
     """Have plans ask for networks of a few filters and units; `papers_networks` is for the rest."""
-    sizes: dict[str, Any] = {"conv_filters": (8, 8, 8), "dense_units": (16, 16)}
-
-    def small(name: str, *, num_tfs: int) -> NetworkConfig:
-        config = published(name, num_tfs=num_tfs)
-        return replace(config, **sizes) if name == "paper" else config
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(specs, "published", small)
         yield

@@ -16,10 +16,11 @@ UNITS: Final = (16, 16)
 
 
 def small(name: str, *, num_tfs: int) -> NetworkConfig:
-    """Give a network of this name, with fewer filters and units than the paper's has."""
+    """Give a network of this name; the paper's has fewer filters and units."""
     config = published(name, num_tfs=num_tfs)
-    few = replace(config, conv_filters=FILTERS, dense_units=UNITS)
-    return few if name == "paper" else config
+    if name != "paper":
+        return config
+    return replace(config, conv_filters=FILTERS, dense_units=UNITS)
 
 
 if __name__ == "__main__":

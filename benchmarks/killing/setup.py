@@ -4,7 +4,9 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,16 @@ TF: Final = "MNT"
 PRETRAINED: Final = "JUND,GABPA"
 COMMAND: Final = (sys.executable, "-m", "benchmarks.killing.command")
 """The command line, with small networks."""
+
+
+@contextmanager
+def working_folder(chosen: Path | None) -> Iterator[Path]:
+    """Give the chosen folder, or for a block a new one with a short path, for Ray's sockets."""
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory(prefix="bg-", dir="/tmp") as made:
+        yield Path(made)
 
 
 class Setup:
