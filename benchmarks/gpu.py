@@ -8,9 +8,11 @@ Every way is reported as training steps of one model per second, with the baseli
 - *step*: `model.training.loop` on one thread of the CPU (the baseline of all), and on the GPU;
 - *precision*: bfloat16 beside float32;
 - *stacked*: K models in one process (`model.training.stacked`) beside one model, for several K;
-- *graph*: the same steps captured as a CUDA graph, of one model and of K;
+- *graph*: the same steps captured as a CUDA graph, of one model and of K, and those of a model
+  replayed as trainings do (`model.training.replay`), in float32 and in bfloat16;
 - *processes*: as many processes as runs share a GPU (`--runs-per-gpu`), each training a model,
-  in turn and by NVIDIA's Multi-Process Service, which is started for it if it is there;
+  in turn and by NVIDIA's Multi-Process Service, which is started for it if it is there; with the
+  service, replayed as well;
 - *prediction*: sequences per second and network, both strands.
 
 On a CPU seconds are those of the process, so that other work does not matter. What needs CUDA says
@@ -19,6 +21,7 @@ Markdown. Each row takes `--seconds` and a warm-up: all of it less than ten minu
 """
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -29,7 +32,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier
-from typing import Any, Final
+from typing import Any, Final, get_args
 from unittest import mock
 
 import numpy as np
@@ -45,6 +48,7 @@ from model.prediction import every_logit
 from model.training.batches import Batches
 from model.training.config import Precision, TrainingConfig
 from model.training.loop import Examples, make_optimizer
+from model.training.replay import ReplayedStep, StepLoss
 from model.training.stacked import StackedExamples, StackedNetwork, StackedTraining
 
 CONFIG: Final = TrainingConfig(lr=0.003)
@@ -114,13 +118,17 @@ def sections(setting: Setting, most_models: int, processes: int) -> Iterator[Row
     for models in (1, most_models):
         captured = None if gpu is None else graph_rate(gpu, models)
         yield row("graph", f"{models} models, CUDA graph", gpu, captured, one)
+    for precision in get_args(Precision):
+        replayed = None if gpu is None else single_rate(gpu, precision, replayed=True)
+        yield row("graph", f"one model, replayed, {precision}", gpu, replayed, one)
     for number in _doubled(processes):
         shared = shared_rate(where, number)
         yield row("processes", f"{number} processes", where, shared, one)
     with multi_process_service() as started:
-        for number in _doubled(processes):
-            served = shared_rate(gpu, number) if gpu and started else None
-            yield row("processes", f"{number} processes, MPS", gpu, served, one)
+        for number, replays in itertools.product(_doubled(processes), (False, True)):
+            served = shared_rate(gpu, number, replayed=replays) if gpu and started else None
+            way = f"{number} processes, MPS" + (", replayed" if replays else "")
+            yield row("processes", way, gpu, served, one)
 
     predicted = prediction_rate(cpu)
     yield row("prediction", "both strands", cpu, predicted, predicted)
@@ -135,21 +143,29 @@ def row(section: str, way: str, where: Setting | None, rate: float | None, base:
     return section, way, where.device.type, f"{rate:,.1f}", f"{rate / base:.2f}"
 
 
-def single_rate(setting: Setting, precision: Precision) -> float:
-    """Steps per second of one model, as `model.training.loop` takes them."""
+def single_rate(setting: Setting, precision: Precision, *, replayed: bool = False) -> float:
+    """Steps per second of one model, as `model.training.loop` takes them, replayed or not."""
     batches, order = _batches(setting)
     network = build_network(setting.network, seed=0).to(setting.device).train()
     optimizer = make_optimizer(network, CONFIG)
     bounds = batches.bounds
+    replay = ReplayedStep(CONFIG.batch_size) if replayed else None
 
-    def step(number: int) -> None:
-        start, stop = bounds[number % len(bounds)]
+    def whole_step(rows: Tensor) -> StepLoss:
         enabled = precision == "bfloat16"
         with torch.autocast(setting.device.type, torch.bfloat16, enabled=enabled):
-            loss, _ = batches.loss(network, order[start:stop])
+            loss, cells = batches.loss(network, rows)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return StepLoss(loss.detach(), cells)
+
+    def step(number: int) -> None:
+        start, stop = bounds[number % len(bounds)]
+        if replay is None:
+            whole_step(order[start:stop])
+        else:
+            replay.take(whole_step, order[start:stop])
 
     return rate_of(step, setting)
 
@@ -202,12 +218,13 @@ def graph_rate(setting: Setting, models: int) -> float:
     return models * rate_of(step, setting)
 
 
-def shared_rate(setting: Setting, number: int) -> float:
+def shared_rate(setting: Setting, number: int, *, replayed: bool = False) -> float:
     """Steps per second of all models together that as many processes train at once."""
     context = multiprocessing.get_context("spawn")
     barrier, rates = context.Barrier(number), context.Queue()
     crew = [
-        context.Process(target=_one_of_crew, args=(setting, barrier, rates)) for _ in range(number)
+        context.Process(target=_one_of_crew, args=(setting, barrier, rates, replayed))
+        for _ in range(number)
     ]
     for process in crew:
         process.start()
@@ -268,11 +285,13 @@ def _wait(setting: Setting) -> None:
         torch.cuda.synchronize()
 
 
-def _one_of_crew(setting: Setting, barrier: Barrier, rates: "multiprocessing.Queue[float]") -> None:
+def _one_of_crew(
+    setting: Setting, barrier: Barrier, rates: "multiprocessing.Queue[float]", replayed: bool
+) -> None:
     torch.set_num_threads(1)
     single_rate(replace(setting, seconds=0.0), "float32")  # starts the device
     barrier.wait()
-    rates.put(single_rate(setting, "float32"))
+    rates.put(single_rate(setting, "float32", replayed=replayed))
 
 
 def _examples(num: int, seed: int) -> Examples:

@@ -15,10 +15,12 @@ import torch.distributed as dist
 from torch import nn
 
 from model.network import build_network
-from model.network_config import NetworkConfig
+from model.network_config import NetworkConfig, published
 from model.prediction import every_logit, predict
+from model.training import replay
 from model.training.data_parallel import ALONE, DataParallel, Parallel
 from model.training.loop import Epoch, Examples, TrainingConfig, TrainingContext, train
+from model.training.replay import Capture, Captured, Step, cuda_graph
 from model.training.stacked import train_stacked
 from orchestrator.backends.precision import check_precision
 from orchestrator.workspace import Workspace
@@ -79,6 +81,41 @@ def test_a_gpu_trains_what_the_cpu_trains(changes: dict[str, Any]) -> None:
 def test_a_training_on_a_gpu_is_repeated_to_float_tolerance() -> None:
     first, second = trained("cuda"), trained("cuda")
     np.testing.assert_allclose(first[0], second[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["paper", "danq"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_replayed_step_trains_what_the_step_itself_trains(
+    network: str, precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = published("danq", num_tfs=2) if network == "danq" else replace(NETWORK, dropout=0.3)
+    config = replace(CONFIG, precision=precision, averaging=0.9, max_epochs=4)
+    found: list[tuple[list[float], dict[str, torch.Tensor]]] = []
+    captured: list[int] = []
+    for fewest in (1, 10**9):
+        monkeypatch.setattr(replay, "FEWEST", fewest)
+        monkeypatch.setattr(replay, "cuda_graph", _counted(captured, cuda_graph))
+        trained_network = build_network(made, seed=0)
+        # 620 steps are 19 batches of 32 and one of 12, which is not replayed
+        result = train(
+            *(trained_network, examples(310, 1), examples(80, 2), config),
+            seed=0,
+            context=TrainingContext(device="cuda"),
+        )
+        losses = [loss for epoch in result.history for loss in (epoch.train_loss, epoch.val_loss)]
+        found.append((losses, trained_network.state_dict()))
+    assert len(captured) == 1
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-3)
+    for name, tensor in found[0][1].items():
+        torch.testing.assert_close(tensor, found[1][1][name], rtol=0.02, atol=2e-3, msg=name)
+
+
+def _counted(calls: list[int], original: Capture) -> Capture:
+    def capture(step: Step, rows: torch.Tensor) -> Captured:
+        calls.append(len(rows))
+        return original(step, rows)
+
+    return capture
 
 
 def test_bfloat16_learns_on_a_gpu_what_float32_learns() -> None:

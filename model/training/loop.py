@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.device import borrowed
 from model.errors import ModelError
@@ -38,6 +38,7 @@ from model.training.epoch import Epoch
 from model.training.many_motifs import ManyMotifs, join_many_motifs
 from model.training.motif_choice import ChosenTerms, MotifLibrary, choose_terms
 from model.training.probe import fit_motif_terms, fit_output_layer
+from model.training.replay import ReplayedStep, StepLoss, is_worth_it
 from model.training.state import StateFile, TrainingState
 
 __all__ = [
@@ -189,6 +190,7 @@ class _Training:
         self.state = TrainingState(
             network, self._optimizer, self._shuffling, learning.device, config
         )
+        self._replayed = self._replayed_step()
         parallel, file = context.parallel, context.state_file
         if file is not None:
             # the first process reads it for all: a worker of a killed command, which still runs,
@@ -253,17 +255,35 @@ class _Training:
         # sums stay tensors: reading a number at each step would wait for the device
         total, count = torch.zeros(2, dtype=torch.float64, device=batches.device)
         for start, stop in batches.bounds:
-            with _products_in(self._config.precision, batches.device):
-                loss, cells = batches.loss(self._network, order[start:stop])
-            self._optimizer.zero_grad()
-            loss.backward()
-            batches.parallel.add_up_gradients(self._network.parameters())
-            self._optimizer.step()
+            rows = order[start:stop]
+            replayed = self._replayed
+            loss, cells = self._step(rows) if replayed is None else replayed.take(self._step, rows)
             self.state.averaged.add()
-            total += loss.detach() * cells
+            total += loss * cells
             count += cells
         batches.parallel.add_up(total)
         return float(total / count)
+
+    def _replayed_step(self) -> ReplayedStep | None:
+        """Let a GPU repeat the step by itself, where it trains a network alone for long enough."""
+        bounds, config = self._learning.bounds, self._config
+        full = sum(stop - start == config.batch_size for start, stop in bounds)
+        num_steps = full * config.num_epochs(len(bounds))
+        alone = self._context.parallel is ALONE
+        if not (alone and is_worth_it(self._learning.device, num_steps)):
+            return None
+        return ReplayedStep(config.batch_size)
+
+    def _step(self, rows: Tensor) -> StepLoss:
+        """Change the weights by a batch, of which `rows`, int64 (B,), are the rows."""
+        batches = self._learning
+        with _products_in(self._config.precision, batches.device):
+            loss, cells = batches.loss(self._network, rows)
+        self._optimizer.zero_grad()
+        loss.backward()
+        batches.parallel.add_up_gradients(self._network.parameters())
+        self._optimizer.step()
+        return StepLoss(loss.detach(), cells)
 
     def _check_finite(self, loss: float, role: str, epoch: int) -> None:
         if not math.isfinite(loss):

@@ -178,7 +178,10 @@ def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         ("stacked", "2 models, bfloat16", "cuda"),
         ("graph", "1 models, CUDA graph", "cuda"),
         ("graph", "2 models, CUDA graph", "cuda"),
+        ("graph", "one model, replayed, float32", "cuda"),
+        ("graph", "one model, replayed, bfloat16", "cuda"),
         ("processes", "1 processes, MPS", "cuda"),
+        ("processes", "1 processes, MPS, replayed", "cuda"),
         ("prediction", "both strands", "cuda"),
     }
     measured = [row for row in rows if number_or_none(row[3]) is not None]
