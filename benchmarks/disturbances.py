@@ -82,10 +82,11 @@ class Bench:
         return place
 
     def undisturbed(self) -> Workspace:
-        """Give the workspace in which the plan is complete."""
-        place = Workspace(self.setup.folder / "d-undisturbed")
+        """Give the workspace in which the plan is complete, maybe by `benchmarks.kills`."""
+        place = self.setup.undisturbed(PLAN)
         if not (place.root / "report").exists():
-            self.filled("undisturbed")
+            shutil.rmtree(place.root, ignore_errors=True)
+            shutil.copytree(self.setup.folder / "start", place.root)
             if code := self.run(self.setup.words(PLAN, place), place):
                 raise RuntimeError(f"the plan ends with {code} undisturbed: {self.told(place)}")
         return place

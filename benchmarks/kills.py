@@ -128,7 +128,7 @@ class Bench:
 
     def _undisturbed(self, plan: str) -> Undisturbed:
         """Run a plan with nothing that disturbs it, unless that was done before."""
-        place = Workspace(self.folder / f"u{list(PLANS).index(plan)}")
+        place = self._setup.undisturbed(plan)
         told = place.root.with_suffix(".json")
         if told.exists():
             seconds, logged = json.loads(told.read_text())

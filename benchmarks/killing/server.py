@@ -10,6 +10,8 @@ from pathlib import Path
 
 from benchmarks.cluster_faults import free_port, listens, wait_until
 from benchmarks.killing.setup import Setup
+from orchestrator.tracking import database
+from orchestrator.workspace import Workspace
 
 
 class Server:
@@ -28,22 +30,11 @@ class Server:
         self.backend = backend
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        empty = Workspace(setup.folder / "mlflow-empty")
+        database.create_database(empty)
         shutil.rmtree(backend, ignore_errors=True)
-        empty = setup.folder / "mlflow-empty"
-        if backend == empty:
-            backend.mkdir()
-        else:
-            if not empty.exists():
-                Server(setup, empty).make_tables()
-            shutil.copytree(empty, backend)
-
-    def make_tables(self) -> None:
-        """Start the server, whose first start makes the tables, and stop it."""
-        try:
-            self.start()
-            self.wait()
-        finally:
-            self.stop()
+        backend.mkdir()
+        shutil.copy(empty.mlflow_db, backend)
 
     @property
     def address(self) -> str:

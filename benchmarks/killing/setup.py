@@ -90,6 +90,10 @@ class Setup:
         build_dataset(SourceFiles(**find_sources(fewer), exclude=()), Workspace(made).dataset)
         made.rename(self.folder / "start")
 
+    def undisturbed(self, plan: str) -> Workspace:
+        """Give the workspace in which a plan runs, or has run, with nothing that disturbs it."""
+        return Workspace(self.folder / f"u{list(PLANS).index(plan)}")
+
     def words(self, plan: str, place: Workspace) -> list[str]:
         """Write the command of a plan."""
         num_epochs = self.options.epochs

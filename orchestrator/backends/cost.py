@@ -28,7 +28,8 @@ from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
 
 _NUM_EXAMPLES = 600
-_SECONDS = 1.0
+SECONDS: float = 1.0
+"""How long training is measured, and then prediction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +167,7 @@ def _measure(precision: Precision, name: str, seed: int) -> Rates:
 def _per_second(work: Callable[[], None]) -> float:
     began = time.perf_counter()
     times = 0
-    while (elapsed := time.perf_counter() - began) < _SECONDS:
+    while (elapsed := time.perf_counter() - began) < SECONDS:
         work()
         times += 1
     return times / elapsed

@@ -224,9 +224,15 @@ def test_own_tf_labels(sources: Path) -> None:
     assert by_way["MNT, sites given"][1] == "100.0000%"
 
 
+@pytest.fixture(scope="module")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """Options of a dataset, and of a folder in which a plan is run undisturbed once for all."""
+    return ("--regions", 1200, "--epochs", 1, "--folder", tmp_path_factory.mktemp("killing"))
+
+
 @pytest.mark.timeout(900)  # commands again and again, each of which imports torch
-def test_kills() -> None:
-    arguments = ("--kills", 2, "--per-round", 2, "--regions", 1200, "--epochs", 1, "--pause", 1)
+def test_kills(killing: tuple[object, ...]) -> None:
+    arguments = ("--kills", 2, "--per-round", 2, "--pause", 1, *killing)
     rows = rows_of("kills", "--plans", "tf add by processes", *arguments)
     assert sum(int(row[3]) for row in rows) >= 2
     assert {row[0] for row in rows} == {"tf add by processes"}
@@ -269,8 +275,8 @@ def test_what_differs_after_kills_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_disturbances() -> None:
-    [row] = rows_of("disturbances", "--only", "two", "--regions", 1200)
+def test_disturbances(killing: tuple[object, ...]) -> None:
+    [row] = rows_of("disturbances", "--only", "two", *killing)
     assert sorted(row[1].split(", ")) == ["0", "2"]
     assert "is in use by process" in row[2]
     assert row[3] == "no difference"
