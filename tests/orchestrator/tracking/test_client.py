@@ -244,6 +244,29 @@ def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_tables_are_made_without_waits_for_the_disk_and_used_with_them(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    waits: dict[str, set[int]] = {}
+
+    def look(connection: sqlite3.Connection, *_: object) -> None:
+        _, _, file = connection.execute("PRAGMA database_list").fetchone()  # the main one is first
+        [(level,)] = connection.execute("PRAGMA synchronous")
+        waits.setdefault(Path(file).name, set()).add(level)
+
+    workspace = Workspace(tmp_path / "new")
+    event.listen(Pool, "checkout", look)
+    try:
+        create_database(workspace)
+        MlflowClient(f"sqlite:///{workspace.mlflow_db}").search_experiments()
+    finally:
+        event.remove(Pool, "checkout", look)
+    assert waits["made.db"] == {0}
+    assert waits["mlflow.db"].isdisjoint({0})
+
+
 def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
