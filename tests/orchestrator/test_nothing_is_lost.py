@@ -36,16 +36,14 @@ from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
 from tests.orchestrator.runs.test_execute import contents
 
-# the commands in processes of their own have the paper's networks, and so must those in this one
-pytestmark = [
-    pytest.mark.xdist_group("ray-waiting"),
-    pytest.mark.usefixtures("papers_networks"),
-    pytest.mark.timeout(900),
-]
+pytestmark = [pytest.mark.xdist_group("ray-waiting"), pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 RUN = ("run", "transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--workers", "2")
-EPOCHS = ("--pretrain-epochs", "2", "--epochs", "15")
+EPOCHS = ("--pretrain-epochs", "2", "--epochs", "60")
+"""Of small networks: long enough to be hit by a kill."""
+SMALL, PAPERS = "benchmarks.killing.command", "experiments.cli.main"
+"""The command line with small networks, as the tests of this process have, and that of users."""
 NO_MLFLOW = "http://127.0.0.1:1"
 AGENTS_SECONDS = 100.0
 """How long Ray's agents of a killed driver may live on: they try for a minute to tell somebody."""
@@ -60,17 +58,20 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, **own, **more}
 
 
-def command(workspace: Workspace, *arguments: str) -> list[str]:
-    program = [sys.executable, "-m", "experiments.cli.main"]
-    return [*program, *(arguments or (*RUN, *EPOCHS)), "--workspace", str(workspace.root)]
+def command(workspace: Workspace, *arguments: str, program: str = SMALL) -> list[str]:
+    words = arguments or (*RUN, *EPOCHS)
+    return [sys.executable, "-m", program, *words, "--workspace", str(workspace.root)]
 
 
 def bindgrid(
-    workspace: Workspace, *arguments: str, preexec_fn: Callable[[], None] | None = None
+    workspace: Workspace,
+    *arguments: str,
+    program: str = SMALL,
+    preexec_fn: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command (the plan, if none is given) in a process of its own, without MLflow."""
     return subprocess.run(
-        command(workspace, *arguments),
+        command(workspace, *arguments, program=program),
         env=environment(workspace.root.parent, MLFLOW_TRACKING_URI=NO_MLFLOW),
         cwd=workspace.root.parent,
         preexec_fn=preexec_fn,
@@ -135,10 +136,10 @@ def processes_below(pid: int) -> set[Process]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, str]:
-    """The plan, run without a disturbance but that of MLflow; what it said on standard error."""
+    """The plan, run without Ray or a disturbance but that of MLflow; what it said of that."""
     workspace = Workspace(tmp_path_factory.mktemp("undisturbed") / "workspace")
     tiny_dataset(workspace.dataset)
-    done = bindgrid(workspace)
+    done = bindgrid(workspace, *RUN, *EPOCHS, "--backend", "local")
     assert done.returncode == 0, done.stderr
     return workspace, done.stderr
 
@@ -207,6 +208,7 @@ def test_a_killed_driver_loses_only_what_was_training(
 
     again = bindgrid(workspace)
     assert again.returncode == 0, again.stderr
+    assert f"MLflow at {NO_MLFLOW} does not take the runs" in again.stderr
     assert "3 runs, 0 complete already" not in again.stderr
     assert complete.items() <= contents(workspace).items()
     assert contents(workspace) == contents(undisturbed[0])
@@ -375,13 +377,13 @@ def test_without_space_runs_fail_in_one_line_and_leave_nothing_half_written(
     plan: Plan, workspace: Workspace
 ) -> None:
     run = (*RUN, "--pretrain-epochs", "1", "--epochs", "1", "--backend", "local")
-    nothing = bindgrid(workspace, *run, preexec_fn=file_size_limit(0))
+    nothing = bindgrid(workspace, *run, program=PAPERS, preexec_fn=file_size_limit(0))
     assert nothing.returncode == 2
     assert "Traceback" not in nothing.stderr
     complaint = nothing.stderr.splitlines()[-1]
     assert f"cannot write to {workspace.root} (File too large): free space" in complaint
 
-    some = bindgrid(workspace, *run, preexec_fn=file_size_limit(1_000_000))
+    some = bindgrid(workspace, *run, program=PAPERS, preexec_fn=file_size_limit(1_000_000))
     assert some.returncode == 1
     assert "Traceback" not in some.stderr
     failed = [line for line in some.stderr.splitlines() if ": failed: " in line]
