@@ -24,6 +24,9 @@ pytestmark = pytest.mark.xdist_group("ray-waiting")
 ROOT = Path(__file__).parents[4]
 STATE_OF_EACH_EPOCH = """
 from functools import partial
+from benchmarks.killing.command import small
+from model import network_config
+network_config.published = small
 from orchestrator.backends.ray import session as ray_session
 hook = {"worker_process_setup_hook": "tests.helpers.group_member.keep_each_epoch"}
 ray_session._init = partial(ray_session._init, runtime_env=hook)
@@ -39,7 +42,7 @@ RUN = (
 
 
 def start(workspace: Workspace) -> "subprocess.Popen[bytes]":
-    """Run the plan in a process of its own, whose groups keep the state of each epoch."""
+    """Run the plan of small networks in a process; its groups keep the state of each epoch."""
     foreign = ("RAY_", "TUNE_", "MLFLOW_", "BINDGRID_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     with (workspace.root / "log").open("ab") as log:
@@ -61,7 +64,7 @@ def wait_for_states(number: int, workspace: Workspace, driver: "subprocess.Popen
     """Wait until so many states are written from now on; give their file."""
     states = {path.stat().st_mtime_ns for path in workspace.root.glob("training/[!.]*")}
     number += len(states)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while len(states) < number:
         assert driver.poll() is None, (workspace.root / "log").read_text()
         assert time.monotonic() < until, "waited in vain"
