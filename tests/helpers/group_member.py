@@ -42,7 +42,7 @@ class _KeepingEachEpoch(MetaPathFinder):
                 write(state, file)
                 time.sleep(EPOCH_SECONDS)
 
-            module.TrainingState.write = write_slowly  # type: ignore[attr-defined]
+            module.TrainingState.write = write_slowly
 
         spec.loader.exec_module = execute_and_change  # type: ignore[method-assign]
         return spec
