@@ -1,6 +1,7 @@
 """What a study says of the paper's findings, as numbers with 95 % intervals.
 
-    python -m benchmarks.findings benchmarks/study/runs.csv [--filters benchmarks/study/filters.csv]
+    python -m benchmarks.findings benchmarks/study/runs.csv
+        [--filters benchmarks/study/filters.csv] [--figures FOLDER]
 
 The first file is the table of all runs (`bindgrid results FILE`), the second one that of
 `benchmarks.study_filters`. A gain is the MCC of transfer less that of its twin from scratch, which
@@ -11,7 +12,7 @@ of intervals. `bindgrid report` gives intervals that know the single test region
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from benchmarks.machine import Row, table
+from benchmarks.study_figures import read_runs, student, write_figures
 from experiments.transfer.findings import FEWEST_TESTED
 from orchestrator.report.statistics import spearman, welch
 from orchestrator.report.words import number, p_value
@@ -33,12 +35,14 @@ NUM_DRAWS: Final = 10_000
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
     options = _options(arguments)
-    runs = pd.read_csv(options.runs, keep_default_na=False, na_values=[""])
+    runs = read_runs(options.runs)
     rows = [*_transfer(runs), *_few_regions(runs), *_modes(runs), *_sets(runs)]
     if options.filters is not None:
         filters = pd.read_csv(options.filters, keep_default_na=False, na_values=[""])
         rows += [*_matches(filters), *_movement(filters)]
     print(table(HEADER, rows))
+    if options.figures is not None:
+        write_figures(runs, options.figures)
     return rows
 
 
@@ -68,10 +72,25 @@ def _transfer(runs: pd.DataFrame) -> Iterator[Row]:
         if found is not None:
             said = (number(found.rho), "", p_value(found.p))
             yield ("a", f"Spearman's rho of gain and bound regions{what}", str(len(rows)), *said)
+    yield from _certain(pairs, set(sized["tf"]))
     most = sized["num_bound"] >= sized["num_bound"].max()
     yield _difference(
         "a", "gain of TFs with fewer bound regions, less of the others", sized["gain"], ~most
     )
+
+
+def _certain(pairs: pd.DataFrame, tfs: set[str]) -> Iterator[Row]:
+    """Count the TFs whose gain has an interval on one side of zero, and give the losers' gains."""
+    by_tf = {str(tf): gains for tf, gains in pairs.groupby("tf")["gain"]}
+    ends = {tf: student(gains) for tf, gains in by_tf.items() if tf in tfs}
+    above = sum(one.above_zero for one in ends.values())
+    below = sum(one.below_zero for one in ends.values())
+    what = f"TFs of {FEWEST_TESTED} test regions or more whose gain's interval is"
+    yield _untested("a", f"{what} above zero", above, len(ends))
+    yield _untested("a", f"{what} below zero", below, len(ends))
+    for tf, gains in by_tf.items():
+        if gains.mean() <= 0:
+            yield _mean("a", f"{tf}: gain", gains)
 
 
 def _few_regions(runs: pd.DataFrame) -> Iterator[Row]:
@@ -98,24 +117,29 @@ def _sets(runs: pd.DataFrame) -> Iterator[Row]:
     own = runs[(runs["experiment"] == "pretraining-sets") & (runs["arm"] == "transfer")]
     cell = ["tf", "with_target", "replicate"]
     random = own.loc[own["set_kind"] == "random", [*cell, "mcc"]]
+    for (tf, with_target, kind), rows in own.groupby(["tf", "with_target", "set_kind"]):
+        inside = "with the target" if with_target else "without the target"
+        yield _mean("d", f"{tf}, {kind} {inside}: MCC", rows["mcc"])
     others = own[own["set_kind"] != "random"]
     compared = others.merge(random, on=cell, suffixes=("", "_random"))
     compared["over_random"] = compared["mcc"] - compared["mcc_random"]
     for (with_target, kind), rows in compared.groupby(["with_target", "set_kind"], sort=False):
         inside = "with the target" if with_target else "without the target"
         targets = rows.groupby("tf")["over_random"].mean()
-        for tf, of_tf in rows.groupby("tf"):
-            yield _mean("d", f"{tf}, {kind} {inside}, less random", of_tf["over_random"])
+        for target, of_tf in rows.groupby("tf"):
+            yield _mean("d", f"{target}, {kind} {inside}, less random", of_tf["over_random"])
         yield _mean("d", f"all targets, {kind} {inside}, less random", targets)
         without = targets.drop("SP1", errors="ignore")
         yield _mean("d", f"the same without SP1, {kind} {inside}", without)
 
 
 def _matches(filters: pd.DataFrame) -> Iterator[Row]:
-    multis = filters[filters["arm"] == "multi"].assign(
-        which=lambda rows: "multi-models of " + rows["num_tfs"].astype(int).astype(str) + " TFs"
+    multis = filters[filters["arm"] == "multi"]
+    multis = multis.assign(which=[_multi_words(row) for row in multis.to_dict("records")])
+    base = filters[filters["arm"] == "base"]
+    base = base.assign(
+        which=[f"the shipped base{_read_on(row)}" for row in base.to_dict("records")]
     )
-    base = filters[filters["arm"] == "base"].assign(which="the shipped base")
     single = filters[filters["arm"].isin(["transfer", "scratch"])].assign(
         which=lambda rows: "models of one TF, " + rows["arm"]
     )
@@ -130,6 +154,18 @@ def _matches(filters: pd.DataFrame) -> Iterator[Row]:
         half = rows["matched_0.05"] > rows["num_compared"] / 2
         said = f"{which}: more than half match, q < 0.05"
         yield _untested("e", said, int(half.sum()), len(rows))
+
+
+def _multi_words(row: Mapping[Hashable, Any]) -> str:
+    """Name the multi-models that were trained and read as one was."""
+    masked = ", every resolved label" if row.get("rows") == "resolved" else ""
+    longer = f", {row['epochs']:g} epochs" if row.get("keep") == "last" else ""
+    return f"multi-models of {row['num_tfs']:g} TFs{masked}{longer}{_read_on(row)}"
+
+
+def _read_on(row: Mapping[Hashable, Any]) -> str:
+    key = row.get("read_on")
+    return f", read on the test regions of {key}" if isinstance(key, str) and key else ""
 
 
 def _movement(filters: pd.DataFrame) -> Iterator[Row]:
@@ -231,8 +267,7 @@ def _mean(finding: str, what: str, values: pd.Series) -> Row:
     if len(found) < 2 or np.ptp(found) == 0:  # nothing varies, so nothing can be tested
         estimate = number(float(found.mean())) if len(found) else ""
         return (finding, what, str(len(found)), estimate, "", "")
-    test = stats.ttest_1samp(found, 0.0)
-    ends = test.confidence_interval()
+    test, ends = stats.ttest_1samp(found, 0.0), student(found)
     said = f"{number(ends.low)} to {number(ends.high)}", f"t-test, {p_value(test.pvalue)}"
     return (finding, what, str(len(found)), number(found.mean()), *said)
 
@@ -254,6 +289,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, help="table of all runs, as CSV")
     parser.add_argument("--filters", type=Path, help="table of `benchmarks.study_filters`, as CSV")
+    parser.add_argument(
+        "--figures", type=Path, help="folder for the figures, which benchmarks.study_figures draws"
+    )
     return parser.parse_args(arguments)
 
 

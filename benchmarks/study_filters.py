@@ -1,11 +1,15 @@
 """What the filters of a study's networks resemble, from the filters.json of its runs alone.
 
-    python -m benchmarks.study_filters WORKSPACE --out filters.csv [--base FOLDER]
+    python -m benchmarks.study_filters WORKSPACE --out filters.csv [--base FOLDER] [--read-on KEY]
 
 Runs keep what activates the filters of their first layer on the test regions that they predict
 correctly, so most needs no weights. Filters are compared with JASPAR 2020 CORE vertebrates by the
 rule of the report, and the table has a row for each network:
 
+- of multi-models: `rows`, what they were trained on, `complete` rows or every `resolved` label;
+  `epochs` at most, and which one was kept (`keep`). `--read-on` adds a row for each multi-model
+  whose weights are there, and for the base, with all test regions of that run read, right or wrong;
+  `read_on` is its key, empty where a network's own regions were read.
 - `num_compared`: filters with a motif that can be compared; `matched_*`: those whose best match has
   a q-value below 0.01, 0.05, 0.1 and 0.5; `shuffled_*`: the same with the positions of each filter
   shuffled, which is what chance gives. `shuffled_*` is counted for multi-models only.
@@ -32,6 +36,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from benchmarks.machine import Row, describe, table
+from data.dataset.selection import Part
 from data.motifs.database import MotifDatabase, jaspar_database
 from data.motifs.files import read_motifs
 from data.motifs.matches import ALPHA, MotifMatches, match_filters
@@ -51,7 +56,7 @@ Profiles = Mapping[str, NDArray[np.intp]]
 """Columns of JASPAR's profiles of each TF."""
 FACTS: Final = (
     *("key", "experiment", "arm", "tf", "set", "with_target", "group", "replicate"),
-    *("num_tfs", "num_regions", "num_compared"),
+    *("num_tfs", "rows", "epochs", "keep", "read_on", "num_regions", "num_compared"),
 )
 
 
@@ -117,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         rows.append(row)
     if options.base is not None:
         rows.append(_base_row(options.base, database))
+    if options.read_on is not None:
+        rows += _read_on(store, options.read_on, rows, options.base, database)
     made = pd.DataFrame(rows)
     made.to_csv(options.out, index=False, float_format="%.4f")
     print(machine)
@@ -143,13 +150,16 @@ def _row(
 ) -> dict[str, Any]:
     role, spec = planned.role, planned.spec
     tags = planned.tags()
+    is_multi, training = role.arm == "multi", spec.training
+    how = (spec.regions.rows, training.max_epochs, training.keep) if training else ("", "", "")
     values = (
         *(key, tags["experiment"], role.arm, role.tf or role.target, role.set_kind.value),
         *(role.with_target, tags["group"], role.replicate, len(spec.regions.tfs)),
-        *(network.num_regions, len(network.matches.compared)),
+        *(how if is_multi else ("", "", "")),
+        *("", network.num_regions, len(network.matches.compared)),
     )
     row = dict(zip(FACTS, values, strict=True)) | network.counted()
-    if role.arm == "multi":
+    if is_multi:
         return row | _by_chance(network.counts, network.matches.database)
     columns = profiles.get(role.tf)
     if columns is None:
@@ -199,6 +209,34 @@ def _on_same_regions(
     }
 
 
+def _read_on(
+    store: RunStore,
+    key: str,
+    rows: Sequence[Mapping[str, Any]],
+    base: Path | None,
+    database: MotifDatabase,
+) -> list[dict[str, Any]]:
+    """Read networks whose weights are there on the test regions of one run, a row each."""
+    loaded = load_dataset(store.workspace)
+    tested = loaded.select(store.open(key).planned.spec.regions).only(Part.TEST)
+    sequences = loaded.regions.sequences[tested.region_ids]
+    found = []
+    for row in rows:
+        if row["arm"] not in ("multi", "base"):
+            continue
+        folder = store.open(row["key"]).path if row["arm"] == "multi" else None
+        if folder is None and base is not None:
+            folder = sorted(base.glob(f"*/{WEIGHTS_FILE}"))[0].parent
+        if folder is None or not (folder / WEIGHTS_FILE).is_file():
+            continue
+        counts = count_subsequences(load(folder), sequences).counts
+        network = Network(counts=counts, matches=match_filters(counts, database))
+        read = {"read_on": key, "num_regions": len(sequences)}
+        read["num_compared"] = len(network.matches.compared)
+        found.append({**row, **read, **network.counted(), **_by_chance(counts, database)})
+    return found
+
+
 def _share(shares: NDArray[np.float64], columns: NDArray[np.intp]) -> float:
     """Average over filters the share that the profiles of a TF have, its median if several."""
     known = shares[~np.isnan(shares).all(axis=1)]
@@ -229,6 +267,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("workspace", type=Path, help="workspace with finished runs")
     parser.add_argument("--out", type=Path, required=True, help="CSV file to write")
     parser.add_argument("--base", type=Path, help="folder of a base, for a row of its own")
+    parser.add_argument(
+        "--read-on", metavar="KEY", help="also read networks on the test regions of this run"
+    )
     return parser.parse_args(arguments)
 
 

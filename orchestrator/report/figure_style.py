@@ -144,7 +144,9 @@ def size_axis(
     axis = getattr(axes, f"{which}axis")
     if sizes.min() > 0 and sizes.max() > 5 * sizes.min():
         getattr(axes, f"set_{which}scale")("log")
-        axis.set_major_locator(LogLocator(numticks=5))
+        # less than a decade may hold no power of ten
+        few = not from_zero and sizes.max() < 20 * sizes.min()
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=5))
         axis.set_minor_formatter(NullFormatter())
         if from_zero:
             getattr(axes, f"set_{which}lim")(10 ** np.floor(np.log10(sizes.min())) * 0.8, None)

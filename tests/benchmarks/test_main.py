@@ -479,9 +479,16 @@ def test_study_filters(sources: Path, tmp_path: Path) -> None:
     study = Study(tfs=("SPI1",), pretrain_tfs=2, trainings=trainings)
     runs = transfer(load_dataset(workspace), study).runs
     run_plan(Plan(runs), workspace, on_done=lambda outcome: None)
-    rows = rows_of("study_filters", tmp_path, "--out", tmp_path / "filters.csv")
+    [multi_key] = [run.key for run in runs if run.role.arm == "multi" and not run.role.tf]
+    rows = rows_of(
+        "study_filters", tmp_path, "--out", tmp_path / "filters.csv", "--read-on", multi_key
+    )
     assert {row[0] for row in rows} <= {"multi", "transfer", "scratch"}
-    table = pd.read_csv(tmp_path / "filters.csv").set_index("arm")
+    table = pd.read_csv(tmp_path / "filters.csv")
+    [again] = table[table["read_on"].notna()].to_dict("records")
+    assert (again["key"], again["read_on"]) == (multi_key, multi_key)
+    assert again["num_regions"] >= table.loc[table["key"] == multi_key, "num_regions"].min()
+    table = table[table["read_on"].isna()].set_index("arm")
     multi, fine_tuned = (table.loc[arm].to_dict() for arm in ("multi", "transfer"))
     assert float(multi["shuffled_0.05"]) <= float(multi["num_compared"])
     assert 0 < float(fine_tuned["target_share"]) < 1
@@ -510,11 +517,29 @@ def a_study(gains: dict[str, float]) -> pd.DataFrame:
     return pd.concat([*parts, modes.assign(experiment="binding-modes"), *kinds])
 
 
+def test_study_figures(tmp_path: Path) -> None:
+    table = a_study({"S1": 0.5, "S2": 0.4, "S3": 0.3, "O1": 0.1, "O2": -0.1, "O3": 0.0})
+    table["num_bound"] += table["tf"].str[1].astype(int)
+    table = table[(table["experiment"] != "downsampling") | (table["tf"] == "S1")]
+    table = table.assign(key=range(len(table)), network="paper", pretraining_set="a", size=500.0)
+    table.to_csv(tmp_path / "runs.csv", index=False)
+    arguments = ("study_figures", tmp_path / "runs.csv", "--out")
+    drawn = [names(*arguments, tmp_path / folder) for folder in ("a", "b")]
+    usual = {"transfer", "transfer-gain", "binding-modes", "pretraining-sets"}
+    assert {f"{stem}.svg" for stem in (*usual, "downsampling-S1")} <= set(drawn[0])
+    for name in drawn[0]:
+        texts = [(tmp_path / folder / name).read_text() for folder in ("a", "b")]
+        assert texts[0] == texts[1]
+    assert ">S2<" in (tmp_path / "a" / "transfer.svg").read_text()
+
+
 def test_findings(tmp_path: Path) -> None:
     gains = {"S1": 0.5, "S2": 0.4, "S3": 0.3, "O1": 0.1, "O2": -0.1, "O3": 0.0}
     a_study(gains).to_csv(tmp_path / "runs.csv", index=False)
-    filters = {"arm": ["multi", "multi"], "num_tfs": [5, 5], "num_compared": [100, 100]}
-    matched = {"matched_0.05": [60, 40], "shuffled_0.05": [0, 2]}
+    filters = {"arm": "multi", "num_tfs": [5, 5, 50], "num_compared": 100}
+    filters |= {"rows": ["complete", "complete", "resolved"], "epochs": [8, 8, 12]}
+    filters |= {"keep": ["best", "best", "last"], "read_on": ["", "", "m1"]}
+    matched = {"matched_0.05": [60, 40, 50], "shuffled_0.05": [0, 2, 0]}
     single = {"experiment": "transfer", "arm": ["transfer", "scratch"], "num_compared": 100}
     moved = {"tf": "S1", "target_share": [0.8, 0.6], "share_before": [0.5, None]}
     rest = {"others_change": 0.1, "moved": 0.2, "target_like": 3, "target_like_before": 1}
@@ -533,6 +558,12 @@ def test_findings(tmp_path: Path) -> None:
     assert by_what["all targets, same-mode without the target, less random"][:2] == ("6", "0.20")
     assert by_what["multi-models of 5 TFs: more than half match, q < 0.05"][1] == "1 of 2"
     assert by_what["multi-models of 5 TFs: filters shuffled, q < 0.05"][1] == "1.00"
+    longer = (
+        "multi-models of 50 TFs, every resolved label, 12 epochs, read on the test regions of m1"
+    )
+    assert by_what[f"{longer}: filters matched, q < 0.05"][1] == "50.00"
+    certain = "TFs of 20 test regions or more whose gain's interval is above zero"
+    assert by_what[certain][:2] == ("6", "3 of 6")
     whole = "transfer from 50 TFs: that change, less that of other TFs' motifs"
     assert by_what[whole][1] == "0.20"
     assert by_what["on the same regions: rank of the target's motif, change"][1] == "0.400"

@@ -91,6 +91,25 @@ for targets, count in ((1, 1), (2, 5), (5, 5)):
     FIGURES[f"sets of {targets} targets, {count} replicates"] = partial(sets_of, targets, count)
 
 
+def gain_of_sizes(smallest: float, largest: float) -> Figure:
+    table = gains_of(20)
+    return gain_by_size(table.assign(num_bound=np.linspace(smallest, largest, 20)), "rho")
+
+
+for ends in ((132, 900), (1100, 9000)):
+    FIGURES[f"gain of sizes from {ends[0]} to {ends[1]}"] = partial(gain_of_sizes, *ends)
+
+
+@pytest.mark.parametrize(
+    ("ends", "ticks"), [((132, 900), {"200", "500"}), ((1100, 9000), {"2k", "5k"})]
+)
+def test_sizes_within_a_decade_have_ticks(ends, ticks):
+    figure = gain_of_sizes(*ends)
+    with report_style():
+        figure.draw_without_rendering()
+    assert ticks <= {text.get_text() for text in texts_of(figure)}
+
+
 def texts_of(figure: Figure) -> list[Text]:
     """Texts that the figure shows, as its SVG does."""
     found = figure.findobj(lambda part: isinstance(part, Text) and part.get_visible())
