@@ -326,7 +326,7 @@ def sync_at_once(places: list[Workspace], url: str) -> None:
     assert [driver.returncode for driver in drivers] == [0] * len(drivers), said
 
 
-def test_two_drivers_log_200_runs_at_once_and_none_is_lost_or_doubled(
+def test_two_drivers_log_40_runs_at_once_and_none_is_lost_or_doubled(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = np.array([0, 1] * 10, dtype=np.int8)
@@ -337,7 +337,7 @@ def test_two_drivers_log_200_runs_at_once_and_none_is_lost_or_doubled(
             for number in numbers
             for arm in ("scratch", "transfer")
         ]
-        for numbers in (range(55), range(45, 100))
+        for numbers in (range(15), range(5, 20))
     )
     # both have the runs of ten TFs, as users have who planned the same study
     for place, planned in zip(places, (first, second), strict=True):
@@ -348,11 +348,11 @@ def test_two_drivers_log_200_runs_at_once_and_none_is_lost_or_doubled(
     client = TrackingClient(places[0])
     runs = runs_of(client, "downsampling")
     wanted = {(run.key, run.arm) for run in (*first, *second)}
-    assert len(wanted) == 200
+    assert len(wanted) == 40
     assert Counter((run.data.tags["key"], run.data.tags["arm"]) for run in runs) == dict.fromkeys(
         wanted, 1
     )
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all(run.data.metrics["mcc"] == 1 for run in runs)
-    sync_at_once(places, url)
-    assert len(runs_of(client, "downsampling")) == 200
+    assert [MlflowView(place).sync(RunStore(place)) for place in places] == [0, 0]
+    assert len(runs_of(client, "downsampling")) == 40
