@@ -39,6 +39,7 @@ from orchestrator.workspace import Workspace
 pytestmark = pytest.mark.slow
 
 RAY = pytest.mark.xdist_group("ray")
+KILLING = pytest.mark.xdist_group("killing")  # beside the rest of this file
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +231,7 @@ def killing(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
     return ("--regions", 1200, "--epochs", 1, "--folder", tmp_path_factory.mktemp("killing"))
 
 
+@KILLING
 @pytest.mark.timeout(900)  # commands again and again, each of which imports torch
 def test_kills(killing: tuple[object, ...]) -> None:
     arguments = ("--kills", 2, "--per-round", 2, "--pause", 1, *killing)
@@ -274,6 +276,7 @@ def test_what_differs_after_kills_is_told(tmp_path: Path) -> None:
     ]
 
 
+@KILLING
 @pytest.mark.timeout(900)
 def test_disturbances(killing: tuple[object, ...]) -> None:
     [row] = rows_of("disturbances", "--only", "two", *killing)
