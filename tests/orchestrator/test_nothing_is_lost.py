@@ -40,8 +40,8 @@ pytestmark = [pytest.mark.xdist_group("ray-waiting"), pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 RUN = ("run", "transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--workers", "2")
-EPOCHS = ("--pretrain-epochs", "2", "--epochs", "60")
-"""Of small networks: long enough to be hit by a kill."""
+EPOCHS = ("--pretrain-epochs", "2", "--epochs", "200")
+"""Of small networks: enough for both arms to train for a while when the multi-model is complete."""
 SMALL, PAPERS = "benchmarks.killing.command", "experiments.cli.main"
 """The command line with small networks, as the tests of this process have, and that of users."""
 NO_MLFLOW = "http://127.0.0.1:1"
