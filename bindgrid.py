@@ -108,7 +108,7 @@ class Model:
         Raises
         ------
         DataError
-            If a sequence is shorter than `length_bp`.
+            If a sequence is shorter than `length_bp`, or is no text, such as a missing value.
         """
         from data.errors import DataError
         from data.packing import UNKNOWN, encode, pack
@@ -116,6 +116,8 @@ class Model:
         length = self.length_bp
         rows = []
         for row, text in enumerate([sequences] if isinstance(sequences, str) else sequences):
+            if not isinstance(text, str):
+                raise DataError(f"sequence {row}: {text!r} is not a text of bases; leave it out")
             if len(text) < length:
                 raise DataError(
                     f"sequence {row}: {len(text)} bp; the network reads {length} bp, so give more"

@@ -31,7 +31,7 @@ _TOLD: Final = 3
 _BATCH: Final = 10_000
 """Sequences of a FASTA file at a time."""
 _SPAN_BP: Final = 1_000_000
-"""Bases tiled at a time."""
+"""Bases tiled at a time, of one row or of many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,37 +253,59 @@ def tiled_windows(
     if within is not None:
         spans = _united(within, genome, left_out)
     num_excluded = 0
-    before = (length_bp - stride_bp) // 2
+    before = np.int32((length_bp - stride_bp) // 2)
+    at_once = max(_SPAN_BP // stride_bp, 1)
+    waiting: list[tuple[NDArray[np.object_], NDArray[np.int32]]] = []
+    num_waiting = 0
     for chrom, own in spans.items():
-        last_start = genome.lengths_bp[chrom] - length_bp
-        done = -1
-        for low, high in own:
-            bins = np.arange(low - low % stride_bp, high, stride_bp, dtype=np.int32)
-            bins = bins[bins > done]  # two rows may end and begin in one
-            done = max(done, int(bins[-1])) if len(bins) else done
-            first_base = bins - np.int32(before)
-            bins = bins[(first_base >= 0) & (first_base <= last_start)]
+        for bins in _bins(own, stride_bp):
+            first_base = bins - before
+            is_whole = (first_base >= 0) & (first_base <= genome.lengths_bp[chrom] - length_bp)
+            kept = bins[is_whole]
             if exclude is not None:
-                code = np.zeros(len(bins), dtype=np.int32)
-                odd = exclude.overlaps(code, [chrom], bins, bins + np.int32(stride_bp))
+                code = np.zeros(len(kept), dtype=np.int32)
+                odd = exclude.overlaps(code, [chrom], kept, kept + np.int32(stride_bp))
                 num_excluded += int(odd.sum())
-                bins = bins[~odd]
-            for first in range(0, len(bins), max(_SPAN_BP // stride_bp, 1)):
-                part = bins[first : first + max(_SPAN_BP // stride_bp, 1)]
-                width = int(part[-1] - part[0]) + length_bp
-                origin = np.array([part[0] - before], dtype=np.int32)
-                bases = genome.sequences(np.array([chrom], dtype=object), origin, width)[0]
-                windows = np.lib.stride_tricks.sliding_window_view(bases, length_bp)
-                chroms = np.full(len(part), chrom, dtype=object)
-                yield Windows(
-                    name=chroms,
-                    codes=windows[part - part[0]],
-                    chrom=chroms,
-                    start=part,
-                    end=part + np.int32(stride_bp),
-                )
+                kept = kept[~odd]
+            for first in range(0, len(kept), at_once):
+                part = kept[first : first + at_once]
+                if num_waiting + len(part) > at_once:
+                    yield _tiles(genome, waiting, length_bp, stride_bp)
+                    waiting, num_waiting = [], 0
+                waiting.append((np.full(len(part), chrom, dtype=object), part))
+                num_waiting += len(part)
+    if waiting:
+        yield _tiles(genome, waiting, length_bp, stride_bp)
     if num_excluded:
         left_out.notes.append(f"{num_excluded:,} tiles overlap a region of --exclude: left out")
+
+
+def _bins(spans: list[tuple[int, int]], stride_bp: int) -> Iterator[NDArray[np.int32]]:
+    """Yield starts of the tiles of each span of a chromosome, each tile once."""
+    done = -1
+    for low, high in spans:
+        bins = np.arange(low - low % stride_bp, high, stride_bp, dtype=np.int32)
+        bins = bins[bins > done]  # two rows may end and begin in one
+        done = max(done, int(bins[-1])) if len(bins) else done
+        yield bins
+
+
+def _tiles(
+    genome: Genome,
+    waiting: list[tuple[NDArray[np.object_], NDArray[np.int32]]],
+    length_bp: int,
+    stride_bp: int,
+) -> Windows:
+    """Read the windows of many spans at once: each reading goes through the chromosomes anew."""
+    chroms = np.concatenate([chrom for chrom, _ in waiting])
+    start = np.concatenate([bins for _, bins in waiting])
+    return Windows(
+        name=chroms,
+        codes=genome.sequences(chroms, start - np.int32((length_bp - stride_bp) // 2), length_bp),
+        chrom=chroms,
+        start=start,
+        end=start + np.int32(stride_bp),
+    )
 
 
 def _records(path: Path) -> Iterator[tuple[str, int, str]]:

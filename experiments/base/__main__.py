@@ -79,7 +79,7 @@ class BaseOptions:
         Path | None,
         typer.Option(
             help="File that says where the data is from and under which licence, as "
-            "experiments/base/paper_data.json does. By default the card does not say it."
+            "paper_data.json in experiments/base does. By default the card does not say it."
         ),
     ] = None
     page: Annotated[

@@ -176,6 +176,9 @@ def _settings(card: BaseCard) -> list[str]:
         + f"; the {training.keep} epoch is kept.",
         "",
         *(f"- {text}" for text in runs),
+        "",
+        "`python -m experiments.base` makes it again from a dataset of these files; the command is "
+        'in docs/formats.md, under "A base".',
     ]
 
 

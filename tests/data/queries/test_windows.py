@@ -107,6 +107,40 @@ def test_excluded_rows_and_tiles_are_left_out(genome, tmp_path):
     assert left_out.notes == ["2 tiles overlap a region of --exclude: left out"]
 
 
+def test_tiles_of_many_rows_are_read_in_one_pass_of_the_genome(tmp_path, monkeypatch):
+    bases = {"chr1": CHR1, "chr2": random_bases(2)}
+    path = tmp_path / "two.fa"
+    path.write_text("".join(f">{name}\n{text}\n" for name, text in bases.items()))
+    rows = [f"{chrom} {start} {start + 40}" for chrom in bases for start in range(300, 900, 100)]
+    within = write(tmp_path / "w.bed", *rows)
+    num_read: list[int] = []
+    read = Genome.sequences
+
+    def counted(genome: Genome, chrom: np.ndarray, start: np.ndarray, width_bp: int) -> np.ndarray:
+        num_read.append(len(start))
+        return read(genome, chrom, start, width_bp)
+
+    monkeypatch.setattr(Genome, "sequences", counted)
+    [tiles] = tiled_windows(Genome(path), LENGTH, 20, within)
+    assert num_read == [24]
+    assert tiles.chrom is not None
+    assert tiles.start is not None
+    assert tiles.start.tolist() == [i for s in range(300, 900, 100) for i in (s, s + 20)] * 2
+    for codes, chrom, start in zip(tiles.codes, tiles.chrom, tiles.start, strict=True):
+        np.testing.assert_array_equal(codes, codes_of(bases[chrom][start - 90 : start + 110]))
+
+
+def test_tiles_are_read_in_parts_and_each_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("data.queries.windows._SPAN_BP", 100)
+    path = tmp_path / "genome.fa"
+    path.write_text(f">chr1\n{CHR1}\n")
+    rows = [f"chr1 {start} {start + 130}" for start in (300, 500, 700)]
+    found = list(tiled_windows(Genome(path), LENGTH, 20, write(tmp_path / "w.bed", *rows)))
+    assert all(len(windows.codes) <= 5 for windows in found)
+    starts = np.concatenate([windows.start for windows in found])
+    assert starts.tolist() == [s + i for s in (300, 500, 700) for i in range(0, 140, 20)]
+
+
 @pytest.mark.parametrize("num", [1, 145, 199])
 def test_a_short_sequence_stands_in_the_middle_of_its_flanks(tmp_path, num):
     insert, flanks = random_bases(3, num), Flanks(before="A" * 90 + "C" * 20, behind="G" * 110)

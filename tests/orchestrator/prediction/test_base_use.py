@@ -170,6 +170,8 @@ def test_three_lines_of_python_predict_what_the_command_does(place, base, bindgr
     assert panel.predict(pack(codes_of(with_motif)[None]))[0, 0] == pytest.approx(found[0])
     with pytest.raises(DataError, match="sequence 1: 4 bp"):
         model.predict([with_motif, "ACGT"])
+    with pytest.raises(DataError, match="sequence 1: nan is not a text"):
+        model.predict(pd.Series([with_motif, float("nan")]))
     with pytest.raises(RunError, match="near: SPI1"):
         library.load_model("SPI2")
 
