@@ -68,4 +68,6 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> "P
         return base.predictor(named)
     near = near_names(named, base.tfs)
     hint = f", near: {', '.join(near)}" if near else ""
-    raise RunError(f"{unknown}; {base.card.name} has no such TF either{hint}")
+    raise RunError(
+        f"{unknown}; {base.card.name} has no such TF either{hint}; `bindgrid models` lists all"
+    )

@@ -169,7 +169,9 @@ def binding_rate(dataset: Dataset, tf: str) -> tuple[float, str]:
     summary = dataset.summary(tf)
     num_bound, num_unbound = (summary.count(code) for code in (Evidence.BOUND, Evidence.UNBOUND))
     rate = num_bound / max(1, num_bound + num_unbound)
-    if 0 < rate < BALANCED and dataset.manifest.own_regions is None:
+    if dataset.manifest.own_regions is not None:
+        return ASSUMED_RATE, "assumed, since the regions were made of your own peaks"
+    if 0 < rate < BALANCED:
         return rate, f"{num_bound:,} of {num_bound + num_unbound:,} open regions of the dataset"
     return ASSUMED_RATE, "assumed, since the dataset has few regions that are not bound"
 

@@ -172,7 +172,7 @@ def test_three_lines_of_python_predict_what_the_command_does(place, base, bindgr
         model.predict([with_motif, "ACGT"])
     with pytest.raises(DataError, match="sequence 1: nan is not a text"):
         model.predict(pd.Series([with_motif, float("nan")]))
-    with pytest.raises(RunError, match="near: SPI1"):
+    with pytest.raises(RunError, match=r"near: SPI1.*; `bindgrid models` lists all"):
         library.load_model("SPI2")
 
 

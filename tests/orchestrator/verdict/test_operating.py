@@ -1,10 +1,14 @@
 """Thresholds of a verdict: what they do to test regions, and at another rate of binding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from data.dataset.added import OwnRegions
 from data.dataset.evidence_file import evidence_path, write_evidence
+from data.dataset.store import Dataset
 from data.schema import Evidence
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.verdict.card_tables import strongest_bases, threshold_caption, threshold_rows
@@ -79,6 +83,12 @@ def test_the_rate_is_the_datasets_or_assumed_where_it_has_hardly_other_regions(t
     write_evidence(evidence_path(dataset.path, "RARE"), codes, None)
     loaded = load_dataset(Workspace(tmp_path))
     assert binding_rate(loaded.dataset, "RARE") == (0.01, "4 of 400 open regions of the dataset")
+    own = OwnRegions(unbound="accessible", genome="genome.fa")
+    made = Dataset(loaded.dataset.path, replace(loaded.dataset.manifest, own_regions=own))
+    assert binding_rate(made, "RARE") == (
+        ASSUMED_RATE,
+        "assumed, since the regions were made of your own peaks",
+    )
 
 
 def test_the_terminal_shows_the_bases_that_contribute_most():
