@@ -7,31 +7,28 @@ here. That is enough for it to be planned, run, logged to MLflow and reported.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from importlib import import_module
 from operator import add
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from data.near_names import near_hint
-from experiments.binding_modes import findings as binding_modes_findings
 from experiments.binding_modes import plan as binding_modes
-from experiments.downsampling import findings as downsampling_findings
 from experiments.downsampling import plan as downsampling
-from experiments.interpretation import findings as interpretation_findings
 from experiments.interpretation import plan as interpretation
-from experiments.own_tf import plan as own_tf
-from experiments.peaks_needed import findings as peaks_needed_findings
+from experiments.own_tf import NAME as OWN_TF
 from experiments.peaks_needed import plan as peaks_needed
-from experiments.pretraining_sets import findings as pretraining_sets_findings
 from experiments.pretraining_sets import plan as pretraining_sets
 from experiments.study.planner import PlannedStudy
 from experiments.study.study import Study
-from experiments.transfer import findings as transfer_findings
 from experiments.transfer import plan as transfer
 from orchestrator.errors import RunError
-from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
+if TYPE_CHECKING:
+    from orchestrator.report.sections import SectionFindings, SectionInput
+
 MakePlan = Callable[[LoadedDataset, Study], PlannedStudy]
-MakeFindings = Callable[[SectionInput], SectionFindings]
+MakeFindings = Callable[["SectionInput"], "SectionFindings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,55 +55,68 @@ class Experiment:
         return f"{self.title} ({self.figure or 'beyond the paper'})"
 
 
+def _findings_in(folder: str) -> MakeFindings:
+    """Give the function of an experiment's `findings.py`, which is imported when it is called.
+
+    A plan needs neither it nor what it imports: matplotlib, pandas and scipy.
+    """
+
+    def findings(given: "SectionInput") -> "SectionFindings":
+        found: SectionFindings = import_module(f"experiments.{folder}.findings").findings(given)
+        return found
+
+    return findings
+
+
 _ALL: Final = (
     Experiment(
         name=transfer.NAME,
         title="Transfer beside scratch, TF by TF",
         figure="Fig. 1A",
         plan=transfer.transfer,
-        findings=transfer_findings.findings,
+        findings=_findings_in("transfer"),
     ),
     Experiment(
         name=downsampling.NAME,
         title="How few regions are enough",
         figure="Fig. 1B",
         plan=downsampling.downsampling,
-        findings=downsampling_findings.findings,
+        findings=_findings_in("downsampling"),
     ),
     Experiment(
         name=binding_modes.NAME,
         title="A shared binding mode",
         figure="Fig. 2A",
         plan=binding_modes.binding_modes,
-        findings=binding_modes_findings.findings,
+        findings=_findings_in("binding_modes"),
     ),
     Experiment(
         name=pretraining_sets.NAME,
         title="Which TFs to pre-train on",
         figure="Fig. 2B",
         plan=pretraining_sets.pretraining_sets,
-        findings=pretraining_sets_findings.findings,
+        findings=_findings_in("pretraining_sets"),
     ),
     Experiment(
         name=interpretation.NAME,
         title="Filters followed through fine-tuning",
         figure="Fig. 3B",
         plan=interpretation.interpretation,
-        findings=interpretation_findings.findings,
+        findings=_findings_in("interpretation"),
         lack="no filters were read",
     ),
     Experiment(
         name=peaks_needed.NAME,
         title="How many peaks a good model takes",
         plan=peaks_needed.peaks_needed,
-        findings=peaks_needed_findings.findings,
+        findings=_findings_in("peaks_needed"),
     ),
 )
 EXPERIMENTS: Final[dict[str, Experiment]] = {one.name: one for one in _ALL}
 """By name, in the order of the report's sections."""
 PAPER: Final = "paper"
 """Name of the union of the paper's experiments."""
-ON_CARDS: Final = frozenset({own_tf.NAME})
+ON_CARDS: Final = frozenset({OWN_TF})
 """Experiments that `bindgrid run` does not know, and whose results stand on cards of their own."""
 
 

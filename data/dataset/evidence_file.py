@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -78,7 +79,8 @@ def read_summary(path: Path, tf: str) -> TFSummary:
         If it cannot be read.
     """
     try:
-        footer = from_json(pq.read_metadata(path).metadata[_FOOTER_KEY], _Footer)
+        there = path.stat()
+        footer = _read_footer(path, there.st_ino, there.st_mtime_ns, there.st_size)
     except (OSError, KeyError, TypeError, RecordError, pa.ArrowException) as error:
         raise DataError(f"{path}: damaged ({error}); build the dataset again") from None
     return TFSummary(
@@ -88,6 +90,12 @@ def read_summary(path: Path, tf: str) -> TFSummary:
         added=footer.added,
         built_from=footer.built_from,
     )
+
+
+@lru_cache(maxsize=4096)
+def _read_footer(path: Path, _inode: int, _mtime_ns: int, _size: int) -> _Footer:
+    """Read a footer, once as long as the file is the same: a plan asks for each many times."""
+    return from_json(pq.read_metadata(path).metadata[_FOOTER_KEY], _Footer)
 
 
 def write_evidence(

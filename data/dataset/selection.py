@@ -234,11 +234,18 @@ def _tested_on_more(
         rng,
         regions,
         strata,
-        (np.setdiff1d(pools[0], bound), np.setdiff1d(pools[1], unbound)),
+        (_without(pools[0], bound), _without(pools[1], unbound)),
         sampling,
         num_wanted=sampling.max_test_per_class - int((part_bound == Part.TEST).sum()),
     )
     return _extend(bound, part_bound, more_bound), _extend(unbound, part_unbound, more_unbound)
+
+
+def _without(pool: NDArray[np.int64], drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give what of a sorted pool was not drawn from it; ids are distinct, so nothing is sorted."""
+    is_left = np.ones(len(pool), dtype=np.bool_)
+    is_left[np.searchsorted(pool, drawn)] = False
+    return pool[is_left]
 
 
 def _trained_on_fewer(drawn: _BothClasses, sampling: Sampling, name: str) -> _BothClasses:

@@ -32,6 +32,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,11 +111,29 @@ class Relations:
         """The kinds that are available: all, but no `string` without a STRING file."""
         return tuple(k for k in GroupKind if k is not GroupKind.STRING or self.links is not None)
 
+    @cached_property
+    def has_mode(self) -> NDArray[np.bool_]:
+        """Whether each TF has a binding mode, shape (T,)."""
+        return np.array([bool(self.modes.of(tf)) for tf in self.tfs])
+
+    @cached_property
+    def shares_mode(self) -> NDArray[np.bool_]:
+        """Whether each pair of TFs has a mode in common, shape (T, T)."""
+        return np.array([[self.modes.share(tf, other) for other in self.tfs] for tf in self.tfs])
+
 
 def read_relations(
-    dataset: Dataset, modes: BindingModes, links: StringLinks | None = None
+    dataset: Dataset,
+    modes: BindingModes,
+    links: StringLinks | None = None,
+    evidence: NDArray[np.uint8] | None = None,
 ) -> Relations:
-    """Read all TFs' evidence and compare their labels: seconds for the paper's matrix.
+    """Compare the labels of all TFs: seconds for the paper's matrix.
+
+    Parameters
+    ----------
+    evidence
+        Evidence codes of all TFs, shape (N, T), where they are at hand. By default they are read.
 
     Raises
     ------
@@ -132,7 +151,7 @@ def read_relations(
         num_bound=np.array(
             [dataset.summary(tf).count(Evidence.BOUND) for tf in tfs], dtype=np.int64
         ),
-        similarity=label_similarity(dataset.evidence(tfs)),
+        similarity=label_similarity(dataset.evidence(tfs) if evidence is None else evidence),
         modes=modes,
         links=links,
     )
@@ -182,22 +201,18 @@ def _ranked(
     kind: GroupKind, target: str, relations: Relations, rule: GroupRule
 ) -> list[tuple[str, float]]:
     """All candidates of a kind with their scores, best first."""
-    modes = relations.modes
     wants_same = kind in (GroupKind.SAME_MODE, GroupKind.UNCORRELATED)
-    candidates = sorted(
-        tf
-        for tf, num_bound in zip(relations.tfs, relations.num_bound, strict=True)
-        if tf != target
-        and num_bound >= rule.min_bound
-        and modes.of(tf)
-        and modes.share(tf, target) == wants_same
-    )
+    of_target = relations.tfs.index(target)
+    is_candidate = (relations.num_bound >= rule.min_bound) & relations.has_mode
+    is_candidate &= relations.shares_mode[of_target] == wants_same
+    is_candidate[of_target] = False
+    candidates = sorted(relations.tfs[number] for number in np.flatnonzero(is_candidate))
     if kind is GroupKind.RANDOM:
         rng = np.random.default_rng([rule.seed, *target.encode()])
         return [(candidates[i], math.nan) for i in rng.permutation(len(candidates))]
     if kind is GroupKind.STRING:
         return _partners(target, relations, candidates)
-    row = relations.similarity.cosine[relations.tfs.index(target)]
+    row = relations.similarity.cosine[of_target]
     cosine = dict(zip(relations.tfs, row.tolist(), strict=True))
     sign = 1 if kind is GroupKind.UNCORRELATED else -1
     compared = [(tf, cosine[tf]) for tf in candidates if not math.isnan(cosine[tf])]

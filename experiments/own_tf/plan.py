@@ -27,6 +27,7 @@ from typing import Final
 from data.dataset.sampling import MIN_FOLDS, MIN_PER_CLASS, Part, Sampling, chromosome_folds
 from data.dataset.selection import individual_pools
 from data.motifs.motif import Motif
+from experiments.own_tf import NAME
 from experiments.own_tf.suggestion import Start
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.specs import SpecBuilder
@@ -38,7 +39,6 @@ from orchestrator.runs.loaded_dataset import LoadedDataset
 from orchestrator.runs.motif_baseline import motif_name
 from orchestrator.spec import BaseStart, MotifChoice, RegionSpec, Rival
 
-NAME: Final = "own-tf"
 MAX_BOUND: Final = 5000
 """Bound regions that are sampled at most, by default: minutes on two cores."""
 NUM_FOLDS: Final = 5

@@ -15,8 +15,6 @@ as in the authors' scripts, at most `RANDOM_DRAWS` times; of smaller ones the la
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from data.errors import DataError
 from data.relations.groups import (
     Group,
@@ -26,7 +24,6 @@ from data.relations.groups import (
     choose_group,
     read_relations,
 )
-from data.schema import Evidence
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.study import Study
 from orchestrator.errors import RunError
@@ -52,7 +49,8 @@ def pretraining_sets(loaded: LoadedDataset, study: Study) -> PlannedStudy:
     """
     draft = Draft(NAME, loaded, study)
     targets = _targets(draft)
-    relations = read_relations(loaded.dataset, study.modes, study.links)
+    evidence = loaded.evidence(loaded.dataset.tfs)
+    relations = read_relations(loaded.dataset, study.modes, study.links, evidence)
     if study.links is None:
         draft.leave_out("sets of STRING partners", "no STRING file; give one by --string FILE")
     for replicate in range(1, study.scale.target_replicates + 1):
@@ -122,20 +120,13 @@ def _group(
         # no two replicates share a seed
         rule = replace(rule, seed=RANDOM_DRAWS * seed + draw)
         group = choose_group(kind, target, relations, with_target=with_target, rule=rule)
-        num_regions = _num_resolved(draft.loaded, group.tfs)
+        num_regions = draft.loaded.num_resolved(group.tfs) if group.tfs else 0
         if best is None or num_regions > best[0]:
             best = num_regions, group
         if num_regions >= wanted:
             break
     assert best is not None  # RANDOM_DRAWS is positive
     return best[1]
-
-
-def _num_resolved(loaded: LoadedDataset, tfs: tuple[str, ...]) -> int:
-    """Regions resolved for all of some TFs."""
-    if not tfs:
-        return 0
-    return int(np.all(loaded.evidence(tfs) != Evidence.UNMATCHED, axis=1).sum())
 
 
 def _targets(draft: Draft) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from data.dataset.sampling import Sampling
 from model.network_config import NetworkConfig
-from model.training.loop import Precision, TrainingConfig
+from model.training.config import Precision, TrainingConfig
 
 MULTI_PATIENCE: Final = 4
 

@@ -15,19 +15,20 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import numpy as np
-import torch
 
-from model.network import build_network
 from model.network_config import published
-from model.prediction import predict
-from model.training.loop import Examples, Precision, TrainingConfig, train
+from model.training.config import Precision, TrainingConfig
 from orchestrator.backends.children import end_with_parent, interrupts_blocked
 from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
 
-_NUM_EXAMPLES = 600
+_NUM_EXAMPLES: Final = 200
+"""Sequences trained on, then predicted, at a time: four steps."""
+_NUM_WARM_UP: Final = 50
+"""Sequences trained on before: one step."""
 SECONDS: float = 1.0
 """How long training is measured, and then prediction."""
 
@@ -140,6 +141,13 @@ def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> 
 
 def _measure(precision: Precision, name: str, seed: int) -> Rates:
     """Measure training and prediction on random sequences."""
+    # imported here, so that a plan is made without torch
+    import torch
+
+    from model.network import build_network
+    from model.prediction import predict
+    from model.training.loop import Examples, train
+
     torch.set_num_threads(1)
     config = published(name, num_tfs=1)
     network = build_network(config, seed=seed)
@@ -148,18 +156,21 @@ def _measure(precision: Precision, name: str, seed: int) -> Rates:
         sequences=rng.integers(0, 256, (_NUM_EXAMPLES, config.length_bp // 4), dtype=np.uint8),
         labels=rng.integers(0, 2, (_NUM_EXAMPLES, 1)).astype(np.float32),
     )
-    few = Examples(sequences=examples.sequences[:10], labels=examples.labels[:10])
+    some, few = (
+        Examples(sequences=examples.sequences[:num], labels=examples.labels[:num])
+        for num in (_NUM_WARM_UP, 10)
+    )
     training = TrainingConfig(lr=0.001, max_epochs=1, precision=precision)
 
-    def train_all() -> None:
+    def train_on(examples: Examples) -> None:
         train(network, examples, few, training, seed=seed)
 
     def predict_all() -> None:
         predict(network, examples.sequences)
 
-    train_all()  # the first one also warms up
+    train_on(some)  # the first one also warms up
     return Rates(
-        train=2 * _NUM_EXAMPLES * _per_second(train_all),
+        train=2 * _NUM_EXAMPLES * _per_second(lambda: train_on(examples)),
         predict=_NUM_EXAMPLES * _per_second(predict_all),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from data.dataset.selection import (
 )
 from data.dataset.store import Dataset
 from data.errors import DataError
+from data.schema import Evidence
 from orchestrator.errors import RunError
 from orchestrator.spec import RegionSpec, RunSpec
 from orchestrator.workspace import Workspace
@@ -66,6 +67,7 @@ class LoadedDataset:
         self._tables = tables if same else None
         self.regions = self._tables.regions if self._tables else self.dataset.regions()
         self._column = lru_cache(maxsize=256)(self._read_column)
+        self._resolved = lru_cache(maxsize=256)(self._pack_resolved)
         self._openness = lru_cache(maxsize=64)(self._read_openness)
         self.select = lru_cache(maxsize=8)(self._select)
 
@@ -79,8 +81,17 @@ class LoadedDataset:
         return self._column(tf, self.dataset.summary(tf).fingerprint)
 
     def evidence(self, tfs: Sequence[str]) -> NDArray[np.uint8]:
-        """Evidence codes, shape (N, T), a copy."""
-        return np.stack([self.column(tf) for tf in tfs], axis=1)
+        """Evidence codes, shape (N, T), a copy in which a column lies together."""
+        return np.stack([self.column(tf) for tf in tfs]).T
+
+    def num_resolved(self, tfs: Sequence[str]) -> int:
+        """Count the regions that are resolved for all of some TFs, one or more."""
+        bits = (self._resolved(tf, self.dataset.summary(tf).fingerprint) for tf in tfs)
+        return int(np.bitwise_count(reduce(np.bitwise_and, bits)).sum(dtype=np.int64))
+
+    def _pack_resolved(self, tf: str, fingerprint: str) -> NDArray[np.uint8]:
+        """Say of each region whether it is resolved for a TF, a bit each, those of no region 0."""
+        return np.packbits(self._column(tf, fingerprint) != Evidence.UNMATCHED)
 
     def share(self, tfs: Iterable[str]) -> SharedTables:
         """Give the tables that are needed for some TFs.

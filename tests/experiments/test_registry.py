@@ -3,7 +3,7 @@
 import ast
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 import pytest
 
@@ -86,12 +86,17 @@ def test_records_are_named_as_their_place_and_have_figures_of_the_paper() -> Non
 
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
-def test_an_experiment_is_a_folder_with_the_files_of_its_neighbours(name: str) -> None:
+def test_an_experiment_is_a_folder_with_the_files_of_its_neighbours(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = ROOT / "experiments" / name.replace("-", "_")
     assert {"plan.py", "findings.py", "figures.py"} <= {path.name for path in folder.iterdir()}
     record = EXPERIMENTS[name]
     assert record.plan.__module__ == f"experiments.{folder.name}.plan"
-    assert record.findings.__module__ == f"experiments.{folder.name}.findings"
+    asked = "the rows"
+    module = f"experiments.{folder.name}.findings"
+    monkeypatch.setattr(f"{module}.findings", lambda given: (module, given))
+    assert record.findings(cast("Any", asked)) == (module, asked)
 
 
 def names_experiment(text: str, name: str) -> list[int]:

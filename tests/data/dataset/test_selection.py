@@ -4,7 +4,7 @@ import pytest
 from data.dataset.gc_matching import Strata
 from data.dataset.region_table import RegionTable
 from data.dataset.sampling import Part, Sampling, default_chromosomes
-from data.dataset.selection import Selection, select_individual, select_multi
+from data.dataset.selection import Selection, _without, select_individual, select_multi
 from data.errors import DataError
 from data.schema import Evidence, view_labels
 
@@ -165,6 +165,13 @@ def test_downsampling_tests_on_what_it_held_back():
         assert counts[:2].tolist() == [80, 10]
         assert counts[Part.TEST] == 80
     assert len(set(selection.region_ids)) == len(selection.region_ids)
+
+
+def test_what_was_not_drawn_is_the_sorted_difference():
+    rng = np.random.default_rng(0)
+    pool = np.flatnonzero(rng.random(300) < 0.5)
+    for drawn in (np.sort(rng.choice(pool, 40, replace=False)), pool, pool[:0]):
+        assert _without(pool, drawn).tolist() == np.setdiff1d(pool, drawn).tolist()
 
 
 def test_regions_with_n_are_never_selected():

@@ -72,6 +72,24 @@ def test_adding_a_tf_writes_one_file_and_keeps_the_other_fingerprints(tmp_path):
     assert again.fingerprint(["SPI1"]) == fingerprint != again.fingerprint(["SPI1", "MAX"])
 
 
+def test_a_footer_is_read_once_and_again_when_its_file_is_another(tmp_path, monkeypatch):
+    dataset = write(tmp_path / "ds")
+    read = []
+    real = pq.read_metadata
+
+    def counted(path):
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(pq, "read_metadata", counted)
+    before = [dataset.summary("SPI1") for _ in range(3)]
+    assert len(read) == 1 and before[0] == before[2]
+    write_one(evidence_path(dataset.path, "SPI1"), codes(9))
+    after = dataset.summary("SPI1")
+    assert len(read) == 2
+    assert after.fingerprint != before[0].fingerprint
+
+
 def test_reading_one_tf_opens_no_other_file(tmp_path):
     dataset = write(tmp_path / "d")
     evidence_path(dataset.path, "NKX2-5").write_bytes(b"not Parquet")

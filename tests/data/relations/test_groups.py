@@ -190,6 +190,13 @@ def test_candidates_need_enough_bound_regions_and_the_target_does_not():
     assert choose_group(GroupKind.SAME_MODE, "T", few, with_target=True).tfs[0] == "E2"
 
 
+@pytest.mark.parametrize("target", TFS)
+def test_pairs_of_tfs_are_compared_once_by_what_their_modes_say(target):
+    found, at = relations(), TFS.index(target)
+    assert found.has_mode.tolist() == [bool(MODES.of(tf)) for tf in TFS]
+    assert found.shares_mode[at].tolist() == [MODES.share(tf, target) for tf in TFS]
+
+
 def test_random_groups_are_of_other_modes_and_hang_on_seed_and_target():
     others = {tf for tf in TFS if tf.startswith("X")}
     groups = {seed: choose("random", seed=seed).tfs for seed in range(20)}
