@@ -23,20 +23,30 @@ from orchestrator.report.figure_style import (
 )
 from orchestrator.role_names import RIVAL_WORDS
 
-_STYLES: Final[Sequence[dict[str, Any]]] = (
+_SOLID: Final[Sequence[dict[str, Any]]] = (
     {"color": VERMILLION, "marker": "s"},
-    {"color": GREY, "marker": "x"},
     {"color": SKY_BLUE, "marker": "v"},
     {"color": BLUE, "marker": "o"},
     {"color": PURPLE, "marker": "D"},
     {"color": ORANGE, "marker": "P"},
     {"color": GREEN, "marker": "^"},
 )
-_RIVAL_STYLES: Final[Sequence[dict[str, Any]]] = tuple(
-    {"color": color, "marker": marker, "linestyle": "--", "markerfacecolor": "white"}
-    for color, marker in ((GREY, "o"), (GREY, "D"), (GREY, "^"), (GREY, "v"), (GREY, "s"))
+_STYLES: Final[Sequence[dict[str, Any]]] = (
+    *_SOLID,
+    *({**style, "linestyle": ":", "markerfacecolor": "white"} for style in _SOLID),
 )
-"""Of arms without a network: grey and dashed, so that they stay behind the others."""
+"""Of arms with a network. There are up to eight of them, and one for each multi-model that lacks
+binding modes."""
+MOTIF_ALONE: Final = "motif alone"
+_RIVAL_STYLES: Final[Sequence[dict[str, Any]]] = (
+    {"color": GREY, "marker": "x"},
+    *(
+        {"color": GREY, "marker": marker, "linestyle": "--", "markerfacecolor": "white"}
+        for marker in "oD^vs"
+    ),
+)
+"""Of arms without a network: grey, so that they stay behind the others, and dashed; the first is
+that of the motif."""
 _WORDS: Final = {"mcc": "MCC", "average_precision": "average precision"}
 MEAN: Final = "mean"
 """Title of the panel that shows the mean over TFs."""
@@ -84,7 +94,7 @@ def peaks_by_tf(
         axes.set_title(name, fontweight="bold")
     for axes in drawn[len(panels) :]:
         axes.remove()
-    figure.supxlabel("bound regions (and as many unbound) trained, validated and tested on", size=8)
+    figure.supxlabel("bound regions (and as many unbound)", size=8)
     figure.supylabel(f"{_WORDS[score]} on held-out regions", fontsize=8)
     # the names of pre-training sets are long, so each has a line of its own
     handles, labels = drawn[0].get_legend_handles_labels()
@@ -109,7 +119,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], score: str) -> N
 
 
 def _styles(arms: Sequence[str]) -> list[dict[str, Any]]:
-    """How each arm is drawn: rivals dashed, the others as if there were none."""
-    rivals = iter(_RIVAL_STYLES)
-    others = cycle(_STYLES)
-    return [next(rivals if arm in RIVAL_WORDS.values() else others) for arm in arms]
+    """How each arm is drawn: those without a network in grey, the others as if they were alone."""
+    motif, *dashed = _RIVAL_STYLES
+    rivals, others = iter(dashed), cycle(_STYLES)
+    return [
+        motif if arm == MOTIF_ALONE else next(rivals if arm in RIVAL_WORDS.values() else others)
+        for arm in arms
+    ]

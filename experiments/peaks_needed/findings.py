@@ -8,12 +8,12 @@ apart.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from experiments.peaks_needed.figures import peaks_by_tf
+from experiments.peaks_needed.figures import MOTIF_ALONE, peaks_by_tf
 from experiments.peaks_needed.plan import NAME
 from orchestrator.report.bootstrap import Bootstrap
 from orchestrator.report.findings import Finding, NamedFigure, stem, with_brackets, with_ends
@@ -23,7 +23,7 @@ from orchestrator.report.pairs import each_row, latest, scored_runs
 from orchestrator.report.sections import SectionFindings, SectionInput
 from orchestrator.report.statistics import Floats, Interval, interval
 from orchestrator.report.words import confidence, counted, listed, number
-from orchestrator.role import RIVALS, Arm
+from orchestrator.role import RIVALS, Arm, RunVariant
 from orchestrator.role_names import HELD_BACK_WORDS, RIVAL_WORDS
 
 GOOD_MCC: Final = 0.5
@@ -33,11 +33,22 @@ WORSE: Final = 0.02
 COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
+RICHEST_FIRST: Final = (
+    RunVariant.MANY_MOTIFS,
+    RunVariant.CHOSEN_MOTIFS,
+    RunVariant.WITH_MOTIF,
+    RunVariant.PLAIN,
+    RunVariant.OWN_HIDDEN,
+    RunVariant.SIMILAR_HIDDEN,
+)
+"""Variants of the arms by masked transfer in the order in which they are set beside the rivals: the
+model that knows most of the TF comes first, and those that are kept from its motif last."""
+
 PRECISION: Final = "average_precision"
 _RANK: Final[dict[Arm, int]] = {
     arm: rank for rank, arm in enumerate(("scratch", "motif", *RIVALS, "transfer", "multi"))
 }
-_NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "motif alone", **RIVAL_WORDS}
+_NAMES: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": MOTIF_ALONE, **RIVAL_WORDS}
 _WORDS: Final[dict[Arm, str]] = {"scratch": "from scratch", "motif": "by the motif alone"}
 """Names of arms in figures, and within a sentence."""
 BEST_RIVAL: Final = "the best rival of each TF and size"
@@ -54,6 +65,7 @@ class _Arm:
     """Whether its multi-model learnt from every resolved cell."""
     num_tfs: int
     """TFs of its multi-model; the largest number of any replicate."""
+    variant: RunVariant = RunVariant.PLAIN
 
     @property
     def words(self) -> str:
@@ -133,9 +145,9 @@ def _finding(
     details = [*_by_arm(reached, order, table["tf"].nunique()), _trained_on(last)]
     numbers: dict[str, float] = {}
     sentences = []
-    for first, second in _comparisons(order):
-        said, found = _compare(with_best, first, second, boot)
-        sentences += said
+    for pair in _comparisons(order):
+        said, found = _compare(with_best, pair.first, pair.second, boot)
+        sentences += said if pair.is_told else []
         numbers |= found
     for row in each_row(means):
         numbers[f"{row.arm}/{row.size}/mean_mcc"] = row.mcc
@@ -200,6 +212,7 @@ def _arms(rows: pd.DataFrame) -> list[_Arm]:
             name=str(name),
             masked=bool(own["masked"].iloc[0]),
             num_tfs=max(len(tfs) for tfs in own["pretraining_tfs"]),
+            variant=RunVariant(own["variant"].iloc[0]),
         )
         for name, own in rows.groupby("arm")
     ]
@@ -216,21 +229,36 @@ def _with_best_rival(table: pd.DataFrame, order: Sequence[_Arm]) -> pd.DataFrame
     return pd.concat([table, best.assign(arm=BEST_RIVAL)], ignore_index=True)
 
 
-def _comparisons(order: Sequence[_Arm]) -> list[tuple[str, str]]:
-    """Name the arms to compare.
+class _Pair(NamedTuple):
+    """Two arms to compare."""
 
-    They are masked transfer with the paper's, the motif and the best rival, or with scratch.
+    first: str
+    second: str
+    is_told: bool
+    """Whether a sentence says how they differ; the numbers are given in any case."""
+
+
+def _comparisons(order: Sequence[_Arm]) -> list[_Pair]:
+    """Name the arms to compare, what matters most first.
+
+    They are masked transfer with the best rival, the paper's transfer and the motif, or with
+    scratch. Where there are rivals, of the arms with motifs only the first is compared with another
+    arm than the best rival in words: the table has the others.
     """
     scratch = [one for one in order if one.arm == "scratch"]
     complete = [one for one in order if one.arm == "transfer" and not one.masked]
     masked = [one for one in order if one.arm == "transfer" and one.masked]
-    pairs = [(one, other) for one in masked for other in complete or scratch]
-    pairs += [(one, motif) for one in masked for motif in order if motif.arm == "motif"]
-    pairs = pairs or [(one, other) for one in complete for other in scratch]
-    named = [(one.name, other.name) for one, other in pairs]
-    if any(one.arm in RIVALS for one in order):
-        named += [(one.name, BEST_RIVAL) for one in masked or complete]
-    return named
+    masked.sort(key=lambda one: RICHEST_FIRST.index(one.variant))
+    has_rivals = any(one.arm in RIVALS for one in order)
+    pairs = []
+    if has_rivals:
+        pairs += [_Pair(one.name, BEST_RIVAL, True) for one in masked or complete]
+    others = [(one, other) for one in masked for other in complete or scratch]
+    others += [(one, motif) for one in masked for motif in order if motif.arm == "motif"]
+    for one, other in others or [(one, other) for one in complete for other in scratch]:
+        is_told = not has_rivals or one is masked[0] or one.variant is RunVariant.PLAIN
+        pairs.append(_Pair(one.name, other.name, is_told))
+    return pairs
 
 
 def _compare(

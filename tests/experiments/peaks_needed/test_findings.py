@@ -8,10 +8,20 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from experiments.peaks_needed.findings import _crossing, _reached, _trained_on
+from experiments.peaks_needed.figures import MOTIF_ALONE, _styles
+from experiments.peaks_needed.findings import (
+    BEST_RIVAL,
+    _Arm,
+    _comparisons,
+    _crossing,
+    _reached,
+    _trained_on,
+)
 from experiments.report import make_report
 from orchestrator.plan import PlannedRun
 from orchestrator.report.sections import Section
+from orchestrator.role import RIVALS, Arm, RunVariant
+from orchestrator.role_names import RIVAL_WORDS
 from orchestrator.workspace import Workspace
 from tests.helpers.finished_runs import Study, in_role, planned_run
 
@@ -91,6 +101,51 @@ def test_masked_transfer_is_set_beside_the_papers(place: Workspace) -> None:
     assert "MCC 0.5 is reached from scratch for no TF of 3." in words
     assert list(finding.shown.columns[:2]) == ["TF", "arm"]
     assert "not reached" in set(finding.shown["regions for MCC 0.5"])
+
+
+def arm(
+    kind: Arm, name: str, *, masked: bool = False, variant: RunVariant = RunVariant.PLAIN
+) -> _Arm:
+    return _Arm(arm=kind, name=name, masked=masked, num_tfs=5, variant=variant)
+
+
+def test_the_richest_model_beside_the_best_rival_is_told_first() -> None:
+    arms = [
+        arm("scratch", "scratch"),
+        arm("motif", "motif"),
+        arm("gkm-svm", "gkm"),
+        arm("transfer", "paper"),
+        arm("transfer", "masked", masked=True),
+        arm("transfer", "hidden", masked=True, variant=RunVariant.SIMILAR_HIDDEN),
+        arm("transfer", "many", masked=True, variant=RunVariant.MANY_MOTIFS),
+    ]
+    pairs = _comparisons(arms)
+    assert [(pair.first, pair.second) for pair in pairs if pair.is_told] == [
+        ("many", BEST_RIVAL),
+        ("masked", BEST_RIVAL),
+        ("hidden", BEST_RIVAL),
+        ("many", "paper"),
+        ("masked", "paper"),
+        ("many", "motif"),
+        ("masked", "motif"),
+    ]
+    assert [(pair.first, pair.second) for pair in pairs if not pair.is_told] == [
+        ("hidden", "paper"),
+        ("hidden", "motif"),
+    ]
+    without = [one for one in arms if one.arm not in RIVALS]
+    assert all(pair.is_told for pair in _comparisons(without))
+    assert len(_comparisons(without)) == 6
+
+
+def test_every_arm_is_drawn_in_another_way() -> None:
+    with_networks = [f"transfer, {number}" for number in range(12)]
+    styles = _styles([*with_networks, MOTIF_ALONE, *RIVAL_WORDS.values()])
+    looks = {
+        tuple(style.get(name) for name in ("color", "marker", "linestyle")) for style in styles
+    }
+    assert len(looks) == len(styles)
+    assert _styles([MOTIF_ALONE, "from scratch"])[1] == _styles(["from scratch"])[0]
 
 
 def test_average_precision_has_intervals_and_a_figure(place: Workspace) -> None:
