@@ -173,12 +173,12 @@ def test_three_lines_of_python_predict_what_the_command_does(place, base, bindgr
     with pytest.raises(DataError, match="sequence 1: nan is not a text"):
         model.predict(pd.Series([with_motif, float("nan")]))
     # the folder has no workspace, and nobody has to know what one is
-    told = r"^tiny-base has no TF 'SPI2', near: SPI1.*; `bindgrid models` lists all$"
-    with pytest.raises(RunError, match=told):
+    words = r"^tiny-base has no TF 'SPI2', near: SPI1.*; `bindgrid models` lists all$"
+    with pytest.raises(RunError, match=words):
         library.load_model("SPI2")
     (place / "workspace" / "runs").mkdir(parents=True)
-    told = r"no finished run of 'SPI2'.*; tiny-base has no such TF either, near: SPI1"
-    with pytest.raises(RunError, match=told):
+    words = r"no finished run of 'SPI2'.*; tiny-base has no such TF either, near: SPI1"
+    with pytest.raises(RunError, match=words):
         library.load_model("SPI2")
 
 
