@@ -69,6 +69,6 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> "P
     near = near_names(named, base.tfs)
     hint = f", near: {', '.join(near)}" if near else ""
     told = f"{unknown}; {base.card.name} has no such TF either"
-    if not workspace.runs.is_dir():  # nobody has to know of a workspace to use the base
+    if not workspace.root.is_dir():  # nobody has to know of a workspace to use the base
         told = f"{base.card.name} has no TF {named!r}"
     raise RunError(f"{told}{hint}; `bindgrid models` lists all")
