@@ -38,15 +38,12 @@ _STYLES: Final[Sequence[dict[str, Any]]] = (
 """Of arms with a network. There are up to eight of them, and one for each multi-model that lacks
 binding modes."""
 MOTIF_ALONE: Final = "motif alone"
-_RIVAL_STYLES: Final[Sequence[dict[str, Any]]] = (
-    {"color": GREY, "marker": "x"},
-    *(
-        {"color": GREY, "marker": marker, "linestyle": "--", "markerfacecolor": "white"}
-        for marker in "oD^vs"
-    ),
+_MOTIF_STYLE: Final[dict[str, Any]] = {"color": GREY, "marker": "x"}
+_RIVAL_STYLES: Final[Sequence[dict[str, Any]]] = tuple(
+    {"color": GREY, "marker": marker, "linestyle": "--", "markerfacecolor": "white"}
+    for marker in "oD^vs"
 )
-"""Of arms without a network: grey, so that they stay behind the others, and dashed; the first is
-that of the motif."""
+"""Of arms without a network: grey and dashed, so that they stay behind the others."""
 _WORDS: Final = {"mcc": "MCC", "average_precision": "average precision"}
 MEAN: Final = "mean"
 """Title of the panel that shows the mean over TFs."""
@@ -120,9 +117,10 @@ def _lines(axes: Axes, rows: pd.DataFrame, arms: Sequence[str], score: str) -> N
 
 def _styles(arms: Sequence[str]) -> list[dict[str, Any]]:
     """How each arm is drawn: those without a network in grey, the others as if they were alone."""
-    motif, *dashed = _RIVAL_STYLES
-    rivals, others = iter(dashed), cycle(_STYLES)
+    rivals, others = iter(_RIVAL_STYLES), cycle(_STYLES)
     return [
-        motif if arm == MOTIF_ALONE else next(rivals if arm in RIVAL_WORDS.values() else others)
+        _MOTIF_STYLE
+        if arm == MOTIF_ALONE
+        else next(rivals if arm in RIVAL_WORDS.values() else others)
         for arm in arms
     ]
