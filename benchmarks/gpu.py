@@ -8,11 +8,11 @@ Every way is reported as training steps of one model per second, with the baseli
 - *step*: `model.training.loop` on one thread of the CPU (the baseline of all), and on the GPU;
 - *precision*: bfloat16 beside float32;
 - *stacked*: K models in one process (`model.training.stacked`) beside one model, for several K;
-- *graph*: the same steps captured as a CUDA graph, of one model and of K, and those of a model
-  replayed as trainings do (`model.training.replay`), in float32 and in bfloat16;
+- *graph*: the same steps replayed as a CUDA graph (`model.training.replay`), of one model, as
+  trainings do, and of K stacked ones, in float32 and in bfloat16;
 - *processes*: as many processes as runs share a GPU (`--runs-per-gpu`), each training a model,
   in turn and by NVIDIA's Multi-Process Service, which is started for it if it is there; with the
-  service, replayed as well;
+  service, replayed as well, in float32 and in bfloat16;
 - *prediction*: sequences per second and network, both strands.
 
 On a CPU seconds are those of the process, so that other work does not matter. What needs CUDA says
@@ -38,7 +38,6 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from benchmarks.machine import Row, describe, table
 from model.device import held_cudnn
@@ -115,19 +114,20 @@ def sections(setting: Setting, most_models: int, processes: int) -> Iterator[Row
         yield row("stacked", f"{models} models", where, stacked, one)
     halved = None if gpu is None else stacked_rate(gpu, most_models, "bfloat16")
     yield row("stacked", f"{most_models} models, bfloat16", gpu, halved, one)
-    for models in (1, most_models):
-        captured = None if gpu is None else graph_rate(gpu, models)
-        yield row("graph", f"{models} models, CUDA graph", gpu, captured, one)
     for precision in get_args(Precision):
         replayed = None if gpu is None else single_rate(gpu, precision, replayed=True)
         yield row("graph", f"one model, replayed, {precision}", gpu, replayed, one)
+        both = None if gpu is None else stacked_rate(gpu, most_models, precision, replayed=True)
+        yield row("graph", f"{most_models} models, replayed, {precision}", gpu, both, one)
     for number in _doubled(processes):
         shared = shared_rate(where, number)
         yield row("processes", f"{number} processes", where, shared, one)
     with multi_process_service() as started:
-        for number, replays in itertools.product(_doubled(processes), (False, True)):
-            served = shared_rate(gpu, number, replayed=replays) if gpu and started else None
-            way = f"{number} processes, MPS" + (", replayed" if replays else "")
+        for number, replayed_in in itertools.product(
+            _doubled(processes), (None, *get_args(Precision))
+        ):
+            served = shared_rate(gpu, number, replayed_in) if gpu and started else None
+            way = f"{number} processes, MPS" + (f", replayed, {replayed_in}" if replayed_in else "")
             yield row("processes", way, gpu, served, one)
 
     predicted = prediction_rate(cpu)
@@ -170,60 +170,38 @@ def single_rate(setting: Setting, precision: Precision, *, replayed: bool = Fals
     return rate_of(step, setting)
 
 
-def stacked_rate(setting: Setting, models: int, precision: Precision) -> float:
-    """Steps per second of a model, of K models trained at once."""
+def stacked_rate(
+    setting: Setting, models: int, precision: Precision, *, replayed: bool = False
+) -> float:
+    """Steps per second of a model, of K models trained at once, replayed or not."""
     training = _stacked(setting, models, replace(CONFIG, precision=precision))
     training.stack.train()
     order = training.learning.shuffled(_generators(models))
+    replay = ReplayedStep(CONFIG.batch_size) if replayed else None
+
+    def whole_step(rows: Tensor) -> StepLoss:
+        return StepLoss(training.step(rows.T), 0)
 
     def step(number: int) -> None:
         start, stop = training.bounds[number % len(training.bounds)]
-        training.step(order[:, start:stop])
+        rows = order[:, start:stop].T
+        if replay is None:
+            whole_step(rows)
+        else:
+            replay.take(whole_step, rows)
 
     return models * rate_of(step, setting)
 
 
-def graph_rate(setting: Setting, models: int) -> float:
-    """Steps per second of a model, of K models whose step is replayed as a CUDA graph."""
-    training = _stacked(setting, models, CONFIG)
-    stack = training.stack.train()
-    optimizer = torch.optim.Adam(stack.parameters(), lr=CONFIG.lr, fused=True, capturable=True)
-    order = training.learning.shuffled(_generators(models))
-    inputs, labels = (tensor.clone() for tensor in training.learning.batch(order[:, :100]))
+def shared_rate(setting: Setting, number: int, replayed_in: Precision | None = None) -> float:
+    """Steps per second of all models together that as many processes train at once.
 
-    def whole_step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss = F.binary_cross_entropy_with_logits(stack(inputs), labels, reduction="none")
-        loss.flatten(1).mean(dim=1).sum().backward()
-        optimizer.step()
-
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            whole_step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    optimizer.zero_grad(set_to_none=True)
-    with torch.cuda.graph(graph):
-        whole_step()
-
-    def step(number: int) -> None:
-        start = 100 * (number % (len(training.learning) // 100))
-        new_inputs, new_labels = training.learning.batch(order[:, start : start + 100])
-        inputs.copy_(new_inputs)
-        labels.copy_(new_labels)
-        graph.replay()
-
-    return models * rate_of(step, setting)
-
-
-def shared_rate(setting: Setting, number: int, *, replayed: bool = False) -> float:
-    """Steps per second of all models together that as many processes train at once."""
+    In float32 and not replayed, or replayed in a precision.
+    """
     context = multiprocessing.get_context("spawn")
     barrier, rates = context.Barrier(number), context.Queue()
     crew = [
-        context.Process(target=_one_of_crew, args=(setting, barrier, rates, replayed))
+        context.Process(target=_one_of_crew, args=(setting, barrier, rates, replayed_in))
         for _ in range(number)
     ]
     for process in crew:
@@ -286,12 +264,15 @@ def _wait(setting: Setting) -> None:
 
 
 def _one_of_crew(
-    setting: Setting, barrier: Barrier, rates: "multiprocessing.Queue[float]", replayed: bool
+    setting: Setting,
+    barrier: Barrier,
+    rates: "multiprocessing.Queue[float]",
+    replayed_in: Precision | None,
 ) -> None:
     torch.set_num_threads(1)
     single_rate(replace(setting, seconds=0.0), "float32")  # starts the device
     barrier.wait()
-    rates.put(single_rate(setting, "float32", replayed=replayed))
+    rates.put(single_rate(setting, replayed_in or "float32", replayed=replayed_in is not None))
 
 
 def _examples(num: int, seed: int) -> Examples:

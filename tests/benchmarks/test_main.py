@@ -177,12 +177,13 @@ def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         ("step", "one model, loop", "cuda"),
         ("precision", "one model, bfloat16", "cuda"),
         ("stacked", "2 models, bfloat16", "cuda"),
-        ("graph", "1 models, CUDA graph", "cuda"),
-        ("graph", "2 models, CUDA graph", "cuda"),
         ("graph", "one model, replayed, float32", "cuda"),
+        ("graph", "2 models, replayed, float32", "cuda"),
         ("graph", "one model, replayed, bfloat16", "cuda"),
+        ("graph", "2 models, replayed, bfloat16", "cuda"),
         ("processes", "1 processes, MPS", "cuda"),
-        ("processes", "1 processes, MPS, replayed", "cuda"),
+        ("processes", "1 processes, MPS, replayed, float32", "cuda"),
+        ("processes", "1 processes, MPS, replayed, bfloat16", "cuda"),
         ("prediction", "both strands", "cuda"),
     }
     measured = [row for row in rows if number_or_none(row[3]) is not None]
