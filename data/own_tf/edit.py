@@ -26,8 +26,8 @@ def check_name(dataset: Dataset, name: str, *, replace: bool) -> None:
         )
     if not replace or same != name:
         raise DataError(
-            f"{dataset.path}: {same} was added already; pass --replace with that name, or choose "
-            "another"
+            f"{dataset.path}: {same} was added already; `bindgrid tf train {same}` goes on "
+            "with it; to add it anew pass --replace with that name, or choose another"
         )
 
 

@@ -54,7 +54,10 @@ def of_biosample(peaks: Peaks, biosample: str, left_out: LeftOut) -> Peaks:
             return replace(peaks, remark=f"its peaks are of {listed[0]}, taken for {biosample}")
         near = near_names(biosample, listed)
         hint = f"near: {', '.join(near)}" if near else f"there are: {_some(listed)}"
-        raise DataError(f"{path}: no peak of the biosample {biosample!r}; {hint}")
+        raise DataError(
+            f"{path}: no peak of the biosample {biosample!r}; name one of the file's by "
+            f"--biosample; {hint}"
+        )
     kept = counts[codes]
     left_out.add(path, peaks.rows.line[~kept], f"not of {biosample}")
     return peaks.taken(np.flatnonzero(kept))

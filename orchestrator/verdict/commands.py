@@ -36,8 +36,13 @@ def next_commands(workspace: Workspace, dataset: Dataset, tf: str) -> tuple[Comm
         "all filters as motifs": ("motifs", tf),
         "give the model to others": ("export", tf, f"{tf}-model", "--licence", "CC-BY-4.0"),
     }
-    named = () if str(workspace.root) == USUAL else ("-w", str(workspace.root))
     return tuple(
-        Command(purpose=purpose, line=shlex.join(("bindgrid", *words, *named)))
+        Command(purpose=purpose, line=command_line(workspace, *words))
         for purpose, words in lines.items()
     )
+
+
+def command_line(workspace: Workspace, *words: str) -> str:
+    """Give the line to type for a command in a workspace."""
+    named = () if str(workspace.root) == USUAL else ("-w", str(workspace.root))
+    return shlex.join(("bindgrid", *words, *named))

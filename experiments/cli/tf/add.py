@@ -80,7 +80,10 @@ def add(
         is_own = dataset.manifest.own_regions is not None
         (_label_own if is_own else _label)(place, dataset, name, options)
     if options.label_only:
-        err.print(f"nothing is trained yet; next: bindgrid tf train {name}")
+        from orchestrator.verdict.commands import command_line
+
+        next_one = command_line(place, "tf", "train", name)
+        err.print(f"nothing is trained yet; next: {next_one}", soft_wrap=True)
         return
     train_and_judge(place, name, options.training)
 

@@ -213,7 +213,8 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
     file = PeakFile(peaks=write(tmp_path / "p.bed", "chr1\t150\t250"), biosample="K562")
     labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
     dataset = add_labels(built, labels)
-    with pytest.raises(DataError, match="added already; pass --replace"):
+    goes_on = "added already; `bindgrid tf train MINE` goes on with it; .*pass --replace"
+    with pytest.raises(DataError, match=goes_on):
         add_labels(dataset, labels)
     add_labels(dataset, labels, replace=True)
     for is_replaced in (False, True):

@@ -69,7 +69,7 @@ def test_all_peaks_of_another_biosample_are_taken_with_a_remark(tmp_path):
         (["E1.SPI1.K562", "E1.MAX.K562"], ["peaks of 2 TFs (MAX, SPI1)", "of one TF"]),
         (["E1.SPI1.K562_TPA", "E1.SPI1.HL-60"], ["'K-562'", "near: K562_TPA"]),
         (["E1.SPI1.A", "E1.SPI1.B"], ["'K-562'", "there are: A, B"]),
-        (["SPI1:HL-60"], ["no peak of the biosample 'K-562'", "HL-60"]),
+        (["SPI1:HL-60"], ["no peak of the biosample 'K-562'", "--biosample", "HL-60"]),
     ],
 )
 def test_what_has_no_peaks_of_the_biosample_is_refused(tmp_path, names, words):

@@ -51,6 +51,7 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     code, out, err = add("MINE", *FILES, *LABEL)
     assert code == 0, err
     assert "the model will also learn what open chromatin looks like" in " ".join(out.split())
+    assert err.splitlines()[-1].endswith(f"next: bindgrid tf train MINE -w {files / 'w'}")
     dataset = Dataset.open(files / "w" / "dataset")
     assert (dataset.tfs, dataset.biosamples) == (("MINE",), ("own",))
     num_bound = dataset.summary("MINE").count(Evidence.BOUND)
