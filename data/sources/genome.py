@@ -239,6 +239,12 @@ def _read_index(path: Path) -> dict[str, _IndexEntry]:
     if not index.exists() and not os.access(path.parent, os.W_OK):
         index = _in_cache(path)
     if not index.exists():
+        row, line = next(filled_lines(path), (1, ""))
+        if not line.startswith((">", ";")):
+            raise DataError(
+                f"{path}: row {row}: no FASTA file, which begins with '>' and a chromosome's name; "
+                "give the genome as FASTA"
+            )
         # an existing index is kept: pyfaidx would overwrite it beside a BGZF file
         try:
             index.parent.mkdir(parents=True, exist_ok=True)

@@ -46,9 +46,10 @@ from orchestrator.workspace import Workspace
 
 MAX_TIME_RATIO: Final = 0.9
 """Highest processor time in bfloat16, as a fraction of that in float32."""
-LOSS_TOLERANCE: Final = 0.05
-"""Largest allowed excess of bfloat16's validation loss over float32's, as a fraction of it. Losses
-of two seeds differ by about as much."""
+LOSS_TOLERANCE: Final = 0.25
+"""Largest allowed excess of bfloat16's validation loss over float32's, as a fraction of it. Two
+trainings that differ in rounding alone end up to 0.14 apart (seven pairs, benchmarks/RESULTS.md),
+and one that bfloat16 breaks near the loss of a constant, at about twice float32's."""
 LEARNT: Final = 0.8
 """Highest validation loss, as a fraction of that of a constant prediction."""
 

@@ -32,6 +32,11 @@ class BaseFit:
     """The TF by the base's name; empty where the base was not trained on it."""
 
     @property
+    def are_species_known(self) -> bool:
+        """Whether it can be told which of the dataset's regions the base has seen."""
+        return bool(self.species and self.own_species)
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What that means, for people."""
         said = []
@@ -40,7 +45,7 @@ class BaseFit:
                 f"{self.name} was trained on {self.known_as} itself, by labels of other cells: the "
                 "scores of transfer are optimistic for a TF that is new to it."
             )
-        if not (self.species and self.own_species):
+        if not self.are_species_known:
             said.append(
                 f"{self.name} is of {_named(self.species, self.assembly)}, and your genome of "
                 f"{_named(self.own_species, self.own_assembly)}: whether it has seen regions like "

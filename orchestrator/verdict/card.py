@@ -99,7 +99,8 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
         f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on"
     )
-    seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none"
+    can_tell = numbers.base is None or numbers.base.are_species_known
+    seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none" if can_tell else "not known"
     if numbers.num_folds:
         used = (
             f"{numbers.num_bound:,}, all to learn from; each was tested once, by a model trained "

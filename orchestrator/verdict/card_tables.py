@@ -59,7 +59,7 @@ def missed_rows(examples: ShownRegions) -> list[tuple[str, ...]]:
     return [
         (
             one.region,
-            "" if one.strength is None else f"{one.strength:g}",
+            "not known" if one.strength is None else f"{one.strength:g}",
             number(one.probability),
         )
         for one in examples.missed

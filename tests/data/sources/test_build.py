@@ -494,6 +494,16 @@ def test_an_index_that_no_file_can_have_is_told_in_one_line(tmp_path, row):
         Genome(path)
 
 
+@pytest.mark.parametrize("content", ["chr1\t5\t90\n", "\n\nACGT\n", "@read\nACGT\n+\nFFFF\n"])
+def test_a_genome_that_is_no_fasta_is_told_with_its_row(tmp_path, content):
+    path = tmp_path / "genome.fa"
+    path.write_text(content)
+    row = 3 if content.startswith("\n") else 1
+    with pytest.raises(DataError, match=rf"genome\.fa: row {row}: no FASTA file.*give the genome"):
+        Genome(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("summit", ["1e308", "-1e999", "3000000000"])
 def test_a_summit_that_is_no_place_is_told_with_its_row(tmp_path, summit):
     tiny = TinySources()

@@ -188,6 +188,7 @@ def test_from_peaks_to_a_verdict(add, base, bindgrid, files, monkeypatch):
     words = " ".join(out.split())
     assert "tiny-base was trained on SPI1 itself" in words
     assert "whether it has seen regions like the test regions cannot be known" in words
+    assert "test regions seen in pre-training: not known" in words
     assert "its unbound regions are from all of the genome" in words
     assert card["sites"] == "none"
     assert "by peaks alone" in words
