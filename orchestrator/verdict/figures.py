@@ -16,17 +16,32 @@ from orchestrator.report.figure_style import (
     MCC_LABEL,
     ORANGE,
     PURPLE,
+    SKY_BLUE,
     VERMILLION,
     WIDTH_INCHES,
     styled,
 )
+from orchestrator.role_names import RIVAL_WORDS
+from orchestrator.verdict.arms import MOTIF, SCRATCH, SCRATCH_AS_TRANSFER, TRANSFER, TRANSFER_ALONE
 from orchestrator.verdict.examples import ShownRegion
 from orchestrator.verdict.motifs_shown import ShownMotif
 from orchestrator.verdict.numbers import Numbers, Value
 from orchestrator.verdict.operating import Operating
 
 _SIZE_INCHES = (3.4, 2.7)
-_CURVE_COLOURS: Final = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
+_CURVE_STYLES: Final = {
+    TRANSFER: (BLUE, "-"),
+    TRANSFER_ALONE: (SKY_BLUE, "-"),
+    SCRATCH: (VERMILLION, "-"),
+    SCRATCH_AS_TRANSFER: (VERMILLION, "--"),
+    MOTIF: (GREEN, "-"),
+    RIVAL_WORDS["all-motifs"]: (ORANGE, "-"),
+    RIVAL_WORDS["k-mers"]: (ORANGE, "--"),
+    RIVAL_WORDS["gkm-svm"]: (PURPLE, "-"),
+    RIVAL_WORDS["ls-gkm"]: (PURPLE, "--"),
+    RIVAL_WORDS["openness"]: (GREEN, "--"),
+}
+"""Colour and line of the curve of every arm."""
 _RIGHT: Final = 0.8
 """Points further to the right have their label on their left."""
 _LOGO_ROW: Final = MAX_BITS + 0.9
@@ -125,12 +140,15 @@ def roc_figure(operating: Operating) -> Figure:
     """Draw ROC curves with the operating points of the model."""
     figure, axes = _unit_square("false-positive rate", "recall")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
-    for curve, colour in zip(operating.curves, _CURVE_COLOURS, strict=False):
-        axes.plot(curve.false_positive_rate, curve.recall, color=colour, label=curve.arm)
+    for curve in operating.curves:
+        colour, line = _CURVE_STYLES.get(curve.arm, (GREY, "-"))
+        axes.plot(
+            curve.false_positive_rate, curve.recall, color=colour, linestyle=line, label=curve.arm
+        )
     _points(
         axes, [(one.false_positive_rate, one.recall, one.threshold) for one in operating.points]
     )
-    figure.legend(loc="outside upper left", ncols=len(operating.curves), fontsize=7)
+    _name_curves(figure)
     return figure
 
 
@@ -139,10 +157,11 @@ def recall_figure(operating: Operating) -> Figure:
     """Draw precision-recall curves with the operating points of the model."""
     figure, axes = _unit_square("recall", "precision")
     axes.axhline(operating.balance, color=GREY, linewidth=0.6, linestyle=":")
-    for curve, colour in zip(operating.curves, _CURVE_COLOURS, strict=False):
-        axes.plot(curve.recall, curve.precision, color=colour, label=curve.arm)
+    for curve in operating.curves:
+        colour, line = _CURVE_STYLES.get(curve.arm, (GREY, "-"))
+        axes.plot(curve.recall, curve.precision, color=colour, linestyle=line, label=curve.arm)
     _points(axes, [(one.recall, one.precision, one.threshold) for one in operating.points])
-    figure.legend(loc="outside upper left", ncols=len(operating.curves), fontsize=7)
+    _name_curves(figure)
     return figure
 
 
@@ -165,6 +184,18 @@ def _unit_square(x: str, y: str) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y)
     return figure, axes
+
+
+def _name_curves(figure: Figure) -> None:
+    """Put a legend above the figure, in two columns: the names of some arms are long."""
+    figure.legend(
+        loc="outside upper left",
+        ncols=2,
+        fontsize=6.5,
+        handlelength=1.4,
+        handletextpad=0.4,
+        columnspacing=1.0,
+    )
 
 
 def _points(axes: Axes, points: Sequence[tuple[float, float, float]]) -> None:
