@@ -1,6 +1,9 @@
 """Make the pictures of MLflow's UI in this folder, from any workspace with finished runs.
 
     python -m docs.screenshots --workspace DIR [--experiment transfer] [--tf SPI1] [--out docs]
+    python -m docs.screenshots --card DIR/report/tf/NAME.html [--out docs]
+
+The second makes `card.png`, the top of a TF's card, and nothing else.
 
 `mlflow-first.png` shows the first page, `mlflow-runs.png` the runs of an experiment opened from
 MLflow's list, and `mlflow-compare.png` the comparison of a TF's run by transfer with its run from
@@ -29,6 +32,7 @@ from orchestrator.workspace import Workspace
 FIRST_FILE = "mlflow-first.png"
 RUNS_FILE = "mlflow-runs.png"
 COMPARE_FILE = "mlflow-compare.png"
+CARD_FILE = "card.png"
 _NUM_COLOURS = 64
 _HEADERS = ("tf", "arm", "pretraining_set", "group", "replicate", "num_bound", "mcc")
 
@@ -44,6 +48,13 @@ class Pair:
 def main() -> None:
     """Run the script."""
     options = _options()
+    if options.card is not None:
+        with browser(width=1080, height=960) as page:
+            page.open(options.card.resolve().as_uri())
+            page.wait_for_text("Verdict on its model")
+            page.screenshot(options.out / CARD_FILE)
+        _shrink(options.out / CARD_FILE, num_colours=256)
+        return
     place = Workspace(options.workspace)
     store = RunStore(place)
     try:
@@ -67,10 +78,13 @@ def main() -> None:
     except (BrowserError, RunError) as error:
         sys.exit(str(error))
     for name in (FIRST_FILE, RUNS_FILE, COMPARE_FILE):
-        path = options.out / name
-        # few colours make a file of a quarter of the size
-        Image.open(path).convert("RGB").quantize(_NUM_COLOURS).save(path, optimize=True)
-        print(f"{path}: {path.stat().st_size // 1000} kB")
+        _shrink(options.out / name)
+
+
+def _shrink(path: Path, num_colours: int = _NUM_COLOURS) -> None:
+    """Reduce a picture to few colours, which make a file of a quarter of the size."""
+    Image.open(path).convert("RGB").quantize(num_colours).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size // 1000} kB")
 
 
 def find_pair(store: RunStore, experiment: str, tf: str) -> Pair:
@@ -144,7 +158,9 @@ def free_port() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--workspace", type=Path, required=True, help="with finished runs")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--workspace", type=Path, help="with finished runs")
+    what.add_argument("--card", type=Path, help="page of a TF's card")
     parser.add_argument("--experiment", default="transfer")
     parser.add_argument("--tf", default="", help="TF to compare; default: that of the newest run")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
