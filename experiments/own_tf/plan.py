@@ -11,13 +11,13 @@ over chromosomes instead: every run has folds of whole chromosomes, which are th
 and replicates, and itself learns from all regions. Each run is then trained once more for each
 fold.
 
-With folds, or from a base with up to `MANY_BOUND` bound regions and chromosomes held out, what is
-trained is chosen by what it costs (benchmarks/RESULTS.md), so that the verdict on 500 peaks takes
-less than a minute: transfer from a masked multi-model fits the output layer alone, which is as good
-with so few regions and takes a second; it has no learning rate, so the control at the transfer rate
-is left out; scratch, a training of all layers, stops early; and scratch, transfer without the motif
-and the learning curve have one replicate, which is compared with the same one of transfer, on the
-same test regions.
+With folds, or from a base with chromosomes held out, what is trained is chosen by what it costs
+(benchmarks/RESULTS.md): scratch, transfer without the motif and the learning curve have one
+replicate, which is compared with the same one of transfer, on the same test regions. Up to
+`MANY_BOUND` bound regions, and with folds, the verdict on 500 peaks takes less than a minute:
+transfer from a masked multi-model fits the output layer alone, which is as good with so few regions
+and takes a second; it has no learning rate, so the control at the transfer rate is left out; and
+scratch, a training of all layers, stops early.
 """
 
 from collections.abc import Iterator
@@ -233,15 +233,23 @@ class _Replicate:
     @property
     def is_compared(self) -> bool:
         """Whether this replicate has the arms that cost much, and the learning curve."""
-        return self.role.replicate == 1 or not self.costs_little
+        return self.role.replicate == 1 or not (self._is_judged_by_folds or self._is_from_base)
 
     @property
     def costs_little(self) -> bool:
-        """Whether what is trained is chosen by what it costs."""
-        sampling = self.regions.whole.sampling
-        is_from_base = isinstance(self.start.spec, BaseStart) and sampling.split == "chromosome"
+        """Whether transfer fits the output layer alone, and scratch stops early."""
         are_few = self.regions.num_bound <= MANY_BOUND
-        return sampling.is_judged_by_folds or (is_from_base and are_few)
+        return self._is_judged_by_folds or (self._is_from_base and are_few)
+
+    @property
+    def _is_judged_by_folds(self) -> bool:
+        return self.regions.whole.sampling.is_judged_by_folds
+
+    @property
+    def _is_from_base(self) -> bool:
+        """Whether it starts from a base, with chromosomes held out."""
+        by_chromosome = self.regions.whole.sampling.split == "chromosome"
+        return isinstance(self.start.spec, BaseStart) and by_chromosome
 
     @property
     def _terms(self) -> Motif | MotifChoice | None:
