@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from data.errors import DataError
+from data.motifs.database import DEFAULT, Jaspar
 from data.text import filled_lines
 
 COLUMNS: Final = ("tf", "mode")
@@ -53,6 +54,21 @@ class BindingModes:
     def among(self, tfs: Collection[str]) -> frozenset[str]:
         """All modes of some TFs, such as those of a multi-model."""
         return frozenset().union(*(self.of(tf) for tf in tfs))
+
+
+def check_modes_known(jaspar: Jaspar) -> None:
+    """Check that the binding modes of a part of JASPAR are known, so that similar motifs are.
+
+    Raises
+    ------
+    DataError
+        If they are those of another taxon.
+    """
+    if jaspar.taxon != DEFAULT.taxon:
+        raise DataError(
+            f"binding modes are known of {DEFAULT.taxon} and not of {jaspar.taxon}, so that "
+            "similar motifs cannot be hidden"
+        )
 
 
 def load_modes(path: Path | None = None) -> BindingModes:

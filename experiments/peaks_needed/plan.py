@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from data.errors import DataError
+from data.relations.binding_modes import check_modes_known
 from data.schema import Evidence
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.pretraining import HELD_BACK, MIN_BOUND, Pretraining
@@ -40,9 +41,8 @@ from orchestrator.errors import RunError
 from orchestrator.role import RunRole, RunVariant, SampleSize, SetKind
 from orchestrator.role_names import group_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.runs.ls_gkm import rivals_at_hand
 from orchestrator.runs.motif_baseline import motif_of
-from orchestrator.runs.motif_terms import check_choice
-from orchestrator.runs.rivals import rivals_at_hand
 from orchestrator.spec import MotifChoice, RunSpec
 
 NAME: Final = "peaks-needed"
@@ -249,7 +249,8 @@ def _add_size(draft: Draft, cell: _Cell, starts: Sequence[MultiModelStart]) -> N
         if draft.study.chosen_motifs and start.kind is SetKind.MASKED:
             for variant, choice in CHOICES.items():
                 try:
-                    check_choice(choice, jaspar)
+                    if choice is MotifChoice.SIMILAR_HIDDEN:
+                        check_modes_known(jaspar)
                 except DataError as error:
                     draft.leave_out("the arm that hides similar motifs", str(error))
                     continue

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from data.packing import unpack
 from orchestrator.errors import RunError
+from orchestrator.spec import Rival
 
 PROGRAMS: Final = ("gkmtrain", "gkmpredict")
 _BASES: Final = np.frombuffer(b"ACGT", dtype=np.uint8)
@@ -23,6 +24,12 @@ _BASES: Final = np.frombuffer(b"ACGT", dtype=np.uint8)
 def has_ls_gkm() -> bool:
     """Whether LS-GKM's programs are on the path."""
     return all(shutil.which(program) for program in PROGRAMS)
+
+
+def rivals_at_hand() -> tuple[Rival, ...]:
+    """Give all rivals; LS-GKM takes the place of the gapped k-mers where it is on the path."""
+    gapped = Rival.LS_GKM if has_ls_gkm() else Rival.GKM_SVM
+    return Rival.ALL_MOTIFS, gapped, Rival.K_MERS, Rival.OPENNESS
 
 
 def ls_gkm_probabilities(

@@ -14,15 +14,14 @@ from typing import Final, TypeVar
 import numpy as np
 
 from data.dataset.store import Dataset
-from data.errors import DataError
-from data.motifs.database import DEFAULT, Jaspar, jaspar_matrices, jaspar_matrix
+from data.motifs.database import Jaspar, jaspar_matrices, jaspar_matrix
 from data.motifs.files import read_motifs
 from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
 from data.own_tf.record import added_motif
 from data.records import RecordError, from_json, to_json
-from data.relations.binding_modes import load_modes
+from data.relations.binding_modes import check_modes_known, load_modes
 from model.network import BindingNetwork
 from model.training.many_motifs import ManyMotifs
 from model.training.motif_choice import ChosenMotif, ChosenTerms, MotifLibrary, Profile
@@ -94,21 +93,6 @@ class ManyMotifsRecord:
     """The `NUM_STRONGEST` motifs that add or take away most, the strongest first."""
 
 
-def check_choice(choice: MotifChoice, jaspar: Jaspar) -> None:
-    """Check that a part of JASPAR can be chosen from.
-
-    Raises
-    ------
-    DataError
-        If similar motifs are to be hidden and the binding modes of that taxon are not known.
-    """
-    if choice is MotifChoice.SIMILAR_HIDDEN and jaspar.taxon != DEFAULT.taxon:
-        raise DataError(
-            f"binding modes are known of {DEFAULT.taxon} and not of {jaspar.taxon}, so that "
-            "similar motifs cannot be hidden"
-        )
-
-
 def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
     """Give the motifs that the regions of a run choose from; None where they choose none.
 
@@ -126,7 +110,8 @@ def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
     if choice is None:
         return None
     jaspar = Jaspar.called(spec.jaspar)
-    check_choice(choice, jaspar)
+    if choice is MotifChoice.SIMILAR_HIDDEN:
+        check_modes_known(jaspar)
     every = jaspar_matrices(jaspar)
     is_own = [tf.upper() in motif.tfs for motif in every]
     own = [motif for motif, mine in zip(every, is_own, strict=True) if mine]

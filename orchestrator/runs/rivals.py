@@ -21,7 +21,7 @@ from data.motifs.database import Jaspar, jaspar_matrices
 from model.motif_scan import best_scores
 from model.rivals import k_mer_probabilities, logistic_probabilities
 from orchestrator.runs.loaded_dataset import LoadedDataset
-from orchestrator.runs.ls_gkm import has_ls_gkm, ls_gkm_probabilities
+from orchestrator.runs.ls_gkm import ls_gkm_probabilities
 from orchestrator.spec import RegionSpec, Rival, RunSpec
 
 ALL_MOTIFS_STRENGTH: Final = 0.003
@@ -35,12 +35,6 @@ MAX_KEPT: Final = 50_000
 
 Fit = Callable[[NDArray[np.bool_], NDArray[np.bool_]], NDArray[np.float64]]
 """Takes the regions to learn from and those to predict, and gives probabilities of the latter."""
-
-
-def rivals_at_hand() -> tuple[Rival, ...]:
-    """Give all rivals; LS-GKM takes the place of the gapped k-mers where it is on the path."""
-    gapped = Rival.LS_GKM if has_ls_gkm() else Rival.GKM_SVM
-    return Rival.ALL_MOTIFS, gapped, Rival.K_MERS, Rival.OPENNESS
 
 
 def rival_predictions(

@@ -220,11 +220,12 @@ class RunOptions:
     def _trainings(self, precision: "TrainingPrecision") -> "Trainings":
         from experiments.study.trainings import TRAININGS
         from model.network_config import published
-        from orchestrator.tuning.trials import read_training
 
         trainings = self.pretraining.of(TRAININGS[self.size.scale])
         trainings = self.individual.of(trainings, self.fine_tuning).in_precision(precision)
         if self.fine_tuning is not None:
+            from orchestrator.tuning.trials import read_training
+
             trainings = trainings.tuned(read_training(self.fine_tuning))
         if self.freeze:
             layers = published(self.network.value, num_tfs=1)

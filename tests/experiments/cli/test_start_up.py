@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.tiny import random_bases, tiny_dataset
+
 SLOW = ("matplotlib", "mlflow", "numba", "ray", "scipy", "torch")
 PROGRAM = """
 import sys
@@ -23,11 +25,45 @@ def test_a_command_without_a_network_imports_no_library_that_is_slow(tmp_path: P
     card = {"version": 1, "conclusion": {"sentence": "MINE: use with care."}}
     (cards / "MINE.json").write_text(json.dumps(card))
     more = ("-w", str(tmp_path)) if arguments == ("models",) else ()
+    assert imported(*arguments, *more) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tf", "list"),
+        ("data", "show"),
+        # what measures this machine trains in processes of its own
+        ("run", "transfer", "--dry-run", "--pretrain-tfs", "2", "--precision", "float32"),
+    ],
+)
+def test_looking_at_a_dataset_or_a_plan_imports_no_library_that_is_slow(tmp_path, arguments):
+    tiny_dataset(tmp_path / "dataset")
+    assert imported(*arguments, "-w", str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("command", ["predict", "variants"])
+def test_a_prediction_imports_torch_and_nothing_else_that_is_slow(tmp_path, base, command):
+    bases = random_bases(1, 2000)
+    genome = tmp_path / "genome.fa"
+    genome.write_text(f">chr1\n{bases}\n")
+    allele = bases[540]
+    other = "C" if allele == "A" else "A"
+    (tmp_path / "one.bed").write_text("chr1\t500\t700\n")
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (tmp_path / "one.vcf").write_text(f"{header}chr1\t541\t.\t{allele}\t{other}\t.\t.\t.\n")
+    what = ("--bed", "one.bed") if command == "predict" else ("--vcf", "one.vcf")
+    words = (command, base.tfs[0], what[0], str(tmp_path / what[1]), "--genome", str(genome))
+    assert imported(*words, "--out", str(tmp_path / "out.tsv")) == ["torch"]
+
+
+def imported(*arguments: str) -> list[str]:
+    """Run a command in a process of its own; the slow libraries that it imports."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(slow=SLOW), *arguments, *more],
+        [sys.executable, "-c", PROGRAM.format(slow=SLOW), *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1].split() == ["imported:"]
+    return ended.stdout.splitlines()[-1].split()[1:]

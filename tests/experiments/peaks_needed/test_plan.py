@@ -30,7 +30,7 @@ from orchestrator.errors import RunError
 from orchestrator.plan import Plan, PlannedRun
 from orchestrator.role import RIVALS, RunVariant, SetKind
 from orchestrator.role_names import group_name, set_name
-from orchestrator.runs import rivals
+from orchestrator.runs import ls_gkm
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.motif_baseline import (
     best_cut,
@@ -296,7 +296,7 @@ def test_rivals_are_arms_and_the_one_that_the_dataset_does_not_allow_is_told(
     assert any(
         "left out the rival openness: the dataset says" in one.text for one in planned.remarks
     )
-    monkeypatch.setattr(rivals, "has_ls_gkm", lambda: True)
+    monkeypatch.setattr(ls_gkm, "has_ls_gkm", lambda: True)
     arms = {run.arm for run in peaks_needed(loaded, study).runs}
     assert "ls-gkm" in arms
     assert "gkm-svm" not in arms

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import false_discovery_control
 from torch import nn
 
 from data.left_out import LeftOut
@@ -90,6 +91,8 @@ def test_q_values_are_those_of_a_step_up_by_hand() -> None:
     expected = [4 * 0.01, np.nan, 4 * 0.04 / 3, 4 * 0.04 / 3, 0.5]
     assert np.allclose(benjamini_hochberg(p_values), expected, equal_nan=True)
     assert np.isnan(benjamini_hochberg(np.full(2, np.nan))).all()
+    many = np.random.default_rng(0).integers(1, 60, 200) / 60  # with ties
+    assert np.allclose(benjamini_hochberg(many), false_discovery_control(many), rtol=1e-12)
 
 
 def test_p_values_of_random_substitutions_are_uniform(
