@@ -180,7 +180,7 @@ class Bootstrap:
             parts.append(
                 np.stack(
                     [
-                        weighted_scores(run, weights[:, place])
+                        weighted_scores(run, weights[place].T)
                         for run, place in zip(runs, pool.places, strict=True)
                     ]
                 )
@@ -322,14 +322,14 @@ def _drawn_hits(
     return drawn[:, bound] @ calls[bound], drawn[:, ~bound] @ calls[~bound]
 
 
-def _drawn_weights(rng: np.random.Generator, pool: _Pool, num: int) -> NDArray[np.int64]:
-    """Draw how often each region counts, shape (C, U)."""
-    weights = np.empty((num, pool.num_regions), dtype=np.int64)
+def _drawn_weights(rng: np.random.Generator, pool: _Pool, num: int) -> Floats:
+    """Draw how often each region counts, shape (U, C)."""
+    weights = np.empty((pool.num_regions, num))
     order = np.argsort(pool.strata, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(pool.strata[order])) + 1):
         size = len(own)
-        index = rng.integers(0, size, (num, size)) + size * np.arange(num)[:, None]
-        weights[:, own] = np.bincount(index.ravel(), minlength=num * size).reshape(num, size)
+        index = num * rng.integers(0, size, (num, size)) + np.arange(num)[:, None]
+        weights[own] = np.bincount(index.ravel(), minlength=size * num).reshape(size, num)
     return weights
 
 
