@@ -259,7 +259,8 @@ def _on_open(trial: Trial, files: Files) -> str:
         options = ("--bed", bed, "--genome", files.genome, "--out", told, "-w", place.root)
         _bindgrid("predict", trial.name, *options)
     predicted = pd.read_csv(told, sep="\t")["probability"].to_numpy(dtype=np.float32)
-    found = evaluate(is_bound[here].astype(np.float32), predicted)
+    known = np.isfinite(predicted)  # a region with N has no prediction
+    found = evaluate(is_bound[here][known].astype(np.float32), predicted[known])
     return f"{found.auroc:.2f} / {found.average_precision:.2f}"
 
 
