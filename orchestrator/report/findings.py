@@ -49,6 +49,12 @@ class Finding:
     numbers: Mapping[str, float]
     """The statistics by name."""
 
+    @property
+    def headline(self) -> str:
+        """The result where no heading is above it: it says itself which finding it is."""
+        is_told = not self.heading or self.heading in self.sentence
+        return self.sentence if is_told else f"{self.heading}: {self.sentence}"
+
 
 def gain_columns(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Write a table of gains for people.

@@ -68,7 +68,7 @@ class Section:
         """The results in a sentence each, or why there is none."""
         if not self.findings:
             return f"Nothing to compare yet: {counted(self.num_runs, 'run')} complete, {self.lack}."
-        return " ".join(finding.sentence for finding in self.findings)
+        return " ".join(finding.headline for finding in self.findings)
 
 
 @dataclass(frozen=True, kw_only=True)

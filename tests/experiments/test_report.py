@@ -166,6 +166,9 @@ def test_sets_of_tfs_and_sizes_are_kept_apart(place):
         ("3 TFs, 500 bound", "transfer-3-TFs-500-bound"),
         ("3 TFs, 1000 bound", "transfer-3-TFs-1000-bound"),
     ]
+    # the summary has no headings of its own
+    for finding in section.findings:
+        assert f"{finding.heading}: {finding.sentence}" in section.headline
 
 
 def test_transfer_with_the_motif_is_an_arm_of_its_own_with_the_same_twin(place):
