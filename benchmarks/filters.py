@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import Row, describe, table
 from model.checkpoint import load
 from model.encoding import encode_one_hot, reverse_complement
-from model.interpretation.filters import FilterMotifs, count_subsequences
+from model.interpretation.filter_motifs import FilterMotifs
+from model.interpretation.filters import count_subsequences
 from model.network import build_network
 from model.network_config import NetworkConfig
 from model.prediction import predict

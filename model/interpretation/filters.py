@@ -22,8 +22,7 @@ Legend: n regions, F filters, T TFs, W width in bp, C chunks of four bases.
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import takewhile
 from operator import add
 from typing import Final, Protocol, TypeVar, cast
@@ -45,6 +44,7 @@ from model.encoding import (
     to_tensor,
 )
 from model.errors import ModelError
+from model.interpretation.filter_motifs import FilterMotifs
 from model.interpretation.filter_scan import Tables, Tally, count_given
 from model.labels import Labels, resolved_cells
 from model.metrics import THRESHOLD
@@ -54,36 +54,6 @@ Result = TypeVar("Result")
 
 BATCH: Final = 500
 """Regions whose activations are held at a time, for a deeper layer."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FilterMotifs:
-    """What activates the filters of a layer."""
-
-    layer: int
-    """Number of the convolution, from 1."""
-    counts: NDArray[np.int64]
-    """Activating subsequences by filter, base (A, C, G, T) and position, shape (F, 4, W)."""
-    num_subsequences: NDArray[np.int64]
-    """Activating subsequences, shape (F,); 0 for a filter that never fires."""
-    num_regions: NDArray[np.int64]
-    """Regions with one at least, on either strand, shape (F,)."""
-    max_activation: NDArray[np.float64]
-    """Highest activation, shape (F,); 0 for a filter that never fires."""
-    background: NDArray[np.float64]
-    """Fractions of A, C, G and T in the regions, both strands, shape (4,)."""
-    num_scanned: int
-    """Regions that were read."""
-
-    @property
-    def width_bp(self) -> int:
-        """Length of the subsequences."""
-        return self.counts.shape[2]
-
-    @cached_property
-    def frequencies(self) -> NDArray[np.float64]:
-        """Base frequencies, shape (F, 4, W); 0 for a filter that never fires."""
-        return self.counts / np.maximum(self.num_subsequences, 1)[:, None, None]
 
 
 def correctly_predicted(probabilities: NDArray[np.float32], labels: Labels) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.motifs.matches import MotifMatches
 from data.motifs.pwm import consensus, information_bits
-from model.interpretation.filters import FilterMotifs
+from model.interpretation.filter_motifs import FilterMotifs
 from model.interpretation.importance import FilterImportance
 
 

@@ -39,7 +39,8 @@ from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filte
 from data.records import OlderRecordError
 from data.steps import OnStep, silent
 from model.checkpoint import load
-from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
+from model.interpretation.filter_motifs import FilterMotifs
+from model.interpretation.filters import correctly_predicted, count_subsequences
 from model.interpretation.importance import FilterImportance, filter_importance
 from model.prediction import predict
 from orchestrator.errors import RunError

@@ -18,7 +18,8 @@ from data.records import to_json
 from model.checkpoint import load, load_state, save
 from model.device import one_thread
 from model.errors import ModelError, ProcessLostError
-from model.interpretation.filters import FilterMotifs, correctly_predicted, count_subsequences
+from model.interpretation.filter_motifs import FilterMotifs
+from model.interpretation.filters import correctly_predicted, count_subsequences
 from model.metrics import evaluate_per_tf
 from model.network import BindingNetwork, build_network
 from model.prediction import predict

@@ -11,7 +11,7 @@ from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
 from data.records import OlderRecordError, Record, RecordError, from_json, spelled, to_values
-from model.interpretation.filters import FilterMotifs
+from model.interpretation.filter_motifs import FilterMotifs
 from orchestrator.errors import RunError
 
 FILTERS_FILE: Final = "filters.json"

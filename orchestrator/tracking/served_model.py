@@ -12,6 +12,8 @@ networks averaged. Without the file there is one network of one TF, whose probab
 strands are averaged.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 import sys
@@ -19,12 +21,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # bindgrid copies this file without predicting
+    import torch
 
 COLUMN: Final = "sequence"
 PROBABILITY: Final = "probability"
@@ -81,17 +85,21 @@ class SequenceModel:
         ValueError
             If a sequence has another length or another letter; names its row.
         """
+        import torch
+
         table = pd.DataFrame(model_input)
         if COLUMN not in table:
             raise ValueError(f"give a column {COLUMN!r}; there are: {', '.join(map(str, table))}")
         packed = torch.from_numpy(self._packed(table[COLUMN].tolist()))
-        parts = [self._probabilities(part) for part in packed.split(BATCH)]
+        with torch.inference_mode():
+            parts = [self._probabilities(part) for part in packed.split(BATCH)]
         columns = self._served["columns"]
         found = torch.cat(parts).double().numpy() if parts else np.empty((0, len(columns)))
         return pd.DataFrame(found, columns=columns, index=table.index)
 
-    @torch.inference_mode()
     def _probabilities(self, packed: torch.Tensor) -> torch.Tensor:
+        import torch
+
         strands = (packed, self._encoding.reverse_complement(packed))
         inputs = [self._encoding.encode_one_hot(strand) for strand in strands]
         found = []

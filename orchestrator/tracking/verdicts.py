@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, final
 
 from orchestrator.tracking.client import NOTE_TAG, TrackingClient
 from orchestrator.tracking.views import VERDICTS, other_tags
-from orchestrator.verdict.card_tables import THRESHOLD_TITLES, threshold_caption, threshold_rows
-from orchestrator.verdict.stored import Card, StoredCard, stored_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from orchestrator.verdict.stored import Card, StoredCard
 
 EXPERIMENT: Final = VERDICTS
 
@@ -53,6 +53,10 @@ class VerdictWriter:
         RunError
             If a card is damaged.
         """
+        if not any(self._client.workspace.cards.glob("*.json")):
+            return 0
+        from orchestrator.verdict.stored import stored_cards  # a card imports much
+
         cards = list(stored_cards(self._client.workspace))
         if not cards:
             return 0
@@ -101,6 +105,12 @@ class VerdictWriter:
 
 def card_note(card: StoredCard) -> str:
     """Write the conclusion, what thresholds do, and the next commands, in Markdown."""
+    from orchestrator.verdict.card_tables import (
+        THRESHOLD_TITLES,
+        threshold_caption,
+        threshold_rows,
+    )
+
     content = card.content
     lines = [content.conclusion.sentence]
     if content.operating is not None:

@@ -67,3 +67,9 @@ def imported(*arguments: str) -> list[str]:
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()[-1].split()[1:]
+
+
+def test_what_looks_whether_mlflow_lacks_anything_imports_no_library_that_is_slow():
+    code = f"import sys, orchestrator.tracking.sync; print(set(sys.modules) & set({SLOW!r}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
