@@ -316,8 +316,8 @@ def test_newcomer(
         if words[0] == "predict":
             out = Path(str(words[words.index("--out") + 1]))
             num = len((place.root / "open.bed").read_text().splitlines())
-            numbers = "".join(f"{i / num}\n" for i in range(num - 1))
-            out.write_text(f"probability\n{numbers}NaN\n")  # a region with N has none
+            column = "".join(f"{i / num}\n" for i in range(num - 1))
+            out.write_text(f"probability\n{column}NaN\n")  # a region with N has none
             return
         code, _, err = bindgrid(*words, "--label-only")
         assert code == 0, err
