@@ -6,7 +6,9 @@ aiohttp, which Ray's dashboard brings along, speaks the protocol's web socket: n
 import asyncio
 import base64
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -150,6 +152,7 @@ def browser(width: int = 1600, height: int = 900) -> Iterator[Page]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             port = _port(process, Path(profile))
@@ -166,6 +169,16 @@ def browser(width: int = 1600, height: int = 900) -> Iterator[Page]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            end_helpers(process.pid)
+
+
+def end_helpers(group: int) -> None:
+    """End the browser's own processes, which write into its profile for a moment after it ended."""
+    deadline = time.monotonic() + 10
+    with suppress(ProcessLookupError):  # none is left
+        while time.monotonic() < deadline:
+            os.killpg(group, signal.SIGKILL)
+            time.sleep(0.05)
 
 
 def _port(process: subprocess.Popen[bytes], profile: Path) -> int:
