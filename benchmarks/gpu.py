@@ -31,6 +31,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from typing import Any, Final, get_args
 from unittest import mock
@@ -47,7 +48,7 @@ from model.prediction import every_logit
 from model.training.batches import Batches
 from model.training.config import Precision, TrainingConfig
 from model.training.loop import Examples, make_optimizer
-from model.training.replay import ReplayedStep, StepLoss
+from model.training.replay import ReplayedStep, Step, StepLoss
 from model.training.stacked import StackedExamples, StackedNetwork, StackedTraining
 
 CONFIG: Final = TrainingConfig(lr=0.003)
@@ -149,7 +150,6 @@ def single_rate(setting: Setting, precision: Precision, *, replayed: bool = Fals
     network = build_network(setting.network, seed=0).to(setting.device).train()
     optimizer = make_optimizer(network, CONFIG)
     bounds = batches.bounds
-    replay = ReplayedStep(CONFIG.batch_size) if replayed else None
 
     def whole_step(rows: Tensor) -> StepLoss:
         enabled = precision == "bfloat16"
@@ -160,12 +160,11 @@ def single_rate(setting: Setting, precision: Precision, *, replayed: bool = Fals
         optimizer.step()
         return StepLoss(loss.detach(), cells)
 
+    take = _taking(whole_step, replayed=replayed)
+
     def step(number: int) -> None:
         start, stop = bounds[number % len(bounds)]
-        if replay is None:
-            whole_step(order[start:stop])
-        else:
-            replay.take(whole_step, order[start:stop])
+        take(order[start:stop])
 
     return rate_of(step, setting)
 
@@ -177,20 +176,22 @@ def stacked_rate(
     training = _stacked(setting, models, replace(CONFIG, precision=precision))
     training.stack.train()
     order = training.learning.shuffled(_generators(models))
-    replay = ReplayedStep(CONFIG.batch_size) if replayed else None
 
     def whole_step(rows: Tensor) -> StepLoss:
         return StepLoss(training.step(rows.T), 0)
 
+    take = _taking(whole_step, replayed=replayed)
+
     def step(number: int) -> None:
         start, stop = training.bounds[number % len(training.bounds)]
-        rows = order[:, start:stop].T
-        if replay is None:
-            whole_step(rows)
-        else:
-            replay.take(whole_step, rows)
+        take(order[:, start:stop].T)
 
     return models * rate_of(step, setting)
+
+
+def _taking(step: Step, *, replayed: bool) -> Step:
+    """Take a step as it is, or replay it for whole batches."""
+    return partial(ReplayedStep(CONFIG.batch_size).take, step) if replayed else step
 
 
 def shared_rate(setting: Setting, number: int, replayed_in: Precision | None = None) -> float:

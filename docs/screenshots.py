@@ -48,20 +48,16 @@ class Pair:
 def main() -> None:
     """Run the script."""
     options = _options()
-    if options.card is not None:
-        with browser(width=1080, height=960) as page:
-            page.open(options.card.resolve().as_uri())
-            page.wait_for_text("Verdict on its model")
-            page.screenshot(options.out / CARD_FILE)
-        _shrink(options.out / CARD_FILE, num_colours=256)
-        return
-    place = Workspace(options.workspace)
-    store = RunStore(place)
+    options.out.mkdir(parents=True, exist_ok=True)
     try:
+        if options.card is not None:
+            picture_card(options.card, options.out / CARD_FILE)
+            return
+        place = Workspace(options.workspace)
+        store = RunStore(place)
         pair = find_pair(store, options.experiment, options.tf)
         view = MlflowView(place)
         view.sync(store)
-        options.out.mkdir(parents=True, exist_ok=True)
         with (
             mlflow_server(place, tracking_uri(place), "127.0.0.1", free_port()) as server,
             browser(width=1440, height=900) as page,
@@ -79,6 +75,15 @@ def main() -> None:
         sys.exit(str(error))
     for name in (FIRST_FILE, RUNS_FILE, COMPARE_FILE):
         _shrink(options.out / name)
+
+
+def picture_card(card: Path, path: Path) -> None:
+    """Make a picture of the top of a card."""
+    with browser(width=1080, height=960) as page:
+        page.open(card.resolve().as_uri())
+        page.wait_for_text("Verdict on its model")
+        page.screenshot(path)
+    _shrink(path, num_colours=256)
 
 
 def _shrink(path: Path, num_colours: int = _NUM_COLOURS) -> None:

@@ -52,7 +52,7 @@ class Finding:
     @property
     def headline(self) -> str:
         """The result where no heading is above it: it says itself which finding it is."""
-        is_told = not self.heading or self.heading in self.sentence
+        is_told = self.heading in self.sentence
         return self.sentence if is_told else f"{self.heading}: {self.sentence}"
 
 

@@ -1,7 +1,7 @@
 """The figures of a verdict: scores by arm, curves, calibration, motifs, contributions."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -141,10 +141,7 @@ def roc_figure(operating: Operating) -> Figure:
     figure, axes = _unit_square("false-positive rate", "recall")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
     for curve in operating.curves:
-        colour, line = _CURVE_STYLES.get(curve.arm, (GREY, "-"))
-        axes.plot(
-            curve.false_positive_rate, curve.recall, color=colour, linestyle=line, label=curve.arm
-        )
+        axes.plot(curve.false_positive_rate, curve.recall, **_curve_style(curve.arm))
     _points(
         axes, [(one.false_positive_rate, one.recall, one.threshold) for one in operating.points]
     )
@@ -158,8 +155,7 @@ def recall_figure(operating: Operating) -> Figure:
     figure, axes = _unit_square("recall", "precision")
     axes.axhline(operating.balance, color=GREY, linewidth=0.6, linestyle=":")
     for curve in operating.curves:
-        colour, line = _CURVE_STYLES.get(curve.arm, (GREY, "-"))
-        axes.plot(curve.recall, curve.precision, color=colour, linestyle=line, label=curve.arm)
+        axes.plot(curve.recall, curve.precision, **_curve_style(curve.arm))
     _points(axes, [(one.recall, one.precision, one.threshold) for one in operating.points])
     _name_curves(figure)
     return figure
@@ -184,6 +180,11 @@ def _unit_square(x: str, y: str) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel=x, ylabel=y)
     return figure, axes
+
+
+def _curve_style(arm: str) -> dict[str, Any]:
+    colour, line = _CURVE_STYLES[arm]
+    return {"color": colour, "linestyle": line, "label": arm}
 
 
 def _name_curves(figure: Figure) -> None:
