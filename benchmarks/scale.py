@@ -75,7 +75,7 @@ class Watched:
             self.logged = num_logged(self._place)
             self.cpu = time.process_time() - self.cpu
 
-        drive(self._plan, (), self._place, timed)
+        drive(self._plan, (), self._place, lambda: timed)
 
     def _ready(self, num_up: int, seconds: float) -> None:
         if num_up < self._workers:

@@ -151,13 +151,14 @@ def base(*, options: BaseOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE
     check_absent(options.folder)
     settings = options.settings()
     backend = options.backend.resolved()
+    backend.check()
     place = Workspace(workspace)
     with steps("Planning"):
         loaded = load_dataset(place)
         planned = options.plan(loaded)
     store, plan = RunStore(place), Plan(planned.study.runs)
     if not all(store.is_complete(spec.key) for spec in planned.specs):
-        drive(plan, planned.study.remarks, place, backend.run_plan())
+        drive(plan, planned.study.remarks, place, backend.run_plan)
     with steps("Making the base") as on_step:
         runs = [store.open(spec.key) for spec in planned.specs]
         made = package_base(loaded, runs, options.folder, settings, on_step)

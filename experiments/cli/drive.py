@@ -22,7 +22,7 @@ def drive(
     plan: "Plan",
     remarks: "Sequence[Remark]",
     workspace: Workspace,
-    run_plan: "RunPlan",
+    backend: "Callable[[], RunPlan]",
     *,
     stop_after: float | None = None,
     show: "Callable[[pd.DataFrame], None] | None" = None,
@@ -33,8 +33,9 @@ def drive(
     ----------
     remarks
         What planning left out, for the report.
-    run_plan
-        The backend's function of this name.
+    backend
+        Gives the backend's `run_plan`; not asked, so that nothing of it is imported, where all is
+        complete.
     stop_after
         Hours after which no further run is started.
     show
@@ -55,7 +56,7 @@ def drive(
         store.record_roles(plan)
         roles = (role for runs in plan.roles.values() for role in runs)
         store.record_remarks({role.experiment for role in roles}, remarks)
-        failures = _run(plan, store, run_plan, stop_after)
+        failures = _run(plan, store, backend, stop_after)
     keys = {run.key for run in plan}
     if show is not None:
         table = results_table(store)
@@ -76,7 +77,7 @@ def drive(
 
 
 def _run(
-    plan: "Plan", store: "RunStore", run_plan: "RunPlan", stop_after: float | None
+    plan: "Plan", store: "RunStore", backend: "Callable[[], RunPlan]", stop_after: float | None
 ) -> "list[RunOutcome]":
     """Run what is not complete, with progress and MLflow beside it; gives what failed.
 
@@ -110,7 +111,8 @@ def _run(
             return deadline is None or time.monotonic() < deadline
 
         try:
-            run_plan(plan, workspace, on_done=on_done, may_start=may_start)
+            if num_complete < len(plan):
+                backend()(plan, workspace, on_done=on_done, may_start=may_start)
         except KeyboardInterrupt:
             complain("interrupted; what is complete is kept, the same command resumes the plan")
             raise typer.Exit(130) from None

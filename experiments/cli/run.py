@@ -90,7 +90,7 @@ def run(
         plan,
         planned.remarks,
         place,
-        backend.run_plan(),
+        backend.run_plan,
         stop_after=stop_after,
         show=print_comparison,
     )

@@ -23,7 +23,7 @@ BackendOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", help="Runs that train at once. By default one for each CPU."),
+    typer.Option("--workers", min=1, help="Runs that train at once. By default one for each CPU."),
 ]
 AddressOption = Annotated[
     str,
@@ -135,7 +135,7 @@ class BackendOptions:
     backend: BackendOption = Backend.RAY
     workers: WorkersOption = None
     pretrain_workers: Annotated[
-        int, typer.Option(help="Processes on Ray that train a multi-model together.")
+        int, typer.Option(min=1, help="Processes on Ray that train a multi-model together.")
     ] = 1
     devices: DeviceOptions = DeviceOptions()
     address: AddressOption = ""
@@ -165,7 +165,11 @@ class BackendOptions:
 
     def check(self) -> None:
         """Raise `RunError` if the options do not go together."""
-        self.share_of_gpu()
+        share = self.share_of_gpu()
+        if self.backend is not Backend.RAY and self.pretrain_workers != 1:
+            raise RunError(f"--pretrain-workers needs Ray; leave out --backend {self.backend}")
+        if self.backend is Backend.PROCESSES and share is not None:
+            raise RunError("--device gpu needs Ray, or --backend local")
 
     def run_plan(self) -> "RunPlan":
         """Give the backend's `run_plan`, its own options filled in.
@@ -175,14 +179,11 @@ class BackendOptions:
         RunError
             The options do not go together.
         """
+        self.check()
         share = self.share_of_gpu()
-        if self.backend is not Backend.RAY and self.pretrain_workers != 1:
-            raise RunError(f"--pretrain-workers needs Ray; leave out --backend {self.backend}")
         if self.backend is Backend.PROCESSES:
             from orchestrator.backends import processes
 
-            if share is not None:
-                raise RunError("--device gpu needs Ray, or --backend local")
             by_process = processes.ProcessOptions(num_workers=self.workers)
             return partial(processes.run_plan, options=by_process)
         if self.backend is Backend.LOCAL:

@@ -332,8 +332,9 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
         err.print(str(remark))
     if not start.is_finished:
         _offer(start, plan, planned, options)
-    run_plan = options.where(is_short=start.is_finished).run_plan()
-    drive(plan, planned.remarks, workspace, run_plan)
+    backend = options.where(is_short=start.is_finished)
+    backend.check()
+    drive(plan, planned.remarks, workspace, backend.run_plan)
     with steps("Judging") as on_step:
         runs = [run for runs in plan.roles.values() for run in runs]
         verdict = judge(workspace, runs, tf, on_step)
