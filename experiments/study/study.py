@@ -48,10 +48,10 @@ class Study:
     chosen_motifs: bool = False
     """Whether the regions choose the motifs of the terms, in place of the motif of the TF's name;
     `peaks-needed` then has the arms that hide the TF's motifs too."""
-    many_motifs: bool = False
+    many_motifs: bool | None = None
     """Whether many of the motifs that the regions choose from are a further term, where
     there are few enough regions to fit the output layer alone; `peaks-needed` then has an arm
-    more."""
+    more. None lets `own-tf` decide by the number of regions; no other experiment has them."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:

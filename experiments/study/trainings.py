@@ -133,6 +133,8 @@ class Trainings:
     """Whether individual models keep the last epoch's weights; see :meth:`sized_for`."""
     few_bound: int = FEW_BOUND
     """Bound regions up to which masked transfer fits the output layer alone."""
+    many_bound: int = MANY_BOUND
+    """Bound regions beyond which masked transfer fine-tunes all layers as the paper does."""
 
     def training_for(self, kind: ModelKind, num_bound: int = 0) -> TrainingConfig:
         """Decide how a model is trained.
@@ -161,7 +163,7 @@ class Trainings:
         masked = self._long_enough(self.masked_transfer)
         if masked.probe is None:
             return masked
-        if num_bound > MANY_BOUND:
+        if num_bound > self.many_bound:
             return self._long_enough(self.transfer)
         if num_bound <= self.few_bound:
             return replace(masked, max_epochs=0, keep="best")
@@ -185,7 +187,7 @@ class Trainings:
     def costing_little(self, patience: int) -> "Trainings":
         """Give trainings that cost little, for a verdict within a minute.
 
-        Masked transfer fits the output layer alone up to `MANY_BOUND` bound regions: with 500 that
+        Masked transfer fits the output layer alone up to `many_bound` bound regions: with 500 that
         is within 0.01 MCC of fine-tuning. Scratch stops `patience` epochs after the one of the best
         validation loss, unless the settings have a patience.
         """
@@ -194,11 +196,11 @@ class Trainings:
         return replace(self.fitting_output(), scratch=scratch)
 
     def fitting_output(self) -> "Trainings":
-        """Give trainings of which masked transfer fits the output layer alone, up to `MANY_BOUND`.
+        """Give trainings of which masked transfer fits the output layer alone, up to `many_bound`.
 
         Many motifs can be a term beside it (`model.training.many_motifs`).
         """
-        return replace(self, few_bound=MANY_BOUND)
+        return replace(self, few_bound=self.many_bound)
 
     def with_epochs(
         self, *, multi: int | None = None, individual: int | None = None

@@ -38,12 +38,13 @@ ChosenMotifsOption = Annotated[
 
 
 ManyMotifsOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--many-motifs/--no-many-motifs",
         help="Let the best hits of many profiles of JASPAR, the 100 that tell the regions apart "
         "best, be a further term of the model, weighted by held-out regions, beside motifs chosen "
-        "as with --chosen-motifs; up to 1,000 bound regions. By default they are not.",
+        "as with --chosen-motifs, and fit the output layer alone; up to 5,000 bound regions. By "
+        "default from 1,000 on, unless an option says how individual models are trained.",
     ),
 ]
 

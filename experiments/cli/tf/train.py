@@ -95,7 +95,7 @@ class TrainOptions:
     ] = "auto"
     string: StringOption = None
     chosen_motifs: ChosenMotifsOption = False
-    many_motifs: ManyMotifsOption = False
+    many_motifs: ManyMotifsOption = None
     pretraining: PretrainOptions
     individual: IndividualOptions
     precision: PrecisionOption = Precision.AUTO
@@ -238,9 +238,15 @@ class TrainOptions:
                 scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
-                chosen_motifs=self.chosen_motifs or self.many_motifs,
-                many_motifs=self.many_motifs,
+                chosen_motifs=self.chosen_motifs or bool(self.many_motifs),
+                many_motifs=self._many_motifs(),
             )
+
+    def _many_motifs(self) -> bool | None:
+        """Whether many motifs are a term; None lets the number of regions decide."""
+        if self.many_motifs is None and self.individual != IndividualOptions():
+            return False  # what is asked of the training is of all layers
+        return self.many_motifs
 
 
 def register(app: typer.Typer) -> None:

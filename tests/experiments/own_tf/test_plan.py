@@ -176,6 +176,7 @@ def test_what_costs_much_has_one_replicate_from_the_base(
 
     def replicates(most: int, arm: str, variant: RunVariant = RunVariant.PLAIN) -> list[int]:
         monkeypatch.setattr(own, "MANY_BOUND", most)
+        monkeypatch.setattr(own, "MOST_FITTED", most)
         runs = own_tf(loaded, STUDY, start, "MINE", num_folds=0).runs
         assert not any(run.spec.regions.is_judged_by_folds for run in runs)
         found = [run for run in runs if (run.arm, run.role.variant) == (arm, variant)]
@@ -306,8 +307,27 @@ def test_many_motifs_are_a_term_of_the_model_and_its_steps_and_not_of_their_cont
 
 
 def test_many_motifs_that_too_many_regions_leave_out_are_told_of(planned, monkeypatch):
-    monkeypatch.setattr("experiments.study.trainings.MANY_BOUND", 0)
+    monkeypatch.setattr(own, "MOST_FITTED", 0)
     _, _, study = planned(replace(STUDY, chosen_motifs=True, many_motifs=True))
     assert not any(run.spec.many_motifs for run in study.runs)
     [told] = [one.text for one in study.remarks if "many motifs" in one.text]
     assert told.endswith(": its regions are enough to train all layers")
+
+
+def test_many_motifs_are_a_term_by_default_where_the_motif_of_the_name_is_not_enough(
+    planned, monkeypatch
+):
+    def with_many(study: Study = STUDY) -> set[bool]:
+        _, _, found = planned(study)
+        runs = [run for run in found.runs if run.arm == "transfer"]
+        control = [run for run in runs if run.role.variant is RunVariant.WITHOUT_MOTIF]
+        others = [run.spec for run in runs if run not in control]
+        assert {run.spec.training for run in control} <= {spec.training for spec in others}
+        return {spec.many_motifs for spec in others}
+
+    assert with_many() == {False}
+    monkeypatch.setattr(own, "MANY_BOUND", 0)
+    assert with_many() == {True}
+    assert with_many(replace(STUDY, many_motifs=False)) == {False}
+    monkeypatch.setattr(own, "MOST_FITTED", 1)
+    assert with_many() == {False}

@@ -1,14 +1,18 @@
 """`bindgrid tf suggest` and `tf train`: from a TF's labels to its verdict, on the terminal."""
 
 import json
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
+from experiments.cli.options.training import IndividualOptions, PretrainOptions
+from experiments.cli.tf.train import TrainOptions
 from experiments.study.trainings import Trainings
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.role_names import group_name
 from orchestrator.runs.find_run import find_run
+from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.client import TrackingClient, tracking_uri
 from orchestrator.tracking.verdicts import EXPERIMENT, VerdictWriter
@@ -71,6 +75,19 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert code == 0, err
     assert key in out
     assert "MCC, 1 TFs" in out
+
+
+def test_an_option_of_the_training_is_not_lost_to_many_motifs(workspace):
+    def many_motifs(**typed: Any) -> bool | None:
+        own: dict[str, Any] = {"individual": IndividualOptions(), **typed}
+        options = TrainOptions(pretraining=PretrainOptions(), **own)
+        loaded = load_dataset(workspace)
+        return options.study(loaded, "SPI1", "float32").many_motifs
+
+    assert many_motifs() is None  # the number of regions decides
+    assert many_motifs(many_motifs=True) is True
+    assert many_motifs(individual=IndividualOptions(epochs=3)) is False
+    assert many_motifs(individual=IndividualOptions(epochs=3), many_motifs=True) is True
 
 
 @pytest.mark.parametrize(
