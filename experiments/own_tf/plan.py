@@ -11,9 +11,10 @@ over chromosomes instead: every run has folds of whole chromosomes, which are th
 and replicates, and itself learns from all regions. Each run is then trained once more for each
 fold.
 
-Beyond `MANY_BOUND` bound regions, and up to `MOST_FITTED`, transfer from a masked multi-model has
-many motifs as a term, and fits the output layer alone; that is at least as good as a fine-tuning of
-all layers with the motif of the TF's name, for a third of the processor time.
+Where chromosomes are held out, transfer from a masked multi-model of more than `FEW_BOUND` bound
+regions, and up to `MOST_FITTED`, has many motifs as a term, and fits the output layer alone. That
+is as good as a fine-tuning of all layers with the motif of the TF's name, for a third of
+the processor time. With folds, each of which would choose motifs anew, the motif of the name it is.
 
 With folds, or from a base with chromosomes held out, what is trained is chosen by what it costs
 (benchmarks/RESULTS.md): scratch, transfer without the motif and the learning curve have one
@@ -35,7 +36,7 @@ from experiments.own_tf.suggestion import Start
 from experiments.study.planner import Draft, PlannedStudy, from_scratch
 from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
-from experiments.study.trainings import MANY_BOUND, ModelKind
+from experiments.study.trainings import FEW_BOUND, MANY_BOUND, ModelKind
 from orchestrator.role import RunRole, RunVariant, SampleSize
 from orchestrator.role_names import step_name
 from orchestrator.runs.loaded_dataset import LoadedDataset
@@ -273,7 +274,8 @@ class _Replicate:
         """Whether many motifs are a term: as the study says, or else by the number of regions."""
         wanted = self.draft.study.many_motifs
         if wanted is None:
-            wanted = MANY_BOUND < self.regions.num_bound <= MOST_FITTED
+            is_between = FEW_BOUND < self.regions.num_bound <= MOST_FITTED
+            wanted = is_between and not self._is_judged_by_folds
         return wanted and self._is_masked
 
     def _builder(self, fraction: float) -> SpecBuilder:

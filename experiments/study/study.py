@@ -51,7 +51,7 @@ class Study:
     many_motifs: bool | None = None
     """Whether many of the motifs that the regions choose from are a further term, where
     there are few enough regions to fit the output layer alone; `peaks-needed` then has an arm
-    more. None lets `own-tf` decide by the number of regions; no other experiment has them."""
+    more. None lets `own-tf` decide by the number of regions; no other experiment has them then."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:

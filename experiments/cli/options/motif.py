@@ -44,7 +44,8 @@ ManyMotifsOption = Annotated[
         help="Let the best hits of many profiles of JASPAR, the 100 that tell the regions apart "
         "best, be a further term of the model, weighted by held-out regions, beside motifs chosen "
         "as with --chosen-motifs, and fit the output layer alone; up to 5,000 bound regions. By "
-        "default from 1,000 on, unless an option says how individual models are trained.",
+        "default where chromosomes are held out, from 250 bound regions on, unless an option says "
+        "how individual models are trained.",
     ),
 ]
 

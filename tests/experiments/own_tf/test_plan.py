@@ -317,8 +317,9 @@ def test_many_motifs_that_too_many_regions_leave_out_are_told_of(planned, monkey
 def test_many_motifs_are_a_term_by_default_where_the_motif_of_the_name_is_not_enough(
     planned, monkeypatch
 ):
-    def with_many(study: Study = STUDY) -> set[bool]:
-        _, _, found = planned(study)
+    def with_many(study: Study = STUDY, num_folds: int = 0) -> set[bool]:
+        loaded, start, _ = planned(study)
+        found = own_tf(loaded, study, start, "MINE", num_folds=num_folds)
         runs = [run for run in found.runs if run.arm == "transfer"]
         control = [run for run in runs if run.role.variant is RunVariant.WITHOUT_MOTIF]
         others = [run.spec for run in runs if run not in control]
@@ -326,8 +327,9 @@ def test_many_motifs_are_a_term_by_default_where_the_motif_of_the_name_is_not_en
         return {spec.many_motifs for spec in others}
 
     assert with_many() == {False}
-    monkeypatch.setattr(own, "MANY_BOUND", 0)
+    monkeypatch.setattr(own, "FEW_BOUND", 0)
     assert with_many() == {True}
+    assert with_many(num_folds=3) == {False}
     assert with_many(replace(STUDY, many_motifs=False)) == {False}
     monkeypatch.setattr(own, "MOST_FITTED", 1)
     assert with_many() == {False}
