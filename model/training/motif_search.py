@@ -170,7 +170,7 @@ def _trained(
     logits: NDArray[np.float64],
 ) -> Tensor:
     """Train filters, each beside the same logits, and give the one of lowest loss, (4, W)."""
-    windows = _windows(sequences)
+    one_hot = encode_one_hot(to_tensor(sequences)).contiguous()
     num_steps = min(MOST_STEPS, FEWEST_STEPS + len(bound) // REGIONS_A_STEP)
     known = torch.from_numpy(logits).float()[:, None]
     labels = torch.from_numpy(bound).float()[:, None].expand(-1, len(filters))
@@ -178,10 +178,10 @@ def _trained(
     slope = torch.full((len(filters),), 0.5, requires_grad=True)
     offset = torch.zeros(len(filters), requires_grad=True)
     optimizer = torch.optim.Adam([weights, slope, offset], lr=RATE)
-    usual = _pooled(windows, weights).mean(0).detach()
+    usual = _pooled(one_hot, weights).mean(0).detach()
     with torch.enable_grad():
         for step in range(num_steps + 1):
-            added = slope * (_pooled(windows, weights) - usual) + offset
+            added = slope * (_pooled(one_hot, weights) - usual) + offset
             losses = nn.functional.binary_cross_entropy_with_logits(
                 known + added, labels, reduction="none"
             ).mean(0)
@@ -192,14 +192,7 @@ def _trained(
     return weights.detach()[int(losses.argmin())]
 
 
-def _windows(sequences: NDArray[np.uint8]) -> Tensor:
-    """One-hot bases of each place, (n, P, 4 W): a matrix product is faster than a convolution."""
-    one_hot = encode_one_hot(to_tensor(sequences))
-    return one_hot.unfold(2, WIDTH, 1).permute(0, 2, 1, 3).flatten(2).contiguous()
-
-
-def _pooled(windows: Tensor, weights: Tensor) -> Tensor:
+def _pooled(one_hot: Tensor, weights: Tensor) -> Tensor:
     """All places of each filter together, on both strands: log of the sum of e to the score."""
-    both = torch.stack([weights, weights.flip(1, 2)])
-    places = windows @ both.flatten(2).flatten(0, 1).T
-    return places.unflatten(2, both.shape[:2]).logsumexp((1, 2))
+    places = nn.functional.conv1d(one_hot, torch.cat([weights, weights.flip(1, 2)]))
+    return places.logsumexp(2).unflatten(1, (2, -1)).logsumexp(1)
