@@ -33,6 +33,7 @@ from orchestrator.verdict.figures import (
     recall_figure,
     roc_figure,
 )
+from orchestrator.verdict.motifs_shown import motifs_caption
 from orchestrator.verdict.numbers import Numbers, Value
 from orchestrator.verdict.sentences import CARD_VERSION
 from orchestrator.verdict.stored import Card, StoredCard
@@ -253,7 +254,7 @@ def _figures(verdict: Verdict) -> dict[str, tuple[Figure, str]]:
     if verdict.motifs:
         figures["motifs"] = (
             motifs_figure(verdict.motifs),
-            "The TF's motif, and aligned with it the filters that match it best.",
+            motifs_caption(verdict.motifs),
         )
     if examples is not None and examples.best:
         figures[WIDE] = (

@@ -1,8 +1,8 @@
 """The motifs that a card shows: the TF's own or those that its peaks chose, and its filters'."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class ShownMotif:
     """By position and base, in the orientation of the TF's own motif."""
     start: int = 0
     """Where its first position lies, in positions of the TF's own motif."""
+    role: Literal["own", "chosen", "filter"] = "own"
+    """The TF's own motif, one that its peaks chose, or a filter that matches the TF's motif."""
 
     @property
     def consensus(self) -> str:
@@ -57,7 +59,7 @@ def chosen_motif(record: TermRecord, motif: Motif) -> ShownMotif:
     named = " ".join(dict.fromkeys((record.motif, record.name)))
     like = f", most like {record.like}" if record.like else ""
     title = f"{named}, {CHOSEN_WORDS[record.kind]}{like}"
-    return ShownMotif(title=title, probabilities=_rows(motif.probabilities))
+    return ShownMotif(title=title, probabilities=_rows(motif.probabilities), role="chosen")
 
 
 def matching_filters(
@@ -82,10 +84,19 @@ def matching_filters(
                 # the offset counts in the motif's reverse complement
                 start = motif.length_bp - start - frequencies.shape[1]
                 frequencies = frequencies[::-1, ::-1]
-        shown.append(
-            ShownMotif(title=filter_name(index), probabilities=_rows(frequencies), start=start)
-        )
+        rows = _rows(frequencies)
+        named = ShownMotif(title=filter_name(index), probabilities=rows, start=start, role="filter")
+        shown.append(named)
     return tuple(shown)
+
+
+def motifs_caption(motifs: Sequence[ShownMotif]) -> str:
+    """Say what the motifs of a card are."""
+    roles = {motif.role for motif in motifs}
+    first = "The motifs that the TF's peaks chose" if "chosen" in roles else "The TF's motif"
+    if "filter" in roles:
+        return f"{first}, and aligned with the first the filters that match the TF's motif best."
+    return f"{first}. No filter matches the TF's motif."
 
 
 def _rows(frequencies: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:

@@ -17,12 +17,19 @@ from orchestrator.interpretation import run_motifs
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.motif_terms import TermRecord
 from orchestrator.runs.store import RunStore
 from orchestrator.tracking.verdicts import card_note
 from orchestrator.verdict.card import write_card
 from orchestrator.verdict.commands import next_commands
 from orchestrator.verdict.examples import regions_to_show
-from orchestrator.verdict.motifs_shown import matching_filters, own_motif
+from orchestrator.verdict.motifs_shown import (
+    ShownMotif,
+    chosen_motif,
+    matching_filters,
+    motifs_caption,
+    own_motif,
+)
 from orchestrator.verdict.stored import stored_cards
 from orchestrator.verdict.verdict import Verdict, judge
 from orchestrator.workspace import Workspace
@@ -61,6 +68,27 @@ def test_a_card_shows_curves_motifs_regions_and_commands(verdict, tmp_path, caps
     assert note.startswith(verdict.conclusion.sentence)
     assert "| 0.50 |" in note
     assert "`bindgrid predict SPI1" in note
+
+
+def test_the_caption_says_whose_the_motifs_are_and_whether_a_filter_matches():
+    motif = Motif(tf="SPI1", matrix_id="MA0080.5", probabilities=np.full((4, 6), 0.25))
+    record = TermRecord(
+        kind="enriched",
+        motif="MA0002.2",
+        name="RUNX1",
+        weight=1.0,
+        auroc=0.7,
+        loss_before=0.6,
+        loss=0.5,
+        like="",
+        like_correlation=0.0,
+    )
+    own, chosen = own_motif(motif), chosen_motif(record, motif)
+    matching = ShownMotif(title="filter 3", probabilities=own.probabilities, role="filter")
+    assert motifs_caption([own]) == "The TF's motif. No filter matches the TF's motif."
+    assert "aligned with the first" in motifs_caption([own, matching])
+    assert motifs_caption([chosen, matching]).startswith("The motifs that the TF's peaks chose,")
+    assert "most enriched in its peaks" in chosen.title
 
 
 def test_the_motif_in_the_best_regions_contributes_most(verdict):
