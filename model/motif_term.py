@@ -134,9 +134,12 @@ class ManyMotifsTerm(nn.Module):
         with torch.autocast(inputs.device.type, enabled=False):
             one_hot = inputs.float().unsqueeze(2)
             for width in self._widths:
-                places = nn.functional.conv2d(one_hot, self.get_buffer(f"kernel{width}"))
-                strands = places.squeeze(2).unflatten(1, (2, -1)).transpose(1, 2)
-                hits.append(self.get_submodule(f"pool{width}")(strands).flatten(1))
+                places = nn.functional.conv2d(one_hot, self.get_buffer(f"kernel{width}")).squeeze(2)
+                if torch.is_grad_enabled():  # DeepLIFT follows the layer
+                    strands = places.unflatten(1, (2, -1)).transpose(1, 2)
+                    hits.append(self.get_submodule(f"pool{width}")(strands).flatten(1))
+                else:  # the same, three times as fast
+                    hits.append(places.contiguous().amax(2).unflatten(1, (2, -1)).amax(1))
             terms: Tensor = nn.functional.linear(torch.cat(hits, dim=1), self.weight)
         return terms
 

@@ -94,6 +94,15 @@ def test_the_term_is_the_weighted_sum_of_the_best_hits_on_either_strand():
     assert count_widths([]) == ()
 
 
+def test_the_term_is_the_same_bits_with_gradients_and_without():
+    network, _, _ = network_with_term()
+    inputs = encode_one_hot(to_tensor(regions(6, seed=2)[0]))
+    with torch.enable_grad():
+        followed = network(inputs)
+    with torch.inference_mode():
+        assert torch.equal(network(inputs), followed)
+
+
 def test_a_network_with_the_term_is_stored_explained_and_lends_its_layers(tmp_path: Path):
     network, _, _ = network_with_term()
     packed, _ = regions(6, seed=3)
