@@ -8,18 +8,14 @@ Legend: B batch, L base pairs, n sequences, T TFs.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.device import borrowed, device_of
+from model.device import borrowed, device_of, forward_batch
 from model.encoding import OneHotEncoder, check_sequences, reverse_complement, to_tensor
-
-BATCH: Final = 1000
-"""Sequences encoded at a time; only memory and speed depend on it."""
 
 
 def predict(
@@ -27,7 +23,7 @@ def predict(
     sequences: NDArray[np.uint8],
     *,
     both_strands: bool = False,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
     """Probabilities of binding, in eval mode, of the forward strand or the mean of both.
@@ -43,7 +39,8 @@ def predict(
     both_strands
         Whether to read the reverse complements too, and average; by default they are not read.
     batch_size
-        Sequences encoded at a time, 1,000 by default; only memory and speed depend on it.
+        Sequences of a forward pass; only memory and speed depend on it. By default as many as the
+        device is fastest with.
     device
         Where to compute; the CPU by default.
 
@@ -60,7 +57,7 @@ def predict(
 
     def probabilities(packed: Tensor) -> NDArray[np.float32]:
         # `split` gives one empty batch of an empty input, whose output still tells T
-        batches = packed.to(device).split(batch_size)
+        batches = packed.to(device).split(batch_size or forward_batch(device))
         logits = torch.cat([network(encode(batch)) for batch in batches])
         return torch.sigmoid(logits).cpu().numpy()
 
@@ -95,15 +92,16 @@ def every_logit(
     """
     check_sequences(sequences)
     device = device_of(network)
+    num = forward_batch(device) // 2  # of which each is read on both strands
     encode = OneHotEncoder(device)
     columns = torch.tensor(outputs, dtype=torch.int64).to(device)
     # they stay on the device until all are there: each one that is read would wait for it
     found = torch.empty(len(sequences), len(outputs), device=device)
     with borrowed(network, device), torch.inference_mode():
         network.eval()
-        for first in range(0, len(sequences), BATCH):
-            forward = to_tensor(sequences[first : first + BATCH]).to(device)
+        for first in range(0, len(sequences), num):
+            forward = to_tensor(sequences[first : first + num]).to(device)
             both = torch.cat([forward, reverse_complement(forward)])
             logits = network(encode(both))[:, columns].float().view(2, len(forward), -1)
-            found[first : first + BATCH] = logits.mean(dim=0)
+            found[first : first + num] = logits.mean(dim=0)
     return found.cpu().numpy()

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from model.device import ON_CPU
 from model.encoding import (
     BASES_PER_BYTE,
     NUM_CHANNELS,
@@ -52,8 +53,8 @@ from model.network import ConvBlock
 
 Result = TypeVar("Result")
 
-BATCH: Final = 500
-"""Regions whose activations are held at a time, for a deeper layer."""
+BATCH: Final = ON_CPU // 2
+"""Regions whose activations are held at a time, of both strands, for a deeper layer."""
 
 
 def correctly_predicted(probabilities: NDArray[np.float32], labels: Labels) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.device import forward_batch, keep_freed_memory
 from model.encoding import OneHotEncoder, reverse_complement, to_tensor
 from model.errors import ModelError
 from model.labels import resolved_cells
@@ -31,8 +32,6 @@ from model.training.kept_features import KeptFeatures
 
 Scores = NDArray[np.float32]
 
-BATCH: Final = 500
-"""Sequences encoded at a time; only memory and speed depend on it."""
 MAX_STEPS: Final = 2000
 """Highest number of steps of L-BFGS, which needs some tens."""
 
@@ -207,7 +206,7 @@ def standardized_terms(
     packed = to_tensor(examples.sequences).to(device)
     columns = np.zeros((len(examples.sequences), len(terms)), dtype=np.float32)
     for number, term in enumerate(terms):
-        scores = [term.scores(encode(part)) for part in packed.split(BATCH)]
+        scores = [term.scores(encode(part)) for part in packed.split(forward_batch(device))]
         found = torch.cat(scores).cpu().numpy()
         term.standardize(found)
         columns[:, number] = (found - float(term.center)) / float(term.spread)
@@ -239,6 +238,7 @@ def hidden_features(
 def _features(
     network: nn.Module, sequences: NDArray[np.uint8], device: torch.device | str
 ) -> NDArray[np.float32]:
+    keep_freed_memory()
     device = torch.device(device)
     seen: list[Tensor] = []
     hook = network.get_submodule("output").register_forward_pre_hook(
@@ -250,7 +250,7 @@ def _features(
     try:
         for strand in (forward, reverse_complement(forward)):
             seen.clear()
-            for part in strand.split(BATCH):
+            for part in strand.split(forward_batch(device)):
                 network(encode(part))
             strands.append(torch.cat(seen))
     finally:

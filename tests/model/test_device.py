@@ -6,16 +6,23 @@ cuDNN, is not tried here.
 
 import json
 import os
+import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from model.device import held_cudnn
+from model.device import ON_CPU, held_cudnn, keep_freed_memory
+from model.network import build_network
+from model.network_config import NetworkConfig
+from model.prediction import predict
 
 ROOT = Path(__file__).parents[2]
+PAGE_BYTES = resource.getpagesize()
 CASES = (
     "plain",
     "averaged, one strand at random",
@@ -67,6 +74,21 @@ def test_no_step_reads_a_number_from_the_device(found: dict[str, str]) -> None:
 
 def test_a_mix_of_devices_would_be_found(found: dict[str, str]) -> None:
     assert found["mixes"].endswith("given tensors of the device and of the CPU")
+
+
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer's activations are taken from the system once, and not again at each pass."""
+    network = build_network(NetworkConfig(num_tfs=1), seed=0)
+    sequences = np.random.default_rng(0).integers(0, 256, (3 * ON_CPU, 50), dtype=np.uint8)
+    predict(network, sequences)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    predict(network, sequences)
+    if platform.libc_ver()[0] == "glibc":
+        taken = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * PAGE_BYTES
+        first_layer = ON_CPU * 100 * 182 * 4
+        assert taken < 3 * first_layer
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())  # a library without it
+    keep_freed_memory.__wrapped__()
 
 
 def test_cudnn_is_held_on_a_gpu_and_let_go() -> None:
