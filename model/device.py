@@ -49,7 +49,6 @@ def device_of(network: nn.Module) -> torch.device:
 @contextmanager
 def borrowed(network: nn.Module, device: torch.device) -> Iterator[None]:
     """Move a network to a device for the duration of a block, then restore its device and modes."""
-    keep_freed_memory()
     weight = next(network.parameters(), None)
     home = device if weight is None else weight.device
     modes = {module: module.training for module in network.modules()}

@@ -33,6 +33,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from model.device import keep_freed_memory
 from model.encoding import NUM_CHANNELS
 from model.motif_term import (
     MANY_MOTIFS_LAYER,
@@ -226,7 +227,8 @@ def through(blocks: Sequence[nn.Module], hidden: Tensor) -> Tensor:
 def build_network(config: NetworkConfig, *, seed: int) -> nn.Module:
     """Network with random weights that depend on `config` and `seed` alone.
 
-    torch's global random state is left as it was found.
+    torch's global random state is left as it was found; this process keeps memory that is freed
+    (:func:`model.device.keep_freed_memory`).
 
     Parameters
     ----------
@@ -235,5 +237,6 @@ def build_network(config: NetworkConfig, *, seed: int) -> nn.Module:
     seed
         0 or more.
     """
+    keep_freed_memory()
     with seeded(seed, "initialization"), torch.device("cpu"):
         return BindingNetwork(config)

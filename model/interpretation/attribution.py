@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from model.device import ON_CPU
 from model.encoding import check_sequences, encode_one_hot, to_tensor
 from model.errors import ModelError
 
@@ -106,7 +107,7 @@ def _logits(network: nn.Module, one_hot: torch.Tensor, target: int) -> torch.Ten
     try:
         network.eval()
         with torch.inference_mode():
-            parts = [network(part)[:, target] for part in one_hot.split(500)]
+            parts = [network(part)[:, target] for part in one_hot.split(ON_CPU)]
     finally:
         for module, training in modes.items():
             module.training = training

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.device import forward_batch, keep_freed_memory
+from model.device import forward_batch
 from model.encoding import OneHotEncoder, reverse_complement, to_tensor
 from model.errors import ModelError
 from model.labels import resolved_cells
@@ -238,7 +238,6 @@ def hidden_features(
 def _features(
     network: nn.Module, sequences: NDArray[np.uint8], device: torch.device | str
 ) -> NDArray[np.float32]:
-    keep_freed_memory()
     device = torch.device(device)
     seen: list[Tensor] = []
     hook = network.get_submodule("output").register_forward_pre_hook(
