@@ -87,6 +87,7 @@ def _run(
         If the user interrupted (130).
     """
     from experiments.registry import paper_figures
+    from orchestrator.backends.ray.scratch import remove_abandoned
     from orchestrator.tracking.background import BackgroundView
     from orchestrator.tracking.sync import MlflowView
 
@@ -113,6 +114,8 @@ def _run(
         try:
             if num_complete < len(plan):
                 backend()(plan, workspace, on_done=on_done, may_start=may_start)
+            else:
+                remove_abandoned()
         except KeyboardInterrupt:
             complain("interrupted; what is complete is kept, the same command resumes the plan")
             raise typer.Exit(130) from None

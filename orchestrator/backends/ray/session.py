@@ -9,17 +9,13 @@ listens on all interfaces too.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import logging
 import os
 import secrets
-import shutil
 import socket
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,6 +24,7 @@ from typing import Any
 import psutil
 import ray
 
+from orchestrator.backends.ray.scratch import remove, scratch_folder
 from orchestrator.errors import RunError
 from orchestrator.gpus import count_gpus, require_gpu
 
@@ -57,20 +54,8 @@ _OBJECT_STORE_BYTES = 128 * 2**20
 SLOT = "bindgrid_group_worker"
 """Resource of a private Ray, practically unlimited: a worker of a group takes one."""
 
-_MAX_SOCKET_DIR = 27
-"""Longest path (characters) of the folder that Ray's folder is made in: Unix allows 107 for a
-socket, Ray's names take up to 64 of them, and that of its folder 16."""
-
 _PARTS = ("gcs_server", "raylet")
 """Names of the processes of a private Ray without which it cannot go on."""
-
-_SCRATCH = "bg-ray-"
-"""How the names of folders for Ray's sockets and logs begin."""
-
-_LOCK = "driver.lock"
-"""File in such a folder that is locked while the process lives which made it."""
-
-_REMOVAL_TRIES = 30
 
 _START_ATTEMPTS = 3
 """On a busy machine Ray's processes may need longer than the 30 s that Ray waits for them."""
@@ -117,7 +102,7 @@ def session(
             else:
                 if with_gpus:
                     require_gpu()
-                scratch = stack.enter_context(_scratch())
+                scratch = stack.enter_context(scratch_folder())
                 stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
                 stack.callback(_shut_down)
                 _start(
@@ -328,34 +313,5 @@ def _give_up(scratch: Path) -> None:
     )
     sys.stderr.flush()
     _end(_children())
-    _remove(scratch)
+    remove(scratch)
     os._exit(1)
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """Give a folder for Ray's logs and sockets, after those of killed processes are removed."""
-    root = tempfile.gettempdir()
-    root = root if len(root) <= _MAX_SOCKET_DIR else "/tmp"
-    for lock in Path(root).glob(f"{_SCRATCH}*/{_LOCK}"):
-        with contextlib.suppress(OSError), lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(lock.parent)
-    scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=root))
-    try:
-        with (scratch / f"{_LOCK}.new").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # whoever sees it finds it locked
-            (scratch / f"{_LOCK}.new").rename(scratch / _LOCK)
-            yield scratch
-    finally:
-        _remove(scratch)
-
-
-def _remove(scratch: Path) -> None:
-    """Remove Ray's folder, repeatedly: processes that are still ending may write logs to it."""
-    for _ in range(_REMOVAL_TRIES):
-        shutil.rmtree(scratch, ignore_errors=True)
-        if not scratch.exists():
-            return
-        time.sleep(0.1)

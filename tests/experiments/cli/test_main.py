@@ -15,6 +15,7 @@ from experiments.cli.options.choices import Backend, Device
 from model.checkpoint import load_state
 from model.network_config import published
 from orchestrator.backends.cost import Rates
+from orchestrator.backends.ray import scratch
 from orchestrator.role_names import set_name
 from orchestrator.runs.store import RunStore
 from tests.helpers.tiny import TinySources, build_arguments
@@ -156,9 +157,14 @@ def test_run_results_and_rerun(bindgrid, workspace, tmp_path, monkeypatch):
     assert "3 runs, 0 complete already" in err
     # nothing is left to do: no backend is asked for, with all that it imports
     monkeypatch.setattr(BackendOptions, "run_plan", lambda _: pytest.fail("a backend"))
+    monkeypatch.setattr(scratch, "_root", lambda: str(tmp_path))
+    left = tmp_path / "bg-ray-of-a-killed-driver"
+    left.mkdir()
+    (left / scratch.LOCK).touch()
     code, _, err = bindgrid(*arguments)
     assert code == 0
     assert "3 runs, 3 complete already" in err
+    assert not left.exists()
     code, _, _ = bindgrid("results", tmp_path / "r.csv", "-w", workspace.root)
     assert code == 0
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 4
