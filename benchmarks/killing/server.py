@@ -66,8 +66,13 @@ class Server:
         self._process = self._setup.start(words, self.backend / "log")
 
     def wait(self) -> None:
-        """Wait until the server answers."""
-        wait_until(lambda: listens(self._port), f"MLflow, see {self.backend / 'log'}")
+        """Wait until the server answers; it is started again where that takes too long."""
+
+        def answers() -> bool:
+            self.start()
+            return listens(self._port)
+
+        wait_until(answers, f"MLflow, see {self.backend / 'log'}")
 
     def send(self, name: str) -> None:
         """Send a signal to all its processes: the first of them does not answer itself."""
