@@ -13,7 +13,7 @@ fold.
 
 Where chromosomes are held out, transfer from a masked multi-model of more than `FEW_BOUND` bound
 regions, and up to `MOST_FITTED`, has many motifs as a term, and fits the output layer alone. That
-is as good as a fine-tuning of all layers with the motif of the TF's name, for a third of
+is as good as a fine-tuning of all layers with the motif of the TF's name, for a quarter of
 the processor time. With folds, each of which would choose motifs anew, the motif of the name it is.
 
 With folds, or from a base with chromosomes held out, what is trained is chosen by what it costs
