@@ -1,4 +1,4 @@
-"""What a computation changes in a process, a device or a network, and restores at its end."""
+"""What a computation asks of a process, a device or a network, and mostly restores at its end."""
 
 import ctypes
 from collections.abc import Iterator
@@ -13,17 +13,15 @@ ON_CPU: Final = 200
 """Sequences of a forward pass on a CPU: a layer's activations are below `KEPT_BLOCK_BYTES`."""
 ON_GPU: Final = 1000
 """Sequences of a forward pass on a GPU."""
+KEPT_BLOCK_BYTES: Final = 32 * 2**20
+"""Size from which glibc takes each block of memory from the system anew; it allows no more."""
+KEPT_BYTES: Final = 256 * 2**20
+"""Freed memory from which glibc gives some back to the system."""
 
 
 def forward_batch(device: torch.device | str) -> int:
     """Sequences of a forward pass on a device; only memory and speed depend on it."""
     return ON_CPU if torch.device(device).type == "cpu" else ON_GPU
-
-
-KEPT_BLOCK_BYTES: Final = 32 * 2**20
-"""Size from which glibc takes each block of memory from the system anew; it allows no more."""
-KEPT_BYTES: Final = 256 * 2**20
-"""Freed memory from which glibc gives some back to the system."""
 
 
 @cache

@@ -31,8 +31,9 @@ ChosenMotifsOption = Annotated[
         "--chosen-motifs/--named-motif",
         help="Let the peaks choose the motifs that are terms of the model: of the TF's own the one "
         "that tells its regions apart, the most enriched profile of JASPAR and a de novo motif, "
-        "each only if it helps on held-out regions. By default the motif of the TF's name, or the "
-        "one that it was added with.",
+        "each only if it helps on held-out regions. By default they do where many motifs are a "
+        "term too (--many-motifs); elsewhere it is the motif of the TF's name, or the one that it "
+        "was added with.",
     ),
 ]
 

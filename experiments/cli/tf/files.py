@@ -65,8 +65,9 @@ class FileOptions:
         str | None,
         typer.Option(
             help="JASPAR matrix, motif file, or FILE#NAME for one motif of a file. It is a term of "
-            "the model, and predicts sites where they are predicted. By default JASPAR's matrix of "
-            "the TF's name."
+            "the model, or of the TF's own motifs one that the peaks choose from "
+            "(--chosen-motifs), and predicts sites where they are predicted. By default JASPAR's "
+            "matrix of the TF's name."
         ),
     ] = None
     site_p: SitePOption = 1e-3
