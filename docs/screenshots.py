@@ -126,9 +126,15 @@ def compare(page: Page, pair: Pair) -> None:
             "[...document.querySelectorAll('.ag-row')]"
             f".find(row => row.innerText.includes({json.dumps(name)}))"
         )
-        page.click(f"{row}?.querySelector('.ag-checkbox-input')")
+        box = f"{row}?.querySelector('.ag-checkbox-input')"
+        is_ticked = f"{row}.classList.contains('ag-row-selected')"
+        page.click(box)
         # the first tick moves the table: the next click must not come before
-        page.wait(f"{row}.classList.contains('ag-row-selected')")
+        try:
+            page.wait(is_ticked, seconds=20.0)
+        except BrowserError:  # the table was drawn anew, and the click went nowhere
+            page.click(box)
+            page.wait(is_ticked)
     page.click(
         "[...document.querySelectorAll('button')]"
         ".find(button => button.innerText === 'Compare' && !button.disabled)"

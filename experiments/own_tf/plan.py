@@ -253,10 +253,14 @@ class _Replicate:
         return self.regions.whole.sampling.is_judged_by_folds
 
     @property
+    def _holds_chromosomes_out(self) -> bool:
+        by_chromosome = self.regions.whole.sampling.split == "chromosome"
+        return by_chromosome and not self._is_judged_by_folds
+
+    @property
     def _is_from_base(self) -> bool:
         """Whether it starts from a base, with chromosomes held out."""
-        by_chromosome = self.regions.whole.sampling.split == "chromosome"
-        return isinstance(self.start.spec, BaseStart) and by_chromosome
+        return isinstance(self.start.spec, BaseStart) and self._holds_chromosomes_out
 
     @property
     def _terms(self) -> Motif | MotifChoice | None:
@@ -275,7 +279,7 @@ class _Replicate:
         wanted = self.draft.study.many_motifs
         if wanted is None:
             is_between = FEW_BOUND < self.regions.num_bound <= MOST_FITTED
-            wanted = is_between and not self._is_judged_by_folds
+            wanted = is_between and self._holds_chromosomes_out
         return wanted and self._is_masked
 
     def _builder(self, fraction: float) -> SpecBuilder:

@@ -76,11 +76,13 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
     """
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(num_workers, context, initializer=end_with_parent) as pool:
-            with interrupts_blocked():
+        with (
+            ProcessPoolExecutor(num_workers, context, initializer=end_with_parent) as pool,
+            _ended_by_interrupt(),
+        ):
+            with interrupts_blocked():  # a Ctrl-C meanwhile comes at the end of this block
                 measured = pool.map(partial(_measure, precision, network), range(num_workers))
-            with _ended_by_interrupt():
-                rates = list(measured)
+            rates = list(measured)
     except BrokenProcessPool:
         raise RunError(
             "a process that measured this machine has ended (killed, or out of memory); run the "
