@@ -50,10 +50,13 @@ def test_calibration_measures_training_slower_than_prediction():
 
 
 SCRIPT = """
+import signal
 from orchestrator.backends.cost import calibrate
 from orchestrator.errors import RunError
 
 if __name__ == "__main__":
+    # a shell has its background jobs ignore it, and what they start would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         while True:
             calibrate(2)
