@@ -71,6 +71,7 @@ def run(
     _check(stop_after, dry_run=dry_run, as_json=as_json)
     options.check(names)
     backend, place = options.backend.resolved(), Workspace(workspace)
+    backend.check()
     device = backend.devices.torch_device
     precision = settled(options.precision, place, backend.address, device)
     with steps("Planning"):

@@ -252,9 +252,10 @@ def _figures(verdict: Verdict) -> dict[str, tuple[Figure, str]]:
             f"Precision and recall on the same regions; dotted, guessing. {points}",
         )
     if verdict.motifs:
+        are_compared = verdict.filters is not None and bool(verdict.filters.wanted)
         figures["motifs"] = (
             motifs_figure(verdict.motifs),
-            motifs_caption(verdict.motifs),
+            motifs_caption(verdict.motifs, are_compared=are_compared),
         )
     if examples is not None and examples.best:
         figures[WIDE] = (

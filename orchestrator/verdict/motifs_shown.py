@@ -90,13 +90,19 @@ def matching_filters(
     return tuple(shown)
 
 
-def motifs_caption(motifs: Sequence[ShownMotif]) -> str:
-    """Say what the motifs of a card are."""
+def motifs_caption(motifs: Sequence[ShownMotif], *, are_compared: bool) -> str:
+    """Say what the motifs of a card are.
+
+    Parameters
+    ----------
+    are_compared
+        Whether filters were read, and compared with motifs of the TF.
+    """
     roles = {motif.role for motif in motifs}
     first = "The motifs that the TF's peaks chose" if "chosen" in roles else "The TF's motif"
     if "filter" in roles:
         return f"{first}, and aligned with the first the filters that match the TF's motif best."
-    return f"{first}. No filter matches the TF's motif."
+    return f"{first}. No filter matches the TF's motif." if are_compared else f"{first}."
 
 
 def _rows(frequencies: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:

@@ -85,9 +85,13 @@ def test_the_caption_says_whose_the_motifs_are_and_whether_a_filter_matches():
     )
     own, chosen = own_motif(motif), chosen_motif(record, motif)
     matching = ShownMotif(title="filter 3", probabilities=own.probabilities, role="filter")
-    assert motifs_caption([own]) == "The TF's motif. No filter matches the TF's motif."
-    assert "aligned with the first" in motifs_caption([own, matching])
-    assert motifs_caption([chosen, matching]).startswith("The motifs that the TF's peaks chose,")
+    alone = motifs_caption([own], are_compared=True)
+    assert alone == "The TF's motif. No filter matches the TF's motif."
+    assert motifs_caption([own], are_compared=False) == "The TF's motif."
+    assert "aligned with the first" in motifs_caption([own, matching], are_compared=True)
+    assert motifs_caption([chosen, matching], are_compared=True).startswith(
+        "The motifs that the TF's peaks chose,"
+    )
     assert "most enriched in its peaks" in chosen.title
 
 
