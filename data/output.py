@@ -9,7 +9,6 @@ import codecs
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import IO, Final, cast
 
 from data.atomic import whole_file
 from data.errors import DataError
+from data.temporary import temporary_folder
 
 STANDARD_OUTPUT: Final = Path("-")
 """The name that stands for standard output."""
@@ -121,8 +121,8 @@ def output_file(path: Path) -> Iterator[Path]:
         with whole_file(path) as partial:
             yield partial
         return
-    with tempfile.TemporaryDirectory() as folder:
-        partial = Path(folder) / "output"
+    with temporary_folder("output") as folder:
+        partial = folder / "output"
         yield partial
         with partial.open("rb") as content, path.open("wb") as file:
             shutil.copyfileobj(content, file)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from data.temporary import remove_abandoned
 from experiments.cli.console import complain, err
 from experiments.cli.progress import PlanProgress
 from orchestrator.workspace import Workspace
@@ -87,7 +88,6 @@ def _run(
         If the user interrupted (130).
     """
     from experiments.registry import paper_figures
-    from orchestrator.backends.ray.scratch import remove_abandoned
     from orchestrator.tracking.background import BackgroundView
     from orchestrator.tracking.sync import MlflowView
 

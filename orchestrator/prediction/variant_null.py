@@ -13,7 +13,6 @@ predicted to be bound with a lower probability.
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from data.queries.background import background_windows, of_same_composition
 from data.queries.variants import VariantBatch
 from data.records import RecordError, from_json, to_json
 from data.sources.genome import Genome, user_cache
+from data.temporary import temporary_folder
 from model.checkpoint import WEIGHTS_FILE
 from model.device import one_thread
 from model.ensemble import Member, Prediction, predict_ensemble
@@ -157,8 +157,8 @@ def with_q_values(writer: Writer) -> Iterator[Writer]:
 
     They wait in temporary files, since a q-value depends on all p-values.
     """
-    with tempfile.TemporaryDirectory(prefix="bindgrid-variants-") as name:
-        held = _Held(Path(name))
+    with temporary_folder("variants") as folder:
+        held = _Held(folder)
         yield held
         q_values = benjamini_hochberg(np.concatenate([np.empty(0), *held.p_values]))
         first = 0

@@ -6,7 +6,6 @@ used, with their own settings, where they are on the path.
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.packing import unpack
+from data.temporary import temporary_folder
 from orchestrator.errors import RunError
 from orchestrator.spec import Rival
 
@@ -53,8 +53,7 @@ def ls_gkm_probabilities(
     RunError
         If a program is not on the path, or fails.
     """
-    with tempfile.TemporaryDirectory(prefix="bindgrid-ls-gkm-") as name:
-        folder = Path(name)
+    with temporary_folder("ls-gkm") as folder:
         _write(folder / "bound.fa", sequences[bound])
         _write(folder / "unbound.fa", sequences[~bound])
         _write(folder / "others.fa", others)

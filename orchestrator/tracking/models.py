@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, final
 from urllib.parse import unquote, urlparse
 
 from data.atomic import whole_folder
+from data.temporary import temporary_folder
 from orchestrator.runs.find_run import is_model, trained_arm
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore, StoredRun
 from orchestrator.tracking.client import (
@@ -273,17 +273,17 @@ class ModelWriter:
 
     def _put_beside(self, run: StoredRun, run_id: str) -> str:
         """Put a run's network among the artifacts of the MLflow run; gives its place."""
-        with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
-            write_model(run, Path(folder), run_id)
-            self._client.mlflow.log_artifacts(run_id, folder, FOLDER)
+        with temporary_folder("upload") as folder:
+            write_model(run, folder, run_id)
+            self._client.mlflow.log_artifacts(run_id, str(folder), FOLDER)
         return f"{self._client.mlflow.get_run(run_id).info.artifact_uri}/{FOLDER}"
 
     def _put(self, run: StoredRun, model: LoggedModel, run_id: str) -> None:
         """Put a run's network among the artifacts of a model."""
         if not self._client.is_own_database:
-            with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
-                write_model(run, Path(folder), run_id, model.model_id)
-                self._client.mlflow.log_model_artifacts(model.model_id, folder)
+            with temporary_folder("upload") as folder:
+                write_model(run, folder, run_id, model.model_id)
+                self._client.mlflow.log_model_artifacts(model.model_id, str(folder))
             return
         place = Path(unquote(urlparse(model.artifact_location).path))
         place.parent.mkdir(parents=True, exist_ok=True)

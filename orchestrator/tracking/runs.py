@@ -32,12 +32,12 @@ What MLflow shows:
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from data.temporary import temporary_folder
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.tracking.client import (
@@ -302,9 +302,9 @@ class RunWriter:
         datasets = run_datasets(run, planned, source)
         among_drivers(partial(self._client.mlflow.log_inputs, run_id, datasets))
         if not planned.spec.regions.is_fold:
-            with tempfile.TemporaryDirectory(prefix="bindgrid-") as folder:
-                write_run_files(run, planned.name, Path(folder))
-                self._client.mlflow.log_artifacts(run_id, folder)
+            with temporary_folder("upload") as folder:
+                write_run_files(run, planned.name, folder)
+                self._client.mlflow.log_artifacts(run_id, str(folder))
         self._client.mlflow.set_terminated(run_id, end_time=end)
         self._keep_one(planned, experiment_id)
         return True

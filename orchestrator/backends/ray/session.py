@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -24,7 +25,7 @@ from typing import Any
 import psutil
 import ray
 
-from orchestrator.backends.ray.scratch import remove, scratch_folder
+from data.temporary import SHORT_ROOT, locked_folder, remove
 from orchestrator.errors import RunError
 from orchestrator.gpus import count_gpus, require_gpu
 
@@ -53,6 +54,10 @@ _OBJECT_STORE_BYTES = 128 * 2**20
 
 SLOT = "bindgrid_group_worker"
 """Resource of a private Ray, practically unlimited: a worker of a group takes one."""
+
+_MAX_SCRATCH_ROOT = 27
+"""Longest path (characters) of the folder that Ray's folder is made in: Unix allows 107 for a
+socket, Ray's names take up to 64 of them, and that of its folder 16."""
 
 _PARTS = ("gcs_server", "raylet")
 """Names of the processes of a private Ray without which it cannot go on."""
@@ -102,7 +107,7 @@ def session(
             else:
                 if with_gpus:
                     require_gpu()
-                scratch = stack.enter_context(scratch_folder())
+                scratch = stack.enter_context(locked_folder("ray", _scratch_root()))
                 stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
                 stack.callback(_shut_down)
                 _start(
@@ -113,6 +118,12 @@ def session(
                 )
                 stack.enter_context(_watched(scratch))
         yield count_cpus()
+
+
+def _scratch_root() -> Path:
+    """Where the folder of Ray's sockets and logs is made."""
+    root = Path(tempfile.gettempdir())
+    return root if len(str(root)) <= _MAX_SCRATCH_ROOT else SHORT_ROOT
 
 
 def _shut_down() -> None:

@@ -1,4 +1,5 @@
 import json
+import tempfile
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,13 +10,13 @@ import pytest
 import torch
 
 from data.dataset.store import Dataset
+from data.temporary import LOCK
 from experiments.cli.console import complain
 from experiments.cli.options.backend import BackendOptions, DeviceOptions
 from experiments.cli.options.choices import Backend, Device
 from model.checkpoint import load_state
 from model.network_config import published
 from orchestrator.backends.cost import Rates
-from orchestrator.backends.ray import scratch
 from orchestrator.role_names import set_name
 from orchestrator.runs.store import RunStore
 from tests.helpers.tiny import TinySources, build_arguments
@@ -157,10 +158,10 @@ def test_run_results_and_rerun(bindgrid, workspace, tmp_path, monkeypatch):
     assert "3 runs, 0 complete already" in err
     # nothing is left to do: no backend is asked for, with all that it imports
     monkeypatch.setattr(BackendOptions, "run_plan", lambda _: pytest.fail("a backend"))
-    monkeypatch.setattr(scratch, "_root", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     left = tmp_path / "bg-ray-of-a-killed-driver"
     left.mkdir()
-    (left / scratch.LOCK).touch()
+    (left / LOCK).touch()
     code, _, err = bindgrid(*arguments)
     assert code == 0
     assert "3 runs, 3 complete already" in err

@@ -109,8 +109,10 @@ def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_that_of_a_liv
     monkeypatch.setattr(tempfile, "tempdir", str(short))
     code = (
         "import sys, time\n"
-        "from orchestrator.backends.ray.scratch import scratch_folder\n"
-        "with scratch_folder() as folder:\n"
+        "import tempfile\n"
+        "from pathlib import Path\n"
+        "from data.temporary import locked_folder\n"
+        "with locked_folder('ray', Path(tempfile.gettempdir())) as folder:\n"
         "    (folder / 'log').write_text('of Ray')\n"
         "    print(folder, flush=True)\n"
         "    time.sleep(600)\n"
