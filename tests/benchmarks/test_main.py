@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import benchmarks
-from benchmarks import kills
+from benchmarks import kills, steps
 from benchmarks.fuzzing.good import make_kinds
 from benchmarks.fuzzing.mutations import mutation
 from benchmarks.gpu import multi_process_service
@@ -30,6 +31,9 @@ from data.sources.tables import SourceFiles
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
+from model.encoding import encode_one_hot
+from model.network import BindingNetwork, build_network
+from model.network_config import NetworkConfig
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs
 from orchestrator.plan import Plan
@@ -614,3 +618,29 @@ def test_training() -> None:
         f"ours, {cores} processes of one thread",
         f"authors' way, {cores} threads, 4 loader workers",
     ]
+
+
+def test_steps() -> None:
+    found = names(
+        *("steps", "--precision", "bfloat16", "--tfs", 2, "--examples", 400, "--rounds", 1)
+    )
+    assert found == [f"{name}, bfloat16" for name in steps.tries(compiled=False)]
+
+
+@pytest.mark.parametrize("name", ["first layer by tables", "weights' gradients as products"])
+def test_a_step_computed_otherwise_has_the_same_gradients(name: str) -> None:
+    inputs = encode_one_hot(torch.arange(150, dtype=torch.uint8).view(3, 50))
+
+    def gradients(
+        change: Callable[[BindingNetwork], nn.Module],
+    ) -> dict[str, torch.Tensor | None]:
+        network = build_network(NetworkConfig(num_tfs=2), seed=0).eval()
+        assert isinstance(network, BindingNetwork)
+        network = change(network)
+        network(inputs).square().sum().backward()
+        return {key: value.grad for key, value in network.named_parameters()}
+
+    own = gradients(lambda network: network)
+    changed = gradients(steps.tries(compiled=False)[name].change)
+    for key, gradient in own.items():
+        torch.testing.assert_close(changed[key], gradient, rtol=1e-3, atol=1e-6)
