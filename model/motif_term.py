@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.encoding import NUM_CHANNELS
+from model.kmer_term import KMERS_LAYER
 
 _LAYER: Final = "motif"
 MANY_MOTIFS_LAYER: Final = f"{_LAYER}s"
@@ -31,9 +32,9 @@ def motif_layer(number: int) -> str:
     return f"{_LAYER}{number + 1}" if number else _LAYER
 
 
-def is_motif_layer(name: str) -> bool:
-    """Whether a layer's name is that of a motif's term, or of many motifs'."""
-    return name.startswith(_LAYER)
+def is_term_layer(name: str) -> bool:
+    """Whether a layer's name is that of a term of the logits: a motif's, many motifs', k-mers'."""
+    return name.startswith((_LAYER, KMERS_LAYER))
 
 
 class MotifTerm(nn.Module):

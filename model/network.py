@@ -35,12 +35,13 @@ from torch import Tensor, nn
 
 from model.device import keep_freed_memory
 from model.encoding import NUM_CHANNELS
+from model.kmer_term import KMERS_LAYER, GappedKmersTerm
 from model.motif_term import (
     MANY_MOTIFS_LAYER,
     ManyMotifsTerm,
     MotifTerm,
     count_widths,
-    is_motif_layer,
+    is_term_layer,
     motif_layer,
 )
 from model.network_config import NetworkConfig
@@ -149,15 +150,17 @@ class BindingNetwork(nn.Module):
             self.add_module(motif_layer(number), term)
         if config.many_motif_counts:
             self.add_module(MANY_MOTIFS_LAYER, self._many_motifs_term())
+        if config.kmer_span:
+            self.add_module(KMERS_LAYER, GappedKmersTerm(config.kmer_span, config.num_tfs))
 
     def blocks(self) -> list[nn.Module]:
         """The chain of blocks, `output` the last."""
-        return [block for name, block in self.named_children() if not is_motif_layer(name)]
+        return [block for name, block in self.named_children() if not is_term_layer(name)]
 
     @property
     def terms(self) -> tuple[nn.Module, ...]:
         """All terms of the logits beside the chain of blocks: (B, 4, L) to (B, T) each."""
-        return tuple(block for name, block in self.named_children() if is_motif_layer(name))
+        return tuple(block for name, block in self.named_children() if is_term_layer(name))
 
     @property
     def motif_terms(self) -> tuple[MotifTerm, ...]:
@@ -195,6 +198,27 @@ class BindingNetwork(nn.Module):
         term = self._many_motifs_term()
         term.set_motifs(motifs, weights)
         self.add_module(MANY_MOTIFS_LAYER, term.to(self.output.weight.device))
+
+    def set_gapped_kmers(self, table: NDArray[np.float32], span: int) -> None:
+        """Give the network a term of gapped k-mers.
+
+        Parameters
+        ----------
+        table
+            What each span of bases adds to the logits, shape (4^span, T).
+        span
+            Its base pairs.
+        """
+        self.config = replace(self.config, kmer_span=span)
+        term = GappedKmersTerm(span, self.config.num_tfs)
+        term.set_table(table)
+        self.add_module(KMERS_LAYER, term.to(self.output.weight.device))
+
+    @property
+    def kmers_term(self) -> GappedKmersTerm | None:
+        """The term of gapped k-mers; None where the network has none."""
+        term = getattr(self, KMERS_LAYER, None)
+        return term if isinstance(term, GappedKmersTerm) else None
 
     def _many_motifs_term(self) -> ManyMotifsTerm:
         config = self.config

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Final
 
+MAX_KMER_SPAN: Final = 12
+"""Base pairs of a span at most, for the table of its numbers to have a size: 4^12 are 67 MB."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
@@ -51,6 +54,9 @@ class NetworkConfig:
     many_motif_counts: tuple[int, ...] = field(default=(), metadata={"late": True})
     """Number of motifs of each width, that of 0 bp first, whose best hits are one term of the
     logits (`model.training.many_motifs`); by default none."""
+    kmer_span: int = field(default=0, metadata={"late": True})
+    """Base pairs of the spans whose numbers are a term of the logits (`model.kmer_term`); 0: none.
+    """
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -60,7 +66,8 @@ class NetworkConfig:
             raise ValueError(f"no network is named {self.name!r}; there are: {', '.join(NETWORKS)}")
         sizes = (*self.conv_filters, *self.conv_widths, *self.dense_units, *self.lstm_units)
         sizes = (self.num_tfs, self.pool_width, *sizes)
-        numbers = (*sizes, self.length_bp, self.motif_width, *self.further_motif_widths)
+        spans = self.motif_width, *self.further_motif_widths, self.kmer_span
+        numbers = (*sizes, self.length_bp, *spans)
         if not all(isinstance(number, Integral) for number in numbers):
             raise ValueError(f"every size must be a whole number: {self}")
         if not isinstance(self.batch_norm, bool):
@@ -79,6 +86,8 @@ class NetworkConfig:
         for width in self.further_motif_widths:
             if not 1 <= width <= self.length_bp:
                 raise ValueError(f"a further motif's width is {width}; give 1 to {self.length_bp}")
+        if not 0 <= self.kmer_span <= MAX_KMER_SPAN:
+            raise ValueError(f"kmer_span is {self.kmer_span}; give 0 to {MAX_KMER_SPAN}")
         counts = self.many_motif_counts
         if not all(isinstance(count, Integral) and count >= 0 for count in counts):
             raise ValueError(f"many_motif_counts is {counts}; give whole numbers of 0 or more")

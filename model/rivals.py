@@ -3,7 +3,7 @@
 Legend: n regions, m others, F features.
 """
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from scipy.special import expit
 
 from model.errors import ModelError
 from model.gapped_kmers import gapped_kmers
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 MAX_STEPS: Final = 2000
 """Highest number of steps of either solver, which need some tens."""
@@ -21,14 +24,14 @@ _BATCH: Final = 1000
 
 
 class Linear(NamedTuple):
-    """A logistic regression, its weights on the features as they are."""
+    """A linear classifier, its weights on the features as they are."""
 
     weights: NDArray[np.float64]
     """Shape (F,)."""
     bias: float
 
-    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Logits of some regions, by features of shape (n, F)."""
+    def logits(self, features: "NDArray[np.floating] | csr_matrix") -> NDArray[np.float64]:
+        """Logits, or scores, of some regions by features of shape (n, F)."""
         found: NDArray[np.float64] = features @ self.weights + self.bias
         return found
 
@@ -78,6 +81,29 @@ def logistic_probabilities(
     return found
 
 
+def support_vectors(counts: "csr_matrix", bound: NDArray[np.bool_]) -> Linear:
+    """Fit a linear support vector machine to numbers of k-mers; its scores are no logits.
+
+    Parameters
+    ----------
+    counts
+        Shape (n, F).
+    bound
+        Labels, shape (n,).
+
+    Raises
+    ------
+    ModelError
+        There are regions of one class only.
+    """
+    from sklearn.svm import LinearSVC
+
+    _check_classes(bound)
+    # without a seed the solver would draw from the global state
+    fitted = LinearSVC(C=SUPPORT_STRENGTH, max_iter=MAX_STEPS, random_state=0).fit(counts, bound)
+    return Linear(weights=fitted.coef_[0], bias=float(fitted.intercept_[0]))
+
+
 def k_mer_probabilities(
     sequences: NDArray[np.uint8],
     bound: NDArray[np.bool_],
@@ -107,14 +133,10 @@ def k_mer_probabilities(
     ModelError
         There are regions of one class only.
     """
-    from sklearn.svm import LinearSVC
-
-    _check_classes(bound)
     counts = gapped_kmers(sequences, num_bases=num_bases, max_span=max_span)
-    # without a seed the solver would draw from the global state
-    fitted = LinearSVC(C=SUPPORT_STRENGTH, max_iter=MAX_STEPS, random_state=0).fit(counts, bound)
+    fitted = support_vectors(counts, bound)
     scores = [
-        fitted.decision_function(gapped_kmers(part, num_bases=num_bases, max_span=max_span))
+        fitted.logits(gapped_kmers(part, num_bases=num_bases, max_span=max_span))
         for part in np.split(others, range(_BATCH, len(others), _BATCH))
     ]
     found: NDArray[np.float64] = expit(np.concatenate(scores))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import ModelError
-from model.motif_term import is_motif_layer
+from model.motif_term import is_term_layer
 from model.network import OUTPUT_LAYER
 
 
@@ -59,7 +59,7 @@ def _hidden_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name: tensor
         for name, tensor in state.items()
-        if not (name.startswith(f"{OUTPUT_LAYER}.") or is_motif_layer(name))
+        if not (name.startswith(f"{OUTPUT_LAYER}.") or is_term_layer(name))
     }
 
 

@@ -70,6 +70,8 @@ class RunVariant(StrEnum):
     """The terms are of the motifs that its regions choose."""
     MANY_MOTIFS = "chosen-and-many-motifs"
     """The same, and the best hits of many motifs are a further term."""
+    GAPPED_KMERS = "motifs-and-gapped-k-mers"
+    """The same, and gapped k-mers are a term too."""
     OWN_HIDDEN = "own-motif-hidden"
     """The terms are of chosen motifs without the TF's own, as for a new TF of a known family."""
     SIMILAR_HIDDEN = "similar-motifs-hidden"

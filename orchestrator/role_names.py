@@ -19,6 +19,7 @@ VARIANT_WORDS: Final = {
     RunVariant.WITH_MOTIF: "with the motif",
     RunVariant.CHOSEN_MOTIFS: "with chosen motifs",
     RunVariant.MANY_MOTIFS: "with chosen and many motifs",
+    RunVariant.GAPPED_KMERS: "with motifs and gapped k-mers",
     RunVariant.OWN_HIDDEN: "with chosen motifs, its own hidden",
     RunVariant.SIMILAR_HIDDEN: "with chosen motifs, similar ones hidden",
     RunVariant.WITHOUT_MOTIF: "without the motif",
@@ -30,6 +31,7 @@ TERMS: Final = frozenset(
         RunVariant.WITH_MOTIF,
         RunVariant.CHOSEN_MOTIFS,
         RunVariant.MANY_MOTIFS,
+        RunVariant.GAPPED_KMERS,
         RunVariant.OWN_HIDDEN,
         RunVariant.SIMILAR_HIDDEN,
     }

@@ -146,6 +146,8 @@ class RunSpec:
     """Whether the best hits of many motifs, of all that the regions choose from, are a further
     term of the logits (`model.training.many_motifs`); for a training that fits the output layer
     alone."""
+    gapped_kmers: bool = field(default=False, metadata={"late": True})
+    """Whether gapped k-mers are a term beside many motifs."""
 
     def __post_init__(self) -> None:
         if self.rival:
@@ -165,6 +167,8 @@ class RunSpec:
                 "many motifs are a term where the regions choose motifs and the output layer alone "
                 "is fitted"
             )
+        if self.gapped_kmers and not self.many_motifs:
+            raise ValueError("gapped k-mers are a term beside many motifs")
         named = self.motif and self.motif_choice is None
         if bool(named and self.training) != bool(self.network.motif_width):
             raise ValueError("a network has the motif's width if and only if it has its term")

@@ -299,7 +299,13 @@ class _Replicate:
         motif: Motif | MotifChoice | None,
     ) -> None:
         many = self._has_many_motifs and isinstance(motif, MotifChoice)
-        spec = builder.transfer(regions, multi=self.start.spec, motif=motif, many_motifs=many)
+        spec = builder.transfer(
+            regions,
+            multi=self.start.spec,
+            motif=motif,
+            many_motifs=many,
+            gapped_kmers=many and self.draft.study.gapped_kmers,
+        )
         if many and not spec.many_motifs:
             self.draft.leave_out(
                 f"many motifs of {role.tf}", "its regions are enough to train all layers"

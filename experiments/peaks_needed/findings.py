@@ -34,6 +34,7 @@ COMPARED: Final = (100, 500)
 """Sizes between which arms are compared, both included."""
 
 RICHEST_FIRST: Final = (
+    RunVariant.GAPPED_KMERS,
     RunVariant.MANY_MOTIFS,
     RunVariant.CHOSEN_MOTIFS,
     RunVariant.WITH_MOTIF,

@@ -147,7 +147,8 @@ class Draft:
     ) -> None:
         """Add a model by transfer with the motifs that its regions choose, and many more.
 
-        Where there are too many regions for the latter, it is left out, and noted.
+        And one with gapped k-mers beside them, where the study has them. Where there are too many
+        regions, both are left out, and noted.
         """
         spec = builder.transfer(regions, multi=multi, motif=MotifChoice.AUTO, many_motifs=True)
         if not spec.many_motifs:
@@ -156,6 +157,9 @@ class Draft:
             )
             return
         self.add(spec, replace(role, variant=RunVariant.MANY_MOTIFS))
+        if self.study.gapped_kmers:
+            beside = replace(spec, gapped_kmers=True)
+            self.add(beside, replace(role, variant=RunVariant.GAPPED_KMERS))
 
     def motif(self, tf: str) -> Motif | None:
         """Motif that a TF was added by, or else JASPAR's of its name; None, noted, without one."""

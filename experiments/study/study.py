@@ -52,6 +52,9 @@ class Study:
     """Whether many of the motifs that the regions choose from are a further term, where
     there are few enough regions to fit the output layer alone; `peaks-needed` then has an arm
     more. None lets `own-tf` decide by the number of regions; no other experiment has them then."""
+    gapped_kmers: bool = False
+    """Whether gapped k-mers are a term wherever many motifs are one in `own-tf`; the other
+    experiments that have many motifs then have an arm more."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:

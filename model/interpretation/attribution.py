@@ -3,7 +3,8 @@
 `deeplift`: DeepLIFT/SHAP by `tangermeme` against dinucleotide-shuffled references (the authors:
 captum's DeepLIFT, 10 shuffles of single bases; captum is wrong with max pooling). The contributions
 of a region sum to its logit less the mean logit of its references; how far they miss is returned.
-It holds for networks of convolutions, dense layers, ReLU and max pooling.
+It holds for networks of convolutions, dense layers, ReLU and max pooling; what a term of gapped
+k-mers contributes is added (:meth:`model.kmer_term.GappedKmersTerm.contributions`).
 
 `mutagenesis`: in-silico saturation mutagenesis, for any network: logit of the region less the mean
 logit of the region with each of the three other bases there.
@@ -11,6 +12,8 @@ logit of the region with each of the three other bases there.
 Legend: n regions, L base pairs, R references.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -22,6 +25,8 @@ from torch import nn
 from model.device import ON_CPU
 from model.encoding import check_sequences, encode_one_hot, to_tensor
 from model.errors import ModelError
+from model.kmer_term import KMERS_LAYER, GappedKmersTerm
+from model.network import BindingNetwork
 
 Method = Literal["deeplift", "mutagenesis"]
 NUM_REFERENCES: Final = 20
@@ -90,15 +95,37 @@ def attribute(
     from tangermeme.ersatz import dinucleotide_shuffle
 
     references = dinucleotide_shuffle(one_hot, n=num_references, random_state=seed).float()
-    found = deep_lift_shap(
-        network, one_hot, target=target, references=references, device="cpu", batch_size=100
-    )
+    with _without_kmers(network) as kmers:
+        found = deep_lift_shap(
+            network, one_hot, target=target, references=references, device="cpu", batch_size=100
+        )
     contributions = found.detach().sum(dim=1)
+    if kmers is not None:
+        each = one_hot.repeat_interleave(num_references, dim=0)
+        added = kmers.contributions(each, references.flatten(0, 1), target)
+        contributions += added.unflatten(0, (len(one_hot), -1)).mean(dim=1)
     baseline = _logits(network, references.flatten(0, 1), target).view(len(one_hot), -1).mean(1)
     error = (contributions.sum(dim=1) - (logits - baseline)).abs().max()
     return Attributions(
         contributions=contributions.numpy(), logits=logits.numpy(), max_error=float(error)
     )
+
+
+@contextmanager
+def _without_kmers(network: nn.Module) -> Iterator[GappedKmersTerm | None]:
+    """Take the term of gapped k-mers, if there is one, out of a network for a while, and give it.
+
+    DeepLIFT follows gradients, and lookups have none.
+    """
+    kmers = network.kmers_term if isinstance(network, BindingNetwork) else None
+    if kmers is None:
+        yield None
+        return
+    delattr(network, KMERS_LAYER)
+    try:
+        yield kmers
+    finally:
+        network.add_module(KMERS_LAYER, kmers)
 
 
 def _logits(network: nn.Module, one_hot: torch.Tensor, target: int) -> torch.Tensor:

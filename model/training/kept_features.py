@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model.motif_term import is_motif_layer
+from model.motif_term import is_term_layer
 
 MOST: Final = 20_000
 """Sequences at most whose features are kept, 80 MB with 1,000 features."""
@@ -77,7 +77,7 @@ def hidden_digest(network: nn.Module) -> bytes:
     """Hash the weights and statistics of a network's hidden layers."""
     found = hashlib.blake2b(digest_size=16)
     for name, layer in network.named_children():
-        if name == "output" or is_motif_layer(name):
+        if name == "output" or is_term_layer(name):
             continue
         for key, value in layer.state_dict().items():
             found.update(f"{name}.{key} {tuple(value.shape)}".encode())

@@ -67,6 +67,8 @@ class MotifLibrary:
     """Motifs of other TFs."""
     many: bool = False
     """Whether the best hits of many of them are a further term (`model.training.many_motifs`)."""
+    gapped_kmers: bool = False
+    """Whether gapped k-mers are a term beside those."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,6 +137,8 @@ class ChosenTerms:
     """All motifs that there were to choose from, and their best hits in the examples."""
     many: bool = False
     """Whether the best hits of many of them are to be a further term."""
+    gapped_kmers: bool = False
+    """Whether gapped k-mers are to be one beside those."""
 
     @property
     def held_out(self) -> Scores:
@@ -231,6 +235,7 @@ def choose_motifs(
         num_examples=num,
         scanned=of_tf + others,
         many=library.many,
+        gapped_kmers=library.gapped_kmers,
     )
 
 

@@ -6,7 +6,7 @@ most enriched profile of JASPAR and one of kind `de novo` was learnt from the re
 the TF's motif because a run chose it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,7 +20,7 @@ from data.motifs.meme import write_meme
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
 from data.own_tf.record import added_motif
-from data.records import RecordError, from_json, to_json
+from data.records import IF_SET, RecordError, from_json, to_json
 from data.relations.binding_modes import check_modes_known, load_modes
 from model.network import BindingNetwork
 from model.training.many_motifs import ManyMotifs
@@ -88,9 +88,11 @@ class ManyMotifsRecord:
     loss_before: float
     """Loss on held-out regions without the term, in nats a region."""
     loss: float
-    """Loss on held-out regions with it."""
+    """Loss on held-out regions with it, and with gapped k-mers where they are a term."""
     strongest: tuple[StrongMotif, ...]
     """The `NUM_STRONGEST` motifs that add or take away most, the strongest first."""
+    kmers_weight: float | None = field(default=None, metadata=IF_SET)
+    """What the score of gapped k-mers is multiplied by; None where they are no term."""
 
 
 def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
@@ -132,6 +134,7 @@ def motif_library(spec: RunSpec, dataset: Dataset) -> MotifLibrary | None:
         own=tuple(map(_profile, own)),
         others=tuple(map(_profile, others)),
         many=spec.many_motifs,
+        gapped_kmers=spec.gapped_kmers,
     )
 
 
@@ -178,6 +181,7 @@ def write_many_motifs(folder: Path, term: ManyMotifs) -> None:
         loss_before=term.loss_before,
         loss=term.loss,
         strongest=strongest,
+        kmers_weight=None if term.kmer_table is None else term.kmers_weight,
     )
     (folder / MANY_MOTIFS_FILE).write_text(to_json(record))
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from data.dataset.sampling import Part
 from data.dataset.selection import Selection
 from data.motifs.database import Jaspar, jaspar_matrices
+from model.gapped_kmers import MAX_SPAN, NUM_BASES
 from model.motif_scan import best_scores
 from model.rivals import k_mer_probabilities, logistic_probabilities
 from orchestrator.runs.loaded_dataset import LoadedDataset
@@ -26,10 +27,6 @@ from orchestrator.spec import RegionSpec, Rival, RunSpec
 
 ALL_MOTIFS_STRENGTH: Final = 0.003
 """Inverse strength of the penalty on the hits of all motifs."""
-K_MER: Final = 6
-"""Bases of a k-mer, and of a gapped one."""
-GAPPED_SPAN: Final = 8
-"""Base pairs that a gapped k-mer spans at most."""
 MAX_KEPT: Final = 50_000
 """Regions whose motifs' hits are kept at most: 75 MB."""
 
@@ -96,9 +93,9 @@ def _fit_of(spec: RunSpec, loaded: LoadedDataset, selection: Selection) -> Fit:
             sequences[known], bound[known], sequences[asked]
         )
     if rival in (Rival.K_MERS, Rival.GKM_SVM):
-        span = K_MER if rival is Rival.K_MERS else GAPPED_SPAN
+        span = NUM_BASES if rival is Rival.K_MERS else MAX_SPAN
         return lambda known, asked: k_mer_probabilities(
-            sequences[known], bound[known], sequences[asked], num_bases=K_MER, max_span=span
+            sequences[known], bound[known], sequences[asked], num_bases=NUM_BASES, max_span=span
         )
     gc = loaded.regions.gc[ids]
     if rival is Rival.OPENNESS:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from data.atomic import whole_file
 from data.dataset.added import LABEL_WORDS, Background
 from data.records import to_json
+from model.gapped_kmers import MAX_SPAN, NUM_BASES
 from orchestrator.errors import RunError
 from orchestrator.report.bootstrap import NUM_RANK_DRAWS
 from orchestrator.report.figure_style import svg_text
@@ -179,6 +180,13 @@ def sentences(verdict: Verdict) -> list[str]:
             f"The best hits of {many.num_motifs} motifs of whichever TFs are a term of the model, "
             f"weighted by its regions; {listed(each)} weigh most."
         )
+        if many.kmers_weight is not None:
+            said.append(
+                f"So are the numbers of gapped k-mers, {NUM_BASES} bases within {MAX_SPAN} bp, "
+                "which know what no motif does."
+                if many.kmers_weight
+                else "Gapped k-mers were tried too and told held-out regions no better."
+            )
     filters = verdict.filters
     if filters is None:
         said.append("No filters were read: too few regions are predicted correctly.")

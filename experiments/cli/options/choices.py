@@ -69,6 +69,7 @@ class MotifUse(StrEnum):
     NAME = "name"
     AUTO = "auto"
     MANY = "many"
+    KMERS = "kmers"
 
 
 class NumberFormat(StrEnum):

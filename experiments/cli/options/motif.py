@@ -19,8 +19,8 @@ MotifOption = Annotated[
         "the peaks choose, among the TF's own motifs, the profiles of JASPAR and a de novo motif. "
         "With auto, peaks-needed has three further arms: motifs chosen from all, without the TF's "
         "own, and without similar ones. many is auto and, up to 1,000 bound regions, an arm "
-        "more, of which the best hits of 100 profiles are a further term. Needs --pretrain masked, "
-        "except for peaks-needed.",
+        "more, of which the best hits of 100 profiles are a further term; kmers has another one, "
+        "with gapped k-mers beside them. Needs --pretrain masked, except for peaks-needed.",
     ),
 ]
 
@@ -43,8 +43,9 @@ ManyMotifsOption = Annotated[
     typer.Option(
         "--many-motifs/--no-many-motifs",
         help="Let the best hits of many profiles of JASPAR, the 100 that tell the regions apart "
-        "best, be a further term of the model, weighted by held-out regions, beside motifs chosen "
-        "as with --chosen-motifs, and fit the output layer alone; up to 5,000 bound regions. By "
+        "best, and gapped k-mers be further terms of the model, weighted by held-out regions, "
+        "beside motifs chosen as with --chosen-motifs, and fit the output layer alone; up to 5,000 "
+        "bound regions. By "
         "default where chromosomes are held out, from 250 bound regions on, unless an option says "
         "how individual models are trained.",
     ),

@@ -202,8 +202,9 @@ class RunOptions:
                 links=links,
                 network=self.network.value,
                 motif=self.motif is not MotifUse.NONE,
-                chosen_motifs=self.motif in (MotifUse.AUTO, MotifUse.MANY),
-                many_motifs=self.motif is MotifUse.MANY,
+                chosen_motifs=self.motif in (MotifUse.AUTO, MotifUse.MANY, MotifUse.KMERS),
+                many_motifs=self.motif in (MotifUse.MANY, MotifUse.KMERS),
+                gapped_kmers=self.motif is MotifUse.KMERS,
             )
 
     def _sampling(self, loaded: "LoadedDataset") -> "Sampling":

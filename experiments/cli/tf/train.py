@@ -240,6 +240,7 @@ class TrainOptions:
                 links=links,
                 chosen_motifs=self.chosen_motifs or bool(self.many_motifs),
                 many_motifs=self._many_motifs(),
+                gapped_kmers=True,
             )
 
     def _many_motifs(self) -> bool | None:

@@ -300,6 +300,11 @@ def test_many_motifs_are_a_term_of_the_model_and_its_steps_and_not_of_their_cont
     others = [run for run in transfer if run not in control]
     assert all(run.spec.many_motifs and run.spec.motif == "auto" for run in others)
     assert from_values(to_values(others[0].spec), RunSpec) == others[0].spec
+    assert not any(run.spec.gapped_kmers for run in study.runs)
+    _, _, more = planned(replace(STUDY, chosen_motifs=True, many_motifs=True, gapped_kmers=True))
+    assert [run.spec for run in more.runs] == [
+        replace(run.spec, gapped_kmers=run.spec.many_motifs) for run in study.runs
+    ]
     _, _, usual = planned(replace(STUDY, chosen_motifs=True))
     keys = {run.key for run in usual.runs}
     assert {run.key for run in control} <= keys

@@ -250,6 +250,15 @@ def test_many_motifs_are_an_arm_where_the_output_layer_alone_is_fitted(
     assert (added.role.variant, added.spec.motif) == (RunVariant.MANY_MOTIFS, "auto")
     assert added.spec.many_motifs
     assert set_name(added.role).endswith("with chosen and many motifs")
+    keys = {run.key for run in peaks_needed(loaded, more).runs}
+    [last] = [
+        run
+        for run in peaks_needed(loaded, replace(more, gapped_kmers=True)).runs
+        if run.key not in keys
+    ]
+    assert last.role.variant is RunVariant.GAPPED_KMERS
+    assert last.spec == replace(added.spec, gapped_kmers=True)
+    assert set_name(last.role).endswith("with motifs and gapped k-mers")
     fine_tuned = replace(
         more, trainings=replace(more.trainings, by_size=False, masked_transfer=TrainingConfig(lr=1))
     )

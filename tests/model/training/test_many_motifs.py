@@ -155,11 +155,11 @@ def test_a_training_is_the_same_each_time_and_all_layers_cannot_be_trained():
 
 def test_weights_of_both_logits_stay_where_they_are_pulled_and_do_not_fall_below_0():
     bound = np.arange(200) % 2 == 0
-    first, second, bias = joined(np.zeros((200, 2)), bound)
-    assert (first, second) == pytest.approx(PULLED_TO, abs=1e-4)
+    weights, bias = joined(np.zeros((200, 3)), bound)
+    assert weights == pytest.approx(PULLED_TO, abs=1e-4)
     assert bias == pytest.approx(0, abs=1e-3)
     signal = np.where(bound, 1.0, -1.0) * np.linspace(0.5, 1, 200)
-    first, second, _ = joined(np.column_stack([signal, -5 * signal]), bound)
+    (first, second), _ = joined(np.column_stack([signal, -5 * signal]), bound)
     assert second == 0
     assert first > PULLED_TO[0]
 

@@ -16,6 +16,7 @@ from data.motifs.files import read_motifs
 from data.motifs.pwm import consensus
 from data.schema import Evidence
 from model.checkpoint import load, load_config
+from model.gapped_kmers import MAX_SPAN
 from model.network_config import NetworkConfig
 from model.prediction import predict
 from model.training.loop import TrainingConfig
@@ -136,6 +137,24 @@ def test_a_run_stores_the_term_of_many_motifs_and_says_which_weigh_most(place: W
     regions = load_dataset(place).regions.sequences[read_predictions(stored).region_ids]
     np.testing.assert_allclose(predict(load(stored.path), regions)[:, 0], probabilities, atol=1e-5)
 
+    assert record.kmers_weight is None
+    assert "kmers_weight" not in (stored.path / MANY_MOTIFS_FILE).read_text()
+
+    beside = replace(run, spec=replace(run.spec, gapped_kmers=True))
+    assert beside.key != run.key
+    run_plan(Plan([beside]), place, on_done=outcomes.append)
+    assert [one.error for one in outcomes] == [None, None]
+    with_kmers = RunStore(place).open(beside.key)
+    record = read_many_motifs(with_kmers.path)
+    assert record is not None
+    assert record.kmers_weight is not None
+    assert record.kmers_weight >= 0
+    assert load_config(with_kmers.path).kmer_span == MAX_SPAN
+    probabilities = read_predictions(with_kmers).probability
+    np.testing.assert_allclose(
+        predict(load(with_kmers.path), regions)[:, 0], probabilities, atol=1e-5
+    )
+
     (stored.path / MANY_MOTIFS_FILE).write_text("{}")
     with pytest.raises(RunError, match=r"many_motifs.json: damaged"):
         read_many_motifs(stored.path)
@@ -148,6 +167,8 @@ def test_many_motifs_are_a_term_where_regions_choose_and_no_layer_is_trained(
     for wrong in ({"motif": ""}, {"training": TrainingConfig(lr=0.001, max_epochs=1, probe=0.001)}):
         with pytest.raises(ValueError, match="many motifs are a term"):
             replace(spec, many_motifs=True, **wrong)
+    with pytest.raises(ValueError, match="gapped k-mers are a term beside many motifs"):
+        replace(spec, gapped_kmers=True)
 
 
 def test_a_damaged_record_of_chosen_motifs_is_named(tmp_path: Path) -> None:

@@ -127,3 +127,8 @@ def test_a_card_says_that_many_motifs_are_a_term_and_which_weigh_most(tmp_path):
     [said] = [one for one in sentences(with_term) if "100 motifs of whichever TFs" in one]
     assert "TF0 MA0, TF1 MA1, TF2 MA2, TF3 MA3 and TF4 MA4 weigh most" in said
     assert said in write_card(with_term, Workspace(tmp_path)).page.read_text()
+    assert not any("gapped k-mers" in one.lower() for one in sentences(with_term))
+    for weight, expected in ((1.2, "So are the numbers of gapped k-mers"), (0.0, "no better")):
+        both = replace(plain, many_motifs=replace(record, kmers_weight=weight))
+        [told] = [one for one in sentences(both) if "gapped k-mers" in one.lower()]
+        assert expected in told
