@@ -18,6 +18,7 @@ Legend: n examples, L base pairs, F features, M motifs, W width of a motif.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.errors import ModelError
 from model.motif_scan import best_scores
 from model.network import BindingNetwork
 from model.seeds import stream_seed
@@ -270,11 +272,25 @@ def rotated(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     to a common deviation of 1; times the factor, the penalty is that of all features.
     """
     centred = features - features.mean(axis=0)
-    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    left, scale = _left_singular(centred)
     left, kept = left[:, :MAX_COMPONENTS], scale[:MAX_COMPONENTS]
     total = float((scale**2).sum())
     share = float((kept**2).sum()) / total if total else 1.0
     return left * kept, share * features.shape[1] / max(len(kept), 1)
+
+
+def _left_singular(
+    centred: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Left singular vectors and singular values, the largest first.
+
+    LAPACK once did not converge on features on which it did, by the same call, a minute later.
+    """
+    for dtype in (np.float32, np.float32, np.float64):
+        with suppress(np.linalg.LinAlgError):
+            left, scale, _ = np.linalg.svd(centred.astype(dtype, copy=False), full_matrices=False)
+            return left.astype(np.float32), scale.astype(np.float32)
+    raise ModelError("the main components of the network's features were not found; run again")
 
 
 def held_out_logits(

@@ -1,6 +1,6 @@
 """Motifs that regions choose for the terms of a network's logits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from data.motifs.database import jaspar_matrices
 from data.motifs.scan import best_hits
 from data.packing import pack, unpack
 from model.device import one_thread
+from model.errors import ModelError
 from model.motif_scan import best_scores
 from model.network import BindingNetwork, build_network
 from model.network_config import NetworkConfig
@@ -201,3 +202,29 @@ def test_terms_of_a_network_are_replaced_and_weigh_nothing_at_first():
 def test_a_search_without_bound_regions_in_common_finds_nothing():
     packed, bound = regions(4, seed=0)
     assert search_motif(packed, bound, np.zeros(4)) is None
+
+
+def test_main_components_are_found_again_where_lapack_did_not_converge_by_chance(monkeypatch):
+    features = np.random.default_rng(0).normal(size=(60, 20)).astype(np.float32)
+    usual, factor = rotated(features)
+    svd: Callable[..., object] = np.linalg.svd
+    failures = [0]
+
+    def failing(matrix: np.ndarray, **options: bool) -> object:
+        failures[0] -= 1
+        if failures[0] >= 0:
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return svd(matrix, **options)
+
+    monkeypatch.setattr(np.linalg, "svd", failing)
+    failures[0] = 1
+    again, same = rotated(features)
+    assert np.array_equal(again, usual)
+    assert same == factor
+    failures[0] = 2
+    by_double, _ = rotated(features)
+    # a singular vector's sign is anyone's choice
+    np.testing.assert_allclose(abs(by_double), abs(usual), atol=1e-3)
+    failures[0] = 9
+    with pytest.raises(ModelError, match="main components"):
+        rotated(features)
