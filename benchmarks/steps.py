@@ -162,7 +162,7 @@ def _turn(way: Try, precision: Precision, options: argparse.Namespace) -> Callab
     network = way.change(built.train())
     optimizer = make_optimizer(network, TrainingConfig(lr=0.003))
     ready = []
-    for _ in range(options.examples // way.batch):
+    for _ in range(options.examples // way.batch):  # a whole number, see `_options`
         packed = torch.randint(
             256, (way.batch, config.length_bp // 4), generator=generator, dtype=torch.uint8
         )
@@ -305,7 +305,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
     parser.add_argument("--only", default="", help="only tries whose name has this text")
     parser.add_argument("--compiled", action="store_true", help="try torch.compile too")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.examples % (4 * BATCH):
+        parser.error(f"--examples {options.examples}: give a multiple of {4 * BATCH}")
+    return options
 
 
 if __name__ == "__main__":

@@ -5,15 +5,19 @@ A process holds a lock on a file in its folder for as long as it lives, however 
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Final
 
-PREFIX: Final = "bg-"
-"""How the names of such folders begin. Short: the paths of Ray's sockets have to be."""
+PREFIX: Final = "bindgrid-"
+"""How the names of such folders begin."""
+SHORT_PREFIX: Final = "bg-ray-"
+"""How the name of a folder begins whose path has to be short."""
 LOCK: Final = "driver.lock"
 """File in such a folder that is locked while the process lives which made it."""
 SHORT_ROOT: Final = Path("/tmp")
@@ -30,15 +34,18 @@ def temporary_folder(kind: str) -> Iterator[Path]:
     OSError
         If it cannot be made.
     """
-    with locked_folder(kind, Path(tempfile.gettempdir())) as locked:
+    with locked_folder(f"{PREFIX}{kind}-", Path(tempfile.gettempdir())) as locked:
         folder = locked / "files"
         folder.mkdir()
         yield folder
 
 
 @contextlib.contextmanager
-def locked_folder(kind: str, root: Path) -> Iterator[Path]:
+def locked_folder(prefix: str, root: Path) -> Iterator[Path]:
     """Give a folder in `root` that holds the lock's file, after abandoned ones are removed.
+
+    Its name begins with `PREFIX` or `SHORT_PREFIX`. Where files cannot be locked, what a killed
+    process leaves stays.
 
     Raises
     ------
@@ -46,10 +53,11 @@ def locked_folder(kind: str, root: Path) -> Iterator[Path]:
         If it cannot be made.
     """
     remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-", dir=root))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
     try:
         with (folder / f"{LOCK}.new").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
             # whoever sees it finds it locked
             (folder / f"{LOCK}.new").rename(folder / LOCK)
             yield folder
@@ -58,12 +66,14 @@ def locked_folder(kind: str, root: Path) -> Iterator[Path]:
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of processes that were killed."""
-    for root in {Path(tempfile.gettempdir()), SHORT_ROOT}:
-        for lock in root.glob(f"{PREFIX}*/{LOCK}"):
+    """Remove the folders of this user's processes that were killed."""
+    roots = {Path(tempfile.gettempdir()), SHORT_ROOT}
+    for root, prefix in product(roots, (PREFIX, SHORT_PREFIX)):
+        for lock in root.glob(f"{prefix}*/{LOCK}"):
             with contextlib.suppress(OSError), lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove(lock.parent)
+                if os.fstat(file.fileno()).st_uid == os.getuid():
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    remove(lock.parent)
 
 
 def remove(folder: Path) -> None:

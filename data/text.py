@@ -18,10 +18,10 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -30,6 +30,7 @@ import pyarrow as pa
 from isal import igzip, igzip_lib
 
 from data.errors import DataError
+from data.temporary import temporary_folder
 
 BLOCK_BYTES: Final = 4 << 20
 """Bytes of text read at a time."""
@@ -342,10 +343,11 @@ def _utf8(path: Path, text: bytes, line: int) -> bytes:
 
 def _spool(path: Path) -> Path:
     """Copy what a pipe holds to a temporary file, which is removed when the program ends."""
-    descriptor, name = tempfile.mkstemp(prefix="bindgrid-pipe-")
-    atexit.register(lambda: Path(name).unlink(missing_ok=True))
+    until_end = ExitStack()
+    name = until_end.enter_context(temporary_folder("pipe")) / "content"
+    atexit.register(until_end.close)
     try:
-        with os.fdopen(descriptor, "wb") as copy:
+        with name.open("wb") as copy:
             if str(path) == STANDARD_INPUT:
                 shutil.copyfileobj(sys.stdin.buffer, copy)
             else:
@@ -353,4 +355,4 @@ def _spool(path: Path) -> Path:
                     shutil.copyfileobj(file, copy)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    return Path(name)
+    return name

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 ON_CPU: Final = 200
-"""Sequences of a forward pass on a CPU: a layer's activations are below `KEPT_BLOCK_BYTES`."""
+"""Sequences of a forward pass on a CPU: of the paper's network, a layer's activations are below
+`KEPT_BLOCK_BYTES`."""
 ON_GPU: Final = 1000
 """Sequences of a forward pass on a GPU."""
 KEPT_BLOCK_BYTES: Final = 32 * 2**20

@@ -226,7 +226,8 @@ class _Replicate:
         spec = builder.scratch(self.regions.whole)
         self.draft.add(spec, role)
         transfer = builder.transfer(self.regions.whole, multi=self.start.spec).training
-        if transfer is None or not self.costs_little or transfer.max_epochs:
+        is_fit = self.costs_little or self._has_many_motifs
+        if transfer is None or not is_fit or transfer.max_epochs:
             as_transfer = replace(spec, training=builder.trainings.training_for(ModelKind.TRANSFER))
             self.draft.add(as_transfer, replace(role, variant=RunVariant.TRANSFER_RATE))
 

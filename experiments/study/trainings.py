@@ -64,6 +64,9 @@ FEW_VALIDATION: Final = 50
 chance."""
 
 
+NEVER: Final = -1
+"""No number of regions."""
+
 MIN_STEPS: Final = 160
 """Steps that few regions are trained for at least: as many as ten epochs on 800 regions, both
 strands, in batches of 100."""
@@ -132,7 +135,7 @@ class Trainings:
     keep_last: bool = False
     """Whether individual models keep the last epoch's weights; see :meth:`sized_for`."""
     few_bound: int = FEW_BOUND
-    """Bound regions up to which masked transfer fits the output layer alone."""
+    """Bound regions up to which masked transfer fits the output layer alone; `NEVER` for none."""
     many_bound: int = MANY_BOUND
     """Bound regions beyond which masked transfer fine-tunes all layers as the paper does."""
 
@@ -187,9 +190,9 @@ class Trainings:
     def costing_little(self, patience: int) -> "Trainings":
         """Give trainings that cost little, for a verdict within a minute.
 
-        Masked transfer fits the output layer alone up to `many_bound` bound regions: with 500 that
-        is within 0.01 MCC of fine-tuning. Scratch stops `patience` epochs after the one of the best
-        validation loss, unless the settings have a patience.
+        Masked transfer fits the output layer alone up to `many_bound` bound regions, unless it is
+        never to: with 500 that is within 0.01 MCC of fine-tuning. Scratch stops `patience` epochs
+        after the one of the best validation loss, unless the settings have a patience.
         """
         own = self.scratch.patience
         scratch = replace(self.scratch, patience=patience if own is None else own)
@@ -200,7 +203,11 @@ class Trainings:
 
         Many motifs can be a term beside it (`model.training.many_motifs`).
         """
-        return replace(self, few_bound=self.many_bound)
+        return self if self.few_bound == NEVER else replace(self, few_bound=self.many_bound)
+
+    def training_layers(self) -> "Trainings":
+        """Give trainings of which masked transfer trains all layers, however few regions it has."""
+        return replace(self, few_bound=NEVER)
 
     def with_epochs(
         self, *, multi: int | None = None, individual: int | None = None

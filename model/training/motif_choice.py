@@ -285,7 +285,14 @@ def _left_singular(
     """Left singular vectors and singular values, the largest first.
 
     LAPACK once did not converge on features on which it did, by the same call, a minute later.
+
+    Raises
+    ------
+    ModelError
+        A feature is not finite, or they are not found.
     """
+    if not np.isfinite(centred).all():
+        raise ModelError("a feature of the network is not finite; start from other weights")
     for dtype in (np.float32, np.float32, np.float64):
         with suppress(np.linalg.LinAlgError):
             left, scale, _ = np.linalg.svd(centred.astype(dtype, copy=False), full_matrices=False)

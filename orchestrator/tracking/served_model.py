@@ -32,7 +32,8 @@ if TYPE_CHECKING:  # bindgrid copies this file without predicting
 
 COLUMN: Final = "sequence"
 PROBABILITY: Final = "probability"
-BATCH: Final = 1000
+BATCH: Final = 200
+"""Sequences of a pass, as `model.device.ON_CPU` has it."""
 SETTINGS_FILE: Final = "served.json"
 _ONE_NETWORK: Final[dict[str, Any]] = {
     "columns": [PROBABILITY],

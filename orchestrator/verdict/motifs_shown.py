@@ -1,7 +1,7 @@
 """The motifs that a card shows: the TF's own or those that its peaks chose, and its filters'."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from data.motifs.motif import Motif
 from data.motifs.pwm import consensus
+from data.records import IF_SET
 from orchestrator.interpretation.run_motifs import FilterMatches
 from orchestrator.runs.filter_files import filter_name
 from orchestrator.runs.motif_terms import TermRecord
@@ -32,7 +33,7 @@ class ShownMotif:
     """By position and base, in the orientation of the TF's own motif."""
     start: int = 0
     """Where its first position lies, in positions of the TF's own motif."""
-    role: Literal["own", "chosen", "filter"] = "own"
+    role: Literal["own", "chosen", "filter"] = field(default="own", metadata=IF_SET)
     """The TF's own motif, one that its peaks chose, or a filter that matches the TF's motif."""
 
     @property
@@ -101,7 +102,7 @@ def motifs_caption(motifs: Sequence[ShownMotif], *, are_compared: bool) -> str:
     roles = {motif.role for motif in motifs}
     first = "The motifs that the TF's peaks chose" if "chosen" in roles else "The TF's motif"
     if "filter" in roles:
-        return f"{first}, and aligned with the first the filters that match the TF's motif best."
+        return f"{first}, and the filters that match the TF's motif best."
     return f"{first}. No filter matches the TF's motif." if are_compared else f"{first}."
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.temporary import temporary_folder
+from data.temporary import LOCK, temporary_folder
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -46,6 +46,7 @@ def test_what_a_killed_process_left_is_removed_and_that_of_a_living_one_stays(te
         killed, living = (Path(owner.stdout.readline().strip()) for owner in owners if owner.stdout)
         others = temporary / "bg-of-another-program"
         others.mkdir()
+        (others / LOCK).touch()
         owners[0].kill()
         owners[0].wait()
         with temporary_folder("variants") as folder:

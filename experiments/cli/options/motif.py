@@ -26,7 +26,7 @@ MotifOption = Annotated[
 
 
 ChosenMotifsOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--chosen-motifs/--named-motif",
         help="Let the peaks choose the motifs that are terms of the model: of the TF's own the one "

@@ -94,7 +94,7 @@ class TrainOptions:
         ),
     ] = "auto"
     string: StringOption = None
-    chosen_motifs: ChosenMotifsOption = False
+    chosen_motifs: ChosenMotifsOption = None
     many_motifs: ManyMotifsOption = None
     pretraining: PretrainOptions
     individual: IndividualOptions
@@ -232,22 +232,39 @@ class TrainOptions:
             links = read_string_links(self.string, loaded.dataset.tfs, None)
         with checked_settings():
             trainings = self.individual.of(self.pretraining.of(Trainings()))
+            if self._asks_of_transfer and not self.many_motifs:
+                trainings = trainings.training_layers()
             return Study(
                 tfs=(tf,),
                 sampling=self.sampling(loaded),
                 scale=Scale(target_replicates=self.num_replicates),
                 trainings=trainings.in_precision(precision),
                 links=links,
-                chosen_motifs=self.chosen_motifs or bool(self.many_motifs),
+                chosen_motifs=bool(self.chosen_motifs or self.many_motifs),
                 many_motifs=self._many_motifs(),
                 gapped_kmers=True,
             )
 
     def _many_motifs(self) -> bool | None:
-        """Whether many motifs are a term; None lets the number of regions decide."""
-        if self.many_motifs is None and self.individual != IndividualOptions():
+        """Whether many motifs are a term; None lets the number of regions decide.
+
+        Raises
+        ------
+        RunError
+            The motif is to be that of the name, and many are asked for.
+        """
+        if self.chosen_motifs is False and self.many_motifs:
+            raise RunError(
+                "--many-motifs lets the peaks choose the motifs; leave out --named-motif"
+            )
+        if self.many_motifs is None and (self._asks_of_transfer or self.chosen_motifs is False):
             return False  # what is asked of the training is of all layers
         return self.many_motifs
+
+    @property
+    def _asks_of_transfer(self) -> bool:
+        """Whether an option says how transfer is trained."""
+        return replace(self.individual, scratch_lr=None) != IndividualOptions()
 
 
 def register(app: typer.Typer) -> None:

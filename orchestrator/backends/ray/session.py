@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 import ray
 
-from data.temporary import SHORT_ROOT, locked_folder, remove
+from data.temporary import SHORT_PREFIX, SHORT_ROOT, locked_folder, remove
 from orchestrator.errors import RunError
 from orchestrator.gpus import count_gpus, require_gpu
 
@@ -107,7 +107,7 @@ def session(
             else:
                 if with_gpus:
                     require_gpu()
-                scratch = stack.enter_context(locked_folder("ray", _scratch_root()))
+                scratch = stack.enter_context(locked_folder(SHORT_PREFIX, _scratch_root()))
                 stack.enter_context(environment({"RAY_AUTH_TOKEN": _token(), **_loopback()}))
                 stack.callback(_shut_down)
                 _start(

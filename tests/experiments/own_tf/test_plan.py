@@ -331,9 +331,15 @@ def test_many_motifs_are_a_term_by_default_where_the_motif_of_the_name_is_not_en
         assert {run.spec.training for run in control} <= {spec.training for spec in others}
         return {spec.many_motifs for spec in others}
 
+    def at_transfer_rate() -> int:
+        _, _, found = planned(STUDY)
+        return sum(run.role.variant is RunVariant.TRANSFER_RATE for run in found.runs)
+
     assert with_many() == {False}
+    assert at_transfer_rate()
     monkeypatch.setattr(own, "FEW_BOUND", 0)
     assert with_many() == {True}
+    assert not at_transfer_rate()  # a fit has no rate
     assert with_many(num_folds=3) == {False}
     assert with_many(replace(STUDY, many_motifs=False)) == {False}
     monkeypatch.setattr(own, "MOST_FITTED", 1)

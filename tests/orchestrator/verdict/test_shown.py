@@ -88,7 +88,7 @@ def test_the_caption_says_whose_the_motifs_are_and_whether_a_filter_matches():
     alone = motifs_caption([own], are_compared=True)
     assert alone == "The TF's motif. No filter matches the TF's motif."
     assert motifs_caption([own], are_compared=False) == "The TF's motif."
-    assert "aligned with the first" in motifs_caption([own, matching], are_compared=True)
+    assert "and the filters that match" in motifs_caption([own, matching], are_compared=True)
     assert motifs_caption([chosen, matching], are_compared=True).startswith(
         "The motifs that the TF's peaks chose,"
     )

@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 
 from experiments.cli.options.training import IndividualOptions, PretrainOptions
 from experiments.cli.tf.train import TrainOptions
-from experiments.study.trainings import Trainings
+from experiments.study.trainings import ModelKind, Trainings
+from orchestrator.errors import RunError
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.role_names import group_name
 from orchestrator.runs.find_run import find_run
@@ -77,17 +78,26 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert "MCC, 1 TFs" in out
 
 
-def test_an_option_of_the_training_is_not_lost_to_many_motifs(workspace):
-    def many_motifs(**typed: Any) -> bool | None:
+def test_an_option_of_the_training_is_not_lost_to_a_fit_of_the_output_layer(workspace):
+    def planned(**typed: Any) -> tuple[bool | None, int]:
+        """Whether many motifs are a term, and the epochs of transfer where a fit costs little."""
         own: dict[str, Any] = {"individual": IndividualOptions(), **typed}
         options = TrainOptions(pretraining=PretrainOptions(), **own)
-        loaded = load_dataset(workspace)
-        return options.study(loaded, "SPI1", "float32").many_motifs
+        study = options.study(load_dataset(workspace), "SPI1", "float32")
+        assert study.gapped_kmers
+        little = study.trainings.costing_little(3)
+        return study.many_motifs, little.training_for(ModelKind.MASKED_TRANSFER, 500).max_epochs
 
-    assert many_motifs() is None  # the number of regions decides
-    assert many_motifs(many_motifs=True) is True
-    assert many_motifs(individual=IndividualOptions(epochs=3)) is False
-    assert many_motifs(individual=IndividualOptions(epochs=3), many_motifs=True) is True
+    assert planned() == (None, 0)  # the number of regions decides
+    assert planned(many_motifs=True) == (True, 0)
+    assert planned(individual=IndividualOptions(epochs=3)) == (False, 3)
+    assert planned(individual=IndividualOptions(lr=0.01))[1] > 0
+    # what is typed is then of scratch alone
+    assert planned(individual=IndividualOptions(epochs=3), many_motifs=True) == (True, 0)
+    assert planned(individual=IndividualOptions(scratch_lr=0.01)) == (None, 0)
+    assert planned(chosen_motifs=False) == (False, 0)
+    with pytest.raises(RunError, match="leave out --named-motif"):
+        planned(chosen_motifs=False, many_motifs=True)
 
 
 @pytest.mark.parametrize(

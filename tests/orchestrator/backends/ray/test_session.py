@@ -112,7 +112,7 @@ def test_the_folder_of_a_killed_process_is_removed_by_the_next_and_that_of_a_liv
         "import tempfile\n"
         "from pathlib import Path\n"
         "from data.temporary import locked_folder\n"
-        "with locked_folder('ray', Path(tempfile.gettempdir())) as folder:\n"
+        "with locked_folder('bg-ray-', Path(tempfile.gettempdir())) as folder:\n"
         "    (folder / 'log').write_text('of Ray')\n"
         "    print(folder, flush=True)\n"
         "    time.sleep(600)\n"
