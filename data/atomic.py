@@ -7,6 +7,7 @@ if its process was killed before the new one was in its place.
 """
 
 import glob
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+_MAX_NAME_BYTES: Final = 200
+"""A name may have 255 bytes, and that of what is written beside it has more than its own."""
 _RETIRED: Final = ".retired"
 """Ending of the name of a folder that was moved aside."""
 
@@ -76,12 +79,18 @@ def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
+    return path.with_name(f".{_short(path.name)}.{os.getpid()}")
+
+
+def _short(name: str) -> str:
+    """Give a name, or of one that leaves no room for more a digest."""
+    whole = os.fsencode(name)
+    return name if len(whole) <= _MAX_NAME_BYTES else hashlib.blake2b(whole).hexdigest()[:32]
 
 
 def _clear(path: Path) -> None:
     """Clear away what killed processes left; a folder that one had moved aside comes back."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+    for leftover in path.parent.glob(f".{glob.escape(_short(path.name))}.*"):
         owner = leftover.name.removesuffix(_RETIRED).rpartition(".")[2]
         if not owner.isdigit() or _is_running(int(owner)):
             continue

@@ -9,7 +9,7 @@ import codecs
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +20,7 @@ from data.atomic import whole_file
 from data.errors import DataError
 from data.temporary import temporary_folder
 
+_INDEX_ENDINGS: Final = (".fai", ".gzi", ".tbi", ".csi")
 STANDARD_OUTPUT: Final = Path("-")
 """The name that stands for standard output."""
 
@@ -94,17 +95,23 @@ def output_named(path: Path | None, formats: Collection[Format]) -> Output:
     return Output(path, found, compressed)
 
 
-def check_not_input(output: Output, *inputs: Path | None) -> None:
-    """Check that no input would be replaced by the output.
+def check_apart(path: Path, others: Iterable[Path]) -> None:
+    """Check that a file to be written is none that is read, its index, or written as well.
 
     Raises
     ------
     DataError
-        If the output is one of the files that are read.
+        If it is.
     """
-    there = [path for path in inputs if path is not None and path.is_file()]
-    if output.path.is_file() and any(output.path.samefile(path) for path in there):
-        raise DataError(f"{output.path}: is read, and would be replaced; name another file")
+    if path == STANDARD_OUTPUT:
+        return
+    place = path.resolve()
+    for other in others:
+        own = other.resolve()
+        if place == own or str(place) in {f"{own}{ending}" for ending in _INDEX_ENDINGS}:
+            raise DataError(f"{path}: is needed, and would be replaced; name another file")
+        if path.is_file() and other.is_file() and path.samefile(other):
+            raise DataError(f"{path}: is needed, and would be replaced; name another file")
 
 
 @contextmanager

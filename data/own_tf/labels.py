@@ -25,7 +25,7 @@ from data.near_names import near_names
 from data.own_tf.files import PeakFile, ReadFiles, ReadPeaks, read_files
 from data.own_tf.predicted_sites import SiteRule, predict_sites
 from data.own_tf.record import motif_record
-from data.schema import Evidence
+from data.schema import CHROM, END, START, Evidence
 from data.sources.evidence import evidence_codes, matched_hits, overlaps
 from data.sources.genome import Genome
 from data.sources.intervals import Intervals
@@ -33,14 +33,18 @@ from data.sources.tables import Profiled
 
 MIN_BOUND: Final = 20
 """Fewest bound regions of a TF that is added without `--force`."""
+_TAKEN: Final = frozenset({CHROM, START, END, "all"})
+"""Columns of tables that have one for each TF beside them, and the name of all TFs of the base."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:()-]*")
 
 
 def name_fault(name: str) -> str:
     """Say why a name cannot be a TF's; empty where it can."""
-    if _NAME.fullmatch(name):
-        return ""
-    return f"{name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
+    if not _NAME.fullmatch(name):
+        return f"{name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
+    if name.lower() in _TAKEN or name.lower().startswith("base:"):
+        return f"{name!r} means something else in tables and commands; take another name"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)

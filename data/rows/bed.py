@@ -23,7 +23,12 @@ from data.errors import DataError
 from data.left_out import LeftOut, is_other_assembly, is_other_format
 from data.rows.batch import BedBatch, BedFormat
 from data.rows.head import Head, fields_of, has_names, head_of, read_head
-from data.rows.whole_numbers import is_coordinate, may_be_rounded, plain_integer
+from data.rows.whole_numbers import (
+    is_coordinate,
+    is_too_large,
+    may_be_rounded,
+    plain_integer,
+)
 from data.schema import CHROM, END, START
 from data.text import (
     HEADERS,
@@ -38,6 +43,7 @@ from data.text import (
 FEW_COLUMNS: Final = "too few columns"
 OTHER_COLUMNS: Final = "another number of columns than the other rows"
 NO_NUMBER: Final = "a coordinate that is no whole number"
+TOO_LARGE: Final = "a coordinate that is too large"
 NO_BASE: Final = "an interval without a base"
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _NULLS: Final = ["", ".", "NA", "N/A", "NaN", "nan", "na", "None", "none", "NULL", "null", "-"]
@@ -302,14 +308,13 @@ class _Parser:
             value = fields[self._format.columns.index(name)]
             fits = _is_number_or_missing if name in self._format.optional else is_coordinate
             if name in self._format.used and not fits(value):
-                is_rounded = may_be_rounded(value)
-                why = (
-                    "which may have been rounded; save the numbers in full"
-                    if is_rounded
-                    else f"not a whole number; {self._format.remedy}"
-                )
+                reason, why = NO_NUMBER, f"not a whole number; {self._format.remedy}"
+                if may_be_rounded(value):
+                    why = "which may have been rounded; save the numbers in full"
+                elif is_too_large(value):
+                    reason, why = TOO_LARGE, "too large for a place on a chromosome; mend the row"
                 told = f"{self._path}: row {row}: {name} is {value[:40]!r}, {why}"
-                self._leave_out(row, NO_NUMBER, DataError(told))
+                self._leave_out(row, reason, DataError(told))
                 return False
         return True
 

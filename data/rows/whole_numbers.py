@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
+_DIGITS: Final = re.compile(r"[+-]?[0-9]{1,99}")
 _IN_GROUPS: Final = re.compile(r"\d{1,3}(,\d{3})+")
 _WITH_POINT: Final = re.compile(r"(\d+)\.0*")
 _SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?[eE]\+?\d{1,2}")
@@ -28,11 +29,20 @@ def plain_integer(text: str) -> str:
 
 
 def is_coordinate(value: str) -> bool:
-    """Whether text is a whole number of at most 32 bits."""
-    try:
-        return -(2**31) <= int(plain_integer(value)) < 2**31 and "_" not in value
-    except ValueError:
-        return False
+    """Whether text is a whole number of at most 32 bits, in the digits 0 to 9."""
+    found = _whole_number(value)
+    return found is not None and -(2**31) <= found < 2**31
+
+
+def is_too_large(value: str) -> bool:
+    """Whether text is a whole number of more than 32 bits."""
+    found = _whole_number(value)
+    return found is not None and not -(2**31) <= found < 2**31
+
+
+def _whole_number(value: str) -> int | None:
+    plain = plain_integer(value)
+    return int(plain) if _DIGITS.fullmatch(plain) else None
 
 
 def may_be_rounded(value: str) -> bool:

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from data.errors import DataError
-from data.output import check_writable
+from data.output import STANDARD_OUTPUT, check_apart, check_writable
 from data.steps import OnStep
 from orchestrator.errors import RunError
 
@@ -115,17 +116,50 @@ def tell_left_out(left_out: "LeftOut") -> None:
         err.print(line)
 
 
+def files_in(typed: object) -> Iterator[Path]:
+    """Yield the files that options name: those of a dataclass, a list, or `FILE#NAME`."""
+    if isinstance(typed, Path):
+        yield typed
+    elif isinstance(typed, str):
+        if typed and (file := Path(typed.partition("#")[0])).is_file():
+            yield file
+    elif is_dataclass(typed):
+        for one in fields(typed):
+            yield from files_in(getattr(typed, one.name))
+    elif isinstance(typed, list | tuple):
+        for one in typed:
+            yield from files_in(one)
+
+
 @contextmanager
-def left_out_kept(left_out: "LeftOut", file: Path | None) -> Iterator[None]:
+def left_out_kept(
+    left_out: "LeftOut", file: Path | None, *typed: object, beside: Path | None = None
+) -> Iterator[None]:
     """Write the rows left out to a file, if one is named, at the end of the block.
 
     They are written even where the block fails, so that a user who reads that too many rows do not
     fit can see which ones they are.
+
+    Parameters
+    ----------
+    typed
+        Options that name the files that are read.
+    beside
+        Another file that is written.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written, or is one of the others.
     """
     if file is None:
         yield
         return
+    if file == STANDARD_OUTPUT:
+        raise DataError("--left-out: the rows left out go to a file; name one")
     check_writable(file)
+    others = [one for options in typed for one in files_in(options) if one is not file]
+    check_apart(file, [*others, *([] if beside is None else [beside])])
     try:
         yield
     except (DataError, RunError):

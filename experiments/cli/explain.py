@@ -192,7 +192,7 @@ def _explain_windows(
     if where.folder.exists():
         raise RunError(f"{where.folder}: something is there already; name another folder by --out")
     odd_rows = LeftOut()
-    with left_out_kept(odd_rows, where.left_out), steps("Explaining") as on_step:
+    with left_out_kept(odd_rows, where.left_out, where), steps("Explaining") as on_step:
         predictor = find_model(place, named, arm.value)
         err.print(f"{predictor.name} ({predictor.source})")
         target = OneTF(predictor, predictor.members())
@@ -217,7 +217,7 @@ def _ids(
     if bed is None:
         return top_regions(run, place, tf, num)
     odd_rows = LeftOut()
-    with left_out_kept(odd_rows, left_out):
+    with left_out_kept(odd_rows, left_out, bed):
         ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
     tell_left_out(odd_rows)
     return ids

@@ -38,6 +38,12 @@ NOT_WRITABLE = {
     errno.EPERM,
 }
 """Errors of the file system, such as a full disk or missing rights; they are no bugs."""
+REMEDIES = {
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOTDIR: "a part of the path is a file; check it",
+    **dict.fromkeys(NOT_WRITABLE, "free space or check rights, and run again"),
+}
+"""What a user does about an error of the file system."""
 
 app = typer.Typer(
     name="bindgrid",
@@ -116,11 +122,14 @@ def main(command: Callable[[], object] | None = None) -> None:
         complain(str(error))
         sys.exit(2)
     except OSError as error:
-        if error.errno not in NOT_WRITABLE:
+        if error.errno not in REMEDIES:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"{where}{error.strerror}; free space or check rights, and run again")
+        complain(f"{where}{error.strerror}; {REMEDIES[error.errno]}")
         sys.exit(2)
+    except KeyboardInterrupt:  # before a command handles it
+        complain("interrupted")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from data.output import Format, Output, check_not_input, output_named
+from data.output import Format, Output, check_apart, output_named
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     ChromAliasOption,
     LeftOutOption,
     WorkspaceOption,
     err,
+    files_in,
     left_out_kept,
     steps,
     tell_left_out,
@@ -100,7 +101,7 @@ def predict(
 
     odd_rows = LeftOut()
     output = target_output(name, file)
-    check_not_input(output, query.bed, query.fasta)
+    check_apart(output.path, files_in(query))
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     query.check(tiles=tiles)
     with steps("Opening"):
@@ -108,7 +109,7 @@ def predict(
         place = query.opened_genome()
     batches = query.windows(place, target.length_bp, odd_rows)
     with (
-        left_out_kept(odd_rows, left_out),
+        left_out_kept(odd_rows, left_out, query, beside=output.path),
         target.writing(output, None if place is None else place.lengths_bp) as writer,
         _progress("sequences") as advance,
     ):
@@ -225,10 +226,10 @@ def variants(
     from orchestrator.prediction.writers import VARIANT_FORMATS, writing
 
     output = output_named(file, VARIANT_FORMATS)
-    check_not_input(output, options.vcf)
+    check_apart(output.path, files_in(options))
     odd_rows = LeftOut()
     label = name if arm is ModelArm.TRANSFER else f"{name}_{arm}"
-    with left_out_kept(odd_rows, left_out):
+    with left_out_kept(odd_rows, left_out, options, beside=output.path):
         with steps("Opening") as on_step:
             predictor = _predictor(workspace, name, arm)
             members = predictor.members(_torch_device(device))

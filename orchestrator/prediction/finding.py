@@ -61,9 +61,12 @@ def find_model(workspace: Workspace, named: str, arm: AnyArm = "transfer") -> "P
             return find_predictor(workspace, name, arm)
         except UnknownModelError as error:
             unknown = error
-    base = find_base() if arm == "transfer" else None
+    base = find_base()
     if base is None:
         raise unknown
+    if arm != "transfer":
+        hint = "; the base has this TF: leave out --arm" if base.known_as(named) else ""
+        raise UnknownModelError(f"{unknown}{hint}")
     if base.known_as(named) is not None:
         return base.predictor(named)
     near = near_names(named, base.tfs)

@@ -7,6 +7,7 @@ from data.atomic import whole_folder
 from data.records import to_json
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_config
 from orchestrator.errors import RunError
+from orchestrator.prediction.finding import name_in_base
 from orchestrator.prediction.model_card import (
     MODEL_FILE,
     MODEL_VERSION,
@@ -15,6 +16,7 @@ from orchestrator.prediction.model_card import (
     ModelCard,
 )
 from orchestrator.prediction.predictors import Predictor, check_folder, open_model
+from orchestrator.prediction.targets import is_matrix
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE
 from orchestrator.workspace import Workspace
 
@@ -90,7 +92,8 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
     Raises
     ------
     ModelError, RunError
-        If it is no model folder, is not whole, has links out of it, or the name is taken.
+        If it is no model folder, is not whole, has links out of it, or the name is taken or means
+        TFs of the base.
     """
     predictor = open_model(folder)
     for one in predictor.replicates:
@@ -98,7 +101,10 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
     predictor.members()
     if not (name or predictor.name):
         raise RunError(f"{folder}: the model has no name; give it one by --name")
-    place = workspace.model(name or predictor.name)
+    called = name or predictor.name
+    if is_matrix(called) or name_in_base(called) is not None:
+        raise RunError(f"{called!r} means TFs of the base; import the model by another --name")
+    place = workspace.model(called)
     _refuse_existing(place, "import it by another --name")
     files = [name for name in _files_of(folder, predictor) if (folder / name).is_file()]
     for file in files:

@@ -266,6 +266,8 @@ def find_target(workspace: Workspace, named: str, arm: AnyArm, *, device: str = 
     if words.lower() != ALL_TFS:
         names = (one.strip() for one in words.split(","))
         tfs = list(dict.fromkeys(base.require(one) for one in names if one))
+    if not tfs:
+        raise RunError(f"{named!r} names no TF; give one, several separated by commas, or all")
     panel = base.panel(tfs)
     put_on(device, panel.networks)
     return Matrix(base, tuple(tfs), panel)

@@ -1,5 +1,6 @@
 """Writers of predictions: text, BED, bedGraph, Parquet and bigWig, one table after another."""
 
+import csv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -101,7 +102,12 @@ class _Rows:
     def write(self, table: pd.DataFrame) -> None:
         rows = self._columns(table[table["probability"].notna()])
         text = rows.to_csv(
-            sep="\t", index=False, header=False, float_format="%.5g", lineterminator="\n"
+            sep="\t",
+            index=False,
+            header=False,
+            float_format="%.5g",
+            lineterminator="\n",
+            quoting=csv.QUOTE_NONE,  # BED has none, and no name has a tab
         )
         self._file.write(text)
 

@@ -10,9 +10,10 @@ import pytest
 
 from data.errors import DataError
 from data.output import (
+    STANDARD_OUTPUT,
     Format,
     Output,
-    check_not_input,
+    check_apart,
     output_file,
     output_named,
     text_output,
@@ -91,9 +92,13 @@ def test_an_input_is_no_place_for_the_output(tmp_path):
     link.symlink_to(source)
     for path in (source, link):
         with pytest.raises(DataError, match="would be replaced; name another file"):
-            check_not_input(output_named(path, [Format.BED]), None, source)
-    check_not_input(output_named(tmp_path / "new.bed", [Format.BED]), None, source)
-    check_not_input(output_named(None, [Format.BED]), source, tmp_path / "absent")
+            check_apart(path, [tmp_path / "absent", source])
+    check_apart(tmp_path / "new.bed", [source])
+    # two outputs, of which neither is there yet, and the index of a genome
+    for path, other in (("new.bed", "new.bed"), ("g.fa.fai", "g.fa"), ("g.fa.gz.gzi", "g.fa.gz")):
+        with pytest.raises(DataError, match="would be replaced"):
+            check_apart(tmp_path / path, [tmp_path / other])
+    check_apart(STANDARD_OUTPUT, [STANDARD_OUTPUT])  # a filter reads one and writes the other
 
 
 def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):

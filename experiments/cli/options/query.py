@@ -77,6 +77,11 @@ class QueryOptions:
             raise RunError(
                 "the whole genome is predicted in tiles; give --stride, or regions by --bed"
             )
+        if tiles and self.fasta is not None:
+            raise RunError(
+                "a bigWig or bedGraph has values of places in a genome, which sequences of --fasta "
+                "have none of; give --out another ending, such as .tsv"
+            )
         if tiles and self.stride is None:
             raise RunError(
                 "a bigWig or bedGraph has a value for each tile of bases; give --stride, such as 50"

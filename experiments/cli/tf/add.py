@@ -104,7 +104,7 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
     odd_rows = LeftOut()
     jaspar = own.jaspar.part(workspace_jaspar(workspace))
     tf = own.own_tf(name, files, choice, jaspar, asks_for_sites=asks_for_sites(dataset))
-    with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
+    with left_out_kept(odd_rows, own.left_out, options), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path, own.chrom_alias)
@@ -150,7 +150,7 @@ def _label_own(
     paired = own.paired(known, choice, is_own=True)
     jaspar = own.jaspar.part(workspace_jaspar(workspace))
     odd_rows = LeftOut()
-    with left_out_kept(odd_rows, own.left_out), steps("Labelling") as on_step:
+    with left_out_kept(odd_rows, own.left_out, options), steps("Labelling") as on_step:
         files, unbound = own_files(before, paired)
         tf = own.own_tf(name, files, choice, jaspar, asks_for_sites=False)
         on_step(f"{len(files)} files of peaks; making regions of them")

@@ -310,9 +310,11 @@ def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(bu
     assert labels.counts[0].num_peaks == 3
 
 
-@pytest.mark.parametrize("name", ["", " ", "a b", "a,b", "../x", "-x"])
-def test_a_name_that_breaks_commands_or_paths_is_refused(name):
-    with pytest.raises(ValueError, match="cannot be a TF's name"):
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a,b", "../x", "-x", "chrom", "Start", "end", "all", "base:SPI1"]
+)
+def test_a_name_that_breaks_commands_paths_or_tables_is_refused(name):
+    with pytest.raises(ValueError, match=r"cannot be a TF's name|means something else"):
         OwnTF(name=name, files=(PeakFile(peaks=Path("p"), biosample="K562"),))
 
 

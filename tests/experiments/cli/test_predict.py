@@ -90,3 +90,54 @@ def test_tiles_within_peaks_of_macs_begin_at_their_first_base(predicted, tmp_pat
     ]
     assert [row[1] for row in tiles[0][1:]] == ["400", "401", "402", "403"]
     assert tiles[0] == tiles[1]
+
+
+def test_no_file_that_a_prediction_needs_is_replaced(refused, tmp_path):
+    (tmp_path / "r.bed").write_text("chr1\t200\t400\ta\n")
+    (tmp_path / "x.bed").write_text("chr1\t200\t220\n")
+    (tmp_path / "a.tsv").write_text("chr1\t1\n")
+    read = ("--bed", "r.bed", "--genome", "g.fa", "--exclude", "x.bed", "--chrom-alias", "a.tsv")
+    before = {name: (tmp_path / name).read_bytes() for name in ("r.bed", "x.bed", "a.tsv", "g.fa")}
+    for out in ("r.bed", "x.bed", "a.tsv"):
+        assert f"{out}: is needed, and would be replaced" in refused(*read, "--out", out)
+    for left_out in (*before, "g.fa.fai", "p.tsv"):
+        told = refused(*read, "--out", "p.tsv", "--left-out", left_out)
+        assert f"{left_out}: is needed, and would be replaced; name another file" in told
+    assert "go to a file; name one" in refused(*read, "--left-out", "-")
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert not (tmp_path / "p.tsv").exists()
+
+
+def test_a_name_that_is_too_long_and_a_file_as_a_folder_are_one_line(refused, predicted, tmp_path):
+    (tmp_path / "r.bed").write_text("chr1\t200\t400\ta\n")
+    read = ("--bed", "r.bed", "--genome", "g.fa")
+    assert "give a shorter name" in refused(*read, "--out", "x" * 300 + ".tsv")
+    assert "give a shorter name" in refused(*read, "--left-out", "x" * 300)
+    longest = "x" * 251 + ".tsv"  # 255, which a file system takes
+    predicted(*read, "--out", longest)
+    assert (tmp_path / longest).read_text().startswith("chrom")
+
+
+def test_names_stay_as_they_are_in_a_bed_file(predicted, tmp_path):
+    (tmp_path / "r.bed").write_text('chr1\t200\t400\t"r3\n')
+    predicted("--bed", "r.bed", "--genome", "g.fa", "--out", "p.bed")
+    assert (tmp_path / "p.bed").read_text().split("\t")[3] == '"r3'
+
+
+def test_numbers_in_other_digits_and_too_large_ones_are_left_out_by_row(predicted, tmp_path):
+    rows = [f"chr1\t{200 + number}\t{400 + number}\n" for number in range(30)]
+    rows += ["chr1\t\u0662\u0660\u0660\t400\n", "chr1\t200\t99999999999999999999\n"]
+    (tmp_path / "r.bed").write_text("".join(rows))
+    found, _ = predicted("--bed", "r.bed", "--genome", "g.fa", "--left-out", "odd.tsv")
+    assert len(found) == 31
+    listed = [line.split("\t")[1:] for line in (tmp_path / "odd.tsv").read_text().splitlines()[1:]]
+    assert sorted(listed) == [
+        ["31", "a coordinate that is no whole number"],
+        ["32", "a coordinate that is too large"],
+    ]
+
+
+def test_a_track_of_sequences_without_places_is_refused_with_a_remedy(refused, tmp_path):
+    (tmp_path / "s.fa").write_text(f">s\n{CHR1[:200]}\n")
+    told = refused("--fasta", "s.fa", "--out", "p.bw")
+    assert "sequences of --fasta have none of; give --out another ending" in told

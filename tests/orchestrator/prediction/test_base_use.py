@@ -88,6 +88,10 @@ def test_all_tfs_at_once_are_those_of_each_alone(place, base, bindgrid):
         np.testing.assert_allclose(matrix[tf], one["probability"], rtol=1e-5)
     code, out, err = bindgrid("predict", "ELF1, spi1", *REGIONS)
     assert (code, out.splitlines()[0]) == (0, "chrom\tstart\tend\tname\tELF1\tSPI1"), err
+    code, _, err = bindgrid("predict", ",", *REGIONS)
+    assert (code, "',' names no TF; give one" in " ".join(err.split())) == (2, True), err
+    code, _, err = bindgrid("predict", "SPI1", "--arm", "scratch", *REGIONS)
+    assert (code, "the base has this TF: leave out --arm" in " ".join(err.split())) == (2, True)
 
 
 def test_a_folder_of_tracks_has_one_for_each_tf(place, bindgrid):
@@ -111,7 +115,7 @@ def test_a_folder_of_tracks_has_one_for_each_tf(place, bindgrid):
         code, _, err = bindgrid("predict", "all", *tiles, "--out", out)
         assert (code, words in " ".join(err.split())) == (2, True), err
     code, _, err = bindgrid("predict", "all", "--fasta", "s.fa", "--out", "new")
-    assert (code, "give --stride" in " ".join(err.split())) == (2, True), err
+    assert (code, "give --out another ending" in " ".join(err.split())) == (2, True), err
     assert not (place / "new").exists()
 
 

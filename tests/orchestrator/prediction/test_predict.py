@@ -349,6 +349,9 @@ def test_predict_every_way_and_share_the_model(bindgrid, new_sequences, tmp_path
     for arguments, words in (
         (["export", "SPI1", tmp_path / "model", *place], "something is there already"),
         (["import-model", tmp_path / "model", "--name", "OURS", *elsewhere], "by another --name"),
+        (["import-model", tmp_path / "model", "--name", "All", *elsewhere], "TFs of the base"),
+        (["import-model", tmp_path / "model", "--name", "a,b", *elsewhere], "TFs of the base"),
+        (["import-model", tmp_path / "model", "--name", "base:X", *elsewhere], "TFs of the base"),
         (["import-model", tmp_path, *elsewhere], "model.json: cannot be read"),
         (["predict", "OUR", "--fasta", tmp_path / "s.fa", *elsewhere], "near: OURS"),
     ):
