@@ -152,6 +152,8 @@ class TrackingClient:
             # alembic and MLflow log each table that they make
             for name in ("alembic", "mlflow"):
                 logging.getLogger(name).setLevel(logging.ERROR)
+            # and the traceback of what a database refuses, which is told in a line
+            logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)
             self.open_database()
             self._mlflow = MlflowClient(self.uri)
         return self._mlflow

@@ -2,9 +2,12 @@
 
 import ast
 import json
+import logging
+import queue
 import shutil
 import socket
 import sqlite3
+from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -242,6 +245,25 @@ def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
     create_database(workspace)
     with sqlite3.connect(workspace.mlflow_db) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_what_a_database_refuses_is_a_line_without_a_traceback(tmp_path: Path) -> None:
+    client = TrackingClient(Workspace(tmp_path / "new"))
+    assert client.mlflow.search_experiments()
+    with sqlite3.connect(client.workspace.mlflow_db) as connection:
+        connection.execute("DROP TABLE experiment_tags")
+    logged: queue.SimpleQueue[object] = queue.SimpleQueue()
+    handler = QueueHandler(logged)
+    logging.getLogger("mlflow.store.db.utils").addHandler(handler)
+    try:
+        with (
+            pytest.raises(TrackingError, match=r"no such table: .*free space or check rights"),
+            client.translated(),
+        ):
+            client.mlflow.search_experiments(filter_string="tags.a = 'b'")
+    finally:
+        logging.getLogger("mlflow.store.db.utils").removeHandler(handler)
+    assert logged.empty()
 
 
 def test_tables_are_made_without_waits_for_the_disk_and_used_with_them(tmp_path: Path) -> None:
