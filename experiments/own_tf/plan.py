@@ -287,7 +287,10 @@ class _Replicate:
         num_bound = round(fraction * self.regions.num_bound)
         trainings = self.draft.study.trainings.sized_for(num_bound)
         if self._has_many_motifs:
-            trainings = replace(trainings, many_bound=MOST_FITTED).fitting_output()
+            # by the plan's own count: a spec's has bound regions too that cannot be taken
+            are_few = self.regions.num_bound <= MOST_FITTED
+            most = self.draft.loaded.dataset.num_regions if are_few else MOST_FITTED
+            trainings = replace(trainings, many_bound=most).fitting_output()
         if self.costs_little:
             trainings = trainings.costing_little(SCRATCH_PATIENCE)
         return replace(self.draft.builder, trainings=trainings, average_strands=True)

@@ -28,6 +28,7 @@ from experiments.own_tf.suggestion import (
     suggest,
 )
 from experiments.study.scale import Scale
+from experiments.study.specs import SpecBuilder
 from experiments.study.study import Study
 from model.checkpoint import load_state
 from orchestrator.errors import RunError
@@ -340,6 +341,13 @@ def test_many_motifs_are_a_term_by_default_where_the_motif_of_the_name_is_not_en
     monkeypatch.setattr(own, "FEW_BOUND", 0)
     assert with_many() == {True}
     assert not at_transfer_rate()  # a fit has no rate
+    # the dataset counts bound regions too that cannot be taken, such as those with an N
+    with monkeypatch.context() as patch:
+        loaded, _, _ = planned(STUDY)
+        pool = loaded.dataset.summary("MINE").count(Evidence.BOUND)
+        patch.setattr(own, "MOST_FITTED", pool)
+        patch.setattr(SpecBuilder, "_num_bound", lambda *_: pool + 1)
+        assert with_many() == {True}
     assert with_many(num_folds=3) == {False}
     assert with_many(replace(STUDY, many_motifs=False)) == {False}
     monkeypatch.setattr(own, "MOST_FITTED", 1)
