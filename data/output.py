@@ -108,9 +108,9 @@ def check_apart(path: Path, others: Iterable[Path]) -> None:
     place = path.resolve()
     for other in others:
         own = other.resolve()
-        if place == own or str(place) in {f"{own}{ending}" for ending in _INDEX_ENDINGS}:
-            raise DataError(f"{path}: is needed, and would be replaced; name another file")
-        if path.is_file() and other.is_file() and path.samefile(other):
+        is_index = str(place) in {f"{own}{ending}" for ending in _INDEX_ENDINGS}
+        is_same = place == own or (path.is_file() and other.is_file() and path.samefile(other))
+        if is_index or is_same:
             raise DataError(f"{path}: is needed, and would be replaced; name another file")
 
 

@@ -131,6 +131,18 @@ def files_in(typed: object) -> Iterator[Path]:
             yield from files_in(one)
 
 
+def check_new(file: Path, *typed: object) -> None:
+    """Check that a file can be written, and is none of those that options name beside itself.
+
+    Raises
+    ------
+    DataError
+        If it cannot, or is.
+    """
+    check_writable(file)
+    check_apart(file, (one for one in files_in(typed) if one is not file))
+
+
 @contextmanager
 def left_out_kept(
     left_out: "LeftOut", file: Path | None, *typed: object, beside: Path | None = None
@@ -157,9 +169,7 @@ def left_out_kept(
         return
     if file == STANDARD_OUTPUT:
         raise DataError("--left-out: the rows left out go to a file; name one")
-    check_writable(file)
-    others = [one for options in typed for one in files_in(options) if one is not file]
-    check_apart(file, [*others, *([] if beside is None else [beside])])
+    check_new(file, *typed, beside)
     try:
         yield
     except (DataError, RunError):

@@ -303,13 +303,8 @@ class _Replicate:
         motif: Motif | MotifChoice | None,
     ) -> None:
         many = self._has_many_motifs and isinstance(motif, MotifChoice)
-        spec = builder.transfer(
-            regions,
-            multi=self.start.spec,
-            motif=motif,
-            many_motifs=many,
-            gapped_kmers=many and self.draft.study.gapped_kmers,
-        )
+        spec = builder.transfer(regions, multi=self.start.spec, motif=motif, many_motifs=many)
+        spec = replace(spec, gapped_kmers=spec.many_motifs and self.draft.study.gapped_kmers)
         if many and not spec.many_motifs:
             self.draft.leave_out(
                 f"many motifs of {role.tf}", "its regions are enough to train all layers"

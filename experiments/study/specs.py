@@ -112,7 +112,6 @@ class SpecBuilder:
         multi: RunSpec | BaseStart,
         motif: Motif | MotifChoice | None = None,
         many_motifs: bool = False,
-        gapped_kmers: bool = False,
     ) -> RunSpec:
         """Spec of an individual model that starts from a multi-model's hidden layers.
 
@@ -127,8 +126,6 @@ class SpecBuilder:
             Whether many motifs are a further term, beside those that the regions choose. It is left
             out where there are too many regions to fit the output layer alone. By default it is
             not there.
-        gapped_kmers
-            Whether gapped k-mers are a term beside many motifs; by default they are not.
         """
         masked = isinstance(multi, BaseStart) or multi.regions.is_masked
         kind = ModelKind.MASKED_TRANSFER if masked else ModelKind.TRANSFER
@@ -146,7 +143,6 @@ class SpecBuilder:
             motif=name,
             jaspar=jaspar,
             many_motifs=many_motifs and training.learns_from_val,
-            gapped_kmers=gapped_kmers and many_motifs and training.learns_from_val,
             training=training,
             seed=regions.sampling.seed,
             start=multi,

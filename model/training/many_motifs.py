@@ -152,12 +152,12 @@ def fit_many_motifs(
     each = np.column_stack(kinds)
     of_kinds, bias = joined(each, bound)
     network_weight, motifs_weight = map(float, of_kinds[:2])
-    kmers_weight = float(of_kinds[2]) if kmers else 0.0
     weights = (motifs_weight * whole.weights).astype(np.float32)
     after = each @ of_kinds + bias
     bias += motifs_weight * whole.bias
-    kmer_table = None
+    kmers_weight, kmer_table = 0.0, None
     if kmers is not None:
+        kmers_weight = float(of_kinds[2])
         bias += kmers_weight * kmers.bias
         kmer_table = (kmers_weight * kmers.table).astype(np.float32)[:, None]
     return ManyMotifs(

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.left_out import LeftOut
-from data.output import check_apart, check_writable
 from data.sources.name_rules import NameRules, Treated
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
     WorkspaceOption,
+    check_new,
     err,
-    files_in,
     left_out_kept,
     out,
     steps,
@@ -84,9 +83,7 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
     odd_rows, path = LeftOut(), Workspace(workspace).dataset
     options.sheet.check(options.sources)
     if options.unmatched is not None:
-        check_writable(options.unmatched)
-        read = [one for one in files_in(options) if one is not options.unmatched]
-        check_apart(options.unmatched, read)
+        check_new(options.unmatched, options)
     with left_out_kept(odd_rows, options.left_out, options):
         if options.sheet.samplesheet is None:
             dataset = _build_sources(options, path, odd_rows)
