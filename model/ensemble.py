@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from model.calibration import Calibration
+from model.calibration import Calibration, probabilities_of
 from model.checkpoint import load, load_config
 from model.errors import ModelError
 from model.prediction import both_strand_logits, every_logit
@@ -31,9 +31,13 @@ class Member:
     output: int = 0
     """Which of its outputs is the TF's; the first by default."""
     calibration: Calibration = field(default_factory=Calibration)
+    per_openness: float = 0.0
+    """As in `model.calibration.OpenCalibration`; 0 where openness does not count."""
 
     @classmethod
-    def load(cls, folder: Path, *, output: int = 0, calibration: Calibration) -> "Member":
+    def load(
+        cls, folder: Path, *, output: int = 0, calibration: Calibration, per_openness: float = 0.0
+    ) -> "Member":
         """Load the network in a folder.
 
         Raises
@@ -49,6 +53,7 @@ class Member:
             length_bp=config.length_bp,
             output=output,
             calibration=calibration,
+            per_openness=per_openness,
         )
 
 
@@ -95,7 +100,11 @@ class Panel:
         return found / np.float32(len(self.networks))
 
 
-def predict_ensemble(members: Sequence[Member], sequences: NDArray[np.uint8]) -> Prediction:
+def predict_ensemble(
+    members: Sequence[Member],
+    sequences: NDArray[np.uint8],
+    opened: NDArray[np.float32] | None = None,
+) -> Prediction:
     """Predict by all networks of an ensemble, on both strands.
 
     Parameters
@@ -104,13 +113,16 @@ def predict_ensemble(members: Sequence[Member], sequences: NDArray[np.uint8]) ->
         The networks, one or more.
     sequences
         Packed bases, shape (n, L / 4).
+    opened
+        Openness of each region, shape (n,); None where it does not count.
     """
-    logits = [
-        both_strand_logits(member.network, sequences, output=member.output) for member in members
-    ]
-    pairs = [(one.calibration, row) for one, row in zip(members, logits, strict=True)]
-    probabilities = np.stack([calibration.probabilities(row) for calibration, row in pairs])
-    calibrated = [calibration.calibrated(row) for calibration, row in pairs]
+    calibrated = []
+    for member in members:
+        logits = both_strand_logits(member.network, sequences, output=member.output)
+        found = member.calibration.calibrated(logits)
+        added = 0.0 if opened is None else np.float32(member.per_openness) * opened
+        calibrated.append(found + added)
+    probabilities = np.stack([probabilities_of(one) for one in calibrated])
     return Prediction(
         probability=probabilities.mean(axis=0),
         spread=probabilities.std(axis=0),

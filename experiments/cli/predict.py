@@ -23,6 +23,7 @@ from experiments.cli.options.backend import auto_device, torch_name
 from experiments.cli.options.choices import Device, ModelArm
 from experiments.cli.options.query import QueryOptions
 from experiments.cli.options.spread import spread
+from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -81,6 +82,15 @@ def predict(
         ),
     ] = None,
     left_out: LeftOutOption = None,
+    openness: Annotated[
+        bool,
+        typer.Option(
+            "--openness",
+            help="Also count in how many of the dataset's biosamples each region is open, for a TF "
+            "that was trained in this workspace. A column `open_in` has that number. By default "
+            "sequences alone are read.",
+        ),
+    ] = False,
     arm: ArmOption = ModelArm.TRANSFER,
     device: DeviceOption = Device.CPU,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -104,8 +114,16 @@ def predict(
     check_apart(output.path, files_in(query))
     tiles = output.format in (Format.BIGWIG, Format.BEDGRAPH)
     query.check(tiles=tiles)
+    if openness and query.fasta is not None:
+        raise RunError("--openness counts places of a genome; give --bed and --genome, not --fasta")
     with steps("Opening"):
-        target = find_target(Workspace(workspace), name, arm.value, device=_torch_device(device))
+        target = find_target(
+            Workspace(workspace),
+            name,
+            arm.value,
+            device=_torch_device(device),
+            by_openness=openness,
+        )
         place = query.opened_genome()
     batches = query.windows(place, target.length_bp, odd_rows)
     with (

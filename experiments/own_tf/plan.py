@@ -2,9 +2,10 @@
 
 Per replicate, all on the same regions: transfer, the TF's motif a term of its logits; transfer
 without it; scratch; scratch trained as transfer is, which separates the share of the multi-model
-from that of the training; the motif alone; the two best rivals, which need no network. Transfer is
-trained on fractions of the regions too and tested on the same test regions. All replicates start
-from the same multi-model; they differ in the unbound regions drawn and in the seed of training.
+from that of the training; the motif alone; the two best rivals, which need no network, and openness
+where the dataset has several biosamples. Transfer is trained on fractions of the regions too and
+tested on the same test regions. All replicates start from the same multi-model; they differ in the
+unbound regions drawn and in the seed of training.
 
 A TF with few bound regions on the chromosome that would be held out is judged by cross-validation
 over chromosomes instead: every run has folds of whole chromosomes, which are the same for all arms
@@ -219,7 +220,9 @@ class _Replicate:
         if self.motif is not None:
             alone = builder.motif_alone(whole, motif_name(self.motif))
             self.draft.add(alone, replace(role, arm="motif"))
-        self.draft.add_rivals(whole, role, RIVALS)
+        # one biosample in which all regions are open says nothing
+        tells = len(self.draft.loaded.dataset.biosamples) > 1
+        self.draft.add_rivals(whole, role, (*RIVALS, Rival.OPENNESS) if tells else RIVALS)
 
     def _add_scratch(self, builder: SpecBuilder, role: RunRole) -> None:
         """Add training from scratch and, where transfer has a learning rate, its control."""

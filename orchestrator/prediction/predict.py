@@ -18,6 +18,7 @@ from data.packing import pack
 from data.queries.touched_motif import touched_motif
 from data.queries.variants import VariantBatch
 from data.queries.windows import Windows
+from model.calibration import openness
 from model.device import one_thread
 from model.ensemble import Member, Prediction, predict_ensemble
 from orchestrator.prediction.variant_null import VariantNull
@@ -27,6 +28,8 @@ _AT_ONCE: Final = 10_000
 """Sequences predicted between two reports of progress."""
 OnPredicted = Callable[[int], None]
 """Called with the number of sequences or variants that were predicted since the last call."""
+OpenIn = Callable[[Windows, slice], NDArray[np.int64]]
+"""Gives the number of biosamples in which some of the windows are open, shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ class Counts:
 
 
 def predict_codes(
-    members: Sequence[Member], codes: NDArray[np.uint8], usable: NDArray[np.bool_]
+    members: Sequence[Member],
+    codes: NDArray[np.uint8],
+    usable: NDArray[np.bool_],
+    opened: NDArray[np.float32] | None = None,
 ) -> Prediction:
     """Predict some of n sequences; the values of the others are NaN.
 
@@ -52,8 +58,11 @@ def predict_codes(
         Base codes, shape (n, L).
     usable
         Which sequences to predict, shape (n,); these have no unknown base.
+    opened
+        Openness of each, shape (n,); None where it does not count.
     """
-    found = predict_ensemble(members, pack(codes[usable]))
+    of_usable = None if opened is None else opened[usable]
+    found = predict_ensemble(members, pack(codes[usable]), of_usable)
     filled = []
     for values in (found.probability, found.spread, found.logit):
         column = np.full(len(codes), np.nan, dtype=np.float32)
@@ -67,12 +76,22 @@ def predict_windows(
     batches: Iterable[Windows],
     writer: Writer,
     on_predicted: OnPredicted = lambda num: None,
+    open_in: OpenIn | None = None,
 ) -> Counts:
-    """Predict windows by all networks of an ensemble, and write them as they come."""
+    """Predict windows by all networks of an ensemble, and write them as they come.
+
+    Parameters
+    ----------
+    open_in
+        How open the windows are, where that counts and is written too; by default it does not.
+    """
 
     def table(windows: Windows, part: slice) -> pd.DataFrame:
-        found = predict_codes(members, windows.codes[part], windows.known[part])
-        return _window_table(windows, part, found)
+        number = None if open_in is None else open_in(windows, part)
+        opened = None if number is None else openness(number)
+        found = predict_codes(members, windows.codes[part], windows.known[part], opened)
+        written = _window_table(windows, part, found)
+        return written if number is None else written.assign(open_in=number)
 
     return write_predictions(batches, writer, table, on_predicted)
 

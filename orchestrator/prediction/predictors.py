@@ -68,6 +68,8 @@ class Replicate:
     """Key of the run that trained it."""
     metrics: RunMetrics
     """Metrics on its test regions."""
+    per_openness: float = 0.0
+    """As in `model.ensemble.Member`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,12 @@ class Predictor:
             If they read sequences of different lengths.
         """
         members = tuple(
-            Member.load(one.folder, output=one.output, calibration=one.calibration)
+            Member.load(
+                one.folder,
+                output=one.output,
+                calibration=one.calibration,
+                per_openness=one.per_openness,
+            )
             for one in self.replicates
         )
         if len({member.length_bp for member in members}) > 1:

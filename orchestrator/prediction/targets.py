@@ -8,6 +8,7 @@ TF, named by it.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.atomic import whole_folder
+from data.dataset.open_biosamples import OpenBiosamples
 from data.errors import DataError
 from data.output import Format, Output, output_named
 from data.packing import pack
@@ -25,6 +27,7 @@ from model.ensemble import Member, Panel, predict_ensemble
 from orchestrator.errors import RunError
 from orchestrator.prediction.base import Base, require_base
 from orchestrator.prediction.finding import AnyArm, find_model, name_in_base
+from orchestrator.prediction.openness import open_in, with_openness
 from orchestrator.prediction.predict import (
     Counts,
     OnPredicted,
@@ -100,6 +103,8 @@ class OneTF:
 
     predictor: Predictor
     members: tuple[Member, ...]
+    places: OpenBiosamples | None = None
+    """How open places are, where that counts in the predictions."""
 
     @property
     def name(self) -> str:
@@ -142,7 +147,8 @@ class OneTF:
         self, batches: Iterable[Windows], writer: Writer, on_predicted: OnPredicted
     ) -> Counts:
         """Predict windows and write them as they come."""
-        return predict_windows(self.members, batches, writer, on_predicted)
+        counted = None if self.places is None else partial(open_in, self.places)
+        return predict_windows(self.members, batches, writer, on_predicted, counted)
 
 
 @dataclass(frozen=True)
@@ -233,7 +239,14 @@ def target_output(named: str, path: Path | None) -> Output:
     return Output(path, Format.BIGWIG, compressed=False)
 
 
-def find_target(workspace: Workspace, named: str, arm: AnyArm, *, device: str = "cpu") -> Target:
+def find_target(
+    workspace: Workspace,
+    named: str,
+    arm: AnyArm,
+    *,
+    device: str = "cpu",
+    by_openness: bool = False,
+) -> Target:
     """Find and load what is to be predicted.
 
     Parameters
@@ -247,17 +260,25 @@ def find_target(workspace: Workspace, named: str, arm: AnyArm, *, device: str = 
         The arm of a TF's runs; `base` takes the base.
     device
         Where it will predict, "cpu" (the default) or "cuda".
+    by_openness
+        Whether the openness of regions counts beside their sequences; by default it does not.
 
     Raises
     ------
+    DataError
+        If the dataset does not say how open regions are, where that counts.
     ModelError
         If a network cannot be loaded.
     RunError
         If there is none; suggests similar names. If there is no GPU that was asked for.
     """
     if not is_matrix(named):
-        predictor = find_model(workspace, named, arm)
-        return OneTF(predictor, predictor.members(device))
+        predictor, places = find_model(workspace, named, arm), None
+        if by_openness:
+            predictor, places = with_openness(workspace, predictor)
+        return OneTF(predictor, predictor.members(device), places)
+    if by_openness:
+        raise RunError("--openness takes one TF that was trained in this workspace; name one")
     if arm not in ("transfer", "base"):
         raise RunError(f"several TFs at once are predicted by the base; leave out --arm {arm}")
     base = require_base()

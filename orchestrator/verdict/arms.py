@@ -9,6 +9,9 @@ from orchestrator.role_names import RIVAL_WORDS, VARIANT_WORDS, step_name
 
 TRANSFER: Final = "transfer"
 TRANSFER_ALONE: Final = f"transfer, {VARIANT_WORDS[RunVariant.WITHOUT_MOTIF]}"
+WITH_OPENNESS: Final = f"{TRANSFER}, with openness"
+"""Transfer, with the openness of regions beside their sequences; computed from what it predicted,
+and no run."""
 SCRATCH: Final = "from scratch"
 SCRATCH_AS_TRANSFER: Final = f"from scratch, {VARIANT_WORDS[RunVariant.TRANSFER_RATE]}"
 MOTIF: Final = "motif alone"
@@ -17,7 +20,16 @@ RIVALS: Final = {
     **{name: f"the rival {name}" for name in RIVAL_WORDS.values()},
 }
 """Arms that need no network, each as a sentence names it."""
-ARMS: Final = (TRANSFER, TRANSFER_ALONE, SCRATCH, SCRATCH_AS_TRANSFER, *RIVALS)
+OPENNESS: Final = RIVAL_WORDS["openness"]
+"""The rival that reads next to nothing of the sequence."""
+ARMS: Final = (
+    TRANSFER,
+    TRANSFER_ALONE,
+    WITH_OPENNESS,
+    SCRATCH,
+    SCRATCH_AS_TRANSFER,
+    *RIVALS,
+)
 """In the order in which tables show them."""
 
 

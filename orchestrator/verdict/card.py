@@ -17,6 +17,7 @@ from orchestrator.report.page import inline_svg
 from orchestrator.report.rendering import render
 from orchestrator.report.weighted_scores import SCORES
 from orchestrator.report.words import counted, listed, number, span
+from orchestrator.verdict.arms import WITH_OPENNESS
 from orchestrator.verdict.card_tables import (
     MISSED_TITLES,
     THRESHOLD_TITLES,
@@ -146,7 +147,16 @@ def sentences(verdict: Verdict) -> list[str]:
         f"{number(values['average_precision'].value)} average precision "
         f"({span(values['average_precision'].ends)})."
         for arm, values in numbers.gains.items()
+        if arm != WITH_OPENNESS
     ]
+    if gained := numbers.gains.get(WITH_OPENNESS):
+        mcc = gained["mcc"]
+        said.append(
+            "Where it also counts in how many of the dataset's biosamples a region is open "
+            f"(`bindgrid predict --openness`), the MCC rises by {number(-mcc.value)} "
+            f"({number(-mcc.ends.high)} to {number(-mcc.ends.low)}). Openness says where many TFs "
+            "bind, and nothing about what this one prefers."
+        )
     if numbers.outlook is None:
         said.append("There are too few regions for a learning curve.")
     else:

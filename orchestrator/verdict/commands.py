@@ -20,12 +20,23 @@ class Command:
     line: str
 
 
-def next_commands(workspace: Workspace, dataset: Dataset, tf: str) -> tuple[Command, ...]:
-    """Give the next commands; the user's files are named in capitals."""
+def next_commands(
+    workspace: Workspace, dataset: Dataset, tf: str, *, by_openness: bool = False
+) -> tuple[Command, ...]:
+    """Give the next commands; the user's files are named in capitals.
+
+    Parameters
+    ----------
+    by_openness
+        Whether regions are predicted better where their openness counts too; by default not.
+    """
     genome = source_genome(dataset)
     of_genome = ("--genome", "GENOME.fa" if genome is None else str(genome))
+    opened = ("--openness",) if by_openness else ()
     lines = {
-        "score regions": ("predict", tf, "--bed", "REGIONS.bed", *of_genome, "--out", f"{tf}.tsv"),
+        "score regions": (
+            *("predict", tf, "--bed", "REGIONS.bed", *of_genome, *opened, "--out", f"{tf}.tsv"),
+        ),
         "a track of the whole genome": (
             *("predict", tf, *of_genome, "--stride", "50", "--out", f"{tf}.bw"),
         ),

@@ -22,7 +22,14 @@ from orchestrator.report.figure_style import (
     styled,
 )
 from orchestrator.role_names import RIVAL_WORDS
-from orchestrator.verdict.arms import MOTIF, SCRATCH, SCRATCH_AS_TRANSFER, TRANSFER, TRANSFER_ALONE
+from orchestrator.verdict.arms import (
+    MOTIF,
+    SCRATCH,
+    SCRATCH_AS_TRANSFER,
+    TRANSFER,
+    TRANSFER_ALONE,
+    WITH_OPENNESS,
+)
 from orchestrator.verdict.examples import ShownRegion
 from orchestrator.verdict.motifs_shown import ShownMotif
 from orchestrator.verdict.numbers import Numbers, Value
@@ -32,6 +39,7 @@ _SIZE_INCHES = (3.4, 2.7)
 _CURVE_STYLES: Final = {
     TRANSFER: (BLUE, "-"),
     TRANSFER_ALONE: (SKY_BLUE, "-"),
+    WITH_OPENNESS: (BLUE, "--"),
     SCRATCH: (VERMILLION, "-"),
     SCRATCH_AS_TRANSFER: (VERMILLION, "--"),
     MOTIF: (GREEN, "-"),

@@ -17,7 +17,8 @@ from orchestrator.report.calls import Predictions, read_predictions
 from orchestrator.runs.fold_predictions import folds_of
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.verdict.arms import TRANSFER, by_arm
+from orchestrator.verdict.arms import TRANSFER, WITH_OPENNESS, by_arm
+from orchestrator.verdict.openness import with_openness
 from orchestrator.workspace import Workspace
 
 
@@ -30,7 +31,7 @@ class Judged:
     planned: Mapping[str, Sequence[PlannedRun]]
     runs: Mapping[str, Sequence[StoredRun]]
     predicted: Mapping[str, Sequence[Predictions]]
-    """Predictions of the test regions by arm, as the networks gave them."""
+    """Predictions of the test regions by arm, as the networks gave them, and with openness."""
     calibrated: Sequence[Predictions]
     """Calibrated predictions of transfer."""
 
@@ -57,13 +58,17 @@ def read_judged(workspace: Workspace, plan: Sequence[PlannedRun], tf: str) -> Ju
     planned = by_arm(plan)
     runs = {arm: [store.open(one.key) for one in own] for arm, own in planned.items()}
     loaded = load_dataset(workspace)
-    predicted = {arm: [_predictions(run, loaded) for run in own] for arm, own in runs.items()}
+    predicted: dict[str, Sequence[Predictions]] = {
+        arm: [_predictions(run, loaded) for run in own] for arm, own in runs.items()
+    }
     for one in predicted[TRANSFER]:
         if one.bound.all() or not one.bound.any():
             raise RunError(
                 f"{tf}: {int(one.bound.sum())} of {len(one.bound)} regions to test on are bound; "
                 "name other chromosomes by --test-chroms, or give more peaks"
             )
+    if opened := with_openness(loaded, predicted[TRANSFER]):
+        predicted[WITH_OPENNESS] = opened
     calibrated = [
         _calibrated(workspace, loaded, run, own, tf)
         for run, own in zip(runs[TRANSFER], predicted[TRANSFER], strict=True)

@@ -18,12 +18,12 @@ from orchestrator.prediction.base_fit import BaseFit, fit_of_start
 from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, Interval, interval
-from orchestrator.report.weighted_scores import SCORES
+from orchestrator.report.weighted_scores import SCORES, weighted_scores
 from orchestrator.report.words import counted
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.spec import BaseStart
-from orchestrator.verdict.arms import ARMS, RIVALS, SCRATCH, TRANSFER
+from orchestrator.verdict.arms import ARMS, OPENNESS, RIVALS, SCRATCH, TRANSFER, WITH_OPENNESS
 from orchestrator.verdict.judged import Judged
 
 NUM_BINS: Final = 10
@@ -149,8 +149,11 @@ class Numbers:
 
     @property
     def best_rival(self) -> str | None:
-        """The arm without a network that has the highest MCC; None where there is none."""
-        rivals = [arm for arm in RIVALS if arm in self.gains]
+        """The arm without a network that has the highest MCC; None where there is none.
+
+        Openness, which reads next to nothing of the sequence, is no rival of what reads it alone.
+        """
+        rivals = [arm for arm in RIVALS if arm in self.gains and arm != OPENNESS]
         return min(rivals, key=lambda arm: self.gains[arm]["mcc"].value, default=None)
 
 
@@ -166,9 +169,11 @@ def collect_numbers(judged: Judged) -> Numbers:
     predicted = judged.predicted
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
+    if WITH_OPENNESS in predicted:
+        means[WITH_OPENNESS] = _means_of_predictions(predicted[WITH_OPENNESS])
     drawn = _drawn(predicted)
     # transfer's means over the replicates that an arm has
-    same = {arm: _means(metrics[TRANSFER][: len(own)], SCORES) for arm, own in metrics.items()}
+    same = {arm: _means(metrics[TRANSFER][: len(own)], SCORES) for arm, own in predicted.items()}
     models = judged.models
     first = models[0].planned
     start = first.spec.start
@@ -183,11 +188,11 @@ def collect_numbers(judged: Judged) -> Numbers:
     steps = _steps(sizes, means, same, drawn, fractions)
     return Numbers(
         tf=tf,
-        arms={arm: _values(means, drawn[arm], arm) for arm in ARMS if arm in runs},
+        arms={arm: _values(means, drawn[arm], arm) for arm in ARMS if arm in predicted},
         gains={
             arm: _gains(same[arm] - means[arm], drawn[arm], arm)
             for arm in ARMS
-            if arm in runs and arm != TRANSFER
+            if arm in predicted and arm != TRANSFER
         },
         steps=steps,
         outlook=_outlook(steps, drawn[steps[0].name]["mcc"]),
@@ -224,6 +229,12 @@ def _num_bound(selection: Selection) -> dict[Part, int]:
 def _means(metrics: Sequence[RunMetrics], names: Sequence[str]) -> Floats:
     """Means over replicates of some of their metrics, in the order of the names."""
     return np.array([[getattr(one, name) for name in names] for one in metrics], float).mean(0)
+
+
+def _means_of_predictions(predicted: Sequence[Predictions]) -> Floats:
+    """Means over replicates of `SCORES`."""
+    found = [weighted_scores(one, np.ones((1, len(one.bound))))[0] for one in predicted]
+    return np.array(found).mean(axis=0)
 
 
 def _values(

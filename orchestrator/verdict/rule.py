@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from orchestrator.report.words import listed, number, span
-from orchestrator.verdict.arms import RIVALS
+from orchestrator.verdict.arms import OPENNESS, RIVALS
 from orchestrator.verdict.numbers import Numbers, Value
 
 GOOD_MCC: Final = 0.5
@@ -81,6 +81,15 @@ def _best_rival(numbers: Numbers) -> tuple[str, Mapping[str, Value]]:
     return ("", {}) if arm is None else (RIVALS[arm], numbers.gains[arm])
 
 
+def _doubt_by_openness(numbers: Numbers) -> list[str]:
+    """Say it where regions are told apart by how open they are as well as by their sequences."""
+    gain = numbers.gains.get(OPENNESS)
+    if gain is None or gain["average_precision"].ends.above_zero or gain["mcc"].ends.above_zero:
+        return []
+    how = "better" if gain["mcc"].ends.below_zero else "as well"
+    return [f"how open a region is tells bound ones {how} (predict with `--openness`)"]
+
+
 def _doubts(numbers: Numbers) -> list[str]:
     mcc = numbers.transfer["mcc"]
     found = []
@@ -97,6 +106,7 @@ def _doubts(numbers: Numbers) -> list[str]:
             found.append(f"{rival} calls regions better, though it ranks them worse")
         elif not ranks_better and not gain["mcc"].ends.below_zero:
             found.append(f"{rival} may be as good")
+    found += _doubt_by_openness(numbers)
     if numbers.over_scratch.ends.below_zero:
         found.append("training from scratch was better (predict with `--arm scratch`)")
     if numbers.unbound == "genome":

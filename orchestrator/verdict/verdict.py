@@ -19,7 +19,7 @@ from orchestrator.plan import PlannedRun
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.motif_baseline import motif_named, motif_of
 from orchestrator.runs.motif_terms import ManyMotifsRecord, read_many_motifs, term_motifs
-from orchestrator.verdict.arms import RIVALS, SCRATCH, TRANSFER
+from orchestrator.verdict.arms import RIVALS, SCRATCH, TRANSFER, WITH_OPENNESS
 from orchestrator.verdict.commands import Command, next_commands
 from orchestrator.verdict.examples import ShownRegions, regions_to_show
 from orchestrator.verdict.judged import Judged, read_judged
@@ -102,6 +102,8 @@ def judge(
     jaspar = workspace_jaspar(workspace)
     stored = _stored_motifs(workspace, judged, jaspar, on_step)
     filters = None if stored is None else _filters(stored, _matrices(dataset, tf, jaspar))
+    gained = numbers.gains.get(WITH_OPENNESS)
+    by_openness = gained is not None and gained["mcc"].ends.below_zero
     on_step("regions to show")
     return Verdict(
         numbers=numbers,
@@ -110,16 +112,16 @@ def judge(
         operating=_operating(judged),
         examples=regions_to_show(judged.loaded, tf, judged.models[0], judged.calibrated),
         motifs=_motifs(judged, stored, filters),
-        commands=next_commands(workspace, dataset, tf),
+        commands=next_commands(workspace, dataset, tf, by_openness=by_openness),
         many_motifs=read_many_motifs(judged.models[0].path),
     )
 
 
 def _operating(judged: Judged) -> Operating:
-    """Work out what thresholds do to the model, beside scratch, the motif alone and rivals."""
+    """Work out what thresholds do to the model, beside openness, scratch and rivals."""
     others = [
         (arm, _pooled(judged.predicted[arm]))
-        for arm in (SCRATCH, *RIVALS)
+        for arm in (WITH_OPENNESS, SCRATCH, *RIVALS)
         if arm in judged.predicted
     ]
     rate, rate_of = binding_rate(judged.loaded.dataset, judged.tf)

@@ -95,10 +95,11 @@ TFS = ("ELF1", "GABPA", "SPI1")
 MOTIF = "AAAGCGGAAGTG"
 
 
-def tiny_dataset(path: Path, num_regions: int = 400) -> Dataset:
+def tiny_dataset(path: Path, num_regions: int = 400, *, opened: bool = False) -> Dataset:
     """Write a dataset in which a motif in the middle of a region decides the binding.
 
-    ELF1 and GABPA are resolved in the first half of the regions, SPI1 in all.
+    ELF1 and GABPA are resolved in the first half of the regions, SPI1 in all. If it says where
+    regions are `opened`, bound ones are open in more of four biosamples.
     """
     rng = np.random.default_rng(5)
     bases = rng.integers(0, 4, (num_regions, 200)).astype(np.uint8)
@@ -112,5 +113,11 @@ def tiny_dataset(path: Path, num_regions: int = 400) -> Dataset:
         path,
         regions=RegionTable.from_bases(chrom, np.arange(num_regions, dtype=np.int32) * 300, bases),
         evidence={"ELF1": half.astype(np.uint8), "GABPA": half.astype(np.uint8), "SPI1": codes},
-        accessibility=None,
+        accessibility=_opened(bound) if opened else None,
     )
+
+
+def _opened(bound: np.ndarray) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(6)
+    chance = np.where(bound, 0.7, 0.3)
+    return {name: rng.random(len(bound)) < chance for name in ("A549", "BJ", "HepG2", "K562")}

@@ -16,6 +16,8 @@ from data.simulation.config import SimulationConfig
 from data.simulation.simulate import simulate
 from data.sources.build import build_dataset
 from orchestrator.backends.cost import Rates
+from orchestrator.plan import PlannedRun
+from orchestrator.spec import Rival
 from orchestrator.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("papers_networks")
@@ -97,15 +99,20 @@ PLANS: Final = {
 """Keys by command line. The base that bindgrid comes with is the default start of `tf train`; that
 one was frozen later, with the base."""
 
+FIRST: Final = ("all-motifs", "gkm-svm")
+"""The rivals that `tf train` had first."""
 RIVALS: Final = {
-    f"{PEAKS} --tfs ELF1 --sizes 25 --replicates 1": Keys(
+    (f"{PEAKS} --tfs ELF1 --sizes 25 --replicates 1", tuple(Rival)): Keys(
         4, "00c63f6ef6372f89", "e90154b492f8b7d0", "07d87e26a1fa40ab"
     ),
-    f"{TRAIN} --split random --pretrain-set masked": Keys(
+    (f"{TRAIN} --split random --pretrain-set masked", FIRST): Keys(
         6, "e36d6712d910d2de", "cc66748df0e8d2cb", "4bbe2d5ecdd5c92c"
     ),
+    (f"{TRAIN} --split random --pretrain-set masked", ("openness",)): Keys(
+        3, "97314e3056b9fadf", "0ac6e8c81a3fb4f6", "9624c26d53b92612"
+    ),
 }
-"""Keys of the runs without a network, which the plans above do not count."""
+"""Keys of the runs without a network, which the plans above do not count, by command and rivals."""
 
 
 class _Planned(Exception):
@@ -131,19 +138,19 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture
-def rivals() -> list[str]:
-    """Keys of the rivals of a plan, which came later than all other runs."""
+def rivals() -> list[PlannedRun]:
+    """Rivals of a plan, which came later than all other runs."""
     return []
 
 
 @pytest.fixture
-def planned(monkeypatch: pytest.MonkeyPatch, rivals: list[str]) -> list[str]:
+def planned(monkeypatch: pytest.MonkeyPatch, rivals: list[PlannedRun]) -> list[str]:
     """Keys of what a command would run; it ends once it has planned."""
     keys: list[str] = []
 
     def drive(plan: Any, *_: object, **__: object) -> None:
         keys.extend(run.key for run in plan if not run.spec.rival)
-        rivals.extend(run.key for run in plan if run.spec.rival)
+        rivals.extend(run for run in plan if run.spec.rival)
         raise _Planned
 
     class Study:
@@ -174,14 +181,18 @@ def test_keys_of_plans_are_what_they_always_were(
     assert keys_of(planned) == PLANS[command]
 
 
-@pytest.mark.parametrize("command", RIVALS)
+@pytest.mark.parametrize(("command", "names"), RIVALS)
 @pytest.mark.usefixtures("planned")
 def test_keys_of_rivals_are_what_they_always_were(
-    command: str, simulated: Workspace, rivals: list[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    names: tuple[str, ...],
+    simulated: Workspace,
+    rivals: list[PlannedRun],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from experiments.cli.main import app
 
     monkeypatch.setenv("PATH", "")  # where LS-GKM may be
     with pytest.raises(_Planned):
         app([*command.split(), "-w", str(simulated.root)], standalone_mode=False)
-    assert keys_of(rivals) == RIVALS[command]
+    assert keys_of(run.key for run in rivals if run.spec.rival in names) == RIVALS[command, names]

@@ -25,7 +25,13 @@ from experiments.study.pretraining import Pretraining
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
 from experiments.transfer.plan import transfer
-from model.calibration import Calibration, fit_calibration
+from model.calibration import (
+    Calibration,
+    OpenCalibration,
+    fit_calibration,
+    fit_open_calibration,
+    openness,
+)
 from model.ensemble import Member, predict_ensemble
 from orchestrator.backends.local import run_plan
 from orchestrator.plan import Plan
@@ -97,6 +103,24 @@ def test_a_calibration_of_few_regions_is_never_certain_nor_turned_round():
     labels = np.array([0, 0, 1, 1], dtype=np.float32)
     assert fit_calibration(logits, labels).probabilities(logits).max() < 0.8
     assert fit_calibration(-logits, labels).slope == pytest.approx(0.0, abs=1e-6)
+
+
+def test_openness_counts_as_labels_were_drawn_by_it_and_lifts_more_open_regions():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 20_000).astype(np.float32)
+    opened = openness(rng.integers(0, 21, 20_000))
+    true = OpenCalibration(Calibration(slope=0.5, intercept=-2.0), 1.2)
+    labels = (rng.random(20_000) < true.probabilities(logits, opened)).astype(np.float32)
+    found = fit_open_calibration(logits, labels, opened)
+    assert found.of_logits.slope == pytest.approx(0.5, abs=0.03)
+    assert found.of_logits.intercept == pytest.approx(-2.0, abs=0.1)
+    assert found.per_openness == pytest.approx(1.2, abs=0.05)
+
+    member = Member(network=CountBase(0), length_bp=LENGTH, per_openness=1.2)
+    packed = pack(np.zeros((2, LENGTH), dtype=np.uint8))
+    alone = predict_ensemble([member], packed)
+    beside = predict_ensemble([member], packed, openness(np.array([0, 5])))
+    assert beside.logit - alone.logit == pytest.approx([0.0, 1.2 * np.log(6)], rel=1e-5)
 
 
 def test_bed_windows_are_centred(genome, tmp_path):
@@ -461,6 +485,8 @@ def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequen
         (["--fasta", "s.fa", "--out", "x.xlsx"], "no known format"),
         (["--fasta", "s.fa", "--out", "nowhere/x.tsv"], "there is no folder"),
         (["--fasta", "s.fa", "--out", "x.bed"], ".bed needs places on a genome"),
+        (["--fasta", "s.fa", "--openness"], "--openness counts places of a genome"),
+        (["--bed", "r.bed", "--genome", "g.fa", "--openness"], "says of 0 biosamples"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(

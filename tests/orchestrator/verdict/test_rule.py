@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.report.statistics import Interval
-from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
+from orchestrator.verdict.arms import MOTIF, OPENNESS, SCRATCH, TRANSFER
 from orchestrator.verdict.numbers import CalibrationCheck, Numbers, Value, check_calibration
 from orchestrator.verdict.rule import Level, conclude
 
@@ -113,6 +113,24 @@ def test_the_rule_goes_by_the_best_rival() -> None:
     found = conclude(replace(case, gains={**case.gains, "all motifs": as_good, "gkm-SVM": better}))
     assert found.level is Level.DO_NOT
     assert found.reasons == ("the rival gkm-SVM is better by 0.20 MCC (0.10 to 0.30)",)
+
+
+@pytest.mark.parametrize(
+    ("mcc", "precision", "word"),
+    [
+        (value(-0.3, -0.2, -0.1), OVER_NOTHING, "better"),
+        (OVER_NOTHING, OVER_NOTHING, "as well"),
+        (OVER_NOTHING, value(0.1, 0.2, 0.3), ""),
+        (value(0.1, 0.2, 0.3), OVER_NOTHING, ""),
+    ],
+)
+def test_openness_that_tells_as_much_is_a_doubt_and_no_rival(mcc, precision, word) -> None:
+    case = numbers()
+    told = {"mcc": mcc, "average_precision": precision}
+    found = conclude(replace(case, gains={**case.gains, OPENNESS: told}))
+    assert found.level is (Level.CARE if word else Level.GOOD)
+    doubt = f"how open a region is tells bound ones {word} (predict with `--openness`)"
+    assert found.reasons == ((doubt,) if word else ())
 
 
 def test_an_undefined_mcc_is_no_recommendation():

@@ -1,11 +1,14 @@
 """`bindgrid tf suggest` and `tf train`: from a TF's labels to its verdict, on the terminal."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from data.dataset.store import Dataset
 from experiments.cli.options.training import IndividualOptions, PretrainOptions
 from experiments.cli.tf.train import TrainOptions
 from experiments.study.trainings import ModelKind, Trainings
@@ -29,13 +32,15 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     monkeypatch.setattr(Trainings, "sized_for", lambda own, _: own.with_epochs(individual=1))
     monkeypatch.setattr(motifs, "IMPORTANCE_REGIONS", 10)
     workspace = Workspace(tmp_path / "w")
-    tiny_dataset(workspace.dataset, 800)  # of which others bind enough for a masked multi-model
+    # of which others bind enough for a masked multi-model
+    dataset = tiny_dataset(workspace.dataset, 800, opened=True)
     masked = ("--pretrain-set", "masked", "--replicates", 1)
     train = ("tf", "train", "SPI1", *RANDOM, *QUICK, *masked, "-w", workspace.root)
     code, out, err = bindgrid(*train)
     assert code == 0, err
     assert "that takes about" in err
-    for words in ("transfer", "from scratch, at the transfer rate", "motif alone", "1/2", "SPI1: "):
+    arms = ("transfer", "transfer, with openness", "from scratch, at the transfer rate")
+    for words in (*arms, "motif alone", "GC and openness", "1/2", "SPI1: ", "--openness"):
         assert words in out
     num_runs = len(RunStore(workspace).completed())
     card = json.loads((workspace.cards / "SPI1.json").read_text())
@@ -71,11 +76,47 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert files == {"SPI1.html", "SPI1.json"}
     assert VerdictWriter(TrackingClient(workspace)).log_cards() == 0
 
+    check_openness(bindgrid, workspace, dataset, tmp_path)
     key = find_run(RunStore(workspace), "SPI1", "multi").key
     code, out, err = bindgrid("tf", "suggest", "SPI1", *RANDOM, "-w", workspace.root)
     assert code == 0, err
     assert key in out
     assert "MCC, 1 TFs" in out
+
+
+def check_openness(bindgrid, workspace: Workspace, dataset: Dataset, folder: Path) -> None:
+    """Where sequences are the same, more open regions have the higher probabilities."""
+    regions = dataset.regions()
+    number = dataset.open_in().sum(axis=1)
+    on_first = regions.chromosomes()["chr1"]
+    (folder / "g.fa").write_text(f">chr1\n{'ACGT' * 20_000}\n")
+    starts = [*regions.start[:on_first].tolist(), 70_000]  # where no region is
+    (folder / "r.bed").write_text("".join(f"1\t{one}\t{one + 200}\n" for one in starts))
+    query = ("--bed", folder / "r.bed", "--genome", folder / "g.fa", "-w", workspace.root)
+    tables = []
+    for more in ((), ("--openness",)):
+        out = folder / "p.tsv"
+        code, _, err = bindgrid("predict", "SPI1", *query, "--out", out, *more)
+        assert code == 0, err
+        tables.append(pd.read_csv(out, sep="\t"))
+    alone, beside = tables
+    assert alone["probability"].nunique() == 1
+    assert beside["open_in"].tolist() == [*number[:on_first].tolist(), 0]
+    by_number = beside.groupby("open_in")["probability"].unique()
+    assert by_number.index.tolist() == [0, 1, 2, 3, 4]
+    assert all(len(one) == 1 for one in by_number)
+    assert by_number.str[0].is_monotonic_increasing
+
+    # tiles have the number of their own middle
+    tiled = ("--stride", 50, "--openness", "--out", folder / "t.tsv")
+    code, _, err = bindgrid("predict", "SPI1", *query, *tiled)
+    assert code == 0, err
+    tiles = pd.read_csv(folder / "t.tsv", sep="\t").set_index("start")["open_in"]
+    assert tiles[[300, 350, 400, 450]].tolist() == [number[1]] * 4
+    code, _, err = bindgrid("predict", "SPI1,ELF1", *query, "--openness")
+    assert (code, "--openness takes one TF" in err) == (2, True)
+    code, _, err = bindgrid("predict", "base:SPI1", *query, "--openness")
+    assert (code, "an imported model and the base lack" in " ".join(err.split())) == (2, True)
 
 
 def test_an_option_of_the_training_is_not_lost_to_a_fit_of_the_output_layer(workspace):

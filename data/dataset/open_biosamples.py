@@ -1,0 +1,93 @@
+"""In how many of a dataset's biosamples regions are open: of its regions, and of any place.
+
+Legend: N regions of the dataset, n places.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.region_table import RegionTable
+from data.dataset.store import Dataset
+from data.errors import DataError
+from data.left_out import LeftOut
+from data.schema import REGION_WIDTH_BP
+from data.sources.chromosomes import Chromosomes
+
+
+class OpenBiosamples:
+    """Numbers of biosamples in which places are open.
+
+    Parameters
+    ----------
+    dataset
+        Says in which of its biosamples each region is open.
+    regions
+        Its regions.
+
+    Raises
+    ------
+    DataError
+        If it knows of fewer than two biosamples: a region of it is then as open as any other.
+    """
+
+    def __init__(self, dataset: Dataset, regions: RegionTable) -> None:
+        self.num_biosamples = len(dataset.biosamples)
+        if self.num_biosamples < 2:
+            raise DataError(
+                f"{dataset.path}: says of {self.num_biosamples} biosamples where regions are open, "
+                "so that one region is as open as another; it takes two or more, as in a dataset "
+                "of `bindgrid data build`"
+            )
+        self.of_regions: NDArray[np.int64] = dataset.open_in().sum(axis=1, dtype=np.int64)
+        """By region, shape (N,)."""
+        self._path = dataset.path
+        self._chroms = regions.chroms
+        self._names = Chromosomes(dataset.path, regions.chroms, None)
+        keys = _keys(regions.chrom.astype(np.int64), regions.start.astype(np.int64))
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._number = keys[order], self.of_regions[order]
+
+    def at(self, chrom: NDArray[np.object_], position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the number of each place, shape (n,); 0 where no region of the dataset is.
+
+        Where regions overlap, that of the most open one is taken.
+
+        Parameters
+        ----------
+        chrom
+            Chromosomes; names that differ from the dataset's only by `chr` are taken as the same.
+        position
+            0-based bases.
+
+        Raises
+        ------
+        DataError
+            If no chromosome is one of the dataset's, as in another assembly.
+        """
+        names, where = np.unique(chrom.astype(str), return_inverse=True)
+        own = {name: code for code, name in enumerate(self._chroms)}
+        # what is renamed was told when the places were read
+        named = (self._names.named(name, Path(), LeftOut()) for name in names)
+        codes = np.array([own.get(name, -1) for name in named], dtype=np.int64)
+        if len(chrom) and (codes < 0).all():
+            raise DataError(
+                f"{self._path}: has no chromosome {names[0]}; --openness takes regions of the "
+                "genome that the dataset was built from"
+            )
+        key = _keys(codes[where], position)
+        first = np.searchsorted(self._keys, key - REGION_WIDTH_BP, side="right")
+        last = np.searchsorted(self._keys, key, side="right")
+        found = np.zeros(len(chrom), dtype=np.int64)
+        for step in range(int((last - first).max(initial=0))):
+            there = first + step < last
+            number = self._number[first[there] + step]
+            found[there] = np.maximum(found[there], number)
+        found[codes[where] < 0] = 0
+        return found
+
+
+def _keys(chrom: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers in the order of the genome; no region reaches into another chromosome's."""
+    return (chrom << 32) + position

@@ -1,0 +1,100 @@
+"""Openness beside the sequence: how open a region is, in what is predicted of it.
+
+Where chromatin is open in many biosamples, many TFs bind, whatever they prefer. The number of a
+dataset's biosamples in which a region is open therefore tells bound regions of some TFs, such as
+REST, as well as their sequences do. It is no part of any network: a logistic regression weighs it
+beside the logits of regions that the network did not learn from.
+
+Legend: n regions.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.open_biosamples import OpenBiosamples
+from data.queries.windows import Windows
+from model.calibration import fit_open_calibration, openness
+from model.checkpoint import load
+from model.device import one_thread
+from model.prediction import both_strand_logits
+from orchestrator.errors import RunError
+from orchestrator.prediction.predictors import Predictor
+from orchestrator.report.calls import read_predictions
+from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
+from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.workspace import Workspace
+
+
+def with_openness(workspace: Workspace, predictor: Predictor) -> tuple[Predictor, OpenBiosamples]:
+    """Have openness count in what a predictor says.
+
+    Parameters
+    ----------
+    predictor
+        Replicates of a run of the workspace.
+
+    Raises
+    ------
+    DataError
+        If the dataset does not say in which of two or more biosamples regions are open.
+    RunError
+        If the model is an imported one or the base's, or a multi-model; or the dataset has changed.
+    """
+    store = RunStore(workspace)
+    # a model that was exported here keeps the key of its run, but may be of another dataset
+    if not all(store.is_complete(one.key) for one in predictor.replicates):
+        raise RunError(
+            f"{predictor.name}: --openness is weighed by the test regions of a run of this "
+            "workspace, which an imported model and the base lack; train the TF here by "
+            "`bindgrid tf train`, or leave out --openness"
+        )
+    loaded = load_dataset(workspace)
+    places = OpenBiosamples(loaded.dataset, loaded.regions)
+    replicates = []
+    for one in predictor.replicates:
+        run = store.open(one.key)
+        if len(run.planned.spec.regions.tfs) > 1:
+            raise RunError(
+                f"{predictor.name}: --openness takes a model of one TF, not a multi-model"
+            )
+        logits, bound, opened = _tested(run, loaded, places)
+        fitted = fit_open_calibration(logits, bound, opened)
+        replicates.append(
+            replace(one, calibration=fitted.of_logits, per_openness=fitted.per_openness)
+        )
+    return replace(predictor, replicates=tuple(replicates)), places
+
+
+def _tested(
+    run: StoredRun, loaded: LoadedDataset, places: OpenBiosamples
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Logits, labels and openness of a run's test regions, each of shape (n,)."""
+    loaded.select(run.planned.spec.regions)  # refuses a dataset that has changed
+    tested = read_predictions(run)
+    if run.planned.spec.folds:
+        logits = tested.logits
+    else:
+        with one_thread():
+            logits = both_strand_logits(load(run.path), loaded.regions.sequences[tested.region_ids])
+    opened = openness(places.of_regions[tested.region_ids])
+    return logits, tested.bound.astype(np.float32), opened
+
+
+def open_in(places: OpenBiosamples, windows: Windows, part: slice) -> NDArray[np.int64]:
+    """Count the biosamples in which the middles of some windows are open, shape (n,).
+
+    Parameters
+    ----------
+    windows
+        Of a genome.
+    part
+        Which of them.
+    """
+    assert windows.chrom is not None and windows.start is not None and windows.end is not None
+    if windows.read_chrom is not None and windows.read_start is not None:
+        middle = windows.read_start[part].astype(np.int64) + windows.codes.shape[1] // 2
+        return places.at(windows.read_chrom[part], middle)
+    middle = (windows.start[part].astype(np.int64) + windows.end[part]) // 2
+    return places.at(windows.chrom[part], middle)

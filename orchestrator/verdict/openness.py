@@ -1,0 +1,66 @@
+"""What a TF's model predicts when the openness of regions counts beside their sequences.
+
+Three numbers are fitted, and no region is predicted by those that were fitted to it: with folds
+they come from all other folds, otherwise from the other four fifths of the test regions, in the
+order of the genome.
+
+Legend: n test regions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.dataset.open_biosamples import OpenBiosamples
+from data.errors import DataError
+from model.calibration import fit_open_calibration, openness
+from orchestrator.report.calls import Predictions
+from orchestrator.runs.loaded_dataset import LoadedDataset
+
+NUM_PARTS: Final = 5
+"""Parts of the test regions, where there are no folds."""
+MIN_PER_CLASS: Final = 10
+"""Bound, and unbound, test regions below which nothing is fitted."""
+
+
+def with_openness(
+    loaded: LoadedDataset, predicted: Sequence[Predictions]
+) -> tuple[Predictions, ...]:
+    """Predict test regions anew, with openness; of no replicate where that cannot be done.
+
+    Parameters
+    ----------
+    loaded
+        The dataset of the test regions.
+    predicted
+        What each replicate predicted of them by their sequences.
+    """
+    fewest = min(min(int(one.bound.sum()), int((~one.bound).sum())) for one in predicted)
+    if fewest < MIN_PER_CLASS:
+        return ()
+    try:
+        counts = OpenBiosamples(loaded.dataset, loaded.regions).of_regions
+    except DataError:
+        return ()
+    return tuple(
+        replace(one, probability=_across(one, openness(counts[one.region_ids])))
+        for one in predicted
+    )
+
+
+def _across(predicted: Predictions, opened: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of each part by what the others were fitted to, shape (n,)."""
+    part = predicted.fold
+    if part is None:
+        rank = np.argsort(np.argsort(predicted.region_ids, kind="stable"), kind="stable")
+        part = rank * NUM_PARTS // len(rank)
+    labels = predicted.bound.astype(np.float32)
+    found = np.empty(len(part), dtype=np.float32)
+    for number in np.unique(part):
+        own = part == number
+        fitted = fit_open_calibration(predicted.logits[~own], labels[~own], opened[~own])
+        found[own] = fitted.probabilities(predicted.logits[own], opened[own])
+    return found
