@@ -56,21 +56,21 @@ def rival_predictions(
     RunError
         LS-GKM cannot be run.
     """
-    whole = loaded.select(spec.regions)
-    fit = _fit_of(spec, loaded, whole)
-    tested = np.zeros(len(whole.region_ids), dtype=np.bool_)
-    probabilities = np.empty(len(tested), dtype=np.float32)
+    ids, labels, probabilities = [], [], []
     for regions in _tested(spec.regions):
-        part = loaded.select(regions).part
-        asked = part == Part.TEST
-        probabilities[asked] = fit(part != Part.TEST, asked)
-        tested |= asked
-    selection = Selection(
-        region_ids=whole.region_ids[tested],
-        labels=whole.labels[tested],
-        part=np.full(int(tested.sum()), Part.TEST, dtype=np.uint8),
+        # a fold of a sample tests regions that were not sampled too
+        selection = loaded.select(regions)
+        asked = selection.part == Part.TEST
+        ids.append(selection.region_ids[asked])
+        labels.append(selection.labels[asked])
+        probabilities.append(_fit_of(spec, loaded, selection)(~asked, asked))
+    order = np.argsort(np.concatenate(ids))
+    tested = Selection(
+        region_ids=np.concatenate(ids)[order],
+        labels=np.concatenate(labels)[order],
+        part=np.full(len(order), Part.TEST, dtype=np.uint8),
     )
-    return selection, probabilities[tested, None]
+    return tested, np.concatenate(probabilities)[order, None].astype(np.float32)
 
 
 def _tested(regions: RegionSpec) -> tuple[RegionSpec, ...]:

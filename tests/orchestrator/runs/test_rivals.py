@@ -93,6 +93,26 @@ def test_folds_test_every_region_once_by_what_others_taught(
     assert np.array_equal(probabilities[np.isin(tested.region_ids, own.region_ids)], alone)
 
 
+@pytest.mark.parametrize("rival", [Rival.ALL_MOTIFS, Rival.K_MERS, Rival.OPENNESS])
+def test_folds_of_a_sample_test_what_was_not_sampled_too(
+    loaded: LoadedDataset, rival: Rival
+) -> None:
+    sampled = Sampling(
+        split="chromosome", val_chroms=("chr2",), test_chroms=("chr3",), num_bound=60
+    ).in_folds(tuple((chrom,) for chrom in CHROMS))
+    spec = spec_of(loaded, rival, sampled)
+    tested, probabilities = rival_predictions(spec, loaded)
+    assert len(tested.region_ids) > len(loaded.select(spec.regions).region_ids)
+    of_folds = []
+    for number in range(len(CHROMS)):
+        fold = replace(spec, regions=replace(spec.regions, sampling=sampled.of_fold(number)))
+        own, alone = rival_predictions(fold, loaded)
+        of_folds.append(own.region_ids)
+        assert np.array_equal(probabilities[np.isin(tested.region_ids, own.region_ids)], alone)
+    assert np.array_equal(tested.region_ids, np.sort(np.concatenate(of_folds)))
+    assert ((probabilities > 0.5) == (tested.labels == 1)).mean() > 0.7
+
+
 def test_hits_are_the_same_whether_they_were_kept_or_not(
     loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
