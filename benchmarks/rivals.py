@@ -6,6 +6,11 @@ The runs are those of `bindgrid run peaks-needed --motif many`, on chromosomes t
 saw; what is finished is not run again. By default two multi-models without the TFs are trained,
 which takes hours; --start takes a finished one of the workspace. It reports MCC and average
 precision of each arm, means over TFs and replicates, and CPU seconds of what ran now.
+
+With --openness models by transfer are also told with the openness of regions beside their
+sequences, as by `bindgrid predict --openness`: each fifth of the test regions by what was fitted
+to other test regions, as many as the model learnt from. Models that learn from all of these have
+no regions left for that.
 """
 
 import argparse
@@ -13,23 +18,30 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from benchmarks.machine import Row, describe, table
+from data.dataset.open_biosamples import OpenBiosamples
 from data.dataset.sampling import Sampling, default_chromosomes
 from data.dataset.store import Dataset
 from experiments.peaks_needed.plan import LABELS, MultiModelStart, peaks_needed
 from experiments.study.scale import Scale
 from experiments.study.study import Study
 from experiments.study.trainings import Trainings
+from model.calibration import fit_open_calibration, openness
+from model.metrics import evaluate
 from orchestrator.backends.local import run_plan
 from orchestrator.plan import Plan, PlannedRun, RunOutcome
+from orchestrator.report.calls import Predictions, read_predictions
 from orchestrator.role import RIVALS, SetKind
 from orchestrator.role_names import RIVAL_WORDS, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore
+from orchestrator.verdict.openness import NUM_PARTS
 from orchestrator.workspace import Workspace
 
 BEST = "best rival of each TF and size"
@@ -93,9 +105,17 @@ def run(planned: Sequence[PlannedRun], workspace: Workspace) -> Mapping[str, flo
     return spent
 
 
-def scores(planned: Sequence[PlannedRun], store: RunStore) -> pd.DataFrame:
-    """Read the scores of finished individual models, a row each."""
-    rows = [
+def scores(
+    planned: Sequence[PlannedRun], store: RunStore, places: OpenBiosamples | None
+) -> pd.DataFrame:
+    """Read the scores of finished individual models, a row each.
+
+    Parameters
+    ----------
+    places
+        How open regions are, for scores with openness; None for none.
+    """
+    rows: list[dict[str, Any]] = [
         {
             "arm": arm_name(one),
             "tf": one.tf,
@@ -107,8 +127,42 @@ def scores(planned: Sequence[PlannedRun], store: RunStore) -> pd.DataFrame:
         for one in planned
         if one.tf and one.role.size is not None and store.is_complete(one.key)
     ]
+    for one in planned:
+        size = one.role.size
+        if places is None or size is None or one.arm != "transfer" or size.num_bound is None:
+            continue
+        if store.is_complete(one.key):
+            beside = with_openness(read_predictions(store.open(one.key)), places, size.num_bound)
+            of_run = {"tf": one.tf, "size": size.num_bound, "rival": False, **beside}
+            rows.append({"arm": f"{arm_name(one)}, with openness", **of_run})
     found = pd.DataFrame(rows)
     return found.groupby(["arm", "tf", "size", "rival"], as_index=False, sort=False).mean()
+
+
+def with_openness(
+    predicted: Predictions, places: OpenBiosamples, num_bound: int
+) -> dict[str, float]:
+    """Scores of a run's test regions, each fifth by a fit to `num_bound` bound ones of the others.
+
+    And to as many unbound ones. Parts are in the order of the genome.
+    """
+    rng = np.random.default_rng(0)
+    opened = openness(places.of_regions[predicted.region_ids])
+    labels, logits = predicted.bound.astype(np.float32), predicted.logits
+    part = np.argsort(np.argsort(predicted.region_ids)) * NUM_PARTS // len(labels)
+    probability = np.empty(len(labels), dtype=np.float32)
+    for number in range(NUM_PARTS):
+        own = part == number
+        rows = np.concatenate(
+            [
+                rng.permutation(np.flatnonzero(~own & (labels == label)))[:num_bound]
+                for label in (0, 1)
+            ]
+        )
+        fitted = fit_open_calibration(logits[rows], labels[rows], opened[rows])
+        probability[own] = fitted.probabilities(logits[own], opened[own])
+    found = evaluate(labels, probability)
+    return {"mcc": found.mcc, "ap": found.average_precision}
 
 
 def arm_name(planned: PlannedRun) -> str:
@@ -165,7 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     for one in planned:
         if one.key in spent and one.tf:
             by_arm[arm_name(one)].append(spent[one.key])
-    found = scores(planned, store)
+    places = OpenBiosamples(loaded.dataset, loaded.regions) if options.openness else None
+    found = scores(planned, store, places)
     print(f"labels: {labels(loaded.dataset, options.tfs)}; tested on what no multi-model saw")
     rows = table_rows(found, by_arm)
     sizes = sorted(found["size"].unique())
@@ -194,6 +249,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--max-test", type=int, default=1500, help="test regions of a class at most")
     add("--val-chrom", default="", help="chromosome validated on, none to choose")
     add("--test-chrom", default="", help="chromosome tested on, none to choose")
+    add("--openness", action="store_true", help="also with openness beside the sequence")
     add("--match-openness", action="store_true", help="the control of `bindgrid run`")
     add("--epochs", type=int, default=0, help="epochs of all trainings, 0 for the usual")
     return parser.parse_args(arguments)

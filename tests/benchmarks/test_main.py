@@ -392,6 +392,10 @@ def test_rivals(sources: Path, tmp_path: Path) -> None:
     assert set(control) == rivals | {"best rival of each TF and size"}
     usual = {row[0]: row[1:3] for row in rows}
     assert control["GC and openness"] != usual["GC and openness"]
+    opened = {row[0]: row[1:3] for row in rows_of(*given, *words[:4], "--openness")}
+    assert set(opened) > {f"{arm}, with openness" for arm in ours}
+    assert opened["features, with openness"] != opened["features"]
+    assert opened.items() >= usual.items()
 
 
 def test_prediction() -> None:
