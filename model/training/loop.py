@@ -370,7 +370,7 @@ def _fit_output(
     if not config.learns_from_val or config.probe is None:
         raise ModelError("many motifs are joined with an output layer that alone is fitted")
     assert isinstance(network, BindingNetwork)
-    return join_many_motifs(network, known, chosen, strength=config.probe, seed=seed, device=device)
+    return join_many_motifs(network, known, chosen, seed=seed)
 
 
 def _layers(network: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:

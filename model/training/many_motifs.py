@@ -31,9 +31,7 @@ from model.training.motif_choice import (
     balanced_folds,
     held_out_logits,
     losses_of,
-    rotated,
 )
-from model.training.probe import hidden_features
 
 NUM_MOTIFS: Final = 100
 """Motifs of the term at most: all 746 of JASPAR gain nothing more and take seven times as long."""
@@ -78,9 +76,7 @@ def join_many_motifs(
     known: Examples,
     chosen: ChosenTerms,
     *,
-    strength: float,
     seed: int,
-    device: torch.device | str = "cpu",
 ) -> ManyMotifs:
     """Give a network the term of many motifs, and weight it and what the network has already.
 
@@ -93,15 +89,14 @@ def join_many_motifs(
     known
         Regions of the network's one TF.
     chosen
-        What was chosen by them.
-    strength, seed
+        What was chosen by them, with the same seed.
+    seed
         As for :func:`model.training.motif_choice.choose_motifs`.
     """
     bound = known.labels[:, 0] == 1
     # those by which the motifs have their held-out scores
     folds = balanced_folds(bound, stream_seed(seed, "motif folds"))
-    features, factor = rotated(hidden_features(network, known.sequences, device=device))
-    logits = held_out_logits(features, chosen.held_out, bound, folds, factor * strength)
+    logits = held_out_logits(chosen.components, chosen.held_out, bound, folds, chosen.strength)
     sequences = known.sequences if chosen.gapped_kmers else None
     found = fit_many_motifs(chosen.scanned, bound, logits, folds, sequences)
     with torch.no_grad():

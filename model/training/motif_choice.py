@@ -137,6 +137,10 @@ class ChosenTerms:
     """n."""
     scanned: Scanned
     """All motifs that there were to choose from, and their best hits in the examples."""
+    components: NDArray[np.float32]
+    """Main components of the network's features of the examples, shape (n, C)."""
+    strength: float
+    """Inverse strength of the penalty on these, as :func:`held_out_logits` takes it."""
     many: bool = False
     """Whether the best hits of many of them are to be a further term."""
     gapped_kmers: bool = False
@@ -236,6 +240,8 @@ def choose_motifs(
         motifs=tuple(found),
         num_examples=num,
         scanned=of_tf + others,
+        components=features,
+        strength=strength,
         many=library.many,
         gapped_kmers=library.gapped_kmers,
     )
@@ -270,33 +276,41 @@ def rotated(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
 
     A strong penalty leaves hardly any weight to other components. A regression scales what it gets
     to a common deviation of 1; times the factor, the penalty is that of all features.
-    """
-    centred = features - features.mean(axis=0)
-    left, scale = _left_singular(centred)
-    left, kept = left[:, :MAX_COMPONENTS], scale[:MAX_COMPONENTS]
-    total = float((scale**2).sum())
-    share = float((kept**2).sum()) / total if total else 1.0
-    return left * kept, share * features.shape[1] / max(len(kept), 1)
-
-
-def _left_singular(
-    centred: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Left singular vectors and singular values, the largest first.
-
-    LAPACK once did not converge on features on which it did, by the same call, a minute later.
 
     Raises
     ------
     ModelError
-        A feature is not finite, or they are not found.
+        A feature is not finite, or the components are not found.
     """
-    if not np.isfinite(centred).all():
+    if not np.isfinite(features).all():
         raise ModelError("a feature of the network is not finite; start from other weights")
-    for dtype in (np.float32, np.float32, np.float64):
-        with suppress(np.linalg.LinAlgError):
-            left, scale, _ = np.linalg.svd(centred.astype(dtype, copy=False), full_matrices=False)
-            return left.astype(np.float32), scale.astype(np.float32)
+    centred = (features - features.mean(axis=0)).astype(np.float64)
+    num, num_features = centred.shape
+    # of the smaller of the two matrices of products: a fifth of the time of singular values
+    are_few = num <= num_features
+    products = centred @ centred.T if are_few else centred.T @ centred
+    squares, vectors = _largest(products)
+    scale = np.sqrt(squares)
+    total = float((centred**2).sum())
+    share = float(squares.sum()) / total if total else 1.0
+    components = vectors * scale if are_few else centred @ vectors
+    return components.astype(np.float32), share * num_features / max(len(scale), 1)
+
+
+def _largest(
+    products: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Largest eigenvalues of a symmetric matrix, at most `MAX_COMPONENTS`, and their vectors.
+
+    LAPACK may not converge on what it converges on by another way.
+    """
+    from scipy.linalg import LinAlgError, eigh
+
+    for driver in ("evd", "evr"):
+        with suppress(LinAlgError):
+            values, vectors = eigh(products, driver=driver)
+            order = slice(None, -MAX_COMPONENTS - 1, -1)
+            return np.maximum(values[order], 0), vectors[:, order]
     raise ModelError("the main components of the network's features were not found; run again")
 
 

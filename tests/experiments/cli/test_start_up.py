@@ -1,6 +1,7 @@
 """What a command imports: the libraries that take seconds come only where they are used."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,22 @@ def test_what_looks_whether_mlflow_lacks_anything_imports_no_library_that_is_slo
     code = f"import sys, orchestrator.tracking.sync; print(set(sys.modules) & set({SLOW!r}))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "set()"
+
+
+def test_products_of_matrices_are_computed_on_one_thread():
+    code = (
+        "import experiments, numpy, scipy.linalg, threadpoolctl; "
+        "print([one['num_threads'] for one in threadpoolctl.threadpool_info() "
+        "if one['internal_api'] == 'openblas'])"
+    )
+    without = {name: value for name, value in os.environ.items() if "_NUM_THREADS" not in name}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=without
+    )
+    # NumPy and SciPy have a library each
+    assert ended.stdout.strip() in ("[1, 1]", "[1]", "[]")
+    asked = {**without, "OPENBLAS_NUM_THREADS": "2"}
+    again = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=asked
+    )
+    assert again.stdout.strip() == ended.stdout.strip().replace("1", "2"), "what the user says"
