@@ -12,7 +12,7 @@ new     a header such as `# ucsc assembly genbank refseq`, a chromosome a row wi
 ======  ==========================================================================================
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -95,15 +95,24 @@ def read_aliases(path: Path, names: Collection[str], genome: Path) -> dict[str, 
     ------
     DataError
         If the table cannot be read, has none of the genome's names, or has two of them in one row
-        or by one alias.
+        or by one alias; or one in several rows, as a BED file has.
     """
     found: dict[str, str] = {}
-    for row, aliases in _rows(path):
+    row_of: dict[str, int] = {}
+    is_old, rows = _rows(path)
+    for row, aliases in rows:
         own = [name for name in dict.fromkeys(aliases) if name in names]
         if len(own) > 1:
             raise DataError(
                 f"{path}: row {row}: takes {own[0]!r} and {own[1]!r} for one chromosome, {genome} "
                 "has both; mend the row"
+            )
+        # two columns may be a table of one's own, with an alias a row
+        is_whole = not is_old and len(aliases) > 2
+        if own and is_whole and row_of.setdefault(own[0], row) != row:
+            raise DataError(
+                f"{path}: row {row}: {own[0]!r} has row {row_of[own[0]]} already; give UCSC's "
+                "chromAlias.txt, which has a row for each chromosome"
             )
         for alias in aliases if own else ():
             if found.setdefault(alias, own[0]) != own[0]:
@@ -119,8 +128,8 @@ def read_aliases(path: Path, names: Collection[str], genome: Path) -> dict[str, 
     return found
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the row and the names of one chromosome, from either layout."""
+def _rows(path: Path) -> tuple[bool, list[tuple[int, list[str]]]]:
+    """Give whether the layout is the old one, and by row the names of a chromosome."""
     lines = [(row, line) for row, line in filled_lines(path)]
     header = [line for _, line in lines if line.startswith("#")]
     rows = [
@@ -132,6 +141,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path}: no rows; check that the file arrived whole")
     is_old = _is_old(header[-1] if header else "", [cells for _, cells in rows])
     by_chrom: dict[str, list[str]] = {}
+    found = []
     for row, cells in rows:
         if len(cells) < 2:
             raise DataError(
@@ -143,7 +153,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         if is_old:
             names = by_chrom.setdefault(cells[1], [cells[1]])
             names.append(cells[0])
-        yield row, [name for name in names if name.lower() not in _NO_NAMES]
+        found.append((row, [name for name in names if name.lower() not in _NO_NAMES]))
+    return is_old, found
 
 
 def _is_old(header: str, rows: list[list[str]]) -> bool:

@@ -66,6 +66,17 @@ def test_both_layouts_of_ucsc_give_every_name_of_a_chromosome(tmp_path, rows, ow
     assert not found.keys() & {"", "na", "ensembl", "refseq", "chrUn_1"}
 
 
+def test_a_table_of_two_columns_may_have_an_alias_a_row(tmp_path):
+    table = write(tmp_path / "own.txt", "1 chr1", "NC_1 chr1", "2 chr2")
+    assert read_aliases(table, ["chr1", "chr2"], GENOME) == {
+        "1": "chr1",
+        "NC_1": "chr1",
+        "chr1": "chr1",
+        "2": "chr2",
+        "chr2": "chr2",
+    }
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -74,6 +85,8 @@ def test_both_layouts_of_ucsc_give_every_name_of_a_chromosome(tmp_path, rows, ow
         (["x chr1 ensembl", "x chr2 ensembl"], "row 2: 'x' is 'chr1' and 'chr2'"),
         (["# ucsc assembly", "chr7 7"], "has none of the names of genome.fa"),
         (["chr1", "chr2"], "row 1: one column"),
+        # a BED file
+        (["chr1 100 300", "chr2 50 250", "chr1 400 600"], "row 3: 'chr1' has row 1 already"),
         (["# ucsc assembly"], "no rows"),
     ],
 )
