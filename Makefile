@@ -12,6 +12,9 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--con
 # tests/conftest.py puts those first that take longest. Two groups of tests start Ray and often wait
 # for it, so that a third process keeps two cores busy.
 PYTEST := $(BIN)/pytest --dist loadgroup --no-loadscope-reorder
+# Containers often set it. Without bytecode each process of pytest rewrites and compiles the assertions
+# of all tests again, which takes four seconds of a processor, and others compile bindgrid.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup lock demo test test-fast lint format clean
 
@@ -50,7 +53,8 @@ demo: $(READY)
 test: lint
 	$(PYTEST) --numprocesses 3
 
-# While writing: what needs no Ray and trains next to nothing (see docs/architecture.md).
+# While writing, a minute on two cores: what takes less than half a second of a processor each, and
+# needs no Ray, no server and no browser (see docs/architecture.md).
 test-fast: $(READY)
 	$(PYTEST) --numprocesses 2 -m 'not slow'
 

@@ -88,6 +88,7 @@ def test_records_of_the_dataset_and_of_an_added_tf_are_read(earlier: Workspace) 
     assert motif.digest == added.motif.hash
 
 
+@pytest.mark.slow
 def test_every_run_is_read_and_none_is_run_again(
     bindgrid: Any, earlier: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +135,7 @@ def test_failures_remarks_verdicts_motifs_and_models_are_read(earlier: Workspace
     assert ours.about == exported.about
 
 
+@pytest.mark.slow
 def test_mlflow_shows_all_of_it(bindgrid: Any, earlier: Workspace) -> None:
     code, out, err = bindgrid("mlflow", "sync", "-w", earlier.root)
     assert code == 0, err

@@ -258,6 +258,7 @@ def without_names(tmp_path_factory: pytest.TempPathFactory) -> Dangers:
     return Dangers(write_report(make_report(place), place).read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_name_becomes_script_in_the_report_or_its_figures(
     tmp_path: Path, name: str, without_names: Dangers

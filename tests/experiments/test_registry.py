@@ -27,6 +27,7 @@ TOY = Experiment(
 )
 
 
+@pytest.mark.slow
 def test_an_experiment_from_outside_is_planned_run_tracked_and_reported(
     bindgrid: Bindgrid, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,6 +206,7 @@ def add_control(place: Workspace, experiment: str, rights: dict[str, float]) -> 
             study.add(in_role(replace(run, spec=spec), unbound_match="gc-and-openness"), right)
 
 
+@pytest.mark.slow
 def test_the_control_of_openness_is_reported_apart_with_its_experiment_beside_it(place):
     add_transfer(place)
     alone = sections(place)["transfer"]
@@ -243,6 +244,7 @@ def test_downsampling_in_words(place):
     assert finding.numbers["SPI1/500 bound/gain_low"] > 0.3
 
 
+@pytest.mark.slow
 def test_binding_modes_in_words_and_the_multi_models_own_tfs_beside_them(place):
     add_modes(place)
     [finding] = sections(place)["binding-modes"].findings
@@ -364,6 +366,7 @@ def test_runs_of_another_dataset_and_of_an_unknown_experiment_are_told(workspace
     ) in report.dataset
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_each_time(place):
     add_transfer(place)
     first, second = (make_report(place).sections[0].findings[0].table for _ in range(2))
@@ -453,6 +456,7 @@ def test_names_are_escaped(place):
     assert "<b>" not in text
 
 
+@pytest.mark.slow
 def test_a_report_gives_way_only_to_a_complete_one(place, monkeypatch):
     add_transfer(place)
     report = make_report(place)
@@ -474,6 +478,7 @@ def test_a_report_gives_way_only_to_a_complete_one(place, monkeypatch):
     assert [entry.name for entry in place.root.iterdir() if entry.name.startswith(".rep")] == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_report_left_is_cleared_away_or_put_back(place, monkeypatch):
     add_transfer(place, replicates=1)
     report = make_report(place)
@@ -540,6 +545,7 @@ def test_metrics_of_several_findings_are_told_apart(place):
     assert {"3 TFs_ 500 bound/median_gain", "3 TFs_ all regions/median_gain"} <= names
 
 
+@pytest.mark.slow
 def test_an_mlflow_that_is_not_there_is_a_warning(place, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

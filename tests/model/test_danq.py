@@ -84,6 +84,7 @@ def test_all_layers_but_the_output_are_transferred(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_it_learns_the_same_twice_and_leaves_frozen_layers(precision: Any) -> None:
     rng = np.random.default_rng(0)

@@ -51,31 +51,38 @@ def found() -> dict[str, str]:
     return compared
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_another_device_gives_what_the_cpu_gives(found: dict[str, str], case: str) -> None:
     assert found[case] == "same"
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_a_state_on_the_device(found: dict[str, str]) -> None:
     assert found["goes on"] == "same"
 
 
+@pytest.mark.slow
 def test_two_processes_on_devices_compute_what_one_does_on_the_cpu(found: dict[str, str]) -> None:
     assert found["group"] == "close"
 
 
+@pytest.mark.slow
 def test_logits_come_from_where_the_network_is_in_one_piece(found: dict[str, str]) -> None:
     assert found["logits"] == "same"
 
 
+@pytest.mark.slow
 def test_no_step_reads_a_number_from_the_device(found: dict[str, str]) -> None:
     assert found["reads"] == "0 more, some"
 
 
+@pytest.mark.slow
 def test_a_mix_of_devices_would_be_found(found: dict[str, str]) -> None:
     assert found["mixes"].endswith("given tensors of the device and of the CPU")
 
 
+@pytest.mark.slow
 def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer's activations are taken from the system once, and not again at each pass."""
     network = build_network(NetworkConfig(num_tfs=1), seed=0)

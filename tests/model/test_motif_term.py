@@ -132,12 +132,14 @@ def test_what_is_saved_predicts_the_same_and_starts_a_network_without_the_term(t
     assert transfer_hidden_layers(other.state_dict(), third)[-1] == "dense2"
 
 
+@pytest.mark.slow
 def test_contributions_of_bases_still_sum_to_the_logit():
     found = attribute(fitted_network(), regions(4, share=1)[0], num_references=5)
     assert found.max_error < 1e-3
     assert np.abs(found.contributions).sum() > 0.1
 
 
+@pytest.mark.slow
 def test_importance_of_filters_is_that_of_the_whole_logit():
     network, (packed, _) = fitted_network(), regions(6)
     found = filter_importance(network, packed)

@@ -1,6 +1,7 @@
 """Predictions of a network: strands, and the state in which the network is left."""
 
 import numpy as np
+import pytest
 import torch
 
 from model.encoding import OneHotEncoder, reverse_complement, to_tensor
@@ -15,6 +16,7 @@ def sequences(num: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (num, 50), dtype=np.uint8)
 
 
+@pytest.mark.slow
 def test_strands_are_averaged_as_probabilities_or_as_logits() -> None:
     network, packed = build_network(CONFIG, seed=0), sequences(7)
     forward = to_tensor(packed)

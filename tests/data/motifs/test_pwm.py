@@ -143,6 +143,7 @@ def test_jaspar_by_its_year_and_profiles_by_tf():
         Jaspar(year="1999")
 
 
+@pytest.mark.slow
 def test_other_releases_and_taxa_of_jaspar_are_other_databases_and_say_so():
     plants = jaspar_database(Jaspar(year="2024", taxon="plants"))
     assert (plants.name, plants.slug) == ("JASPAR2024 CORE plants", "jaspar2024-plants")

@@ -171,6 +171,7 @@ def test_a_missing_table_is_refused(tmp_path):
         load_modes(tmp_path / "none.tsv")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("memelite") is None, reason="memelite, a dependency, is not installed"
 )

@@ -97,6 +97,7 @@ def evidence(dataset: Dataset, tf: str) -> list[int]:
     return dataset.evidence([tf])[:, 0].tolist()
 
 
+@pytest.mark.slow
 def test_single_files_of_a_sheet_give_the_evidence_of_the_plain_build_in_every_cell(
     simulated, tmp_path
 ):
@@ -120,6 +121,7 @@ def test_single_files_of_a_sheet_give_the_evidence_of_the_plain_build_in_every_c
         assert np.array_equal(ours.accessibility(biosample), plain.accessibility(biosample))
 
 
+@pytest.mark.slow
 def test_predicted_sites_are_those_of_a_tf_that_is_added(simulated, tmp_path):
     sheet = write_sheet(simulated / "sources", tmp_path, sites=False)
     genome = simulated / "sources" / "genome.fa"

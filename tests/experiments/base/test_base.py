@@ -83,6 +83,7 @@ def test_options_that_make_no_base_are_one_line(made_base, monkeypatch, capsys, 
         assert not new.exists()
 
 
+@pytest.mark.slow
 def test_the_card_says_what_predictions_on_the_test_chromosome_are_worth(made_base, base):
     loaded = load_dataset(made_base[0])
     on_test = np.flatnonzero(loaded.regions.lies_on(["chr2"]))

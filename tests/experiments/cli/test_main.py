@@ -291,6 +291,7 @@ def test_by_default_every_tf_of_the_multi_model_is_a_target_if_it_has_the_region
 MASKED = ["run", "transfer", "--backend", "local", "--pretrain", "masked", "--min-bound", "20"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "tfs", "name"),
     [
@@ -422,6 +423,7 @@ def test_an_unknown_experiment_and_an_empty_workspace(bindgrid, workspace, tmp_p
     assert (code, "no finished runs" in err) == (2, True)
 
 
+@pytest.mark.slow
 def test_simulate_builds_with_the_very_same_command(bindgrid, tmp_path):
     code, out, _ = bindgrid("data", "simulate", tmp_path / "sources", "--seed", "3")
     assert code == 0

@@ -92,6 +92,7 @@ def test_tiles_within_peaks_of_macs_begin_at_their_first_base(predicted, tmp_pat
     assert tiles[0] == tiles[1]
 
 
+@pytest.mark.slow
 def test_no_file_that_a_prediction_needs_is_replaced(refused, tmp_path):
     (tmp_path / "r.bed").write_text("chr1\t200\t400\ta\n")
     (tmp_path / "x.bed").write_text("chr1\t200\t220\n")

@@ -35,7 +35,10 @@ def test_a_command_without_a_network_imports_no_library_that_is_slow(tmp_path: P
         ("tf", "list"),
         ("data", "show"),
         # what measures this machine trains in processes of its own
-        ("run", "transfer", "--dry-run", "--pretrain-tfs", "2", "--precision", "float32"),
+        pytest.param(
+            ("run", "transfer", "--dry-run", "--pretrain-tfs", "2", "--precision", "float32"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_looking_at_a_dataset_or_a_plan_imports_no_library_that_is_slow(tmp_path, arguments):
@@ -43,6 +46,7 @@ def test_looking_at_a_dataset_or_a_plan_imports_no_library_that_is_slow(tmp_path
     assert imported(*arguments, "-w", str(tmp_path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "variants"])
 def test_a_prediction_imports_torch_and_nothing_else_that_is_slow(tmp_path, base, command):
     bases = random_bases(1, 2000)

@@ -100,6 +100,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_is_cut_off_or_on_another(name: str) -> None:
     check_texts(FIGURES[name]())

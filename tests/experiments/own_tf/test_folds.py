@@ -163,6 +163,7 @@ def test_the_key_of_a_run_without_folds_is_what_it_was():
     assert _loaded == sampling
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_on_all_regions_and_tested_on_each_once(resolved):
     loaded, study = planned(resolved)
     runs = plain(study.runs)

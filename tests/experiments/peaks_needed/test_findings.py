@@ -73,6 +73,7 @@ def place(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
+@pytest.mark.slow
 def test_masked_transfer_is_set_beside_the_papers(place: Workspace) -> None:
     study = Study(place, num_regions=2000)
     for tf in ("A", "B"):

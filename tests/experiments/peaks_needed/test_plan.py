@@ -311,6 +311,7 @@ def test_rivals_are_arms_and_the_one_that_the_dataset_does_not_allow_is_told(
     assert "gkm-svm" not in arms
 
 
+@pytest.mark.slow
 def test_rivals_are_run_and_stored_as_any_run(place: Workspace) -> None:
     loaded = load_dataset(place)
     runs = peaks_needed(loaded, replace(STUDY, tfs=("SPI1",))).runs
@@ -361,6 +362,7 @@ def test_a_motifs_threshold_is_learnt_and_its_probability_rises_with_its_score(
         motif_named("MA9999.1", loaded.dataset, run.tf)
 
 
+@pytest.mark.slow
 def test_the_threshold_is_that_of_the_highest_mcc() -> None:
     rng = np.random.default_rng(0)
     for _ in range(30):

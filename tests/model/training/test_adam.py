@@ -26,6 +26,7 @@ sys.exit("torch._dynamo" in sys.modules)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 def test_steps_are_torchs_own_to_the_bit(weight_decay: float) -> None:
     config = NetworkConfig(num_tfs=2, conv_filters=(4, 4, 4), dense_units=(4,))

@@ -57,6 +57,7 @@ def test_averages_are_kept_and_change_neither_steps_nor_training_losses() -> Non
     assert int(averaged.conv1.norm.num_batches_tracked) == 24
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_averages(tmp_path: Path) -> None:
     known, val = examples(40, 0), examples(10, 1)
     whole, resumed = small(), small()

@@ -191,7 +191,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture(params=[2, 3])
+@pytest.fixture(params=[pytest.param(number, marks=pytest.mark.slow) for number in (2, 3)])
 def found(request: pytest.FixtureRequest, folder: Path) -> list[dict[str, Any]]:
     """What each of two, or three, processes has computed."""
     files = [folder / f"{request.param}-{rank}.pt" for rank in range(request.param)]
@@ -259,6 +259,7 @@ def test_a_layer_that_is_not_known_is_refused_and_the_others_given_back(
         assert process["changed"] == []
 
 
+@pytest.mark.slow
 def test_a_process_that_is_gone_is_noticed(folder: Path) -> None:
     for name in ("2-0", "3-0", "3-1"):
         assert (folder / f"{name}.lost").read_text() == "another process of this training is gone"

@@ -119,6 +119,7 @@ def test_a_network_with_the_term_is_stored_explained_and_lends_its_layers(tmp_pa
     assert hidden_digest(plain) == hidden_digest(network)
 
 
+@pytest.mark.slow
 def test_held_out_scores_are_of_regions_that_nothing_was_fitted_to():
     packed, bound = regions(200, seed=4)
     folds = balanced_folds(bound, seed=0)
@@ -136,6 +137,7 @@ def test_held_out_scores_are_of_regions_that_nothing_was_fitted_to():
         fit_kmers(packed, np.ones(200, dtype=np.bool_), folds)
 
 
+@pytest.mark.slow
 def test_gapped_k_mers_know_what_no_motif_of_the_library_does():
     network, result = trained(gapped_kmers=True)
     plain, without = trained(gapped_kmers=False)

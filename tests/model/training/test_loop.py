@@ -450,6 +450,7 @@ def planted(num: int, seed: int) -> Examples:
     return Examples(packed.astype(np.uint8), bound[:, None].astype(np.float32))
 
 
+@pytest.mark.slow
 def test_a_planted_motif_is_learnt() -> None:
     sizes = NetworkConfig(num_tfs=1, conv_filters=(16, 16, 16), dense_units=(16,))
     network = build_network(sizes, seed=0)

@@ -119,6 +119,7 @@ def test_a_network_with_the_term_is_stored_explained_and_lends_its_layers(tmp_pa
     assert not np.allclose(with_term, filter_importance(plain, packed).squared_change)
 
 
+@pytest.mark.slow
 def test_many_motifs_that_each_say_little_tell_held_out_regions_apart():
     network, result = trained(many=True)
     plain, alone = trained(many=False)
@@ -145,6 +146,7 @@ def test_the_logits_are_those_of_the_network_and_of_the_regression_by_their_weig
     np.testing.assert_allclose(after, many.network_weight * before + added, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same_each_time_and_all_layers_cannot_be_trained():
     (one, _), (same, _) = trained(many=True), trained.__wrapped__(many=True)
     for name, tensor in one.state_dict().items():

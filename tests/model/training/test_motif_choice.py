@@ -100,6 +100,7 @@ def test_without_a_motif_of_its_own_the_most_enriched_profile_is_taken():
     assert found.motifs[0].loss < found.motifs[0].loss_before - 0.1
 
 
+@pytest.mark.slow
 def test_where_nothing_like_it_is_known_a_motif_is_learnt():
     given = regions_of(300)
     found = chosen(given, library(()))
@@ -110,6 +111,7 @@ def test_where_nothing_like_it_is_known_a_motif_is_learnt():
     assert auroc_of(best_scores(elsewhere, [learnt.log_odds]), bound)[0] > 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_where_no_motif_tells_regions_apart_none_becomes_a_term(seed: int):
     given = regions_of(120, seed)
@@ -132,6 +134,7 @@ def test_held_out_scores_of_a_chosen_motif_are_worse_than_those_that_chose_it():
     assert found.motifs[0].auroc < best - 0.1
 
 
+@pytest.mark.slow
 def test_a_choice_is_the_same_each_time_and_another_seed_has_other_folds():
     given = regions_of(120)
     one, same = chosen(given, library(())), chosen(given, library(()))
@@ -176,6 +179,7 @@ def trained(
     return network, train(network, examples, val, config, seed=0, context=context)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config", [PROBE, TrainingConfig(lr=0.0003, max_epochs=1)], ids=["probe", "all layers"]
 )

@@ -62,6 +62,7 @@ def test_batches_of_the_size_are_replayed_after_the_first_ones() -> None:
     assert pretended.replays == 6 - WARM_UP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unresolved", [False, True])
 def test_a_training_that_replays_its_step_gives_the_same_bits(
     unresolved: bool, monkeypatch: pytest.MonkeyPatch

@@ -44,6 +44,7 @@ def test_a_plan_takes_as_long_as_its_workers_need_with_what_must_wait():
     assert plan_seconds(plan, seconds, 3) == 7
 
 
+@pytest.mark.slow
 def test_calibration_measures_training_slower_than_prediction():
     rates = calibrate(1)
     assert 0 < rates.train < rates.predict

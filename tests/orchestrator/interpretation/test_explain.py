@@ -56,6 +56,7 @@ def test_the_output_of_a_tf(trained):
         output_of(scored, "SPI1")
 
 
+@pytest.mark.slow
 def test_what_is_written_agrees_with_itself(trained):
     figwig = pytest.importorskip("figwig")
     run = find_run(RunStore(trained), "SPI1")
@@ -86,6 +87,7 @@ def command(bindgrid, trained):
     return lambda *arguments: bindgrid("explain", *arguments, "-w", trained.root)
 
 
+@pytest.mark.slow
 def test_the_command(command):
     pytest.importorskip("figwig")
     code, out, err = command("SPI1", "--regions", "top:2", "--method", "mutagenesis")

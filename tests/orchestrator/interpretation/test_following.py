@@ -116,6 +116,7 @@ def test_what_cannot_be_followed_is_refused(arms):
         follow_filters(arms, ["HNF4A"], weights=(weights, weights[:2]))
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_plan(trained):
     store = RunStore(trained)
     transfer, scratch = (find_run(store, "SPI1", arm) for arm in ("transfer", "scratch"))

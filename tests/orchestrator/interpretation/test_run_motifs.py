@@ -18,6 +18,8 @@ from orchestrator.runs.find_run import find_run
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # filters of the paper's networks, compared with all of JASPAR
+
 
 @pytest.fixture
 def place(trained) -> Workspace:

@@ -119,6 +119,7 @@ def test_a_folder_of_tracks_has_one_for_each_tf(place, bindgrid):
     assert not (place / "new").exists()
 
 
+@pytest.mark.slow
 def test_variants_and_contributions_of_bases_need_no_workspace(place, bindgrid):
     code, out, err = bindgrid("variants", "SPI1", "--vcf", "v.vcf", "--genome", "g.fa")
     assert (code, len(out.splitlines())) == (0, 2), err
@@ -186,6 +187,7 @@ def test_three_lines_of_python_predict_what_the_command_does(place, base, bindgr
         library.load_model("SPI2")
 
 
+@pytest.mark.slow
 def test_an_export_is_loaded_by_pyfunc_without_bindgrid(place, base, bindgrid):
     code, _, err = bindgrid("export", "all", "all-tfs", "--mlflow")
     assert code == 0, err

@@ -335,6 +335,7 @@ def new_sequences(trained, tmp_path):
     return trained.root
 
 
+@pytest.mark.slow
 def test_predict_every_way_and_share_the_model(bindgrid, new_sequences, tmp_path):
     place = ("-w", new_sequences)
     code, out, err = bindgrid("predict", "SPI1", "--fasta", tmp_path / "s.fa", *place)
@@ -389,6 +390,7 @@ def test_predict_every_way_and_share_the_model(bindgrid, new_sequences, tmp_path
     assert (code, "version 99, this bindgrid reads up to 1" in " ".join(err.split())) == (2, True)
 
 
+@pytest.mark.slow
 def test_variants_through_the_command_line(bindgrid, new_sequences, tmp_path):
     text = (tmp_path / "g.fa").read_text().split("\n")[1]
     path = vcf(tmp_path / "v.vcf", f"chr1\t301\trs1\t{text[300]}\tT\n")
@@ -415,6 +417,7 @@ def test_variants_through_the_command_line(bindgrid, new_sequences, tmp_path):
     assert header[-3:] == ["ref_quantile", "p_value", "q_value"]
 
 
+@pytest.mark.slow
 def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequences, tmp_path):
     text = (tmp_path / "g.fa").read_text().split("\n")[1]
     other = {"A": "C", "C": "G", "G": "T", "T": "A"}

@@ -128,6 +128,7 @@ def texts_of(figure: Figure) -> list[Text]:
     return [text for text in shown if text not in tick_labels]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_text_is_cut_off_or_on_another(name):
     check_texts(FIGURES[name]())
@@ -177,6 +178,7 @@ def test_points_of_a_swarm_with_one_value_do_not_hide_each_other():
     assert swarm(np.array([]), 0.3).size == 0
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_files(tmp_path: Path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -195,6 +197,7 @@ def test_neither_a_users_settings_nor_a_name_like_a_formula_change_a_figure():
     assert not any(text.get_parse_math() for text in plain.axes[0].texts)
 
 
+@pytest.mark.slow
 def test_figures_leave_pyplot_alone():
     modules = [
         "orchestrator.report.figure_style",

@@ -129,6 +129,7 @@ def test_what_is_stored_agrees_with_itself(workspace):
     assert stored.metrics.num_bound == (selection.labels[selection.part != Part.TEST] == 1).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("papers_networks")
 def test_a_transfer_starts_from_the_multi_models_hidden_layers(workspace):
     plan = tiny_plan(workspace, epochs=(1, 0))

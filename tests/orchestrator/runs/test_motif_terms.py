@@ -81,6 +81,7 @@ def planned(place: Workspace, choice: MotifChoice, tf: str = "SPI1") -> PlannedR
     return PlannedRun(spec=spec, role=RunRole(experiment="t", arm="transfer", tf=tf, replicate=1))
 
 
+@pytest.mark.slow
 def test_a_run_stores_the_motifs_that_its_regions_chose_with_the_network_that_has_them(
     place: Workspace,
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_run_stores_the_motifs_that_its_regions_chose_with_the_network_that_ha
     assert shown[0].title.startswith(f"{first.motif} {first.name}, most enriched in its peaks")
 
 
+@pytest.mark.slow
 def test_a_run_stores_the_term_of_many_motifs_and_says_which_weigh_most(place: Workspace) -> None:
     usual = planned(place, MotifChoice.AUTO, "NOBODY")
     run = replace(usual, spec=replace(usual.spec, many_motifs=True))

@@ -113,6 +113,7 @@ def test_folds_of_a_sample_test_what_was_not_sampled_too(
     assert ((probabilities > 0.5) == (tested.labels == 1)).mean() > 0.7
 
 
+@pytest.mark.slow
 def test_hits_are_the_same_whether_they_were_kept_or_not(
     loaded: LoadedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             yield Served(port=port, place=place)
 
 
+@pytest.mark.slow
 def test_the_first_page_shows_the_means_of_both_arms_and_their_difference(served: Served) -> None:
     status, text, _ = served.get("/bindgrid/")
     assert status == 200
@@ -110,6 +111,7 @@ def test_the_first_page_shows_the_means_of_both_arms_and_their_difference(served
     assert text.count("tf/SPI1.html") == 1
 
 
+@pytest.mark.slow
 def test_the_first_page_lists_the_plans_in_progress(served: Served) -> None:
     _, text, _ = served.get("/bindgrid/")
     [line] = [line for line in text.splitlines() if "runs complete" in line]
@@ -127,6 +129,7 @@ def test_a_plan_that_has_ended_is_in_progress_no_more() -> None:
     assert line.since == "2026-01-01 00:00 UTC"
 
 
+@pytest.mark.slow
 def test_the_runs_read_for_the_page_have_what_mlflows_own_search_gives(served: Served) -> None:
     from mlflow import MlflowClient
 
@@ -152,6 +155,7 @@ def test_the_runs_read_for_the_page_have_what_mlflows_own_search_gives(served: S
         )
 
 
+@pytest.mark.slow
 def test_names_are_escaped_and_the_page_runs_no_script(served: Served) -> None:
     _, text, headers = served.get("/bindgrid/")
     assert "<img" not in text
@@ -162,6 +166,7 @@ def test_names_are_escaped_and_the_page_runs_no_script(served: Served) -> None:
     assert script.startswith("const SETTINGS = [")
 
 
+@pytest.mark.slow
 def test_the_report_and_the_cards_are_served_and_nothing_outside_their_folder(
     served: Served,
 ) -> None:
@@ -180,17 +185,20 @@ def test_the_report_and_the_cards_are_served_and_nothing_outside_their_folder(
         assert "SQLite" not in text
 
 
+@pytest.mark.slow
 def test_other_host_names_are_turned_away_as_mlflow_does_it(served: Served) -> None:
     for path in ("/", "/bindgrid/", "/bindgrid/report/index.html"):
         assert served.get(path, host="attacker.example")[0] == 403
 
 
+@pytest.mark.slow
 def test_mlflows_interface_is_what_it_was(served: Served) -> None:
     assert served.get("/health")[:2] == (200, "OK")
     assert json.loads(served.get("/api/2.0/mlflow/experiments/get?experiment_id=0")[1])
     assert served.get("/api/2.0/mlflow/nothing")[0] == 404
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
 def test_a_fresh_browser_reaches_a_comparison_and_a_card_from_the_first_address(
     served: Served,
@@ -211,6 +219,7 @@ def test_a_fresh_browser_reaches_a_comparison_and_a_card_from_the_first_address(
         page.wait_for_text("Verdict", SENTENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
 def test_an_experiment_opened_from_mlflows_list_shows_both_arms_with_their_metrics_in_sight(
     served: Served,
@@ -237,6 +246,7 @@ def test_an_experiment_opened_from_mlflows_list_shows_both_arms_with_their_metri
         page.wait_for_text("Transfer beside scratch")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_chromium() is None, reason="no Chromium on the path: apt install chromium")
 def test_the_experiments_of_verdicts_plans_and_tunings_open_on_their_tables_too(
     served: Served,

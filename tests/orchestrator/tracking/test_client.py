@@ -240,6 +240,7 @@ def test_a_success_takes_the_place_of_what_failed_or_was_left_half_written(
     assert logged(workspace)["A scratch r1"].info.run_id != half.info.run_id
 
 
+@pytest.mark.slow
 def test_readers_do_not_stop_the_writer(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "new")
     create_database(workspace)
@@ -266,6 +267,7 @@ def test_what_a_database_refuses_is_a_line_without_a_traceback(tmp_path: Path) -
     assert logged.empty()
 
 
+@pytest.mark.slow
 def test_tables_are_made_without_waits_for_the_disk_and_used_with_them(tmp_path: Path) -> None:
     from mlflow import MlflowClient
     from sqlalchemy import event
@@ -289,6 +291,7 @@ def test_tables_are_made_without_waits_for_the_disk_and_used_with_them(tmp_path:
     assert waits["mlflow.db"].isdisjoint({0})
 
 
+@pytest.mark.slow
 def test_a_database_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
@@ -350,6 +353,7 @@ def test_a_server_that_is_not_there_is_one_warning(
     assert "\n" not in warning
 
 
+@pytest.mark.slow
 def test_the_ui_shows_the_store_and_as_a_server_takes_runs(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+import pytest
 from mlflow import MlflowClient
 
 from orchestrator.tracking.client import TrackingClient
@@ -83,6 +84,7 @@ def test_what_is_logged_to_mlflows_default_experiment_stays_in_the_workspace(tmp
     assert not one.root.exists()
 
 
+@pytest.mark.slow
 def test_what_was_logged_to_it_before_is_found_where_it_is(tmp_path, monkeypatch):
     workspace = Workspace(tmp_path / "one")
     workspace.root.mkdir()

@@ -55,6 +55,7 @@ def finish(view: MlflowView, run: PlannedRun) -> None:
     store_run(view.client.workspace, run, labels, labels == 1)
 
 
+@pytest.mark.slow
 def test_losses_appear_while_a_run_trains_and_the_same_mlflow_run_is_completed(view):
     place, run = view.client.workspace, planned_run("scratch", "A")
     view.live.begin(Plan([run]))
@@ -82,6 +83,7 @@ def test_losses_appear_while_a_run_trains_and_the_same_mlflow_run_is_completed(v
     assert steps(view, ended) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_an_interrupted_plan_is_marked_and_goes_on_in_the_same_mlflow_runs(view):
     place = view.client.workspace
     done, other = planned_run("scratch", "A", 1), planned_run("scratch", "A", 2)

@@ -26,6 +26,8 @@ from orchestrator.tracking.sync import MlflowView
 from orchestrator.tracking.ui import mlflow_server
 from orchestrator.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # a server starts, and every test asks it
+
 SPI1 = "tags.tf = 'SPI1' and tags.arm = 'transfer'"
 
 

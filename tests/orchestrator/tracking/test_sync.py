@@ -60,6 +60,7 @@ def mlflow_runs(view: MlflowView) -> dict[str, Any]:
     return {run.info.run_name: run for run in runs}
 
 
+@pytest.mark.slow
 def test_a_run_has_its_curves_logos_dataset_and_a_link_to_its_pretraining(logged):
     runs = mlflow_runs(logged)
     transfer, multi = runs["SPI1 transfer r1"], runs["multi-model 2 TFs r1"]
@@ -144,6 +145,7 @@ def test_registered_networks_predict_without_bindgrid(logged, tmp_path):
     np.testing.assert_allclose(result, np.mean(strands, axis=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_registering_again_makes_no_version_and_links_the_weights(logged):
     store = RunStore(logged.client.workspace)
     assert logged.models.register(store) == 0
@@ -202,6 +204,7 @@ def test_controls_and_steps_of_a_learning_curve_are_no_models(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     from data.motifs import database as motif_database
 
@@ -238,6 +241,7 @@ def test_motifs_come_when_they_are_made_and_matches_once(logged, monkeypatch):
     assert {"filter", "consensus", "match_name", "q_value", "orientation"} <= set(table)
 
 
+@pytest.mark.slow
 def test_views_are_made_once_and_a_note_of_the_user_stays(logged):
     experiment = logged.client.mlflow.get_experiment_by_name("transfer")
     envelope = json.loads(experiment.tags["mlflow.sharedViewState.bindgrid-runs"])
@@ -248,6 +252,7 @@ def test_views_are_made_once_and_a_note_of_the_user_stays(logged):
     assert experiment_tags(again) == {}
 
 
+@pytest.mark.slow
 def test_a_rebuild_deletes_and_makes_models_too(logged):
     store = RunStore(logged.client.workspace)
     before = logged.client.mlflow.get_registered_model("bindgrid-SPI1")

@@ -34,6 +34,8 @@ from orchestrator.verdict.stored import stored_cards
 from orchestrator.verdict.verdict import Verdict, judge
 from orchestrator.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # a verdict on the paper's networks, with all that a card shows
+
 
 @pytest.fixture(scope="module")
 def verdict(trained: Workspace) -> Verdict:

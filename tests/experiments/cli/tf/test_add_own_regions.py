@@ -67,6 +67,7 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     assert "its regions were made without --accessible" in err
 
 
+@pytest.mark.slow
 def test_a_region_with_peaks_that_do_not_count_is_not_unbound(add, files):
     rows = (files / "peaks.bed").read_text().splitlines()
     scored = [f"{row}\tp\t{1000 - number}\n" for number, row in enumerate(rows)]
@@ -121,6 +122,7 @@ def test_bound_regions_with_an_n_are_told_of_and_count_for_no_model(add, files, 
         assert not (files / "w" / "dataset").exists()
 
 
+@pytest.mark.slow
 def test_peaks_alone_are_the_labels_unless_sites_are_asked_for(add, files):
     code, out, err = add("NOBODY1", *FILES, *OPEN, "--label-only")
     assert code == 0, err

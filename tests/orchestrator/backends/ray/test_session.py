@@ -18,6 +18,8 @@ from orchestrator.backends.ray import session as module
 from orchestrator.backends.ray.session import session
 from orchestrator.errors import RunError
 
+pytestmark = pytest.mark.slow  # every session that ends collects the garbage of all libraries
+
 ROOT = Path(__file__).parents[4]
 Started = list[subprocess.Popen[bytes]]
 
@@ -160,7 +162,6 @@ def test_sockets_lie_where_their_paths_are_short_enough(monkeypatch):
     assert not given[-1].startswith(short)
 
 
-@pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 @pytest.mark.parametrize("part", ["gcs_server", "raylet"])
 def test_a_ray_that_loses_a_part_is_told_in_one_line_at_once_and_leaves_nothing(part):
