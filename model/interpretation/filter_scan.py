@@ -1,20 +1,22 @@
 """Reads regions for what activates filters: the loops over every base, compiled by numba.
 
 In the first layer a filter's activation is a sum of look-ups, one for each four bases, in tables
-of 256 entries: five rows added in place of 76 products, and no activation is ever stored. *Coarse*
-tables of 16-bit whole numbers, rounded up, tell which filters may be above a threshold, 32 at a
-time; for these few, tables in double precision decide. So the result is that of double precision,
-always summed in the same order, and depends neither on batches nor on threads.
+of 256 entries: five rows added in place of 76 products, and no activation is ever stored. Bounds
+in 8 bits tell for 64 filters at a time which may be above a threshold and which are for sure
+(`model.interpretation.filter_bounds`); for the few between, tables in double precision decide. So
+the result is that of double precision, always summed in the same order, and depends neither on
+batches nor on threads.
 
 For a deeper layer the activations are given.
 
 Windows of both strands are read. Counts are kept by code of four bases and turned to bases at the
-end: five increments for a subsequence of 19 bp.
+end: five increments for a subsequence of 19 bp. A strand is read in steps, comparing, finding and
+counting: a branch that a processor guesses wrong in one of them does not hold up the others. Codes
+and filters are unsigned, for numba asks of each signed index whether it is negative.
 
 Legend: n regions, F filters, P positions, L base pairs, C chunks of four bases.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,73 +24,43 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from model.interpretation.filter_bounds import (
+    bounds_from,
+    compare,
+    filter_of,
+    limits_at,
+    set_limits,
+    without_first,
+)
+
 NUM_CODES: Final = 256
 """Codes of four bases: those of a packed byte."""
-_GROUP: Final = 5
-"""Chunks that are looked up together: a filter of 17 to 20 bp in one go."""
-_PADDING: Final = 4 * _GROUP
-"""Codes after the end of a sequence, which chunks without weights read."""
-_LANES: Final = 32
-"""16-bit numbers in a vector of the widest CPUs; filters are padded to a multiple of it."""
-_SIGNS: Final = np.uint64(0x8000800080008000)
-"""Sign bits of four 16-bit numbers."""
-_RANGE: Final = 16_000
-"""Largest coarse sum: the difference of two such sums fits 16 bits."""
+_FIRST: Final = 50
+"""Regions read for maxima to begin with, from which on bounds are finer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tables:
-    """Share of each four bases in the activations of a layer, before ReLU.
-
-    Chunks without weight fill up groups of five.
-    """
+    """Share of each four bases in the activations of a layer, before ReLU."""
 
     exact: NDArray[np.float64]
     """Shape (C, 256, F)."""
-    coarse: NDArray[np.int16]
-    """In units, rounded up, shape (C, 256, F padded)."""
-    units: NDArray[np.float64]
-    """Activation of 1 in the coarse tables, shape (F,)."""
-    num_chunks: int
-    """Chunks with weights."""
     width_bp: int
     """Width of the filters."""
 
-    @classmethod
-    def of(cls, exact: NDArray[np.float64], width_bp: int) -> "Tables":
-        """Make coarse tables from the exact ones, float64 (C, 256, F)."""
-        num_chunks, _, num_filters = exact.shape
-        exact = np.pad(exact, ((0, -num_chunks % _GROUP), (0, 0), (0, 0)))
-        # rounding up adds at most 1 a chunk
-        units = np.abs(exact).max(axis=1).sum(axis=0) / (_RANGE - len(exact))
-        units[units == 0] = 1.0
-        rounded = np.ceil(exact / units).astype(np.int16)
-        return cls(
-            exact=exact,
-            coarse=np.pad(rounded, ((0, 0), (0, 0), (0, -num_filters % _LANES))),
-            units=units,
-            num_chunks=num_chunks,
-            width_bp=width_bp,
-        )
-
     def highest(self, packed: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Highest activation of each filter in packed sequences, uint8 (n, L / 4); at least 0."""
-        maximum = np.zeros(len(self.units))
-        _highest(packed, self.exact, self.coarse, self.units, self.width_bp, maximum)
+        maximum = np.zeros(self.exact.shape[2])
+        for part in np.split(packed, [_FIRST]):
+            bounds = bounds_from(self.exact, maximum)
+            _highest(part, self.exact, bounds, self.width_bp, maximum)
         return maximum
 
     def count(self, packed: NDArray[np.uint8], threshold: NDArray[np.float64]) -> "Tally":
         """Count the windows that activate a filter above its threshold, shape (F,), at least 0."""
-        tally = Tally.empty(len(self.units), self.num_chunks)
-        bars = _bars(threshold, self.units, self.coarse.shape[2])
-        _count(
-            packed,
-            (self.exact, self.coarse),
-            self.width_bp,
-            (threshold, bars),
-            tally.by_code,
-            tally.num_regions,
-        )
+        tally = Tally.empty(self.exact.shape[2], len(self.exact))
+        tables = self.exact, bounds_from(self.exact, threshold)
+        _count(packed, tables, self.width_bp, threshold, tally.by_code, tally.num_regions)
         return tally
 
 
@@ -123,66 +95,69 @@ class Tally:
 
 
 @njit(nogil=True, cache=True)
-def _bars(threshold: Any, units: Any, num_padded: int) -> Any:
-    """Coarse sums at or below which an activation cannot be above its threshold, int16."""
-    bars = np.full(num_padded, _RANGE, dtype=np.int16)
-    for f in range(len(units)):
-        bars[f] = _bar(threshold[f], units[f])
-    return bars
-
-
-@njit(nogil=True, cache=True)
-def _bar(threshold: float, unit: float) -> int:
-    # a sum is an upper bound, so above a threshold it is above its whole part; 1 is for rounding
-    return min(math.floor(threshold / unit) - 1, _RANGE)
-
-
-@njit(nogil=True, cache=True)
-def _highest(packed: Any, exact: Any, coarse: Any, units: Any, width_bp: int, maximum: Any) -> None:
+def _highest(packed: Any, exact: Any, bounds: Any, width_bp: int, maximum: Any) -> None:
     """Raise the maxima to the highest activation of each filter, see :class:`Tables`."""
-    num_padded = coarse.shape[2]
-    bars = _bars(maximum, units, num_padded)
-    margins, proposed = np.empty(num_padded, np.int16), np.empty(num_padded, np.intp)
-    words = margins.view(np.uint64)
-    codes = np.empty(4 * packed.shape[1] + _PADDING, dtype=np.intp)
+    limits = limits_at(bounds, maximum)
+    codes = np.empty(4 * packed.shape[1], dtype=np.uintp)
     for region in range(len(packed)):
         for reverse in (False, True):
             _four_base_codes(packed[region], reverse, codes)
-            for start in range(4 * packed.shape[1] - width_bp + 1):
-                _look_up(coarse, bars, codes, start, margins)
-                for i in range(_propose(words, margins, proposed)):
-                    f = proposed[i]
-                    activation = _activation(exact, codes, start, f)
-                    if activation > maximum[f]:
-                        maximum[f] = activation
-                        bars[f] = _bar(activation, units[f])
+            for start in range(len(codes) - width_bp + 1):
+                for block in range(len(bounds.deficits)):
+                    may, _ = compare(bounds.deficits, block, codes, start, limits)
+                    while may:
+                        f = filter_of(block, may)
+                        activation = _activation(exact, codes, start, f)
+                        if activation > maximum[f]:
+                            maximum[f] = activation
+                            set_limits(limits, bounds, f, activation)
+                        may = without_first(may)
 
 
 @njit(nogil=True, cache=True)
 def _count(
-    packed: Any, tables: Any, width_bp: int, thresholds: Any, by_code: Any, num_regions: Any
+    packed: Any, tables: Any, width_bp: int, threshold: Any, by_code: Any, num_regions: Any
 ) -> None:
-    """Add to a tally, see :class:`Tables`; tables and thresholds are exact and coarse."""
-    exact, coarse = tables
-    threshold, bars = thresholds
-    num_padded = coarse.shape[2]
-    margins, active = np.empty(num_padded, np.int16), np.empty(num_padded, np.intp)
-    words = margins.view(np.uint64)
-    last_region = np.full(num_padded, -1)
-    codes = np.empty(4 * packed.shape[1] + _PADDING, dtype=np.intp)
+    """Add to a tally, see :class:`Tables`; the tables are exact and bounds."""
+    exact, bounds = tables
+    num_blocks, num_windows = len(bounds.deficits), 4 * packed.shape[1] - width_bp + 1
+    limits = limits_at(bounds, threshold)
+    codes = np.empty(4 * packed.shape[1], dtype=np.uintp)
+    masks = np.empty((num_windows, num_blocks, 2), dtype=np.uint64)
+    active = np.empty((2, num_windows * len(threshold)), dtype=np.uintp)
+    seen = np.zeros(len(threshold), dtype=np.bool_)
     for region in range(len(packed)):
         for reverse in (False, True):
             _four_base_codes(packed[region], reverse, codes)
-            for start in range(4 * packed.shape[1] - width_bp + 1):
-                _look_up(coarse, bars, codes, start, margins)
-                num_active = 0
-                for i in range(_propose(words, margins, active)):
-                    f = active[i]
-                    if _activation(exact, codes, start, f) > threshold[f]:
-                        active[num_active] = f  # no further on than what is read
-                        num_active += 1
-                _count_window(active, num_active, codes, start, by_code)
-                _count_region(active, num_active, region, last_region, num_regions)
+            for start in range(num_windows):
+                for block in range(num_blocks):
+                    may, does = compare(bounds.deficits, block, codes, start, limits)
+                    masks[start, block, 0] = may
+                    masks[start, block, 1] = does
+            num_active = _decide(exact, threshold, masks, codes, active)
+            _count_windows(active[:, :num_active], codes, by_code, seen)
+        _count_region(seen, num_regions)
+
+
+@njit(nogil=True, cache=True)
+def _decide(exact: Any, threshold: Any, masks: Any, codes: Any, active: Any) -> int:
+    """Fill in filters and starts of the windows that activate them; how many there are."""
+    num_active = 0
+    for start in range(len(masks)):
+        for block in range(masks.shape[1]):
+            may, does = masks[start, block]
+            open_ = may & ~does
+            while open_:
+                f = filter_of(block, open_)
+                if _activation(exact, codes, start, f) > threshold[f]:
+                    does |= open_ & -open_
+                open_ = without_first(open_)
+            while does:
+                active[0, num_active] = filter_of(block, does)
+                active[1, num_active] = start
+                num_active += 1
+                does = without_first(does)
+    return num_active
 
 
 @njit(nogil=True, cache=True)
@@ -209,77 +184,38 @@ def count_given(
     by_code, num_regions
         Arrays of a :class:`Tally`, changed in place.
     """
-    num_filters = activations.shape[3]
-    active = np.empty(num_filters, dtype=np.intp)
-    last_region = np.full(num_filters, -1)
-    codes = np.empty(4 * packed.shape[1] + _PADDING, dtype=np.intp)
+    num_positions, num_filters = activations.shape[2:]
+    codes = np.empty(4 * packed.shape[1], dtype=np.uintp)
+    active = np.empty((2, num_positions * num_filters), dtype=np.uintp)
+    seen = np.zeros(num_filters, dtype=np.bool_)
     for region in range(len(packed)):
         for strand in range(2):
             _four_base_codes(packed[region], strand == 1, codes)
-            for position in range(activations.shape[2]):
-                row = activations[strand, region, position]
-                num_active = _find_active(row, threshold, active)
-                _count_window(active, num_active, codes, position * stride_bp, by_code)
-                _count_region(active, num_active, region, last_region, num_regions)
+            num_active = 0
+            for position in range(num_positions):
+                for f in range(num_filters):
+                    if activations[strand, region, position, f] > threshold[f]:
+                        active[0, num_active] = f
+                        active[1, num_active] = position * stride_bp
+                        num_active += 1
+            _count_windows(active[:, :num_active], codes, by_code, seen)
+        _count_region(seen, num_regions)
 
 
 @njit(nogil=True, cache=True)
 def _four_base_codes(packed: Any, reverse: bool, codes: Any) -> None:
-    """Fill in the code of the four bases from each position on, A after the end.
+    """Fill in the code of the four bases from each position on, with A after the end, uintp.
 
     `packed` is one sequence, uint8 (L / 4,); with `reverse`, that of its reverse complement is
     read.
     """
     length = 4 * len(packed)
-    codes[length:] = 0
     code = 0
     for position in range(length - 1, -1, -1):
         at = length - 1 - position if reverse else position
         base = (packed[at >> 2] >> (2 * (at & 3))) & 3
         code = ((code << 2) & 255) | (3 - base if reverse else base)
         codes[position] = code
-
-
-@njit(nogil=True, cache=True)
-def _look_up(coarse: Any, bars: Any, codes: Any, start: int, margins: Any) -> None:
-    """Fill in the bar less the coarse sum of each filter for the window at `start`, int16.
-
-    Five rows are added at a time: one by one, the sums would go to memory and back each time.
-    """
-    for chunk in range(0, len(coarse), 5):
-        first = start + 4 * chunk
-        row0 = coarse[chunk, codes[first]]
-        row1 = coarse[chunk + 1, codes[first + 4]]
-        row2 = coarse[chunk + 2, codes[first + 8]]
-        row3 = coarse[chunk + 3, codes[first + 12]]
-        row4 = coarse[chunk + 4, codes[first + 16]]
-        if chunk == 0:
-            for f in range(len(bars)):
-                margins[f] = bars[f] - row0[f] - row1[f] - row2[f] - row3[f] - row4[f]
-        else:
-            for f in range(len(bars)):
-                margins[f] = margins[f] - row0[f] - row1[f] - row2[f] - row3[f] - row4[f]
-
-
-@njit(nogil=True, cache=True)
-def _propose(words: Any, margins: Any, proposed: Any) -> int:
-    """Fill in the filters with a margin below 0; how many there are.
-
-    `words` are the margins seen by fours, so that four signs are looked at in one go.
-    """
-    union = np.uint64(0)
-    for word in range(len(words)):
-        union |= words[word]
-    num_proposed = 0
-    if not union & _SIGNS:
-        return num_proposed
-    for word in range(len(words)):
-        if words[word] & _SIGNS:
-            for f in range(4 * word, 4 * word + 4):
-                if margins[f] < 0:
-                    proposed[num_proposed] = f
-                    num_proposed += 1
-    return num_proposed
 
 
 @njit(nogil=True, cache=True)
@@ -292,32 +228,20 @@ def _activation(exact: Any, codes: Any, start: int, f: int) -> float:
 
 
 @njit(nogil=True, cache=True)
-def _find_active(activations: Any, threshold: Any, active: Any) -> int:
-    """Fill in the filters whose activation is above their threshold; how many there are."""
-    num_active = 0
-    for f in range(len(threshold)):
-        if activations[f] > threshold[f]:
-            active[num_active] = f
-            num_active += 1
-    return num_active
-
-
-@njit(nogil=True, cache=True)
-def _count_window(active: Any, num_active: int, codes: Any, start: int, by_code: Any) -> None:
-    """Count the window at `start` for the filters that it activates."""
+def _count_windows(active: Any, codes: Any, by_code: Any, seen: Any) -> None:
+    """Count windows of a strand, given by filter and start, and note which filters there were."""
+    filters, starts = active
     for chunk in range(len(by_code)):
-        row = by_code[chunk, codes[start + 4 * chunk]]
-        for i in range(num_active):
-            row[active[i]] += 1
+        counts, codes_there = by_code[chunk], codes[4 * chunk :]
+        for i in range(len(filters)):
+            counts[codes_there[starts[i]], filters[i]] += 1
+    for f in filters:
+        seen[f] = True
 
 
 @njit(nogil=True, cache=True)
-def _count_region(
-    active: Any, num_active: int, region: int, last_region: Any, num_regions: Any
-) -> None:
-    """Count a region for the filters that it activates, once."""
-    for i in range(num_active):
-        f = active[i]
-        if last_region[f] != region:
-            last_region[f] = region
-            num_regions[f] += 1
+def _count_region(seen: Any, num_regions: Any) -> None:
+    """Count a region for the filters that it activates, and begin the next one."""
+    for f in range(len(seen)):
+        num_regions[f] += seen[f]
+        seen[f] = False

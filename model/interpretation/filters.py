@@ -10,7 +10,8 @@ prediction with the label and ask for all 50 TFs to agree.
 Two passes, the first for the maxima and the second for the counts, each over packed sequences in
 bounded memory. One pass would have to keep every subsequence above half of the maximum so far:
 millions, and without bound for a filter that fires almost everywhere. Both passes together take
-three CPU seconds for 40,000 regions (`model.interpretation.filter_scan`, benchmarks/RESULTS.md).
+less than a CPU second for 40,000 regions (`model.interpretation.filter_scan`,
+benchmarks/RESULTS.md).
 
 A filter of a deeper layer counts windows of its receptive field, 39 and 72 bp in the paper's
 network. Max pooling lets a motif move in them by some bases, which blurs the counts. Its
@@ -166,7 +167,7 @@ class _TableReader(_Reader):
         chunks = chunks.permute(2, 3, 1, 0).reshape(num_chunks, -1, num_filters)
         exact = one_hot_table().double() @ chunks
         exact[0] += bias
-        self._tables = Tables.of(exact.numpy(), self.width_bp)
+        self._tables = Tables(exact=exact.numpy(), width_bp=self.width_bp)
 
     def highest(self, sequences: NDArray[np.uint8]) -> NDArray[np.float64]:
         return reduce(np.maximum, _in_threads(self._tables.highest, sequences))
