@@ -137,7 +137,7 @@ _trailing_zeros: Any = trailing_zeros
 
 @njit(nogil=True, cache=True)
 def filter_of(block: Any, mask: Any) -> Any:
-    """Which filter the lowest bit of a block's mask is of, uint64; the mask is not 0."""
+    """Which filter the lowest bit of a block's mask is of, uint64; none of the block if it is 0."""
     return np.uint64(block * LANES) + _trailing_zeros(mask)
 
 

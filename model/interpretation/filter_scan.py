@@ -124,7 +124,7 @@ def _count(
     limits = limits_at(bounds, threshold)
     codes = np.empty(4 * packed.shape[1], dtype=np.uintp)
     masks = np.empty((num_windows, num_blocks, 2), dtype=np.uint64)
-    active = np.empty((2, num_windows * len(threshold)), dtype=np.uintp)
+    active = np.empty((2, num_windows * len(threshold) + 1), dtype=np.uintp)
     seen = np.zeros(len(threshold), dtype=np.bool_)
     for region in range(len(packed)):
         for reverse in (False, True):
@@ -141,7 +141,10 @@ def _count(
 
 @njit(nogil=True, cache=True)
 def _decide(exact: Any, threshold: Any, masks: Any, codes: Any, active: Any) -> int:
-    """Fill in filters and starts of the windows that activate them; how many there are."""
+    """Fill in filters and starts of the windows that activate them; how many there are.
+
+    There is room for one more.
+    """
     num_active = 0
     for start in range(len(masks)):
         for block in range(masks.shape[1]):
@@ -152,6 +155,11 @@ def _decide(exact: Any, threshold: Any, masks: Any, codes: Any, active: Any) -> 
                 if _activation(exact, codes, start, f) > threshold[f]:
                     does |= open_ & -open_
                 open_ = without_first(open_)
+            # the first one is written even if there is none: a branch less to guess
+            active[0, num_active] = filter_of(block, does)
+            active[1, num_active] = start
+            num_active += does != 0
+            does = without_first(does)
             while does:
                 active[0, num_active] = filter_of(block, does)
                 active[1, num_active] = start
