@@ -376,12 +376,21 @@ def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[Loade
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is reported before anything is read
     wanted = options.precision
-    is_own = loaded.dataset.manifest.own_regions is not None
-    if wanted is Precision.AUTO and is_own and not workspace.precision.exists():
+    trains_no_multi = bool(options.pretrain_run) or _starts_from_base(loaded, options)
+    if wanted is Precision.AUTO and trains_no_multi and not workspace.precision.exists():
         # the check takes up to a minute, longer than what there is to train
         wanted = Precision.FLOAT32
     precision = settled(wanted, workspace, device=options.devices.torch_device)
     return loaded, options.study(loaded, tf, precision)
+
+
+def _starts_from_base(loaded: "LoadedDataset", options: TrainOptions) -> bool:
+    """Whether the options name the base, or name nothing where the dataset is a lab's own."""
+    from orchestrator.role import SetKind
+
+    is_own = loaded.dataset.manifest.own_regions is not None
+    named = options.pretrain_set or options.pretrain_run
+    return options.pretrain_set == SetKind.BASE or (is_own and not named)
 
 
 def _suggestion(
@@ -407,7 +416,6 @@ def _chosen(
         start_from_run,
         start_from_tfs,
     )
-    from orchestrator.role import SetKind
     from orchestrator.runs.store import RunStore
 
     if options.pretrain_set and options.pretrain_run:
@@ -417,8 +425,7 @@ def _chosen(
         return start_from_run(loaded, store, options.pretrain_run, tf), None
     if options.pretrain_set and options.pretrain_set not in KINDS:
         return start_from_tfs(loaded, study, store, names_in(options.pretrain_set)), None
-    is_own = loaded.dataset.manifest.own_regions is not None
-    if options.pretrain_set == SetKind.BASE or (is_own and not options.pretrain_set):
+    if _starts_from_base(loaded, options):
         return start_from_base(loaded, study, tf), None
     suggestion = _suggestion(workspace, loaded, study, tf)
     if not options.pretrain_set:

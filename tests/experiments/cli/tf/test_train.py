@@ -9,8 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from data.dataset.store import Dataset
+from experiments.cli.options.choices import Precision
 from experiments.cli.options.training import IndividualOptions, PretrainOptions
-from experiments.cli.tf.train import TrainOptions
+from experiments.cli.tf.train import TrainOptions, _study
 from experiments.study.trainings import ModelKind, Trainings
 from orchestrator.errors import RunError
 from orchestrator.interpretation import run_motifs as motifs
@@ -117,6 +118,34 @@ def check_openness(bindgrid, workspace: Workspace, dataset: Dataset, folder: Pat
     assert (code, "--openness takes one TF" in err) == (2, True)
     code, _, err = bindgrid("predict", "base:SPI1", *query, "--openness")
     assert (code, "an imported model and the base lack" in " ".join(err.split())) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_chosen", "wanted"),
+    [
+        ({"pretrain_set": "base"}, False, Precision.FLOAT32),
+        ({"pretrain_run": "ab"}, False, Precision.FLOAT32),
+        ({"pretrain_set": "base"}, True, Precision.AUTO),
+        ({"pretrain_set": "base", "precision": Precision.BFLOAT16}, False, Precision.BFLOAT16),
+        ({"pretrain_set": "masked"}, False, Precision.AUTO),
+        ({}, False, Precision.AUTO),
+    ],
+)
+def test_precision_is_checked_only_where_a_multi_model_may_be_trained(
+    workspace, monkeypatch, typed, is_chosen, wanted
+):
+    asked = []
+
+    def note(precision: Precision, *_: object, **__: object) -> str:
+        asked.append(precision)
+        return "float32"
+
+    monkeypatch.setattr("experiments.cli.tf.train.settled", note)
+    if is_chosen:
+        workspace.precision.write_text("{}")
+    options = TrainOptions(pretraining=PretrainOptions(), individual=IndividualOptions(), **typed)
+    _study(workspace, "SPI1", options)
+    assert asked == [wanted]
 
 
 def test_an_option_of_the_training_is_not_lost_to_a_fit_of_the_output_layer(workspace):
