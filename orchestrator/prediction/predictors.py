@@ -53,7 +53,7 @@ from orchestrator.runs.find_run import find_run
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
-from orchestrator.workspace import Workspace
+from orchestrator.workspace import Workspace, file_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +140,9 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     try:
         run = find_run(store, named, arm)
     except UnknownModelError as error:
+        alike = [name for name in imported if name.upper() == file_name(named).upper()]
+        if len(alike) == 1:
+            return open_model(workspace.models / alike[0])
         near = near_names(named, imported)
         hint = f"; imported models near: {', '.join(near)}" if near else ""
         raise UnknownModelError(f"{error}{hint}") from None

@@ -369,8 +369,9 @@ def test_predict_every_way_and_share_the_model(bindgrid, new_sequences, tmp_path
     elsewhere = ("-w", tmp_path / "elsewhere")
     code, _, err = bindgrid("import-model", tmp_path / "model", "--name", "OURS", *elsewhere)
     assert code == 0, err
-    code, again, err = bindgrid("predict", "OURS", "--fasta", tmp_path / "s.fa", *elsewhere)
-    assert (code, again) == (0, out), err
+    for name in ("OURS", "ours"):
+        code, again, err = bindgrid("predict", name, "--fasta", tmp_path / "s.fa", *elsewhere)
+        assert (code, again) == (0, out), err
     for arguments, words in (
         (["export", "SPI1", tmp_path / "model", *place], "something is there already"),
         (["import-model", tmp_path / "model", "--name", "OURS", *elsewhere], "by another --name"),
