@@ -186,8 +186,12 @@ def work(rank: int, num_processes: int, folder: str) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two and three processes have left what they computed."""
     place = tmp_path_factory.mktemp("data-parallel")
+    # torch is imported once, by the process that the others are forks of
+    multiprocessing.set_forkserver_preload([__name__])
     for num_processes in (2, 3):
-        multiprocessing.spawn(work, (num_processes, str(place)), nprocs=num_processes)
+        multiprocessing.start_processes(
+            work, (num_processes, str(place)), nprocs=num_processes, start_method="forkserver"
+        )
     return place
 
 

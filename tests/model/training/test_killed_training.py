@@ -20,14 +20,19 @@ from tests.orchestrator.runs.test_execute import contents
 ROOT = Path(__file__).parents[3]
 STATE_OF_EACH_EPOCH = """
 from functools import partial
+from benchmarks.killing.command import small
+from model import network_config
+network_config.published = small
 from orchestrator.runs import execute
 execute.StateFile = partial(execute.StateFile, every_seconds=0.0)
 from experiments.cli.main import main
 main()
 """
+NUM_EPOCHS = 40
+"""So many that a busy machine does not come too late with the kill."""
 RUN = (
     *("run", "transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--backend", "local"),
-    *("--pretrain-epochs", "12", "--pretrain-keep", "last", "--epochs", "1"),
+    *("--pretrain-epochs", str(NUM_EPOCHS), "--pretrain-keep", "last", "--epochs", "1"),
 )
 KILLED_IN_EPOCH = 3
 
@@ -72,5 +77,5 @@ def test_a_killed_command_goes_on_in_the_midst_of_a_training(tmp_path: Path) -> 
     assert not list(killed.root.glob("training/[!.]*"))
     # its first epochs are those of before: they took the very seconds that they took then
     history = RunStore(killed).open(state.stem).history
-    assert len(history) == 12
+    assert len(history) == NUM_EPOCHS
     assert to_values(history[: len(before)]) == before
