@@ -127,7 +127,8 @@ class Bench:
         """Start a command; what it says goes to a file beside the workspace."""
         # nothing listens there: the plan continues without MLflow
         own = {"MLFLOW_TRACKING_URI": mlflow or "http://127.0.0.1:1"}
-        words = [sys.executable, "-m", "experiments.cli.main", *arguments]
+        program = "benchmarks.killing.command" if self.options.small else "experiments.cli.main"
+        words = [sys.executable, "-m", program, *arguments]
         return self.start([*words, "-w", str(place.root)], self._log(place), own)
 
     def told(self, place: Workspace) -> str:
@@ -506,6 +507,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default="--tfs SPI1 --pretrain-tfs ELF1,GABPA --pretrain-epochs 2 --epochs 15",
         help="arguments of `bindgrid run transfer`",
     )
+    parser.add_argument("--small", action="store_true", help="networks of a few filters")
     return parser.parse_args(arguments)
 
 

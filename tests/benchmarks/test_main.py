@@ -95,9 +95,11 @@ def test_every_benchmark_is_tested_here() -> None:
 @pytest.mark.timeout(600)  # a cluster of two nodes starts
 @pytest.mark.parametrize("faults", ["node", "code"])
 def test_cluster_faults(workspace: Workspace, faults: str) -> None:
+    # small networks train for long enough that a node is lost meanwhile
+    plan = "--tfs SPI1 --pretrain-tfs ELF1,GABPA --pretrain-epochs 2 --epochs 200"
     rows = rows_of(
         *("cluster_faults", "--workspace", workspace.root, "--faults", faults),
-        *("--workers", 2, "--pause", 2),
+        *("--workers", 2, "--pause", 2, "--small", "--plan", plan),
     )
     [[_, complete, codes, _, told, same]] = rows
     if faults == "code":

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docker" / "slurm" / "bindgrid.sbatch"
 PLAN = ["transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--dry-run", "--json"]
+PLAN += ["--precision", "float32"]  # or the nodes would be measured
 
 # Slurm's own starts one task on each node and tells it which one it is. scancel signals them.
 SRUN = """#!/bin/bash

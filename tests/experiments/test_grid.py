@@ -28,7 +28,8 @@ ARGUMENTS = ["transfer", "--tfs", "SPI1", "--pretrain-tfs", "ELF1,GABPA", "--dry
 def grid(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the file by its path from another folder, as a job does."""
     environment = {n: v for n, v in os.environ.items() if n != "BINDGRID_WORKSPACE"}
-    command = [sys.executable, str(GRID), *ARGUMENTS, *arguments]
+    chosen = ("--precision", "float32")  # or the machine would be measured
+    command = [sys.executable, str(GRID), *ARGUMENTS, *chosen, *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
