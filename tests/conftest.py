@@ -61,13 +61,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those of the group `ray-waiting` wait for a minute here and there, until processes of a killed
     Ray end; the other group computes meanwhile. Both take longest and come first, then the files
-    with other slow tests, so that all processes end together.
+    with other slow tests, so that all processes end together. Files with the fixture `trained`
+    share a process too: its runs are trained once, and their filters read once.
     """
+    on_trained = {item.path for item in items if "trained" in getattr(item, "fixturenames", ())}
     for item in items:
         if _group(item) in ("ray", "ray-waiting"):
             item.add_marker("slow")
         elif not _group(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            name = "trained" if item.path in on_trained else item.path.name
+            item.add_marker(pytest.mark.xdist_group(name))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (not _group(item).startswith("ray"), item.path not in slow))
 
