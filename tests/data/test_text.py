@@ -58,6 +58,7 @@ def as_lzma(content: bytes) -> bytes:
     return lzma.compress(content, preset=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pack", [bytes, gzip.compress, two_members, as_bgzf, bz2.compress, as_lzma, as_zstd]
 )

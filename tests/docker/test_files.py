@@ -151,6 +151,7 @@ def test_ports_are_published_on_this_machine_alone():
 
 
 # MLflow's own, when its command line is imported
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")
 def test_what_compose_starts_exists():
     from mlflow.cli import cli as mlflow

@@ -52,6 +52,7 @@ def test_layers_have_the_sizes_of_the_authors() -> None:
     assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules())
 
 
+@pytest.mark.slow
 def test_equals_the_authors_network_written_in_one_dimension() -> None:
     config = replace(SMALL, lstm_units=(5, 5))
     ours: Any = build_network(config, seed=0).eval()

@@ -10,6 +10,8 @@ import pytest
 
 from tests.helpers.tiny import random_bases, tiny_dataset
 
+pytestmark = pytest.mark.slow  # a process for each command
+
 SLOW = ("matplotlib", "mlflow", "numba", "ray", "scipy", "torch")
 PROGRAM = """
 import sys
@@ -35,10 +37,7 @@ def test_a_command_without_a_network_imports_no_library_that_is_slow(tmp_path: P
         ("tf", "list"),
         ("data", "show"),
         # what measures this machine trains in processes of its own
-        pytest.param(
-            ("run", "transfer", "--dry-run", "--pretrain-tfs", "2", "--precision", "float32"),
-            marks=pytest.mark.slow,
-        ),
+        ("run", "transfer", "--dry-run", "--pretrain-tfs", "2", "--precision", "float32"),
     ],
 )
 def test_looking_at_a_dataset_or_a_plan_imports_no_library_that_is_slow(tmp_path, arguments):
@@ -46,7 +45,6 @@ def test_looking_at_a_dataset_or_a_plan_imports_no_library_that_is_slow(tmp_path
     assert imported(*arguments, "-w", str(tmp_path)) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "variants"])
 def test_a_prediction_imports_torch_and_nothing_else_that_is_slow(tmp_path, base, command):
     bases = random_bases(1, 2000)

@@ -47,6 +47,7 @@ def test_mutagenesis_of_a_linear_network_by_hand():
     assert np.isnan(found.max_error)
 
 
+@pytest.mark.slow
 def test_mutagenesis_of_a_recurrent_network():
     torch.manual_seed(0)
     network, regions = Recurrent().train(), random_regions(2, 5)

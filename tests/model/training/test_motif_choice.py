@@ -79,6 +79,7 @@ def library(own: tuple[str, ...], others: tuple[str, ...] = OTHERS) -> MotifLibr
     return MotifLibrary(own=tuple(map(profile, own)), others=tuple(map(profile, others)))
 
 
+@pytest.mark.slow
 def test_all_profiles_at_once_score_as_one_after_the_other():
     packed, _ = regions(20, seed=3)
     motifs = jaspar_matrices()[:40]
@@ -87,6 +88,7 @@ def test_all_profiles_at_once_score_as_one_after_the_other():
         np.testing.assert_allclose(column, best_hits(unpack(packed), motif).score, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_of_its_own_motifs_a_tf_takes_the_one_that_tells_its_regions_apart():
     found = chosen(regions_of(120), library((OTHERS[0], SITE), OTHERS[1:]))
     assert [one.kind for one in found.motifs][:1] == ["own"]
@@ -94,6 +96,7 @@ def test_of_its_own_motifs_a_tf_takes_the_one_that_tells_its_regions_apart():
     assert found.motifs[0].auroc > 0.8
 
 
+@pytest.mark.slow
 def test_without_a_motif_of_its_own_the_most_enriched_profile_is_taken():
     found = chosen(regions_of(120), library((), (*OTHERS, SITE)))
     assert (found.motifs[0].kind, found.motifs[0].name) == ("enriched", SITE)

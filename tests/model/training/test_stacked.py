@@ -44,6 +44,7 @@ def parts() -> tuple[list[Examples], list[Examples]]:
     return train_sets, [examples(15, 100 + seed) for seed in SEEDS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

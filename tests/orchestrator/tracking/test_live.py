@@ -123,6 +123,7 @@ def test_an_interrupted_plan_is_marked_and_goes_on_in_the_same_mlflow_runs(view)
     assert len(runs_of(view)) == 2
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_running_is_marked_by_the_next_and_no_other_workspace(view):
     run = planned_run("scratch", "A")
     view.live.begin(Plan([run]))

@@ -33,6 +33,7 @@ def test_what_to_download_is_shown(bindgrid):
         assert word in out
 
 
+@pytest.mark.slow
 def test_downloads_are_checked_and_built_from(bindgrid, simulated, downloads, tmp_path):
     code, out, _ = bindgrid("data", "check", downloads)
     assert code == 0
