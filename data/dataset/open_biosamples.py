@@ -3,6 +3,7 @@
 Legend: N regions of the dataset, n places.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +36,48 @@ class OpenBiosamples:
     def __init__(self, dataset: Dataset, regions: RegionTable) -> None:
         self.num_biosamples = len(dataset.biosamples)
         if self.num_biosamples < 2:
+            known = ("no biosample", "one biosample")[self.num_biosamples]
             raise DataError(
-                f"{dataset.path}: says of {self.num_biosamples} biosamples where regions are open, "
-                "so that one region is as open as another; it takes two or more, as in a dataset "
-                "of `bindgrid data build`"
+                f"{dataset.path}: says of {known} where regions are open, so that one region is as "
+                "open as another; it takes two or more, as in a dataset of `bindgrid data build`"
             )
         self.of_regions: NDArray[np.int64] = dataset.open_in().sum(axis=1, dtype=np.int64)
         """By region, shape (N,)."""
         self._path = dataset.path
-        self._chroms = regions.chroms
+        self._codes = {name: code for code, name in enumerate(regions.chroms)}
         self._names = Chromosomes(dataset.path, regions.chroms, None)
         keys = _keys(regions.chrom.astype(np.int64), regions.start.astype(np.int64))
         order = np.argsort(keys, kind="stable")
         self._keys, self._number = keys[order], self.of_regions[order]
 
+    def check_chromosomes(self, chroms: Collection[str], file: Path) -> None:
+        """Refuse places of another genome.
+
+        Parameters
+        ----------
+        chroms
+            All chromosomes of the genome that places are of.
+        file
+            It, for messages.
+
+        Raises
+        ------
+        DataError
+            If it has no chromosome of the dataset.
+        """
+        if not any(self._code_of(chrom) >= 0 for chrom in chroms):
+            raise DataError(
+                f"{self._path}: has no chromosome of {file}, such as {next(iter(chroms), '')!r}; "
+                "--openness takes the genome that the dataset was built from"
+            )
+
+    def _code_of(self, chrom: str) -> int:
+        """Give the dataset's index of a chromosome, by its name or one alike; -1 without one."""
+        # what is renamed was told when the places were read
+        return self._codes.get(self._names.named(chrom, self._path, LeftOut()), -1)
+
     def at(self, chrom: NDArray[np.object_], position: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the number of each place, shape (n,); 0 where no region of the dataset is.
+        """Give the number of each place, shape (n,); 0 where the dataset has no region.
 
         Where regions overlap, that of the most open one is taken.
 
@@ -60,22 +87,9 @@ class OpenBiosamples:
             Chromosomes; names that differ from the dataset's only by `chr` are taken as the same.
         position
             0-based bases.
-
-        Raises
-        ------
-        DataError
-            If no chromosome is one of the dataset's, as in another assembly.
         """
         names, where = np.unique(chrom.astype(str), return_inverse=True)
-        own = {name: code for code, name in enumerate(self._chroms)}
-        # what is renamed was told when the places were read
-        named = (self._names.named(name, Path(), LeftOut()) for name in names)
-        codes = np.array([own.get(name, -1) for name in named], dtype=np.int64)
-        if len(chrom) and (codes < 0).all():
-            raise DataError(
-                f"{self._path}: has no chromosome {names[0]}; --openness takes regions of the "
-                "genome that the dataset was built from"
-            )
+        codes = np.array([self._code_of(name) for name in names.tolist()], dtype=np.int64)
         key = _keys(codes[where], position)
         first = np.searchsorted(self._keys, key - REGION_WIDTH_BP, side="right")
         last = np.searchsorted(self._keys, key, side="right")

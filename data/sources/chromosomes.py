@@ -98,7 +98,7 @@ def read_aliases(path: Path, names: Collection[str], genome: Path) -> dict[str, 
         or by one alias; or one in several rows, as a BED file has.
     """
     found: dict[str, str] = {}
-    row_of: dict[str, int] = {}
+    first: dict[str, tuple[int, list[str]]] = {}
     is_old, rows = _rows(path)
     for row, aliases in rows:
         own = [name for name in dict.fromkeys(aliases) if name in names]
@@ -109,9 +109,9 @@ def read_aliases(path: Path, names: Collection[str], genome: Path) -> dict[str, 
             )
         # two columns may be a table of one's own, with an alias a row
         is_whole = not is_old and len(aliases) > 2
-        if own and is_whole and row_of.setdefault(own[0], row) != row:
+        if own and is_whole and first.setdefault(own[0], (row, aliases))[1] != aliases:
             raise DataError(
-                f"{path}: row {row}: {own[0]!r} has row {row_of[own[0]]} already; give UCSC's "
+                f"{path}: row {row}: {own[0]!r} has row {first[own[0]][0]} already; give UCSC's "
                 "chromAlias.txt, which has a row for each chromosome"
             )
         for alias in aliases if own else ():

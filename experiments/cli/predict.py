@@ -117,14 +117,14 @@ def predict(
     if openness and query.fasta is not None:
         raise RunError("--openness counts places of a genome; give --bed and --genome, not --fasta")
     with steps("Opening"):
+        place = query.opened_genome()
         target = find_target(
             Workspace(workspace),
             name,
             arm.value,
             device=_torch_device(device),
-            by_openness=openness,
+            open_on=place if openness else None,
         )
-        place = query.opened_genome()
     batches = query.windows(place, target.length_bp, odd_rows)
     with (
         left_out_kept(odd_rows, left_out, query, beside=output.path),

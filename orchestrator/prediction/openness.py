@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from data.dataset.open_biosamples import OpenBiosamples
 from data.queries.windows import Windows
+from data.sources.genome import Genome
 from model.calibration import fit_open_calibration, openness
 from model.checkpoint import load
 from model.device import one_thread
@@ -27,31 +28,38 @@ from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.workspace import Workspace
 
 
-def with_openness(workspace: Workspace, predictor: Predictor) -> tuple[Predictor, OpenBiosamples]:
+def with_openness(
+    workspace: Workspace, predictor: Predictor, genome: Genome
+) -> tuple[Predictor, OpenBiosamples]:
     """Have openness count in what a predictor says.
 
     Parameters
     ----------
     predictor
         Replicates of a run of the workspace.
+    genome
+        The genome whose places are predicted.
 
     Raises
     ------
     DataError
-        If the dataset does not say in which of two or more biosamples regions are open.
+        If the dataset does not say in which of two or more biosamples regions are open, or is of
+        another genome.
     RunError
-        If the model is an imported one or the base's, or a multi-model; or the dataset has changed.
+        If the model is an imported one or the base's, or a multi-model; the TF's labels have
+        changed; or what a run predicted is damaged.
     """
     store = RunStore(workspace)
     # a model that was exported here keeps the key of its run, but may be of another dataset
     if not all(store.is_complete(one.key) for one in predictor.replicates):
         raise RunError(
-            f"{predictor.name}: --openness is weighed by the test regions of a run of this "
-            "workspace, which an imported model and the base lack; train the TF here by "
+            "--openness is weighed by the test regions of a run of this workspace, which an "
+            f"imported model and the base ({predictor.source}) lack; train {predictor.tf} here by "
             "`bindgrid tf train`, or leave out --openness"
         )
     loaded = load_dataset(workspace)
     places = OpenBiosamples(loaded.dataset, loaded.regions)
+    places.check_chromosomes(genome.lengths_bp, genome.path)
     replicates = []
     for one in predictor.replicates:
         run = store.open(one.key)
@@ -71,8 +79,20 @@ def _tested(
     run: StoredRun, loaded: LoadedDataset, places: OpenBiosamples
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Logits, labels and openness of a run's test regions, each of shape (n,)."""
-    loaded.select(run.planned.spec.regions)  # refuses a dataset that has changed
+    regions = run.planned.spec.regions
+    if loaded.dataset.fingerprint(regions.tfs) != regions.dataset:
+        tf = regions.tfs[0]
+        raise RunError(
+            f"{loaded.dataset.path}: the labels of {tf} have changed since its model was trained; "
+            f"train it again by `bindgrid tf train {tf}`, or leave out --openness"
+        )
     tested = read_predictions(run)
+    both = tested.bound.any() and not tested.bound.all()
+    if not both or tested.region_ids.max() >= len(loaded.regions):
+        raise RunError(
+            f"{run.path}: its test regions are not those of both classes in the dataset; remove "
+            "the folder and run again, or leave out --openness"
+        )
     if run.planned.spec.folds:
         logits = tested.logits
     else:

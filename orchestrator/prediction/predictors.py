@@ -153,7 +153,13 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
         raise RunError(f"run {run.key} is a multi-model; name one of its TFs and pass --arm multi")
     tf = spec.regions.tfs[0]
     if named != run.key:
-        tf = next(name for name in spec.regions.tfs if name.upper() == named.upper())
+        own = (name for name in spec.regions.tfs if name.upper() == named.upper())
+        if (found := next(own, None)) is None:
+            raise RunError(
+                f"run {run.key} is a multi-model that was not trained on {named}; name one of its "
+                f"TFs, such as {tf}"
+            )
+        tf = found
     runs = [run] if named == run.key else replicates_of(store, run)
     output = spec.regions.tfs.index(tf)
     name = replicates_name(run.planned.role, len(spec.regions.tfs))

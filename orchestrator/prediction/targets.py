@@ -22,6 +22,7 @@ from data.errors import DataError
 from data.output import Format, Output, output_named
 from data.packing import pack
 from data.queries.windows import Windows
+from data.sources.genome import Genome
 from model.calibration import Calibration
 from model.ensemble import Member, Panel, predict_ensemble
 from orchestrator.errors import RunError
@@ -245,7 +246,7 @@ def find_target(
     arm: AnyArm,
     *,
     device: str = "cpu",
-    by_openness: bool = False,
+    open_on: Genome | None = None,
 ) -> Target:
     """Find and load what is to be predicted.
 
@@ -260,8 +261,9 @@ def find_target(
         The arm of a TF's runs; `base` takes the base.
     device
         Where it will predict, "cpu" (the default) or "cuda".
-    by_openness
-        Whether the openness of regions counts beside their sequences; by default it does not.
+    open_on
+        The genome whose places are predicted, if their openness is to count beside their
+        sequences; by default it does not count.
 
     Raises
     ------
@@ -274,10 +276,10 @@ def find_target(
     """
     if not is_matrix(named):
         predictor, places = find_model(workspace, named, arm), None
-        if by_openness:
-            predictor, places = with_openness(workspace, predictor)
+        if open_on is not None:
+            predictor, places = with_openness(workspace, predictor, open_on)
         return OneTF(predictor, predictor.members(device), places)
-    if by_openness:
+    if open_on is not None:
         raise RunError("--openness takes one TF that was trained in this workspace; name one")
     if arm not in ("transfer", "base"):
         raise RunError(f"several TFs at once are predicted by the base; leave out --arm {arm}")

@@ -113,11 +113,13 @@ class _Rows:
 
 
 def _bed_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """BED6, the score a thousand times the probability, then probability and spread."""
+    """BED6, the score a thousand times the probability, then probability, spread and openness."""
     rows = table[["chrom", "start", "end", "name"]].copy()
     rows["score"] = (table["probability"] * 1000).round().astype(int)
     rows["strand"] = "."
     rows["probability"], rows["spread"] = table["probability"], table["spread"]
+    if "open_in" in table:
+        rows["open_in"] = table["open_in"]
     return rows
 
 

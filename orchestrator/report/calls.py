@@ -79,13 +79,21 @@ def read_predictions(run: StoredRun) -> Predictions:
     path = run.path / PREDICTIONS_FILE
     try:
         table = pq.read_table(path, columns=["region_id", "label", "probability"])
+    except FileNotFoundError:
+        raise RunError(f"{path}: is missing; remove {run.path} and run again") from None
     except (OSError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"{path}: damaged ({reason}); remove {run.path} and run again") from None
+    probability = table["probability"].to_numpy()
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise RunError(
+            f"{path}: damaged (a probability is not between 0 and 1); remove {run.path} and run "
+            "again"
+        )
     return Predictions(
         region_ids=table["region_id"].to_numpy().astype(np.int64),
         bound=table["label"].to_numpy() == 1,
-        probability=table["probability"].to_numpy(),
+        probability=probability,
     )
 
 

@@ -153,7 +153,7 @@ def sentences(verdict: Verdict) -> list[str]:
         mcc = gained["mcc"]
         said.append(
             "Where it also counts in how many of the dataset's biosamples a region is open "
-            f"(`bindgrid predict --openness`), the MCC rises by {number(-mcc.value)} "
+            f"(`bindgrid predict --openness`), the MCC changes by {number(-mcc.value)} "
             f"({number(-mcc.ends.high)} to {number(-mcc.ends.low)}). Openness says where many TFs "
             "bind, and nothing about what this one prefers."
         )

@@ -38,7 +38,7 @@ def next_commands(
             *("predict", tf, "--bed", "REGIONS.bed", *of_genome, *opened, "--out", f"{tf}.tsv"),
         ),
         "a track of the whole genome": (
-            *("predict", tf, *of_genome, "--stride", "50", "--out", f"{tf}.bw"),
+            *("predict", tf, *of_genome, *opened, "--stride", "50", "--out", f"{tf}.bw"),
         ),
         "effects of variants": (
             *("variants", tf, "--vcf", "VARIANTS.vcf", *of_genome, "--out", f"{tf}-effects.tsv"),

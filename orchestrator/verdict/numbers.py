@@ -148,6 +148,12 @@ class Numbers:
         return self.gains[SCRATCH]["mcc"]
 
     @property
+    def openness_helps(self) -> bool:
+        """Whether the MCC surely rises where openness counts beside the sequence."""
+        gain = self.gains.get(WITH_OPENNESS)
+        return gain is not None and gain["mcc"].ends.below_zero
+
+    @property
     def best_rival(self) -> str | None:
         """The arm without a network that has the highest MCC; None where there is none.
 

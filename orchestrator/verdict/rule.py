@@ -82,12 +82,19 @@ def _best_rival(numbers: Numbers) -> tuple[str, Mapping[str, Value]]:
 
 
 def _doubt_by_openness(numbers: Numbers) -> list[str]:
-    """Say it where regions are told apart by how open they are as well as by their sequences."""
+    """Say it where regions are told apart by how open they are as well as by their sequences.
+
+    With few test regions that can only be said where openness tells something for certain.
+    """
     gain = numbers.gains.get(OPENNESS)
     if gain is None or gain["average_precision"].ends.above_zero or gain["mcc"].ends.above_zero:
         return []
-    how = "better" if gain["mcc"].ends.below_zero else "as well"
-    return [f"how open a region is tells bound ones {how} (predict with `--openness`)"]
+    if not numbers.arms[OPENNESS]["mcc"].ends.above_zero:
+        return []
+    better = gain["mcc"].ends.below_zero
+    how = "tells bound ones better" if better else "may tell bound ones as well"
+    advice = " (predict with `--openness`)" if numbers.openness_helps else ""
+    return [f"how open a region is {how}{advice}"]
 
 
 def _doubts(numbers: Numbers) -> list[str]:

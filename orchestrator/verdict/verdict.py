@@ -102,8 +102,6 @@ def judge(
     jaspar = workspace_jaspar(workspace)
     stored = _stored_motifs(workspace, judged, jaspar, on_step)
     filters = None if stored is None else _filters(stored, _matrices(dataset, tf, jaspar))
-    gained = numbers.gains.get(WITH_OPENNESS)
-    by_openness = gained is not None and gained["mcc"].ends.below_zero
     on_step("regions to show")
     return Verdict(
         numbers=numbers,
@@ -112,7 +110,7 @@ def judge(
         operating=_operating(judged),
         examples=regions_to_show(judged.loaded, tf, judged.models[0], judged.calibrated),
         motifs=_motifs(judged, stored, filters),
-        commands=next_commands(workspace, dataset, tf, by_openness=by_openness),
+        commands=next_commands(workspace, dataset, tf, by_openness=numbers.openness_helps),
         many_motifs=read_many_motifs(judged.models[0].path),
     )
 

@@ -376,8 +376,16 @@ def test_a_report_is_the_same_each_time(place):
 def test_damaged_predictions_are_one_line_with_the_remedy(place):
     run = Study(place).add(planned_run("scratch", "A"), 0.7)
     path = place.run(run.key) / "predictions.parquet"
+    table = pd.read_parquet(path)
+    table["probability"] = float("nan")
+    table.to_parquet(path)
+    with pytest.raises(RunError, match=rf"{path}: damaged \(a probability .* run again"):
+        make_report(place)
     path.write_bytes(b"not parquet")
     with pytest.raises(RunError, match=rf"{path}: damaged .* run again"):
+        make_report(place)
+    path.unlink()
+    with pytest.raises(RunError, match=rf"{path}: is missing; .* run again"):
         make_report(place)
 
 

@@ -47,12 +47,14 @@ def test_places_have_the_number_of_the_region_that_they_lie_in(tmp_path):
 def test_names_of_chromosomes_differ_by_chr_or_are_not_there(tmp_path):
     opened = open_biosamples(tmp_path / "d")
     assert at(opened, ("1", 150), ("chrUn", 150)) == [3, 0]
-    with pytest.raises(DataError, match="has no chromosome Scaffold_7"):
-        at(opened, ("Scaffold_7", 150))
+    assert at(opened, ("chrM", 150), ("chrM", 16000)) == [0, 0]
+    opened.check_chromosomes(["chrM", "1"], Path("hg38.fa"))
+    with pytest.raises(DataError, match=r"has no chromosome of yeast.fa, such as 'Scaffold_7'"):
+        opened.check_chromosomes(["Scaffold_7", "Scaffold_8"], Path("yeast.fa"))
     assert opened.at(np.array([], dtype=object), np.array([], dtype=np.int64)).tolist() == []
 
 
-@pytest.mark.parametrize("biosamples", [0, 1])
-def test_a_dataset_of_fewer_than_two_biosamples_says_nothing(tmp_path, biosamples):
-    with pytest.raises(DataError, match=f"says of {biosamples} biosamples"):
+@pytest.mark.parametrize(("biosamples", "words"), [(0, "no biosample"), (1, "one biosample")])
+def test_a_dataset_of_fewer_than_two_biosamples_says_nothing(tmp_path, biosamples, words):
+    with pytest.raises(DataError, match=f"says of {words} where"):
         open_biosamples(tmp_path / "d", biosamples)

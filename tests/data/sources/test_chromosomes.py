@@ -68,6 +68,8 @@ def test_both_layouts_of_ucsc_give_every_name_of_a_chromosome(tmp_path, rows, ow
 
 def test_a_table_of_two_columns_may_have_an_alias_a_row(tmp_path):
     table = write(tmp_path / "own.txt", "1 chr1", "NC_1 chr1", "2 chr2")
+    twice = write(tmp_path / "twice.txt", "chr1 1 NC_1 x", "chr2 2 NC_2 y", "chr1 1 NC_1 x")
+    assert read_aliases(twice, ["chr1", "chr2"], GENOME)["NC_1"] == "chr1"
     assert read_aliases(table, ["chr1", "chr2"], GENOME) == {
         "1": "chr1",
         "NC_1": "chr1",

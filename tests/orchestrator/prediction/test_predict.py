@@ -490,7 +490,7 @@ def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequen
         (["--fasta", "s.fa", "--out", "nowhere/x.tsv"], "there is no folder"),
         (["--fasta", "s.fa", "--out", "x.bed"], ".bed needs places on a genome"),
         (["--fasta", "s.fa", "--openness"], "--openness counts places of a genome"),
-        (["--bed", "r.bed", "--genome", "g.fa", "--openness"], "says of 0 biosamples"),
+        (["--bed", "r.bed", "--genome", "g.fa", "--openness"], "says of no biosample"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.report.statistics import Interval
-from orchestrator.verdict.arms import MOTIF, OPENNESS, SCRATCH, TRANSFER
+from orchestrator.verdict.arms import MOTIF, OPENNESS, SCRATCH, TRANSFER, WITH_OPENNESS
 from orchestrator.verdict.numbers import CalibrationCheck, Numbers, Value, check_calibration
 from orchestrator.verdict.rule import Level, conclude
 
@@ -116,21 +116,27 @@ def test_the_rule_goes_by_the_best_rival() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mcc", "precision", "word"),
+    ("mcc", "precision", "alone", "words"),
     [
-        (value(-0.3, -0.2, -0.1), OVER_NOTHING, "better"),
-        (OVER_NOTHING, OVER_NOTHING, "as well"),
-        (OVER_NOTHING, value(0.1, 0.2, 0.3), ""),
-        (value(0.1, 0.2, 0.3), OVER_NOTHING, ""),
+        (value(-0.3, -0.2, -0.1), OVER_NOTHING, GOOD, "tells bound ones better"),
+        (OVER_NOTHING, OVER_NOTHING, GOOD, "may tell bound ones as well"),
+        (OVER_NOTHING, value(0.1, 0.2, 0.3), GOOD, ""),
+        (value(0.1, 0.2, 0.3), OVER_NOTHING, GOOD, ""),
+        # too few test regions to say anything of openness
+        (value(-0.1, 0.2, 0.6), OVER_NOTHING, value(-0.1, 0.06, 0.2), ""),
     ],
 )
-def test_openness_that_tells_as_much_is_a_doubt_and_no_rival(mcc, precision, word) -> None:
+def test_openness_that_tells_as_much_is_a_doubt_and_no_rival(mcc, precision, alone, words) -> None:
     case = numbers()
     told = {"mcc": mcc, "average_precision": precision}
-    found = conclude(replace(case, gains={**case.gains, OPENNESS: told}))
-    assert found.level is (Level.CARE if word else Level.GOOD)
-    doubt = f"how open a region is tells bound ones {word} (predict with `--openness`)"
-    assert found.reasons == ((doubt,) if word else ())
+    arms = {**case.arms, OPENNESS: {"mcc": alone}}
+    found = conclude(replace(case, arms=arms, gains={**case.gains, OPENNESS: told}))
+    assert found.level is (Level.CARE if words else Level.GOOD)
+    doubt = f"how open a region is {words}"
+    assert found.reasons == ((doubt,) if words else ())
+    helps = {**case.gains, OPENNESS: told, WITH_OPENNESS: {"mcc": value(-0.2, -0.1, -0.05)}}
+    found = conclude(replace(case, arms=arms, gains=helps))
+    assert found.reasons == ((f"{doubt} (predict with `--openness`)",) if words else ())
 
 
 def test_an_undefined_mcc_is_no_recommendation():

@@ -90,7 +90,8 @@ def check_openness(bindgrid, workspace: Workspace, dataset: Dataset, folder: Pat
     regions = dataset.regions()
     number = dataset.open_in().sum(axis=1)
     on_first = regions.chromosomes()["chr1"]
-    (folder / "g.fa").write_text(f">chr1\n{'ACGT' * 20_000}\n")
+    # the genome begins with a chromosome that the dataset lacks
+    (folder / "g.fa").write_text(f">chrM\n{'ACGT' * 5_000}\n>chr1\n{'ACGT' * 20_000}\n")
     starts = [*regions.start[:on_first].tolist(), 70_000]  # where no region is
     (folder / "r.bed").write_text("".join(f"1\t{one}\t{one + 200}\n" for one in starts))
     query = ("--bed", folder / "r.bed", "--genome", folder / "g.fa", "-w", workspace.root)
@@ -114,10 +115,28 @@ def check_openness(bindgrid, workspace: Workspace, dataset: Dataset, folder: Pat
     assert code == 0, err
     tiles = pd.read_csv(folder / "t.tsv", sep="\t").set_index("start")["open_in"]
     assert tiles[[300, 350, 400, 450]].tolist() == [number[1]] * 4
-    code, _, err = bindgrid("predict", "SPI1,ELF1", *query, "--openness")
-    assert (code, "--openness takes one TF" in err) == (2, True)
-    code, _, err = bindgrid("predict", "base:SPI1", *query, "--openness")
-    assert (code, "an imported model and the base lack" in " ".join(err.split())) == (2, True)
+    whole = ("--genome", folder / "g.fa", "--stride", 50, "-w", workspace.root, "--openness")
+    code, _, err = bindgrid("predict", "SPI1", *whole, "--out", folder / "w.tsv")
+    assert code == 0, err
+    track = pd.read_csv(folder / "w.tsv", sep="\t").set_index(["chrom", "start"])["open_in"]
+    assert (track["chrM"] == 0).all()
+    assert track["chr1"][tiles.index].equals(tiles)
+    code, _, err = bindgrid("predict", "SPI1", *query, "--openness", "--out", folder / "p.bed")
+    assert code == 0, err
+    rows = pd.read_csv(folder / "p.bed", sep="\t", header=None)
+    assert rows[8].tolist() == beside["open_in"].tolist()
+    (folder / "other.fa").write_text(f">X\n{'ACGT' * 500}\n")
+    (folder / "x.bed").write_text("X\t500\t700\n")
+    other = ("--bed", folder / "x.bed", "--genome", folder / "other.fa", "-w", workspace.root)
+    for arguments, words in (
+        (["SPI1,ELF1", *query, "--openness"], "--openness takes one TF"),
+        (["base:SPI1", *query, "--openness"], "which an imported model and the base"),
+        (["SPI1", *other, "--openness"], "has no chromosome of"),
+        (["SPI1", *query, "--arm", "multi"], "was not trained on SPI1; name one of its TFs"),
+        (["ELF1", *query, "--arm", "multi", "--openness"], "not a multi-model"),
+    ):
+        code, _, err = bindgrid("predict", *arguments)
+        assert (code, words in " ".join(err.split())) == (2, True), err
 
 
 @pytest.mark.parametrize(
