@@ -34,9 +34,8 @@ class OpenBiosamples:
     """
 
     def __init__(self, dataset: Dataset, regions: RegionTable) -> None:
-        self.num_biosamples = len(dataset.biosamples)
-        if self.num_biosamples < 2:
-            known = ("no biosample", "one biosample")[self.num_biosamples]
+        if len(dataset.biosamples) < 2:
+            known = "one biosample" if dataset.biosamples else "no biosample"
             raise DataError(
                 f"{dataset.path}: says of {known} where regions are open, so that one region is as "
                 "open as another; it takes two or more, as in a dataset of `bindgrid data build`"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data.dataset.open_biosamples import OpenBiosamples
 from data.errors import DataError
 from model.calibration import fit_open_calibration, openness
+from model.errors import ModelError
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.loaded_dataset import LoadedDataset
 
@@ -31,6 +32,9 @@ def with_openness(
 ) -> tuple[Predictions, ...]:
     """Predict test regions anew, with openness; of no replicate where that cannot be done.
 
+    It cannot with too few of a class, or with all of a class in one part, or where the dataset does
+    not say how open regions are.
+
     Parameters
     ----------
     loaded
@@ -43,12 +47,12 @@ def with_openness(
         return ()
     try:
         counts = OpenBiosamples(loaded.dataset, loaded.regions).of_regions
-    except DataError:
+        return tuple(
+            replace(one, probability=_across(one, openness(counts[one.region_ids])))
+            for one in predicted
+        )
+    except (DataError, ModelError):
         return ()
-    return tuple(
-        replace(one, probability=_across(one, openness(counts[one.region_ids])))
-        for one in predicted
-    )
 
 
 def _across(predicted: Predictions, opened: NDArray[np.float32]) -> NDArray[np.float32]:
