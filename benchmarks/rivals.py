@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.machine import Row, describe, table
 from data.dataset.open_biosamples import OpenBiosamples
@@ -41,7 +42,7 @@ from orchestrator.role import RIVALS, SetKind
 from orchestrator.role_names import RIVAL_WORDS, set_name
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore
-from orchestrator.verdict.openness import NUM_PARTS
+from orchestrator.verdict.across import parts_of, predicted_across
 from orchestrator.workspace import Workspace
 
 BEST = "best rival of each TF and size"
@@ -149,19 +150,14 @@ def with_openness(
     rng = np.random.default_rng(0)
     opened = openness(places.of_regions[predicted.region_ids])
     labels, logits = predicted.bound.astype(np.float32), predicted.logits
-    part = np.argsort(np.argsort(predicted.region_ids)) * NUM_PARTS // len(labels)
-    probability = np.empty(len(labels), dtype=np.float32)
-    for number in range(NUM_PARTS):
-        own = part == number
-        rows = np.concatenate(
-            [
-                rng.permutation(np.flatnonzero(~own & (labels == label)))[:num_bound]
-                for label in (0, 1)
-            ]
-        )
+
+    def fit(known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDArray[np.float32]:
+        of_class = (np.flatnonzero(known & (labels == label)) for label in (0, 1))
+        rows = np.concatenate([rng.permutation(own)[:num_bound] for own in of_class])
         fitted = fit_open_calibration(logits[rows], labels[rows], opened[rows])
-        probability[own] = fitted.probabilities(logits[own], opened[own])
-    found = evaluate(labels, probability)
+        return fitted.probabilities(logits[asked], opened[asked])
+
+    found = evaluate(labels, predicted_across(parts_of(predicted), fit))
     return {"mcc": found.mcc, "ap": found.average_precision}
 
 

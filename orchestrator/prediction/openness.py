@@ -17,11 +17,8 @@ from data.dataset.open_biosamples import OpenBiosamples
 from data.queries.windows import Windows
 from data.sources.genome import Genome
 from model.calibration import fit_open_calibration, openness
-from model.checkpoint import load
-from model.device import one_thread
-from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
-from orchestrator.prediction.predictors import Predictor
+from orchestrator.prediction.predictors import Predictor, logits_of
 from orchestrator.report.calls import read_predictions
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
@@ -96,8 +93,7 @@ def _tested(
     if run.planned.spec.folds:
         logits = tested.logits
     else:
-        with one_thread():
-            logits = both_strand_logits(load(run.path), loaded.regions.sequences[tested.region_ids])
+        logits = logits_of(run, loaded.regions.sequences[tested.region_ids])
     opened = openness(places.of_regions[tested.region_ids])
     return logits, tested.bound.astype(np.float32), opened
 

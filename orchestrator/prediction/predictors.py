@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from data.atomic import whole_file
@@ -280,13 +281,25 @@ def calibration_of(workspace: Workspace, run: StoredRun, tf: str, output: int) -
     labels = selection.labels[rows, output]
     rows, labels = rows[labels != NULL_LABEL], labels[labels != NULL_LABEL].astype(np.float32)
     sequences = loaded.regions.sequences[selection.region_ids[rows]]
-    with one_thread():
-        logits = both_strand_logits(load(run.path), sequences, output=output)
-    fitted = fit_calibration(logits, labels)
+    fitted = fit_calibration(logits_of(run, sequences, output), labels)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(kept) as partial:
         partial.write_text(json.dumps(to_values(fitted)))
     return fitted
+
+
+def logits_of(run: StoredRun, sequences: NDArray[np.uint8], output: int = 0) -> NDArray[np.float32]:
+    """Logits that a run's network gives sequences, mean of both strands, shape (n,).
+
+    Parameters
+    ----------
+    sequences
+        Packed bases, shape (n, L / 4).
+    output
+        Which of the network's outputs; the first by default.
+    """
+    with one_thread():
+        return both_strand_logits(load(run.path), sequences, output=output)
 
 
 def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutModel:

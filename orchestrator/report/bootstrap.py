@@ -88,6 +88,10 @@ class ScoreDraws:
             return mean + noise
         return mean + noise * _common_fraction(regions) ** 0.5 + self.replicates @ (values - mean)
 
+    def mean(self, arm: str) -> float:
+        """Mean of an arm's score over its replicates, as they are."""
+        return float(self.values[self.arms.index(arm)].mean())
+
     def of(self, arm: str) -> Interval:
         """Interval of an arm, within the values that its score can have."""
         ends = interval(self.draws({arm: 1.0}))

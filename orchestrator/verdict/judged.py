@@ -7,16 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration import fit_calibration
-from model.checkpoint import load
-from model.device import one_thread
-from model.prediction import both_strand_logits
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
-from orchestrator.prediction.predictors import calibration_of
+from orchestrator.prediction.predictors import calibration_of, logits_of
 from orchestrator.report.calls import Predictions, read_predictions
 from orchestrator.runs.fold_predictions import folds_of
 from orchestrator.runs.loaded_dataset import LoadedDataset, load_dataset
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.verdict.across import predicted_across
 from orchestrator.verdict.arms import TRANSFER, WITH_OPENNESS, by_arm
 from orchestrator.verdict.openness import with_openness
 from orchestrator.workspace import Workspace
@@ -96,8 +94,7 @@ def _calibrated(
     if own.fold is not None:
         return replace(own, probability=calibrated_across(own))
     calibration = calibration_of(workspace, run, tf, 0)
-    with one_thread():
-        logits = both_strand_logits(load(run.path), loaded.regions.sequences[own.region_ids])
+    logits = logits_of(run, loaded.regions.sequences[own.region_ids])
     return replace(own, probability=calibration.probabilities(logits))
 
 
@@ -107,10 +104,10 @@ def calibrated_across(predicted: Predictions) -> NDArray[np.float32]:
     The model itself is calibrated by those of all folds, which would be too good a test.
     """
     assert predicted.fold is not None
-    found = np.empty(len(predicted.bound), dtype=np.float32)
-    labels = predicted.bound.astype(np.float32)
-    for number in np.unique(predicted.fold):
-        own = predicted.fold == number
-        fitted = fit_calibration(predicted.logits[~own], labels[~own])
-        found[own] = fitted.probabilities(predicted.logits[own])
-    return found
+    labels, logits = predicted.bound.astype(np.float32), predicted.logits
+    return predicted_across(
+        predicted.fold,
+        lambda known, asked: fit_calibration(logits[known], labels[known]).probabilities(
+            logits[asked]
+        ),
+    )

@@ -18,7 +18,7 @@ from orchestrator.prediction.base_fit import BaseFit, fit_of_start
 from orchestrator.report.bootstrap import Bootstrap, ScoreDraws
 from orchestrator.report.calls import Predictions
 from orchestrator.report.statistics import Floats, Interval, interval
-from orchestrator.report.weighted_scores import SCORES, weighted_scores
+from orchestrator.report.weighted_scores import SCORES
 from orchestrator.report.words import counted
 from orchestrator.role_names import set_name
 from orchestrator.runs.run_metrics import RunMetrics
@@ -175,9 +175,10 @@ def collect_numbers(judged: Judged) -> Numbers:
     predicted = judged.predicted
     metrics = {arm: [run.metrics for run in own] for arm, own in runs.items()}
     means = {arm: _means(own, SCORES) for arm, own in metrics.items()}
-    if WITH_OPENNESS in predicted:
-        means[WITH_OPENNESS] = _means_of_predictions(predicted[WITH_OPENNESS])
     drawn = _drawn(predicted)
+    if WITH_OPENNESS in predicted:  # of which there is no run
+        of_scores = drawn[WITH_OPENNESS]
+        means[WITH_OPENNESS] = np.array([of_scores[name].mean(WITH_OPENNESS) for name in SCORES])
     # transfer's means over the replicates that an arm has
     same = {arm: _means(metrics[TRANSFER][: len(own)], SCORES) for arm, own in predicted.items()}
     models = judged.models
@@ -235,12 +236,6 @@ def _num_bound(selection: Selection) -> dict[Part, int]:
 def _means(metrics: Sequence[RunMetrics], names: Sequence[str]) -> Floats:
     """Means over replicates of some of their metrics, in the order of the names."""
     return np.array([[getattr(one, name) for name in names] for one in metrics], float).mean(0)
-
-
-def _means_of_predictions(predicted: Sequence[Predictions]) -> Floats:
-    """Means over replicates of `SCORES`."""
-    found = [weighted_scores(one, np.ones((1, len(one.bound))))[0] for one in predicted]
-    return np.array(found).mean(axis=0)
 
 
 def _values(

@@ -20,9 +20,8 @@ from model.calibration import fit_open_calibration, openness
 from model.errors import ModelError
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.loaded_dataset import LoadedDataset
+from orchestrator.verdict.across import parts_of, predicted_across
 
-NUM_PARTS: Final = 5
-"""Parts of the test regions, where there are no folds."""
 MIN_PER_CLASS: Final = 10
 """Bound, and unbound, test regions below which nothing is fitted."""
 
@@ -57,14 +56,10 @@ def with_openness(
 
 def _across(predicted: Predictions, opened: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities of each part by what the others were fitted to, shape (n,)."""
-    part = predicted.fold
-    if part is None:
-        rank = np.argsort(np.argsort(predicted.region_ids, kind="stable"), kind="stable")
-        part = rank * NUM_PARTS // len(rank)
-    labels = predicted.bound.astype(np.float32)
-    found = np.empty(len(part), dtype=np.float32)
-    for number in np.unique(part):
-        own = part == number
-        fitted = fit_open_calibration(predicted.logits[~own], labels[~own], opened[~own])
-        found[own] = fitted.probabilities(predicted.logits[own], opened[own])
-    return found
+    labels, logits = predicted.bound.astype(np.float32), predicted.logits
+
+    def fit(known: NDArray[np.bool_], asked: NDArray[np.bool_]) -> NDArray[np.float32]:
+        fitted = fit_open_calibration(logits[known], labels[known], opened[known])
+        return fitted.probabilities(logits[asked], opened[asked])
+
+    return predicted_across(parts_of(predicted), fit)

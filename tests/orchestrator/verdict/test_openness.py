@@ -9,7 +9,8 @@ import pytest
 from data.schema import Evidence
 from orchestrator.report.calls import Predictions
 from orchestrator.runs.loaded_dataset import LoadedDataset
-from orchestrator.verdict.openness import NUM_PARTS, with_openness
+from orchestrator.verdict.across import NUM_PARTS
+from orchestrator.verdict.openness import with_openness
 from tests.helpers.tiny import tiny_dataset
 
 NUM = 400
