@@ -19,6 +19,7 @@ from experiments.study.study import Study
 from experiments.study.trainings import Changes, Trainings
 from experiments.transfer.plan import transfer
 from model.network_config import published
+from orchestrator.backends import cost
 from orchestrator.backends.local import run_plan
 from orchestrator.interpretation import run_motifs as motifs
 from orchestrator.plan import Plan
@@ -100,6 +101,14 @@ def small_networks() -> Iterator[None]:
 def papers_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have plans ask for the networks that they ask for outside tests."""
     monkeypatch.setattr(specs, "published", published)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_calibrations() -> Iterator[None]:
+    """Measure this machine for a moment; `test_cost` looks at what is measured."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost, "SECONDS", 0.1)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,12 +27,9 @@ if __name__ in ("__main__", "__mp_main__"):  # the command, and processes that i
     # before anything else takes it from there: whatever does also imports torch
     network_config.published = small
 
-if __name__ == "__mp_main__":
+if __name__ == "__main__":
+    from experiments.cli.main import main
     from orchestrator.backends import cost
 
     cost.SECONDS = 0.1
-
-if __name__ == "__main__":
-    from experiments.cli.main import main
-
     main()

@@ -1,7 +1,6 @@
 """The command line: `bindgrid`. An error that the user can fix is one line, with exit code 2."""
 
 import errno
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -117,9 +116,6 @@ def main(command: Callable[[], object] | None = None) -> None:
     """
     from model.errors import ModelError
 
-    # libraries are a million objects that stay: by default Python looks through them again and
-    # again while they are imported, which takes a command half a second
-    gc.set_threshold(50_000, 20, 20)
     try:
         (command or app)()
     except (DataError, ModelError, RunError) as error:

@@ -81,7 +81,9 @@ def calibrate(num_workers: int, precision: Precision = "float32", network: str =
             _ended_by_interrupt(),
         ):
             with interrupts_blocked():  # a Ctrl-C meanwhile comes at the end of this block
-                measured = pool.map(partial(_measure, precision, network), range(num_workers))
+                measured = pool.map(
+                    partial(_measure, precision, network, SECONDS), range(num_workers)
+                )
             rates = list(measured)
     except BrokenProcessPool:
         raise RunError(
@@ -141,7 +143,7 @@ def plan_seconds(plan: Plan, seconds: Mapping[str, float], num_workers: int) -> 
         remaining.complete(key)
 
 
-def _measure(precision: Precision, name: str, seed: int) -> Rates:
+def _measure(precision: Precision, name: str, seconds: float, seed: int) -> Rates:
     """Measure training and prediction on random sequences."""
     # imported here, so that a plan is made without torch
     import torch
@@ -172,15 +174,15 @@ def _measure(precision: Precision, name: str, seed: int) -> Rates:
 
     train_on(some)  # the first one also warms up
     return Rates(
-        train=2 * _NUM_EXAMPLES * _per_second(lambda: train_on(examples)),
-        predict=_NUM_EXAMPLES * _per_second(predict_all),
+        train=2 * _NUM_EXAMPLES * _per_second(lambda: train_on(examples), seconds),
+        predict=_NUM_EXAMPLES * _per_second(predict_all, seconds),
     )
 
 
-def _per_second(work: Callable[[], None]) -> float:
+def _per_second(work: Callable[[], None], seconds: float) -> float:
     began = time.perf_counter()
     times = 0
-    while (elapsed := time.perf_counter() - began) < SECONDS:
+    while (elapsed := time.perf_counter() - began) < seconds:
         work()
         times += 1
     return times / elapsed
