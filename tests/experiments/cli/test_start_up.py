@@ -100,5 +100,7 @@ def test_products_of_matrices_are_computed_on_one_thread():
 def test_libraries_are_imported_without_looking_through_them_for_garbage() -> None:
     # `orchestrator` is imported before any of them, by each command and each worker of Ray's
     script = "import gc, orchestrator, pandas; print(gc.get_stats()[2]['collections'])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert int(done.stdout) == 0
