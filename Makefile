@@ -10,7 +10,8 @@ DEMO := demo
 LOCK ?= requirements.lock
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
 # tests/conftest.py puts those first that take longest. Two groups of tests start Ray and often wait
-# for it, so that a third process keeps two cores busy.
+# for it, so that a third process keeps two cores busy. With more cores, `make test PROCESSES=9`.
+PROCESSES ?= 3
 PYTEST := $(BIN)/pytest --dist loadgroup --no-loadscope-reorder
 # Containers often set it. Without bytecode each process of pytest rewrites and compiles the assertions
 # of all tests again, which takes four seconds of a processor, and others compile bindgrid.
@@ -51,7 +52,7 @@ demo: $(READY)
 
 # The one gate, the same by hand and in CI: style, types, tests.
 test: lint
-	$(PYTEST) --numprocesses 3
+	$(PYTEST) --numprocesses $(PROCESSES)
 
 # While writing, a minute on two cores: what takes less than half a second of a processor each, and
 # needs no Ray, no server and no browser (see docs/architecture.md).

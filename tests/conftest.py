@@ -40,6 +40,9 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 Bindgrid = Callable[..., tuple[int, str, str]]
 
+RAY_GROUPS = ("ray", "ray-waiting")
+PROCESSES_OF_TWO_CORES = 3
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
@@ -57,18 +60,23 @@ def pytest_collection() -> Iterator[None]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep a file's tests in one process of pytest-xdist, and all that start Ray in two others.
 
     Those of the group `ray-waiting` wait for a minute here and there, until processes of a killed
     Ray end; the other group computes meanwhile. Both take longest and come first, then the files
-    with other slow tests, so that all processes end together. Files with the fixture `trained`
-    share a process too: its runs are trained once, and their filters read once.
+    with other slow tests, so that all processes end together. With more processes than two cores
+    can use, each file that starts Ray has its own. Files with the fixture `trained` share a process
+    too: its runs are trained once, and their filters read once.
     """
     on_trained = {item.path for item in items if "trained" in getattr(item, "fixturenames", ())}
+    many = getattr(config, "workerinput", {}).get("workercount", 1) > PROCESSES_OF_TWO_CORES
     for item in items:
-        if _group(item) in ("ray", "ray-waiting"):
+        if _group(item) in RAY_GROUPS:
             item.add_marker("slow")
+            if many:
+                # pytest-xdist joins the names of an item's groups
+                item.add_marker(pytest.mark.xdist_group(item.path.name))
         elif not _group(item):
             name = "trained" if item.path in on_trained else item.path.name
             item.add_marker(pytest.mark.xdist_group(name))
