@@ -74,7 +74,8 @@ def print_comparison(table: "pd.DataFrame") -> None:
     """Print a line per experiment, TF, group and arm: means over replicates, spread of MCC.
 
     Where an arm of a TF has several pre-training sets or networks, each has a line, and a column
-    says which; the middle of long names is left out.
+    says which; the middle of long names is left out. So it is where a replicate was run with
+    several settings, such as before and after an option was changed.
 
     Parameters
     ----------
@@ -92,6 +93,15 @@ def print_comparison(table: "pd.DataFrame") -> None:
     if several:
         cell.append("pretraining_set")
         shown.add_column("pre-trained on")
+    twice = table[table.duplicated([*cell, "replicate"])]
+    if not twice.empty:
+        is_mixed = table.set_index(cell).index.isin(twice.set_index(cell).index)
+        # the mean number of bound regions tells most of them apart
+        bound = table.groupby("settings")["num_bound"].transform("mean").round().astype(int)
+        named = bound.astype(str) + " bound, " + table["settings"].str[:6]
+        table = table.assign(settings=named.where(is_mixed, ""))
+        cell.append("settings")
+        shown.add_column("settings")
     for title in ("runs", "MCC", "sd", "AUROC", "avg. precision", "seconds"):
         shown.add_column(title, justify="right")
     short = shortened(list(table["pretraining_set"]))

@@ -1,9 +1,11 @@
 """Which finished run a user names: by its key, or by a TF and an arm."""
 
+from data.dataset.store import Dataset
 from data.near_names import near_hint
 from orchestrator.errors import UnknownModelError
 from orchestrator.role import Arm
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.workspace import Workspace
 
 
 def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
@@ -22,7 +24,7 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
     Raises
     ------
     UnknownModelError
-        If there is none.
+        If there is none, or several are spelled so but for their case.
     """
     if store.is_complete(named):
         run = store.open(named)
@@ -38,7 +40,7 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
         if found is not None and not run.planned.spec.regions.is_fold:
             by_arm[found].append(run)
             known.update(run.planned.spec.regions.tfs)
-    tf = next((name for name in known if name.upper() == named.upper()), None)
+    tf = _spelled(named, known, store.workspace)
     if tf is None:
         hint = near_hint(named, sorted(known))
         raise UnknownModelError(
@@ -59,6 +61,28 @@ def find_run(store: RunStore, named: str, arm: Arm = "transfer") -> StoredRun:
         )
     models = [run for run in of_tf[arm] if is_model(run)]
     return (models or of_tf[arm])[-1]
+
+
+def _spelled(named: str, known: set[str], workspace: Workspace) -> str | None:
+    """Give the TF of this name, or the only one that differs from it by case alone.
+
+    A TF that was removed keeps its runs, and another one may have its name in other letters.
+    """
+    if named in known:
+        return named
+    alike = sorted(name for name in known if name.upper() == named.upper())
+    if len(alike) > 1:
+        raise UnknownModelError(
+            f"{named!r} may be {' or '.join(alike)}, which have runs here: name one as it is spelled"
+        )
+    if not alike:
+        return None
+    if workspace.dataset.is_dir() and named in Dataset.open(workspace.dataset).tfs:
+        raise UnknownModelError(
+            f"{workspace.runs}: no finished run of {named!r}, and {alike[0]}, which has some, is "
+            f"another TF: name it as it is spelled, or train {named} by `bindgrid tf train`"
+        )
+    return alike[0]
 
 
 def is_model(run: StoredRun) -> bool:

@@ -1,6 +1,7 @@
 """The tidy table of all finished runs, a row each, from which every figure is computed."""
 
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 import pandas as pd
@@ -9,7 +10,7 @@ from data.output import Format, Output, output_file, text_output
 from orchestrator.errors import RunError
 from orchestrator.plan import PlannedRun
 from orchestrator.runs.store import SUMMARY_METRICS, RunStore
-from orchestrator.spec import BaseStart
+from orchestrator.spec import BaseStart, RegionSpec, RunSpec
 
 COLUMNS: Final = (
     "key",
@@ -37,6 +38,7 @@ COLUMNS: Final = (
     "masked",
     "with_motif",
     "unbound_match",
+    "settings",
 )
 """`num_bound` and `num_unbound` count the labels trained and validated on. `pretraining_set` and
 `group` are names for people; the columns after `seconds` are the facts that they are made of:
@@ -49,6 +51,7 @@ COLUMNS: Final = (
 - network: which network, empty for a motif alone and for rivals; with_motif: whether it has the
   motif's term
 - unbound_match: what unbound regions have in common with bound ones, `gc` or `gc-and-openness`
+- settings: the same in replicates; it differs where the training, the sample or the labels do
 - masked: whether the run is, or starts from, a multi-model of every resolved cell
 """
 ROW_ORDER: Final = (
@@ -104,7 +107,28 @@ def _facts(planned: PlannedRun) -> dict[str, Any]:
         "masked": multi.regions.is_masked or isinstance(spec.start, BaseStart),
         "unbound_match": role.unbound_match,
         "with_motif": bool(spec.motif) and spec.training is not None,
+        "settings": _settings(spec).key,
     }
+
+
+def _settings(spec: RunSpec) -> RunSpec:
+    """Give what the replicates of a run have in common: all but the seeds."""
+    start = spec.start
+    return replace(
+        spec,
+        seed=0,
+        regions=_without_seed(spec.regions),
+        start=_settings(start) if isinstance(start, RunSpec) else start,
+    )
+
+
+def _without_seed(regions: RegionSpec) -> RegionSpec:
+    excluded = regions.excluded
+    return replace(
+        regions,
+        sampling=replace(regions.sampling, seed=0),
+        excluded=None if excluded is None else _without_seed(excluded),
+    )
 
 
 FORMATS: Final = (Format.CSV, Format.TSV, Format.PARQUET)

@@ -102,6 +102,11 @@ def facts(verdict: Verdict) -> list[tuple[str, str]]:
         f"{numbers.num_bound:,}: {numbers.num_train_bound:,} to train, "
         f"{numbers.num_val_bound:,} to validate, {numbers.num_test_bound:,} to test on"
     )
+    if numbers.learns_from_val:
+        used = (
+            f"{numbers.num_bound:,}: {numbers.num_train_bound + numbers.num_val_bound:,} to learn "
+            f"from, none of them held back to calibrate, {numbers.num_test_bound:,} to test on"
+        )
     can_tell = numbers.base is None or numbers.base.are_species_known
     seen = f"{numbers.num_seen:,}" if numbers.num_seen else "none" if can_tell else "not known"
     if numbers.num_folds:
@@ -165,10 +170,16 @@ def sentences(verdict: Verdict) -> list[str]:
             f"({span(numbers.outlook.ends)}), if the curve continues as in its last steps."
         )
     check = numbers.calibration
+    whose = "Calibrated probabilities" if numbers.is_calibrated else "Probabilities"
     said.append(
-        f"Calibrated probabilities are off by {number(check.error)} on average over "
+        f"{whose} are off by {number(check.error)} on average over "
         f"{counted(len(check.bins), 'bin')} of test regions; Brier score {number(check.brier)}."
     )
+    if not numbers.is_calibrated:
+        said.append(
+            "So few regions are all learnt from, and none is held back to calibrate: probabilities "
+            "are those of the regression itself."
+        )
     if numbers.sites == "none":
         said.append(
             "A region counts as bound where the TF has a peak, so that the scores say how well "
@@ -237,7 +248,7 @@ def _page(verdict: Verdict, made: str) -> str:
         captions=captions,
         threshold_titles=THRESHOLD_TITLES,
         thresholds=[] if operating is None else threshold_rows(operating),
-        threshold_caption="" if operating is None else threshold_caption(operating),
+        threshold_caption="" if operating is None else threshold_caption(operating, numbers),
         missed_titles=MISSED_TITLES,
         missed=[] if examples is None else missed_rows(examples),
         missed_caption="" if examples is None else missed_caption(examples),
@@ -254,7 +265,7 @@ def _figures(verdict: Verdict) -> dict[str, tuple[Figure, str]]:
         "arms": (arms_figure(numbers), "MCC of each arm on the same held-out regions."),
         "calibration": (
             calibration_figure(numbers),
-            "Fraction bound against the calibrated probability, test regions of all replicates.",
+            f"Fraction bound against the {numbers.probability}, test regions of all replicates.",
         ),
     }
     if len(numbers.steps) > 1:

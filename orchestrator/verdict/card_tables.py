@@ -6,6 +6,7 @@ import numpy as np
 
 from orchestrator.report.words import number
 from orchestrator.verdict.examples import ShownRegion, ShownRegions
+from orchestrator.verdict.numbers import Numbers
 from orchestrator.verdict.operating import Operating, Point
 
 THRESHOLD_TITLES: Final = (
@@ -38,7 +39,7 @@ def threshold_rows(operating: Operating) -> list[tuple[str, ...]]:
     ]
 
 
-def threshold_caption(operating: Operating) -> str:
+def threshold_caption(operating: Operating, numbers: Numbers) -> str:
     """Say what the columns of the table of thresholds are."""
     least = (
         " With ≥, no unbound test region is called bound, and the precision is only known to be at "
@@ -47,9 +48,9 @@ def threshold_caption(operating: Operating) -> str:
         else ""
     )
     return (
-        f"Calling regions bound from a calibrated probability upwards: of the test regions, of "
-        f"which {operating.balance:.0%} are bound, and at a rate of {_share(operating.rate)} "
-        f"({operating.rate_of}). Unbound test regions have the GC content of bound ones, so they "
+        f"Calling regions bound from a {numbers.probability} upwards: of the test regions of all "
+        f"replicates, of which {_share(operating.balance)} are bound, and at a rate of "
+        f"{_share(operating.rate)} ({operating.rate_of}). Unbound test regions have the GC content of bound ones, so they "
         f"are harder to classify than most.{least}"
     )
 

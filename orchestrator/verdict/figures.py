@@ -119,7 +119,7 @@ def calibration_figure(numbers: Numbers) -> Figure:
     )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_xlabel("calibrated probability")
+    axes.set_xlabel(numbers.probability)
     axes.set_ylabel("fraction bound")
     return figure
 

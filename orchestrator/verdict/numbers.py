@@ -105,6 +105,8 @@ class Numbers:
     out from the model."""
     num_seen: int
     """Test regions that the multi-model was trained or validated on, the most of any replicate."""
+    learns_from_val: bool = field(default=False, metadata=IF_SET)
+    """Whether the model learnt from its validation regions too, as small ones do."""
     sites: str
     """Where the sites of its bound regions come from: given, predicted, none; or dataset."""
     peaks: str = field(default="", metadata=IF_SET)
@@ -126,6 +128,16 @@ class Numbers:
     def transfer(self) -> Mapping[str, Value]:
         """Scores of transfer on all regions."""
         return self.arms[TRANSFER]
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether regions that the model did not learn from calibrate its probabilities."""
+        return bool(self.num_folds) or not self.learns_from_val
+
+    @property
+    def probability(self) -> str:
+        """What its probabilities are called."""
+        return "calibrated probability" if self.is_calibrated else "probability"
 
     @property
     def step_titles(self) -> list[str]:
@@ -215,6 +227,7 @@ def collect_numbers(judged: Judged) -> Numbers:
         num_test_bound=int(tested.sum()),
         num_test=len(tested),
         num_folds=len(first.spec.folds),
+        learns_from_val=first.spec.training is not None and first.spec.training.learns_from_val,
         num_seen=max(one.num_test_regions_seen_in_pretraining for one in metrics[TRANSFER]),
         sites=_sites(dataset, tf),
         peaks=_peaks(dataset, tf),

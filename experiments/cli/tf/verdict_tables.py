@@ -80,7 +80,7 @@ def _print_shown(verdict: "Verdict") -> None:
         for cells in threshold_rows(verdict.operating):
             table.add_row(*cells)
         out.print(table)
-        out.print(threshold_caption(verdict.operating))
+        out.print(threshold_caption(verdict.operating, verdict.numbers))
     left = min((motif.start for motif in verdict.motifs), default=0)
     for motif in verdict.motifs:
         out.print(f"{' ' * (motif.start - left)}{motif.consensus}  {motif.title}", soft_wrap=True)

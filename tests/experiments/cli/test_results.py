@@ -21,6 +21,9 @@ def runs(sets: list[str]) -> pd.DataFrame:
             "average_precision": 0.5,
             "seconds": 1.0,
             "network": "paper",
+            "replicate": range(1, len(sets) + 1),
+            "num_bound": 90,
+            "settings": "0123456789",
         }
     )
 
@@ -58,3 +61,15 @@ def test_several_networks_have_a_line_each_in_every_arm(capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "0.100" in out and "0.200" in out and "0.150" not in out
     assert "paper" in out and "danq" in out
+
+
+def test_runs_of_other_settings_are_no_replicates(capsys: pytest.CaptureFixture[str]) -> None:
+    table = runs(["p", "p", "p"]).assign(
+        replicate=[1, 1, 2], num_bound=[40, 90, 92], settings=["abcdef9", "0123456", "0123456"]
+    )
+    print_comparison(pd.concat([table, runs(["p"]).assign(tf="B")]))
+    out = capsys.readouterr().out
+    [few, many, other] = [line for line in out.splitlines() if "transfer" in line]
+    assert "40 bound, abcdef" in few and "0.100" in few
+    assert "91 bound, 012345" in many and "0.250" in many
+    assert "bound" not in other

@@ -46,3 +46,22 @@ def test_steps_of_a_learning_curve_come_before_all_regions(place):
     table = results_table(RunStore(place))
     assert list(table["group"]) == ["1/8", "1/2", "all regions"]
     assert list(table["step"].fillna(1)) == [0.125, 0.5, 1]
+
+
+def test_replicates_have_the_same_settings_and_other_samples_have_others(place):
+    one = planned_run("transfer", "A")
+    regions = one.spec.regions
+    other_seed = replace(regions, sampling=replace(regions.sampling, seed=7))
+    fewer = replace(regions, sampling=replace(regions.sampling, num_bound=30))
+    for number, spec in enumerate(
+        (
+            one.spec,
+            replace(one.spec, seed=9, regions=other_seed),
+            replace(one.spec, regions=fewer),
+        ),
+        start=1,
+    ):
+        Study(place).add(replace(in_role(one, replicate=number), spec=spec), 0.7)
+    first, second, third = results_table(RunStore(place))["settings"]
+    assert first == second
+    assert first != third

@@ -10,7 +10,7 @@ from experiments.cli.tf.verdict_tables import print_verdict
 from orchestrator.report.weighted_scores import SCORES
 from orchestrator.runs.motif_terms import ManyMotifsRecord, StrongMotif
 from orchestrator.verdict.arms import MOTIF, SCRATCH, TRANSFER
-from orchestrator.verdict.card import sentences, write_card
+from orchestrator.verdict.card import facts, sentences, write_card
 from orchestrator.verdict.numbers import Step
 from orchestrator.verdict.rule import conclude
 from orchestrator.verdict.stored import stored_cards
@@ -66,6 +66,31 @@ def test_a_card_and_the_terminal_tell_what_makes_a_region_bound(
         flat = " ".join(said.split())
         assert words in flat
         assert ("the two cannot be compared" in flat) == is_explained
+
+
+def test_a_model_that_learnt_from_its_validation_regions_is_not_called_calibrated(tmp_path):
+    scores = dict.fromkeys(SCORES, value(0.5, 0.6, 0.7))
+    found = numbers(arms={TRANSFER: scores}, gains={SCRATCH: scores})
+    usual, small, folds = (
+        Verdict(numbers=one, conclusion=conclude(one), filters=None)
+        for one in (
+            found,
+            replace(found, learns_from_val=True),
+            replace(found, learns_from_val=True, num_folds=5),
+        )
+    )
+    assert dict(facts(usual))["bound regions used"] == (
+        "500: 400 to train, 40 to validate, 60 to test on"
+    )
+    assert dict(facts(small))["bound regions used"] == (
+        "500: 440 to learn from, none of them held back to calibrate, 60 to test on"
+    )
+    for verdict, is_calibrated in ((usual, True), (small, False), (folds, True)):
+        said = " ".join(sentences(verdict))
+        assert ("Calibrated probabilities are off by" in said) == is_calibrated
+        assert ("none is held back to calibrate" in said) != is_calibrated
+    page = write_card(small, Workspace(tmp_path)).page.read_text().lower()
+    assert "calibrated probabilit" not in page
 
 
 def test_a_card_and_the_terminal_say_which_arms_and_steps_have_fewer_replicates(tmp_path, capsys):

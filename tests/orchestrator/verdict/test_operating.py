@@ -24,6 +24,7 @@ from orchestrator.verdict.operating import (
 )
 from orchestrator.workspace import Workspace
 from tests.helpers.tiny import tiny_dataset
+from tests.orchestrator.verdict.test_rule import numbers
 
 BOUND = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], dtype=bool)
 PROBABILITY = np.array([0.95, 0.8, 0.6, 0.2, 0.7, 0.4, 0.3, 0.1, 0.05, 0.01], dtype=np.float32)
@@ -68,9 +69,11 @@ def test_the_table_says_its_rate_and_marks_bounds():
     rows = threshold_rows(found)
     assert rows[2][:4] == ("0.50", "0.75", "0.75", "0.75")
     assert rows[-1][4].startswith("≥ ")
-    said = threshold_caption(found)
-    assert "40% are bound, and at a rate of 2 % (2 of 100 open regions)" in said
+    said = threshold_caption(found, numbers())
+    assert "40 % are bound, and at a rate of 2 % (2 of 100 open regions)" in said
     assert "at least this high" in said
+    assert "from a calibrated probability" in said
+    assert "from a probability" in threshold_caption(found, numbers(learns_from_val=True))
 
 
 def test_the_rate_is_the_datasets_or_assumed_where_it_has_hardly_other_regions(tmp_path):
