@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def models(
     tf: Annotated[
-        str, typer.Argument(help="TF whose models are shown. By default those of all TFs.")
+        str, typer.Argument(help="TF, or name of a model, that is shown. By default all are.")
     ] = "",
     file: Annotated[
         Path | None,
@@ -70,9 +70,9 @@ def _of_tf(table: "pd.DataFrame", named: str) -> "pd.DataFrame":
     from data.near_names import folded, near_hint, spellings
 
     wanted = set(map(folded, spellings(named)))
-    found = table[table["tf"].map(folded).isin(wanted)]
+    found = table[table["tf"].map(folded).isin(wanted) | table["name"].map(folded).isin(wanted)]
     if found.empty:
-        hint = near_hint(named, sorted(set(table["tf"])))
+        hint = near_hint(named, sorted({*table["tf"], *table["name"]}))
         raise RunError(f"no model of {named!r}{hint}; `bindgrid models` lists them all")
     return found
 

@@ -98,7 +98,8 @@ def predict(
     """Predict the probability of binding of regions or sequences.
 
     Both strands and all replicates are averaged; `spread` is the standard deviation over
-    replicates. Probabilities are calibrated on each replicate's validation regions.
+    replicates. Probabilities are calibrated on regions that were held back, except
+    those of a model of your own that learnt from too few regions to hold any back.
 
     No workspace is needed for a TF of the base; `bindgrid models` lists them. The name `all`, or
     TFs separated by commas, gives a column for each of these TFs of the base in .tsv, .csv or
@@ -340,3 +341,5 @@ def _tell(
         err.print(
             f"{counts.num_unknown:,} {what} without a prediction: they {reason}",
         )
+    for line in predictor.cautions:
+        err.print(f"{predictor.name}: {line}")

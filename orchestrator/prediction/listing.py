@@ -1,11 +1,13 @@
 """What can be predicted: own models of a workspace, imported ones, and the TFs of the base.
 
-One row per model says how good it is and what that was measured on. The measures of different rows
-are comparable only where they were measured on the same: the base is tested on all regions of its
-test chromosomes, an individual model on as many unbound regions as bound ones.
+One row per model says how good it is, the mean of its replicates, and what that was measured on.
+The measures of different rows are comparable only where they were measured on the same: the base is
+tested on all regions of its test chromosomes, an individual model on as many unbound regions as
+bound ones.
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import mean
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -14,7 +16,7 @@ import pandas as pd
 from orchestrator.prediction.base import Base, find_base
 from orchestrator.prediction.finding import BASE_PREFIX
 from orchestrator.prediction.model_card import MODEL_FILE
-from orchestrator.runs.find_run import is_model, trained_arm
+from orchestrator.runs.find_run import is_model, replicates_of, trained_arm
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.verdict.sentences import stored_sentence
@@ -65,7 +67,8 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
     """Models of finished runs: for each TF and arm the one that the arm stands for."""
     verdicts = _verdicts(workspace)
     newest: dict[tuple[str, str], StoredRun] = {}
-    for run in RunStore(workspace).completed():
+    store = RunStore(workspace)
+    for run in store.completed():
         arm = trained_arm(run)
         if arm is not None and arm != "multi" and is_model(run):
             newest[run.planned.spec.regions.tfs[0], arm] = run
@@ -75,7 +78,7 @@ def _own(workspace: Workspace) -> Iterator[ModelRow]:
             tf if name == "transfer" else f"{tf} --arm {name}",
             tf,
             f"own, {name}",
-            run.metrics,
+            [one.metrics for one in replicates_of(store, run)],
             _where(sampling.test_chroms, len(sampling.folds)),
             verdicts.get(tf.upper(), "") if name == "transfer" else "",
         )
@@ -97,7 +100,12 @@ def _imported(workspace: Workspace) -> Iterator[ModelRow]:
         model = open_model(path.parent)
         where = _where(model.about.regions.test_chroms, model.about.regions.num_folds)
         yield _row(
-            unquote(path.parent.name), model.tf, "imported", model.replicates[0].metrics, where, ""
+            unquote(path.parent.name),
+            model.tf,
+            "imported",
+            [one.metrics for one in model.replicates],
+            where,
+            model.verdict,
         )
 
 
@@ -107,17 +115,20 @@ def _where(test_chroms: Sequence[str], num_folds: int) -> str:
     return ", ".join(test_chroms) or "regions held out at random"
 
 
-def _row(name: str, tf: str, model: str, metrics: RunMetrics, where: str, verdict: str) -> ModelRow:
-    own = metrics.per_tf.get(tf)
+def _row(
+    name: str, tf: str, model: str, metrics: Sequence[RunMetrics], where: str, verdict: str
+) -> ModelRow:
+    """Give the row of a model: means over its replicates, which predict together."""
+    counts = [one.per_tf.get(tf, one) for one in metrics]
     return ModelRow(
         name=name,
         tf=tf,
         model=model,
-        mcc=metrics.mcc,
-        auroc=metrics.auroc,
-        average_precision=metrics.average_precision,
-        num_bound=metrics.num_bound if own is None else own.num_bound,
-        num_unbound=metrics.num_unbound if own is None else own.num_unbound,
+        mcc=mean(one.mcc for one in metrics),
+        auroc=mean(one.auroc for one in metrics),
+        average_precision=mean(one.average_precision for one in metrics),
+        num_bound=round(mean(one.num_bound for one in counts)),
+        num_unbound=round(mean(one.num_unbound for one in counts)),
         tested_on=where,
         verdict=verdict,
     )

@@ -83,6 +83,8 @@ class ModelCard:
     source: str
     """Where the model comes from, for people."""
     licence: str = ""
+    verdict: str = field(default="", metadata=IF_SET)
+    """What the verdict on it concluded; empty where there is none."""
     replicates: tuple[CardReplicate, ...]
     about: AboutModel
 

@@ -18,11 +18,13 @@ from orchestrator.prediction.model_card import (
 from orchestrator.prediction.predictors import Predictor, check_folder, open_model
 from orchestrator.prediction.targets import is_matrix
 from orchestrator.runs.filter_files import FILTERS_FILE, MEME_FILE
+from orchestrator.runs.find_run import is_model
+from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
 
 CARD_FILE = "README.md"
 _OF_A_RUN = (WEIGHTS_FILE, CONFIG_FILE, MEME_FILE, FILTERS_FILE)
-_SHOWN = ("mcc", "auroc", "average_precision", "num_bound", "num_unbound", "num_test_regions")
+_SHOWN = ("mcc", "auroc", "average_precision", "num_bound", "num_unbound")
 
 
 _WITHOUT_BINDGRID = (
@@ -45,9 +47,12 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
     Raises
     ------
     RunError
-        If something is at `folder`.
+        If something is at `folder`, or the labels are no longer those that it was trained on, so
+        that the card would tell of others.
     """
     _refuse_existing(folder, "name another folder")
+    if not predictor.is_current:
+        raise RunError(f"{predictor.name}: {'; '.join(predictor.cautions)}, then export it")
     with whole_folder(folder) as partial:
         records = []
         for number, one in enumerate(predictor.replicates, start=1):
@@ -72,6 +77,7 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
             tf=predictor.tf,
             source=predictor.source,
             licence=licence,
+            verdict=predictor.verdict,
             replicates=tuple(records),
             about=predictor.about,
         )
@@ -104,6 +110,11 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
     called = name or predictor.name
     if is_matrix(called) or name_in_base(called) is not None:
         raise RunError(f"{called!r} means TFs of the base; import the model by another --name")
+    if called.upper() in {tf.upper() for tf in _own_tfs(workspace)}:
+        raise RunError(
+            f"{called!r} is a TF of {workspace.root}, whose own model it would hide; import the "
+            "model by another --name"
+        )
     place = workspace.model(called)
     _refuse_existing(place, "import it by another --name")
     files = [name for name in _files_of(folder, predictor) if (folder / name).is_file()]
@@ -118,6 +129,12 @@ def import_model(workspace: Workspace, folder: Path, name: str | None = None) ->
             (partial / file).parent.mkdir(exist_ok=True)
             shutil.copyfile(folder / file, partial / file)
     return open_model(place)
+
+
+def _own_tfs(workspace: Workspace) -> set[str]:
+    """Give the TFs that the workspace has models of."""
+    runs = RunStore(workspace).completed()
+    return {tf for run in runs if is_model(run) for tf in run.planned.spec.regions.tfs}
 
 
 def _files_of(folder: Path, predictor: Predictor) -> list[Path]:
@@ -143,7 +160,9 @@ def _card(predictor: Predictor, licence: str) -> str:
         "",
         "## How good it is",
         "",
-        "On the test regions of each replicate, which it was neither trained nor validated on.",
+        *([f"{predictor.verdict}", ""] if predictor.verdict else []),
+        "On the test regions of each replicate, which it was neither trained nor validated on; mcc "
+        "is that of calling a region bound from a probability of 0.5.",
         "",
         f"| replicate | {' | '.join(_SHOWN)} |",
         f"| --- |{' --- |' * len(_SHOWN)}",

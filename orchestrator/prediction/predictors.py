@@ -20,7 +20,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,6 @@ from model.ensemble import Member
 from model.prediction import both_strand_logits
 from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.gpus import require_gpu
-from orchestrator.plan import PlannedRun
 from orchestrator.prediction.model_card import (
     MODEL_FILE,
     MODEL_VERSION,
@@ -49,11 +47,12 @@ from orchestrator.prediction.model_card import (
 from orchestrator.report.calls import read_predictions
 from orchestrator.role import Arm
 from orchestrator.role_names import replicates_name
-from orchestrator.role_records import role_tags
-from orchestrator.runs.find_run import find_run
+from orchestrator.runs.find_run import find_run, replicates_of
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.run_metrics import RunMetrics
 from orchestrator.runs.store import RunStore, StoredRun
+from orchestrator.spec import RegionSpec
+from orchestrator.verdict.sentences import GOOD_ENOUGH, stored_sentence
 from orchestrator.workspace import Workspace, file_name
 
 
@@ -84,6 +83,23 @@ class Predictor:
     replicates: tuple[Replicate, ...]
     about: AboutModel
     """What it was trained on and how."""
+    verdict: str = ""
+    """What the verdict on it concluded; empty where there is none."""
+    is_current: bool = True
+    """Whether the TF's labels are still those that it was trained on."""
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever uses it should know, a line each."""
+        told = []
+        if self.verdict and GOOD_ENOUGH not in self.verdict:
+            told.append(f"the verdict on it: {self.verdict}")
+        if not self.is_current:
+            told.append(
+                f"the labels of {self.tf} have changed since it was trained; `bindgrid tf train "
+                f"{self.tf}` trains it anew"
+            )
+        return tuple(told)
 
     def members(self, device: str = "cpu") -> tuple[Member, ...]:
         """Load the networks.
@@ -164,26 +180,16 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     runs = [run] if named == run.key else replicates_of(store, run)
     output = spec.regions.tfs.index(tf)
     name = replicates_name(run.planned.role, len(spec.regions.tfs))
+    card = workspace.cards / f"{file_name(tf)}.json"
     return Predictor(
         name=named,
         tf=tf,
         source=f"{name}, {len(runs)} replicates",
         replicates=tuple(_replicate(workspace, one, tf, output) for one in runs),
         about=_about(workspace, runs, tf),
+        verdict=stored_sentence(card, [one.key for one in runs]) if card.is_file() else "",
+        is_current=_is_current(workspace, spec.regions),
     )
-
-
-def replicates_of(store: RunStore, run: StoredRun) -> list[StoredRun]:
-    """Find all finished runs that differ from a run only in the replicate, in order."""
-    planned = run.planned
-    wanted = _without_replicate(planned)
-    found = {
-        other.replicate: stored
-        for stored, other in store.with_roles()
-        if _without_replicate(other) == wanted and _alike(planned, other)
-    }
-    found[planned.replicate] = run
-    return [found[number] for number in sorted(found)]
 
 
 def open_model(folder: Path) -> Predictor:
@@ -220,23 +226,7 @@ def open_model(folder: Path) -> Predictor:
             for one in card.replicates
         ),
         about=card.about,
-    )
-
-
-def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
-    names = role_tags(planned.role)
-    return {name: value for name, value in names.items() if name != "replicate"}
-
-
-def _alike(one: PlannedRun, other: PlannedRun) -> bool:
-    """Whether two runs have the same TFs, dataset, folds, network, motif and training."""
-    return (
-        one.spec.regions.tfs == other.spec.regions.tfs
-        and one.spec.regions.dataset == other.spec.regions.dataset
-        and one.spec.regions.sampling.folds == other.spec.regions.sampling.folds
-        and one.spec.network == other.spec.network
-        and one.spec.motif == other.spec.motif
-        and one.spec.training == other.spec.training
+        verdict=card.verdict,
     )
 
 
@@ -321,6 +311,13 @@ def _about(workspace: Workspace, runs: Sequence[StoredRun], tf: str) -> AboutMod
         sources=dataset.manifest.sources,
         added=dataset.summary(tf).made_from if tf in dataset.tfs else None,
     )
+
+
+def _is_current(workspace: Workspace, regions: RegionSpec) -> bool:
+    """Whether the dataset has the labels that a run was trained on, or does not know its TFs."""
+    dataset = load_dataset(workspace).dataset
+    known = set(regions.tfs) <= set(dataset.tfs)
+    return not known or dataset.fingerprint(regions.tfs) == regions.dataset
 
 
 def put_on(device: str, networks: Sequence[nn.Module]) -> None:

@@ -74,6 +74,10 @@ class Target(Protocol):
         """Where the model comes from, for people."""
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever uses it should know, a line each."""
+
+    @property
     def tfs(self) -> tuple[str, ...]:
         """TFs that are predicted, T of them."""
 
@@ -116,6 +120,11 @@ class OneTF:
     def source(self) -> str:
         """Where the model comes from, for people."""
         return self.predictor.source
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever uses it should know, a line each."""
+        return self.predictor.cautions
 
     @property
     def length_bp(self) -> int:
@@ -169,6 +178,11 @@ class Matrix:
     def source(self) -> str:
         """The base's name."""
         return self.base.card.name
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Nothing: the base's page has what is known of each TF."""
+        return ()
 
     @property
     def length_bp(self) -> int:

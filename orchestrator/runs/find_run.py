@@ -1,9 +1,13 @@
 """Which finished run a user names: by its key, or by a TF and an arm."""
 
+from typing import Any
+
 from data.dataset.store import Dataset
 from data.near_names import near_hint
 from orchestrator.errors import UnknownModelError
+from orchestrator.plan import PlannedRun
 from orchestrator.role import Arm
+from orchestrator.role_records import role_tags
 from orchestrator.runs.store import RunStore, StoredRun
 from orchestrator.workspace import Workspace
 
@@ -73,7 +77,8 @@ def _spelled(named: str, known: set[str], workspace: Workspace) -> str | None:
     alike = sorted(name for name in known if name.upper() == named.upper())
     if len(alike) > 1:
         raise UnknownModelError(
-            f"{named!r} may be {' or '.join(alike)}, which have runs here: name one as it is spelled"
+            f"{named!r} may be {' or '.join(alike)}, which have runs here; name one as it is "
+            "spelled"
         )
     if not alike:
         return None
@@ -83,6 +88,19 @@ def _spelled(named: str, known: set[str], workspace: Workspace) -> str | None:
             f"another TF: name it as it is spelled, or train {named} by `bindgrid tf train`"
         )
     return alike[0]
+
+
+def replicates_of(store: RunStore, run: StoredRun) -> list[StoredRun]:
+    """Find all finished runs that differ from a run only in the replicate, in order."""
+    planned = run.planned
+    wanted = _without_replicate(planned)
+    found = {
+        other.replicate: stored
+        for stored, other in store.with_roles()
+        if _alike(planned, other) and _without_replicate(other) == wanted
+    }
+    found[planned.replicate] = run
+    return [found[number] for number in sorted(found)]
 
 
 def is_model(run: StoredRun) -> bool:
@@ -101,3 +119,20 @@ def trained_arm(run: StoredRun) -> Arm | None:
     if spec.regions.view == "less-sparse":
         return "multi"
     return "scratch" if spec.start is None else "transfer"
+
+
+def _without_replicate(planned: PlannedRun) -> dict[str, Any]:
+    names = role_tags(planned.role)
+    return {name: value for name, value in names.items() if name != "replicate"}
+
+
+def _alike(one: PlannedRun, other: PlannedRun) -> bool:
+    """Whether two runs have the same TFs, dataset, folds, network, motif and training."""
+    return (
+        one.spec.regions.tfs == other.spec.regions.tfs
+        and one.spec.regions.dataset == other.spec.regions.dataset
+        and one.spec.regions.sampling.folds == other.spec.regions.sampling.folds
+        and one.spec.network == other.spec.network
+        and one.spec.motif == other.spec.motif
+        and one.spec.training == other.spec.training
+    )

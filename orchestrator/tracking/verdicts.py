@@ -114,7 +114,7 @@ def card_note(card: StoredCard) -> str:
     if content.operating is not None:
         lines += ["", _row(THRESHOLD_TITLES), _row(["---"] * len(THRESHOLD_TITLES))]
         lines += [_row(cells) for cells in threshold_rows(content.operating)]
-        lines += ["", threshold_caption(content.operating)]
+        lines += ["", threshold_caption(content.operating, content.numbers)]
     if content.commands:
         lines += ["", *(f"- {one.purpose}: `{one.line}`" for one in content.commands)]
     return "\n".join(lines)

@@ -50,8 +50,8 @@ def threshold_caption(operating: Operating, numbers: Numbers) -> str:
     return (
         f"Calling regions bound from a {numbers.probability} upwards: of the test regions of all "
         f"replicates, of which {_share(operating.balance)} are bound, and at a rate of "
-        f"{_share(operating.rate)} ({operating.rate_of}). Unbound test regions have the GC content of bound ones, so they "
-        f"are harder to classify than most.{least}"
+        f"{_share(operating.rate)} ({operating.rate_of}). Unbound test regions have the GC "
+        f"content of bound ones, so they are harder to classify than most.{least}"
     )
 
 

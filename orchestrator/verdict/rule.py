@@ -11,6 +11,7 @@ from typing import Final
 from orchestrator.report.words import listed, number, span
 from orchestrator.verdict.arms import OPENNESS, RIVALS
 from orchestrator.verdict.numbers import Numbers, Value
+from orchestrator.verdict.sentences import GOOD_ENOUGH
 
 GOOD_MCC: Final = 0.5
 """Lowest MCC of a model that is good enough."""
@@ -25,7 +26,7 @@ MIN_TEST_BOUND: Final = 30
 class Level(StrEnum):
     """What to do with a model."""
 
-    GOOD = "good enough to use"
+    GOOD = GOOD_ENOUGH
     CARE = "use with care"
     DO_NOT = "do not use"
 
