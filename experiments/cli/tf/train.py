@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from data.steps import OnStep
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -292,8 +293,8 @@ def suggest(
         precision=Precision.FLOAT32,
     )
     place = Workspace(workspace)
-    with steps("Comparing TFs"):
-        loaded, study = _study(place, name, options)
+    with steps("Comparing TFs") as on_step:
+        loaded, study = _study(place, name, options, on_step)
         suggestion = _suggestion(place, loaded, study, name)
     print_suggestion(suggestion)
 
@@ -341,7 +342,7 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
 
     max_bound, num_folds = options.max_bound, options.num_folds
     with steps("Planning") as on_step:
-        loaded, study = _study(workspace, tf, options)
+        loaded, study = _study(workspace, tf, options, on_step)
         on_step("choosing what to start from")
         start, suggestion = _chosen(workspace, loaded, study, tf, options)
         if isinstance(start.spec, BaseStart):
@@ -369,19 +370,35 @@ def train_and_judge(workspace: Workspace, tf: str, options: TrainOptions) -> Non
     out.print(f"card: {card.page}", soft_wrap=True)
 
 
-def _study(workspace: Workspace, tf: str, options: TrainOptions) -> "tuple[LoadedDataset, Study]":
+def _study(
+    workspace: Workspace, tf: str, options: TrainOptions, on_step: OnStep
+) -> "tuple[LoadedDataset, Study]":
     """Load the dataset, and give the study that the options stand for."""
     from orchestrator.runs.loaded_dataset import load_dataset
 
     loaded = load_dataset(workspace)
     loaded.dataset.summary(tf)  # an unknown TF is reported before anything is read
     wanted = options.precision
-    trains_no_multi = bool(options.pretrain_run) or _starts_from_base(loaded, options)
-    if wanted is Precision.AUTO and trains_no_multi and not workspace.precision.exists():
-        # the check takes up to a minute, longer than what there is to train
-        wanted = Precision.FLOAT32
+    if wanted is Precision.AUTO and not workspace.precision.exists():
+        if _start_is_finished(workspace, loaded, tf, options):
+            # the check takes up to a minute, longer than what there is to train
+            wanted = Precision.FLOAT32
+        else:
+            on_step("checking whether bfloat16 is quicker here, once in a workspace")
     precision = settled(wanted, workspace, device=options.devices.torch_device)
     return loaded, options.study(loaded, tf, precision)
+
+
+def _start_is_finished(
+    workspace: Workspace, loaded: "LoadedDataset", tf: str, options: TrainOptions
+) -> bool:
+    """Whether nothing has to be pre-trained for what the options name, or for what is suggested."""
+    if options.pretrain_run or _starts_from_base(loaded, options):
+        return True
+    if options.pretrain_set:
+        return False
+    study = options.study(loaded, tf, "float32")
+    return _suggestion(workspace, loaded, study, tf).starts[0].is_finished
 
 
 def _starts_from_base(loaded: "LoadedDataset", options: TrainOptions) -> bool:

@@ -147,7 +147,7 @@ def check_openness(bindgrid, workspace: Workspace, dataset: Dataset, folder: Pat
         ({"pretrain_set": "base"}, True, Precision.AUTO),
         ({"pretrain_set": "base", "precision": Precision.BFLOAT16}, False, Precision.BFLOAT16),
         ({"pretrain_set": "masked"}, False, Precision.AUTO),
-        ({}, False, Precision.AUTO),
+        ({}, False, Precision.FLOAT32),  # the base is suggested first, and is ready
     ],
 )
 def test_precision_is_checked_only_where_a_multi_model_may_be_trained(
@@ -163,7 +163,9 @@ def test_precision_is_checked_only_where_a_multi_model_may_be_trained(
     if is_chosen:
         workspace.precision.write_text("{}")
     options = TrainOptions(pretraining=PretrainOptions(), individual=IndividualOptions(), **typed)
-    _study(workspace, "SPI1", options)
+    steps: list[str] = []
+    _study(workspace, "SPI1", options, steps.append)
+    assert bool(steps) == (wanted is Precision.AUTO and not is_chosen)
     assert asked == [wanted]
 
 
