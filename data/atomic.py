@@ -28,11 +28,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If it cannot be moved in.
+        If it cannot be moved in. One of the block that names no file, or two, then names `path`.
     """
     partial = _beside(path)
     try:
-        yield partial
+        with _named(path):
+            yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -54,7 +55,8 @@ def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False
     Raises
     ------
     OSError
-        If it cannot be made or moved in.
+        If it cannot be made or moved in. One of the block that names no file, or two, then names
+        `path`.
     """
     partial = _beside(path)
     retired = partial.with_name(partial.name + _RETIRED)
@@ -63,7 +65,8 @@ def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False
     shutil.rmtree(partial, ignore_errors=True)  # left by an earlier process with the same id
     try:
         partial.mkdir(parents=True)
-        yield partial
+        with _named(path):
+            yield partial
         if replace and path.exists():
             path.rename(retired)
         try:
@@ -76,6 +79,20 @@ def whole_folder(path: Path, *, first_stays: bool = False, replace: bool = False
             retired.rename(path)
         for folder in (partial, retired):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Have an error say where there was no space: writing names nothing, copying names the source.
+
+    A file that is written has a hidden name, which would tell a user nothing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.filename2 is not None:
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _beside(path: Path) -> Path:

@@ -1,4 +1,7 @@
+import errno
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,19 @@ def test_what_a_process_of_the_same_id_left_is_in_nobodys_way(
     with whole_folder(tmp_path / "a", replace=replace) as partial:
         (partial / "new").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "new"]
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_an_error_of_a_disk_names_what_was_to_be_written(
+    tmp_path: Path, whole: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    named = tmp_path / "wanted"
+    for error, filename in (
+        (OSError(errno.ENOSPC, "full"), str(named)),
+        (OSError(errno.ENOSPC, "full", "source", None, "partial"), str(named)),
+        (OSError(errno.EACCES, "no right", "other"), "other"),
+    ):
+        with pytest.raises(OSError) as caught, whole(named):
+            raise error
+        assert caught.value.filename == filename
+        assert caught.value.filename2 is None
