@@ -6,6 +6,7 @@ tested on all regions of its test chromosomes, an individual model on as many un
 bound ones.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import mean
 from typing import NamedTuple
@@ -66,19 +67,20 @@ def models_table(workspace: Workspace) -> pd.DataFrame:
 def _own(workspace: Workspace) -> Iterator[ModelRow]:
     """Models of finished runs: for each TF and arm the one that the arm stands for."""
     verdicts = _verdicts(workspace)
-    newest: dict[tuple[str, str], StoredRun] = {}
+    models = defaultdict[tuple[str, str], list[StoredRun]](list)
     store = RunStore(workspace)
     for run in store.completed():
         arm = trained_arm(run)
         if arm is not None and arm != "multi" and is_model(run):
-            newest[run.planned.spec.regions.tfs[0], arm] = run
-    for (tf, name), run in sorted(newest.items(), key=lambda one: one[0]):
+            models[run.planned.spec.regions.tfs[0], arm].append(run)
+    for (tf, name), runs in sorted(models.items(), key=lambda one: one[0]):
+        run = runs[-1]
         sampling = run.planned.spec.regions.sampling
         yield _row(
             tf if name == "transfer" else f"{tf} --arm {name}",
             tf,
             f"own, {name}",
-            [one.metrics for one in replicates_of(store, run)],
+            [one.metrics for one in replicates_of(store, run, runs)],
             _where(sampling.test_chroms, len(sampling.folds)),
             verdicts.get(tf.upper(), "") if name == "transfer" else "",
         )

@@ -1,5 +1,6 @@
 """Which finished run a user names: by its key, or by a TF and an arm."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from data.dataset.store import Dataset
@@ -90,13 +91,21 @@ def _spelled(named: str, known: set[str], workspace: Workspace) -> str | None:
     return alike[0]
 
 
-def replicates_of(store: RunStore, run: StoredRun) -> list[StoredRun]:
-    """Find all finished runs that differ from a run only in the replicate, in order."""
+def replicates_of(
+    store: RunStore, run: StoredRun, runs: Iterable[StoredRun] | None = None
+) -> list[StoredRun]:
+    """Find all finished runs that differ from a run only in the replicate, in order.
+
+    Parameters
+    ----------
+    runs
+        Those to look among; all finished ones by default.
+    """
     planned = run.planned
     wanted = _without_replicate(planned)
     found = {
         other.replicate: stored
-        for stored, other in store.with_roles()
+        for stored, other in store.with_roles(runs)
         if _alike(planned, other) and _without_replicate(other) == wanted
     }
     found[planned.replicate] = run
