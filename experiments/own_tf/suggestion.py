@@ -276,9 +276,9 @@ def _gains(runs: FinishedRuns) -> Iterator[tuple[SetKind, str, float]]:
     is_step = {
         key: runs.specs[key].regions.sampling.train_fraction is not None for key in table["key"]
     }
-    table = table[~table["key"].map(is_step).astype(bool)]
+    table = table[~table["key"].map(is_step).astype(bool) & ~table["variant"].isin(CONTROLS)]
     twin = ["tf", "replicate", "test_regions", "num_bound", "network"]
-    scratch = table[(table["arm"] == "scratch") & ~table["variant"].isin(CONTROLS)]
+    scratch = table[table["arm"] == "scratch"]
     scratch = scratch.drop_duplicates(twin, keep="last")[[*twin, "mcc"]]
     pairs = table[table["arm"] == "transfer"].merge(scratch, on=twin, suffixes=("", "_scratch"))
     for row in each_row(pairs.drop_duplicates("key")):
