@@ -181,7 +181,8 @@ def comparison(runs: Iterable[Run]) -> Iterator[Row]:
     Parameters
     ----------
     runs
-        Of MLflow; those of multi-models and those that did not finish are left out.
+        Of MLflow; those of multi-models and those that did not finish are left out, and so is a
+        replicate that was run again with other settings.
     """
     arms: dict[tuple[str, str, str], dict[str, dict[str, list[Run]]]] = defaultdict(
         lambda: {"scratch": defaultdict(list), "transfer": defaultdict(list)}
@@ -194,8 +195,9 @@ def comparison(runs: Iterable[Run]) -> Iterator[Row]:
         cell = tags.get("tf", ""), group, run.data.params.get("network.name", "")
         arms[cell][tags["arm"]][tags.get("pretraining_set", "")].append(run)
     for (tf, group, network), by_arm in sorted(arms.items()):
-        scratch = [run for some in by_arm["scratch"].values() for run in some]
-        for name, transfer in sorted(by_arm["transfer"].items()) or [("", [])]:
+        scratch = _newest(run for some in by_arm["scratch"].values() for run in some)
+        for name, of_set in sorted(by_arm["transfer"].items()) or [("", [])]:
+            transfer = _newest(of_set)
             yield Row(
                 tf=tf,
                 group=group,
@@ -205,6 +207,12 @@ def comparison(runs: Iterable[Run]) -> Iterator[Row]:
                 transfer=_arm(transfer),
                 link=_compare_link([*transfer, *scratch]),
             )
+
+
+def _newest(runs: Iterable[Run]) -> list[Run]:
+    """Give the run of each replicate that finished last, as the report does."""
+    in_order = sorted(runs, key=lambda run: run.info.end_time or 0)
+    return list({run.data.tags.get("replicate", run.info.run_id): run for run in in_order}.values())
 
 
 def _arm(runs: Sequence[Run]) -> Arm:

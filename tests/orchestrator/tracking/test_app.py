@@ -1,6 +1,7 @@
 """The first page of MLflow's server: what it shows, what it sets in a browser, what it serves."""
 
 import http.client
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -279,6 +280,7 @@ class Info:
     experiment_id: str = "1"
     run_name: str = "name"
     start_time: int = 1767225600000
+    end_time: int = 0
 
 
 @dataclass(frozen=True)
@@ -294,9 +296,16 @@ class SomeRun:
     data: Data
 
 
-def some_run(arm: str, mcc: float, set_name: str = "", status: str = "FINISHED") -> Any:
-    tags = {"arm": arm, "tf": "A", "pretraining_set": set_name}
-    return SomeRun(Info(status), Data(tags, {"mcc": mcc}, {}))
+NUMBERS = itertools.count()
+
+
+def some_run(
+    arm: str, mcc: float, set_name: str = "", status: str = "FINISHED", **facts: Any
+) -> Any:
+    end_time = facts.pop("end_time", 0)
+    tags = {"arm": arm, "tf": "A", "pretraining_set": set_name, **facts}
+    info = Info(status, run_id=str(next(NUMBERS)), end_time=end_time)
+    return SomeRun(info, Data(tags, {"mcc": mcc}, {}))
 
 
 def test_each_pretraining_set_has_a_row_beside_the_same_scratch() -> None:
@@ -310,6 +319,17 @@ def test_each_pretraining_set_has_a_row_beside_the_same_scratch() -> None:
     ]
     [alone] = comparison([some_run("scratch", 0.5)])
     assert (alone.gain, alone.transfer.mcc, alone.scratch.mcc) == (None, None, 0.5)
+
+
+def test_a_replicate_that_was_run_again_counts_once() -> None:
+    runs = [
+        some_run("transfer", 0.9, replicate="1", end_time=3),
+        some_run("transfer", 0.1, replicate="1", end_time=1),
+        some_run("transfer", 0.7, replicate="2", end_time=2),
+    ]
+    [row] = comparison(runs)
+    assert row.transfer.mcc == pytest.approx(0.8)
+    assert len(row.transfer.run_ids) == 2
 
 
 def test_the_script_comes_before_mlflows_own_and_leaves_an_unknown_page_alone() -> None:
