@@ -91,6 +91,23 @@ class Dataset:
             )
         return cls(path, manifest)
 
+    def reopened(self) -> "Dataset":
+        """Open the dataset again, before anything is written to it.
+
+        Raises
+        ------
+        DataError
+            If its manifest is no longer the one that was read: what was computed is of other
+            regions.
+        """
+        there = Dataset.open(self.path)
+        if there.manifest != self.manifest:
+            raise DataError(
+                f"{self.path}: was changed by another process meanwhile, and nothing is written "
+                "to it; run this command again"
+            )
+        return there
+
     @property
     def num_regions(self) -> int:
         """Number of regions."""
@@ -281,7 +298,13 @@ def add_regions(
     -------
     Dataset
         The dataset, opened again.
+
+    Raises
+    ------
+    DataError
+        If it is no longer the dataset that was opened.
     """
+    dataset.reopened()
     extended = dataset.regions().extended(more)
     number = len(dataset.versions)
     with whole_file(_added_path(dataset.path, number)) as partial:

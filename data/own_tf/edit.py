@@ -54,9 +54,10 @@ def add_labels(dataset: Dataset, labels: Labels, *, replace: bool = False) -> Da
     Raises
     ------
     DataError
-        If the name is taken, see :func:`check_name`.
+        If the name is taken, see :func:`check_name`, or it is no longer the dataset that was
+        opened.
     """
-    check_name(dataset, labels.name, replace=replace)
+    check_name(dataset.reopened(), labels.name, replace=replace)
     write_codes(evidence_path(dataset.path, labels.name), labels.codes, labels.added)
     return Dataset.open(dataset.path)
 
@@ -67,8 +68,10 @@ def remove_tf(dataset: Dataset, name: str) -> None:
     Raises
     ------
     DataError
-        If there is none of the name, or it is one of the build.
+        If there is none of the name, it is one of the build, or it is no longer the dataset that
+        was opened.
     """
+    dataset = dataset.reopened()
     if dataset.summary(name).added is None:
         raise DataError(
             f"{dataset.path}: {name} is a TF of the dataset's own and stays; only one that "

@@ -1,16 +1,11 @@
 """One driver at a time in a workspace; the lock ends with the process, even if it is killed."""
 
 import fcntl
-import json
-import os
 import shutil
-import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
-from io import FileIO
 
+from data.holder import holder_of, sign
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
 
@@ -29,10 +24,11 @@ def sole_driver(workspace: Workspace) -> Iterator[None]:
             workspace.root.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(workspace.lock.open("ab", buffering=0))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _sign(file)
+            sign(file)
         except BlockingIOError:
+            holder = holder_of(workspace.lock)
             raise RunError(
-                f"{workspace.root} is in use by {_holder(workspace)}; wait for it, or stop it"
+                f"{workspace.root} is in use by {holder}; wait for it, or stop it"
             ) from None
         except OSError as error:
             raise RunError(
@@ -45,22 +41,3 @@ def sole_driver(workspace: Workspace) -> Iterator[None]:
             else:
                 leftover.unlink(missing_ok=True)
         yield
-
-
-def _sign(file: FileIO) -> None:
-    holder = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "since": datetime.now().isoformat(" ", timespec="seconds"),
-        "command": " ".join(sys.argv)[:200],
-    }
-    file.truncate(0)
-    file.write(json.dumps(holder).encode())
-
-
-def _holder(workspace: Workspace) -> str:
-    try:
-        holder = json.loads(workspace.lock.read_text())
-    except (OSError, ValueError):
-        return "another process"
-    return "process {pid} on {host} since {since} ({command})".format(**holder)

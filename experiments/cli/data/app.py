@@ -10,6 +10,7 @@ from rich.table import Table
 
 from data import schema
 from data.dataset.evidence_file import TFSummary
+from data.dataset.lock import sole_writer
 from data.dataset.store import Dataset
 from data.errors import DataError
 from data.output import Format, output_file, output_named
@@ -43,10 +44,9 @@ def import_release(
     """
     from data.release.authors import import_authors
 
-    with steps("Importing the release") as on_step:
-        dataset = import_authors(
-            directory, Workspace(workspace).dataset, replace=replace, on_step=on_step
-        )
+    path = Workspace(workspace).dataset
+    with sole_writer(path), steps("Importing the release") as on_step:
+        dataset = import_authors(directory, path, replace=replace, on_step=on_step)
     print_made(dataset)
 
 

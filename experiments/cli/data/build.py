@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data.dataset.lock import sole_writer
 from data.left_out import LeftOut
 from data.sources.name_rules import NameRules, Treated
 from experiments.cli.console import (
@@ -84,7 +85,7 @@ def build(*, options: BuildOptions, workspace: WorkspaceOption = DEFAULT_WORKSPA
     options.sheet.check(options.sources)
     if options.unmatched is not None:
         check_new(options.unmatched, options)
-    with left_out_kept(odd_rows, options.left_out, options):
+    with sole_writer(path), left_out_kept(odd_rows, options.left_out, options):
         if options.sheet.samplesheet is None:
             dataset = _build_sources(options, path, odd_rows)
         else:

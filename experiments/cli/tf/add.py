@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data.dataset.lock import sole_writer
 from data.dataset.store import Dataset
 from data.left_out import LeftOut
 from data.schema import Evidence
@@ -73,12 +74,13 @@ def add(
     place = Workspace(workspace)
     if not options.label_only:
         options = replace(options, training=options.training.placed())
-    if not (place.dataset / "manifest.json").is_file():
-        _label_own(place, None, name, options)
-    else:
-        dataset = Dataset.open(place.dataset)
-        is_own = dataset.manifest.own_regions is not None
-        (_label_own if is_own else _label)(place, dataset, name, options)
+    with sole_writer(place.dataset):
+        if not (place.dataset / "manifest.json").is_file():
+            _label_own(place, None, name, options)
+        else:
+            dataset = Dataset.open(place.dataset)
+            is_own = dataset.manifest.own_regions is not None
+            (_label_own if is_own else _label)(place, dataset, name, options)
     if options.label_only:
         from orchestrator.verdict.commands import command_line
 

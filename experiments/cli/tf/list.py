@@ -62,8 +62,11 @@ def remove(
 
     Example: bindgrid tf remove ETV4
     """
+    from data.dataset.lock import sole_writer
     from data.own_tf.edit import remove_tf
 
-    dataset = Dataset.open(Workspace(workspace).dataset)
-    remove_tf(dataset, name)
+    path = Workspace(workspace).dataset
+    with sole_writer(path):
+        dataset = Dataset.open(path)
+        remove_tf(dataset, name)
     out.print(f"{name} is no longer in {dataset.path}")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from data.dataset.added import AddedMotif, AddedTF
-from data.dataset.store import Dataset
+from data.dataset.store import Dataset, add_regions
 from data.errors import DataError
 from data.left_out import EXCLUDED, LeftOut
 from data.motifs.database import Jaspar
@@ -226,6 +227,27 @@ def test_a_name_is_added_once_unless_it_is_to_be_replaced(built, tmp_path):
         remove_tf(dataset, "SPI1")
     with pytest.raises(DataError, match="no TF named 'MIN'; near: MINE"):
         remove_tf(dataset, "MIN")
+
+
+def test_nothing_is_written_to_a_dataset_that_was_changed_meanwhile(built, tmp_path):
+    file = PeakFile(peaks=write(tmp_path / "p.bed", "chr1\t150\t250"), biosample="K562")
+    labels = label_own_tf(built, OwnTF(name="MINE", files=(file,)), None)
+    regions = built.regions()
+    added = add_labels(built, labels)
+    with pytest.raises(DataError, match="MINE was added already"):
+        add_labels(built, labels)  # the other process added a TF of this name
+    add_regions(built, regions)
+    there = {path: path.read_bytes() for path in built.path.rglob("*") if path.is_file()}
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: add_regions(built, regions),
+        lambda: add_labels(added, labels, replace=True),
+        lambda: remove_tf(added, "MINE"),
+    )
+    for change in changes:
+        with pytest.raises(DataError, match="was changed by another process meanwhile"):
+            change()
+    after = {path: path.read_bytes() for path in built.path.rglob("*") if path.is_file()}
+    assert after == there
 
 
 @pytest.mark.parametrize(

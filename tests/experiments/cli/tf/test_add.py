@@ -5,6 +5,7 @@ from itertools import chain
 import pytest
 
 from data.dataset.added import PeakChoice
+from data.dataset.lock import sole_writer
 from data.dataset.store import Dataset
 from data.own_tf.record import added_motif
 from orchestrator.workspace import Workspace
@@ -272,3 +273,17 @@ def test_regions_of_ones_own_cell_type_are_added_and_runs_stay(add, place, tmp_p
     after = Dataset.open(place.dataset)
     assert after.fingerprint(["SPI1"]) == before.fingerprint(["SPI1"])
     assert after.evidence(["MINE"])[:, 0].tolist() == [4, 0, 0, 0, 4]
+
+
+def test_a_dataset_that_another_command_changes_is_left_alone(add, bindgrid, place):
+    assert add("MINE", *K562, *ALONE)[0] == 0
+    with sole_writer(place.dataset):
+        commands = (
+            add("OTHER", *K562, *ALONE),
+            bindgrid("tf", "remove", "MINE", "-w", place.root),
+            bindgrid("data", "import", place.root, "--replace", "-w", place.root),
+        )
+    for code, _, err in commands:
+        assert (code, err.count("\n")) == (2, 1)
+        assert "dataset: is being changed by process" in err
+    assert Dataset.open(place.dataset).tfs == ("MAX", "MINE", "SPI1")
