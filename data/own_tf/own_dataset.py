@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from data.dataset.added import Background, OwnRegions
 from data.dataset.manifest import Origin, source_record
 from data.dataset.region_table import RegionTable, chrom_sort_key
+from data.dataset.same_genome import check_genome
 from data.dataset.store import DROPPED_WITH_N, Dataset, add_regions, write_dataset
 from data.errors import DataError
 from data.left_out import LeftOut
@@ -106,9 +107,12 @@ def label_own(
     Raises
     ------
     DataError
-        If a file cannot be used, or no summit lies in an accessible peak.
+        If a file cannot be used, no summit lies in an accessible peak, or the genome is not the
+        one that the dataset was made from.
     """
     there = RegionTable.empty() if before is None else before.regions()
+    if before is not None:
+        check_genome(before, there, genome)
     table = there.for_chroms(_chroms(genome))
     read = read_files(tf.files, table.chroms, genome, left_out, tf.choice, tf.exclude)
     more = own_regions(table, read, genome, unbound)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.dataset.open_biosamples import OpenBiosamples
+from data.dataset.same_genome import check_genome
 from data.queries.windows import Windows
 from data.sources.genome import Genome
 from model.calibration import fit_open_calibration, openness
@@ -57,6 +58,7 @@ def with_openness(
     loaded = load_dataset(workspace)
     places = OpenBiosamples(loaded.dataset, loaded.regions)
     places.check_chromosomes(genome.lengths_bp, genome.path)
+    check_genome(loaded.dataset, loaded.regions, genome)
     replicates = []
     for one in predictor.replicates:
         run = store.open(one.key)

@@ -92,6 +92,7 @@ def add(
 
 def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOptions) -> None:
     """Label the dataset's regions, and those that are added, by the TF's peaks."""
+    from data.dataset.same_genome import check_genome
     from data.dataset.store import add_regions
     from data.own_tf.edit import add_labels, check_name, source_genome
     from data.own_tf.files import read_files
@@ -111,6 +112,8 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path, own.chrom_alias)
         regions = dataset.regions()
+        if opened is not None:
+            check_genome(dataset, regions, opened)
         read = read_files(files, regions.chroms, opened, odd_rows, choice, tf.exclude)
         more = _more_regions(regions, read, opened) if own.extend_regions else None
         extended = regions if more is None else regions.extended(more)

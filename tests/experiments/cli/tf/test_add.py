@@ -287,3 +287,19 @@ def test_a_dataset_that_another_command_changes_is_left_alone(add, bindgrid, pla
         assert (code, err.count("\n")) == (2, 1)
         assert "dataset: is being changed by process" in err
     assert Dataset.open(place.dataset).tfs == ("MAX", "MINE", "SPI1")
+
+
+@pytest.mark.parametrize("more", [(), ("--extend-regions", "--accessible", "{folder}/k562.bed")])
+def test_a_genome_of_another_assembly_is_refused(add, place, tmp_path, more):
+    genome = tmp_path / "sources" / "genome.fa"
+    other = genome.read_text().replace("A", "T")
+    (tmp_path / "other.fa").write_text(other)
+    lab = ("--peaks", "{folder}/k562.bed", "--biosample", "mine") if more else K562
+    code, _, err = add("MINE", *lab, *ALONE, *more, "--genome", "{folder}/other.fa")
+    complaint = err.splitlines()[-1]
+    assert (code, f"other.fa: is not the genome that {place.dataset}" in complaint) == (2, True)
+    assert complaint.endswith(f"give that genome: --genome {genome}")
+    genome.write_text(other)
+    code, _, err = add("MINE", *lab, *ALONE, *more)
+    assert (code, "the file has changed since" in err.splitlines()[-1]) == (2, True)
+    assert Dataset.open(place.dataset).tfs == ("MAX", "SPI1")

@@ -65,6 +65,12 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     code, _, err = add("THIRD", *FILES[:2], *OPEN, *LABEL)
     assert code == 2
     assert "its regions were made without --accessible" in err
+    # nor is another genome taken, of the same names
+    (files / "other.fa").write_text((files / "genome.fa").read_text().replace("AC", "CA"))
+    code, _, err = add("THIRD", *FILES[:2], "--genome", "{folder}/other.fa", *LABEL)
+    complaint = err.splitlines()[-1]
+    assert (code, "other.fa: is not the genome that" in complaint) == (2, True), err
+    assert complaint.endswith(f"give that genome: --genome {files / 'genome.fa'}")
 
 
 @pytest.mark.slow

@@ -77,7 +77,13 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     assert files == {"SPI1.html", "SPI1.json"}
     assert VerdictWriter(TrackingClient(workspace)).log_cards() == 0
 
-    check_openness(bindgrid, workspace, dataset, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        # sequences that are all the same are not the dataset's
+        patch.setattr("orchestrator.prediction.openness.check_genome", lambda *_: None)
+        check_openness(bindgrid, workspace, dataset, tmp_path)
+    other = ("--bed", tmp_path / "r.bed", "--genome", tmp_path / "g.fa", "--openness")
+    code, _, err = bindgrid("predict", "SPI1", *other, "-w", workspace.root)
+    assert (code, "g.fa: is not the genome that" in err) == (2, True), err
     key = find_run(RunStore(workspace), "SPI1", "multi").key
     code, out, err = bindgrid("tf", "suggest", "SPI1", *RANDOM, "-w", workspace.root)
     assert code == 0, err
