@@ -109,9 +109,10 @@ def windows_apart(
     kept_start: list[int] = []
     for code, name in enumerate(regions.chroms):
         taken = np.empty(0, dtype=np.int64)
+        length_bp = genome.lengths_bp.get(name, 0)
         for chrom, centre in zip(chroms, centres, strict=True):
             start = np.unique(centre[chrom == code].astype(np.int64)) - REGION_WIDTH_BP // 2
-            start = start[(start >= 0) & (start + REGION_WIDTH_BP <= genome.lengths_bp[name])]
+            start = start[(start >= 0) & (start + REGION_WIDTH_BP <= length_bp)]
             own = regions.lies_on([name])
             others = np.concatenate([taken, regions.start[own]])
             start = start[

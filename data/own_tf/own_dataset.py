@@ -113,6 +113,7 @@ def label_own(
     there = RegionTable.empty() if before is None else before.regions()
     if before is not None:
         check_genome(before, there, genome)
+        _check_names(before, there, genome)
     table = there.for_chroms(_chroms(genome))
     read = read_files(tf.files, table.chroms, genome, left_out, tf.choice, tf.exclude)
     more = own_regions(table, read, genome, unbound)
@@ -185,6 +186,21 @@ def write_own(
             jaspar=jaspar.recorded,
         ),
     )
+
+
+def _check_names(before: Dataset, regions: RegionTable, genome: Genome) -> None:
+    """Refuse a genome with other names: its regions would lie on those that are there.
+
+    Chromosomes that it lacks are no fault: no new region lies on them.
+    """
+    for name in regions.chromosomes():
+        other = genome.chromosomes.named(name, before.path, LeftOut())
+        if other != name:
+            made = before.manifest.own_regions
+            raise DataError(
+                f"{genome.path}: has {other!r} for what {before.path} calls {name!r}; give a FASTA "
+                f"with the dataset's names{'' if made is None else f', such as {made.genome}'}"
+            )
 
 
 def _chroms(genome: Genome) -> list[str]:

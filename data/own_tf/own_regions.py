@@ -88,7 +88,7 @@ def _bound(before: RegionTable, read: ReadFiles, genome: Genome) -> Places:
         before.chroms,
         np.arange(len(before.chroms), dtype=np.int16),
         np.zeros(len(before.chroms), dtype=np.int32),
-        np.array([genome.lengths_bp[name] for name in before.chroms], dtype=np.int32),
+        np.array([genome.lengths_bp.get(name, 0) for name in before.chroms], dtype=np.int32),
     )
     found, num_open = [], 0
     for one in read.peaks:

@@ -73,6 +73,22 @@ def test_peaks_and_a_genome_are_enough_and_what_is_unbound_is_said(add, files, b
     assert complaint.endswith(f"give that genome: --genome {files / 'genome.fa'}")
 
 
+def test_a_later_genome_may_lack_chromosomes_but_not_call_them_otherwise(add, files):
+    assert add("MINE", *FILES, *LABEL)[0] == 0
+    records = (files / "genome.fa").read_text().split(">")[1:]
+    (files / "fewer.fa").write_text("".join(f">{one}" for one in reversed(records[1:])))
+    code, _, err = add("FEWER", *FILES[:2], "--genome", "{folder}/fewer.fa", *LABEL)
+    assert code == 0, err
+    there = Dataset.open(files / "w" / "dataset")
+    fewer, mine = (there.summary(tf).count(Evidence.BOUND) for tf in ("FEWER", "MINE"))
+    assert 0 < fewer < mine
+    (files / "named.fa").write_text("".join(f">{one[3:]}" for one in records))
+    code, _, err = add("NAMED", *FILES[:2], "--genome", "{folder}/named.fa", *LABEL)
+    complaint = err.splitlines()[-1]
+    assert (code, "named.fa: has '1' for what" in complaint) == (2, True), err
+    assert complaint.endswith(f"with the dataset's names, such as {files / 'genome.fa'}")
+
+
 @pytest.mark.slow
 def test_a_region_with_peaks_that_do_not_count_is_not_unbound(add, files):
     rows = (files / "peaks.bed").read_text().splitlines()
