@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_MAX_NAME_BYTES: Final = 200
+MAX_NAME_BYTES: Final = 200
 """A name may have 255 bytes, and that of what is written beside it has more than its own."""
 _RETIRED: Final = ".retired"
 """Ending of the name of a folder that was moved aside."""
@@ -102,7 +102,7 @@ def _beside(path: Path) -> Path:
 def _short(name: str) -> str:
     """Give a name, or of one that leaves no room for more a digest."""
     whole = os.fsencode(name)
-    return name if len(whole) <= _MAX_NAME_BYTES else hashlib.blake2b(whole).hexdigest()[:32]
+    return name if len(whole) <= MAX_NAME_BYTES else hashlib.blake2b(whole).hexdigest()[:32]
 
 
 def _clear(path: Path) -> None:

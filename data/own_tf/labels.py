@@ -15,7 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from data.atomic import MAX_NAME_BYTES
 from data.dataset.added import AddedFile, AddedTF, PeakChoice
+from data.dataset.evidence_file import evidence_path
 from data.dataset.manifest import source_record
 from data.dataset.region_table import RegionTable
 from data.dataset.store import Dataset
@@ -44,6 +46,12 @@ def name_fault(name: str) -> str:
         return f"{name!r} cannot be a TF's name; use letters, digits and . _ + : ( ) -"
     if name.lower() in _TAKEN or name.lower().startswith("base:"):
         return f"{name!r} means something else in tables and commands; take another name"
+    num_bytes = len(evidence_path(Path(), name).name)
+    if num_bytes > MAX_NAME_BYTES:
+        return (
+            f"{name[:40]!r}... is too long for a TF's name: its files would have names of "
+            f"{num_bytes:,} bytes, above {MAX_NAME_BYTES}; take a shorter name"
+        )
     return ""
 
 

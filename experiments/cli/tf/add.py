@@ -71,6 +71,10 @@ def add(
 
     Example: bindgrid tf add ETV4 --peaks etv4.narrowPeak --genome hg38.fa --accessible atac.bed
     """
+    from data.own_tf.labels import name_fault
+
+    if fault := name_fault(name):
+        raise RunError(fault)
     place = Workspace(workspace)
     if not options.label_only:
         options = replace(options, training=options.training.placed())

@@ -19,7 +19,7 @@ from data.motifs.motif import Motif
 from data.own_tf import files as own_files
 from data.own_tf.edit import add_labels, remove_tf, source_genome
 from data.own_tf.files import PeakFile, read_files
-from data.own_tf.labels import OwnTF, label_own_tf
+from data.own_tf.labels import OwnTF, label_own_tf, name_fault
 from data.own_tf.predicted_sites import SiteRule, find_motif
 from data.own_tf.record import asks_for_sites, motif_record, recorded_motif
 from data.packing import encode
@@ -338,6 +338,13 @@ def test_peaks_that_hang_over_an_end_are_clipped_and_those_beyond_it_left_out(bu
 def test_a_name_that_breaks_commands_paths_or_tables_is_refused(name):
     with pytest.raises(ValueError, match=r"cannot be a TF's name|means something else"):
         OwnTF(name=name, files=(PeakFile(peaks=Path("p"), biosample="K562"),))
+
+
+@pytest.mark.parametrize(("letter", "most"), [("A", 192), (":", 64)])
+def test_a_name_is_refused_whose_files_would_have_names_that_are_too_long(letter, most):
+    assert name_fault("A" + letter * (most - 1)) == ""
+    fault = name_fault("A" + letter * most)
+    assert "is too long for a TF's name: its files would have names of 20" in fault
 
 
 def test_motifs_by_name_matrix_and_file(tmp_path):

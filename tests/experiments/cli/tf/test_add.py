@@ -130,6 +130,7 @@ def test_add_list_remove(add, bindgrid, place):
         (["MINE", *K562, "--sites", "{folder}/none.bed"], ["none.bed", "cannot be opened"]),
         (["MINE", *K562[:3], "K526", *ALONE], ["no biosample named 'K526'", "near: K562"]),
         (["a b", *K562, *ALONE], ["'a b' cannot be a TF's name"]),
+        (["A" * 300, *K562, *ALONE], ["is too long for a TF's name"]),
         (["MINE", "--peaks", "no.bed", "--biosample", "K562", *ALONE], ["no.bed", "check the"]),
         (["MINE", *K562, "--motif", "MA0080.5", "--genome", "g.fa"], ["g.fa"]),
     ],
