@@ -32,6 +32,7 @@ from data.motifs.scan import scan, score_tail
 from data.near_names import near_names, symbol_of
 from data.packing import UNKNOWN
 from data.peaks.reading import Peaks
+from data.schema import REGION_WIDTH_BP
 from data.sources.genome import Bases
 
 _BASES_AT_ONCE: Final = 50_000_000
@@ -96,7 +97,7 @@ def find_motif(
     Raises
     ------
     DataError
-        If there is none.
+        If there is none, or it is wider than a region.
     """
     if given is None:
         found = jaspar_motifs(jaspar).get(tf.upper())
@@ -110,13 +111,34 @@ def find_motif(
         return _matrix(given, jaspar)
     file, _, name = given.rpartition("#")
     if file and name and not Path(given).is_file():
-        return _motif_named(file_database(Path(file), on_remark), name, tf)
+        return usable_width(_motif_named(file_database(Path(file), on_remark), name, tf), file)
     if not Path(given).exists() and (own := _named_as_tf(given, jaspar)) is not None:
         raise DataError(
             f"{given}: no such file, and no matrix; the motif of {own.tf} is --motif "
             f"{own.matrix_id}"
         )
-    return _only_motif(file_database(Path(given), on_remark), tf)
+    return usable_width(_only_motif(file_database(Path(given), on_remark), tf), given)
+
+
+def usable_width(motif: Motif, source: str) -> Motif:
+    """Give a motif back that fits into a region.
+
+    Parameters
+    ----------
+    source
+        What it is of, for the message.
+
+    Raises
+    ------
+    DataError
+        If it is wider than the sequences that a model reads.
+    """
+    if motif.length_bp > REGION_WIDTH_BP:
+        raise DataError(
+            f"{source}: motif {motif.matrix_id} has {motif.length_bp:,} positions, and sequences "
+            f"have {REGION_WIDTH_BP} bp; name another motif"
+        )
+    return motif
 
 
 def without_motif(tf: str, jaspar: Jaspar) -> str:

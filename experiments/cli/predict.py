@@ -298,13 +298,13 @@ def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":
 def _motif(predictor: "Predictor", given: str | None) -> "Motif | None":
     """Give the motif whose positions are told; None where the TF has none."""
     from data.errors import DataError
-    from data.own_tf.predicted_sites import find_motif
+    from data.own_tf.predicted_sites import find_motif, usable_width
     from data.own_tf.record import recorded_motif
 
     added = predictor.about.added
     own = recorded_motif(added)
     if own is not None and given is None:
-        return own
+        return usable_width(own, f"what {predictor.tf} was made from (--motif names another)")
     try:
         own_id = (added.matrix_id if added else None) or None
         return find_motif(predictor.tf, given or own_id, err.print)

@@ -347,6 +347,17 @@ def test_a_name_is_refused_whose_files_would_have_names_that_are_too_long(letter
     assert "is too long for a TF's name: its files would have names of 20" in fault
 
 
+def test_a_motif_wider_than_a_region_is_refused(tmp_path):
+    for num in (200, 201):
+        rows = "\n".join(" ".join(["3"] * num) for _ in range(4))
+        (tmp_path / f"{num}.jaspar").write_text(f">M{num} wide\n{rows}\n")
+    assert find_motif("MINE", str(tmp_path / "200.jaspar")).length_bp == 200
+    wide = str(tmp_path / "201.jaspar")
+    for given in (wide, f"{wide}#M201"):
+        with pytest.raises(DataError, match=r"201\.jaspar: motif M201 has 201 positions.*200 bp"):
+            find_motif("MINE", given)
+
+
 def test_motifs_by_name_matrix_and_file(tmp_path):
     assert find_motif("spi1").matrix_id == "MA0080.5"
     assert find_motif("MINE", "MA0764.2").tf == "ETV4"
