@@ -163,11 +163,13 @@ class PretrainOptions:
         Raises
         ------
         RunError
-            Two settings exclude each other.
+            Two settings exclude each other, or no epoch would be trained.
         ValueError
             A setting is out of its range.
         """
         from experiments.study.trainings import Changes
+
+        _check_epochs("--pretrain-epochs", self.pretrain_epochs)
 
         changes = Changes(
             lr=self.pretrain_lr,
@@ -236,11 +238,13 @@ class IndividualOptions:
         Raises
         ------
         RunError
-            `--fine-tuning` and one of these options set the same.
+            `--fine-tuning` and one of these options set the same, or no epoch would be trained.
         ValueError
             A setting is out of its range.
         """
         from experiments.study.trainings import Changes
+
+        _check_epochs("--epochs", self.epochs)
 
         common = (self.lr, self.batch_size, self.patience)
         if fine_tuning is not None and any(one is not None for one in common):
@@ -253,6 +257,12 @@ class IndividualOptions:
         )
         changed = trainings.with_individual(changes)
         return changed.with_rates(scratch=self.scratch_lr, transfer=self.lr)
+
+
+def _check_epochs(option: str, epochs: int | None) -> None:
+    """Raise `RunError` where no epoch would be trained; a regression alone is no user's setting."""
+    if epochs is not None and epochs < 1:
+        raise RunError(f"{option} is {epochs}; give 1 or more")
 
 
 def settled(

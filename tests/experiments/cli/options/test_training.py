@@ -5,6 +5,7 @@ import pytest
 from experiments.cli.options.choices import Keep
 from experiments.cli.options.training import IndividualOptions, PretrainOptions
 from experiments.study.trainings import ModelKind, Trainings
+from orchestrator.errors import RunError
 
 MULTI = {ModelKind.MULTI, ModelKind.MASKED_MULTI}
 BY_TRANSFER = {ModelKind.TRANSFER, ModelKind.MASKED_TRANSFER}
@@ -40,6 +41,14 @@ def test_an_option_changes_one_setting_of_some_kinds(
 ) -> None:
     assert changed(Trainings(), setting, value) == set()
     assert changed(options.of(Trainings()), setting, value) == kinds
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_no_epoch_is_no_training(epochs: int) -> None:
+    with pytest.raises(RunError, match=f"^--epochs is {epochs}; give 1 or more"):
+        IndividualOptions(epochs=epochs).of(Trainings())
+    with pytest.raises(RunError, match=f"^--pretrain-epochs is {epochs}; give 1 or more"):
+        PretrainOptions(pretrain_epochs=epochs).of(Trainings())
 
 
 def test_without_options_nothing_changes() -> None:
