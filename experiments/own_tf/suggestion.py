@@ -36,6 +36,7 @@ from experiments.study.pretraining import MIN_BOUND, Pretraining
 from experiments.study.study import Study
 from model.checkpoint import load_config
 from orchestrator.errors import RunError
+from orchestrator.plan import PlannedRun
 from orchestrator.prediction.base import require_base
 from orchestrator.prediction.base_fit import seen_chroms
 from orchestrator.report.finished import FinishedRuns, read_finished
@@ -227,15 +228,28 @@ def start_from_run(loaded: LoadedDataset, store: RunStore, key: str, tf: str) ->
         If there is no such run, it is no multi-model, it was trained on the TF, or the dataset has
         changed.
     """
+    planned = multi_model(store, key, tf)
+    spec = planned.spec
+    if not _is_current(loaded, spec):
+        raise RunError(f"{loaded.dataset.path} has changed since run {key}; name another")
+    return Start(kind=planned.role.set_kind, spec=spec, reason="as named", is_finished=True)
+
+
+def multi_model(store: RunStore, key: str, tf: str) -> PlannedRun:
+    """Give a finished multi-model that a TF may start from.
+
+    Raises
+    ------
+    RunError
+        If there is no such run, it is no multi-model, or it was trained on the TF.
+    """
     planned = store.open(key).planned
     spec = planned.spec
     if spec.training is None or spec.regions.view != "less-sparse":
         raise RunError(f"run {key} is no multi-model that was trained; name one by --pretrain-run")
     if tf in spec.regions.tfs:
         raise RunError(f"run {key} was trained on {tf} already; name one that was not")
-    if not _is_current(loaded, spec):
-        raise RunError(f"{loaded.dataset.path} has changed since run {key}; name another")
-    return Start(kind=planned.role.set_kind, spec=spec, reason="as named", is_finished=True)
+    return planned
 
 
 def mode_of(loaded: LoadedDataset, modes: BindingModes, tf: str) -> Mode:

@@ -1,6 +1,6 @@
 """Options of how regions are split, and of what relates TFs to each other."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,10 +82,28 @@ class SplitOptions:
         ValueError
             If a chromosome is named both to validate and to test on.
         """
+        return self._sampling(loaded.regions.built.chromosomes(), avoid)
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Check the chromosomes that are named, before the regions to split are known.
+
+        Parameters
+        ----------
+        sizes
+            Numbers of regions by chromosome, or lengths.
+
+        Raises
+        ------
+        DataError, RunError, ValueError
+            As :meth:`sampling`.
+        """
+        if self.val_chroms or self.test_chroms:
+            self._sampling(sizes, ())
+
+    def _sampling(self, counts: Mapping[str, int], avoid: Collection[str]) -> "Sampling":
         from data.dataset.sampling import Sampling, default_chromosomes
 
         val_chroms, test_chroms = names_in(self.val_chroms), names_in(self.test_chroms)
-        counts = loaded.regions.built.chromosomes()
         for chrom in (*val_chroms, *test_chroms):
             if chrom not in counts:
                 there = ", ".join(counts)

@@ -20,6 +20,7 @@ from experiments.cli.console import (
     tell_left_out,
 )
 from experiments.cli.options.spread import spread
+from experiments.cli.tf.checks import check_training
 from experiments.cli.tf.files import FileOptions
 from experiments.cli.tf.labels import check_number, print_labels
 from experiments.cli.tf.train import TrainOptions, train_and_judge
@@ -106,6 +107,8 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
 
     own = options.files
     check_name(dataset, name, replace=options.replace)
+    regions = dataset.regions()
+    check_training(workspace, dataset, name, options.training, regions.built.chromosomes())
     choice = own.counted.choice(options.training.peak_replicates)
     files = own.paired(dataset.biosamples, choice)
     odd_rows = LeftOut()
@@ -115,7 +118,6 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
         genome_path = own.genome or source_genome(dataset)
         on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path, own.chrom_alias)
-        regions = dataset.regions()
         if opened is not None:
             check_genome(dataset, regions, opened)
         read = read_files(files, regions.chroms, opened, odd_rows, choice, tf.exclude)
@@ -154,6 +156,8 @@ def _label_own(
             if before is None
             else f"{workspace.dataset}: the genome that it was made from is gone; give --genome"
         )
+    sizes = genome.lengths_bp if before is None else before.regions().built.chromosomes()
+    check_training(workspace, before, name, options.training, sizes)
     choice = own.counted.choice(options.training.peak_replicates)
     known = (OWN_BIOSAMPLE,) if before is None else before.biosamples
     paired = own.paired(known, choice, is_own=True)

@@ -207,6 +207,15 @@ class TrainOptions:
         words = names_in(self.replicates)
         return ",".join(word for word in words if not _NUMBER.fullmatch(word))
 
+    def check_together(self) -> None:
+        """Raise `RunError` where options of the split, the motifs or the start exclude each other.
+
+        What a single option must be is checked too where text stands for a number.
+        """
+        _ = self.num_folds, self._many_motifs()
+        if self.pretrain_set and self.pretrain_run:
+            raise RunError("--pretrain-set and --pretrain-run exclude each other; give one of them")
+
     def sampling(self, loaded: "LoadedDataset", avoid: Collection[str] = ()) -> "Sampling":
         """Give how regions are split; parameters and errors as for `SplitOptions.sampling`."""
         masked = MultiModel(pretrain=Pretrain.MASKED)
@@ -435,8 +444,7 @@ def _chosen(
     )
     from orchestrator.runs.store import RunStore
 
-    if options.pretrain_set and options.pretrain_run:
-        raise RunError("--pretrain-set and --pretrain-run exclude each other; give one of them")
+    options.check_together()
     store = RunStore(workspace)
     if options.pretrain_run:
         return start_from_run(loaded, store, options.pretrain_run, tf), None

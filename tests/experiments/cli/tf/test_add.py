@@ -144,6 +144,38 @@ def test_what_cannot_be_added_is_one_line_and_changes_nothing(add, place, argume
     assert {path: path.read_bytes() for path in place.root.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--folds", "1"], "--folds: give"),
+        (["--folds", "3", "--test-chroms", "chr1"], "leave out --test-chroms"),
+        (["--sample", "9"], "num_bound is 9"),
+        (["--sample", "x"], "--sample: 'x' is neither"),
+        (["--replicates", "0"], "replicates is 0"),
+        (["--replicates", "union,0"], "replicates is 0"),
+        (["--lr", "0"], "lr is 0"),
+        (["--epochs", "0"], "--epochs is 0"),
+        (["--pretrain-batch-size", "0"], "batch_size is 0"),
+        (["--test-chroms", "chrQ"], "no regions on chromosome 'chrQ'; there are: chr1, chr2"),
+        (["--test-chroms", "chr1", "--val-chroms", "chr1"], "cannot be for validation and for"),
+        (["--split", "random", "--val-chroms", "chr1"], "go with --split chromosome"),
+        (["--many-motifs", "--named-motif"], "leave out --named-motif"),
+        (["--pretrain-run", "abc"], "abc"),
+        (["--pretrain-run", "abc", "--pretrain-set", "base"], "exclude each other"),
+        (["--pretrain-set", "SPI1,MAZ"], "no TF named 'MAZ'; near: MAX"),
+        (["--string", "{folder}/none.tsv"], "none.tsv: cannot be opened"),
+    ],
+)
+def test_options_of_the_training_are_checked_before_anything_is_written(add, place, options, words):
+    # what is only labelled is trained later, by the same options
+    label_only = ["--label-only"] if "--sample" not in options else []
+    code, out, err = add("MINE", *K562, "--no-sites", "--force", *label_only, *options)
+    complaint = err.splitlines()[-1]
+    assert (code, out, complaint.startswith("bindgrid: ")) == (2, "", True), err
+    assert words in complaint
+    assert Dataset.open(place.dataset).tfs == ("MAX", "SPI1")
+
+
 def _narrow(path, *rows):
     """Write narrowPeak rows of chromosome, start, end and signal, their summits in the middle."""
     lines = (

@@ -182,6 +182,10 @@ def test_peaks_alone_are_the_labels_unless_sites_are_asked_for(add, files):
         ([*FILES, "--extend-regions"], ["--extend-regions adds to regions of a dataset"]),
         ([*FILES, *OPEN, *OPEN], ["2 --accessible for 1 biosamples"]),
         ([*FILES, "--exclude", "{folder}/all.bed"], ["nothing is left of it"]),
+        ([*FILES, "--test-chroms", "chr4"], ["chromosome 'chr4'; there are: chr1, chr2, chr3"]),
+        ([*FILES, "--replicates", "0"], ["replicates is 0"]),
+        ([*FILES, "--pretrain-run", "abc"], ["abc"]),
+        ([*FILES, "--pretrain-set", "MAX"], ["--pretrain-set MAX: there is no dataset"]),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_leaves_nothing(add, files, arguments, words):
