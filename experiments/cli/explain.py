@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from orchestrator.runs.store import StoredRun
 
 _SHOWN = 10
+_USUAL = 100
+"""Regions that are explained where no option says how many."""
 
 
 class MethodName(StrEnum):
@@ -81,16 +83,18 @@ class ExplainOptions:
         Path | None,
         typer.Option(
             "--out",
-            help="Folder to write, with --genome. By default the workspace keeps the files.",
+            help="Folder to write with --genome, which needs it. Without --genome the workspace "
+            "keeps the files.",
         ),
     ] = None
     regions: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Regions to explain: top:N takes the N bound test regions predicted highest, or "
-            "with --genome the N rows of --bed predicted highest."
+            help="Regions to explain: top:N takes the N predicted highest, of the bound test "
+            "regions, or of those that --bed says. By default top:100, or with --bed alone all "
+            "that overlap it."
         ),
-    ] = "top:100"
+    ] = None
     method: Annotated[
         MethodName,
         typer.Option(
@@ -101,14 +105,16 @@ class ExplainOptions:
     run: Annotated[str, typer.Option(help="Key of the run to explain. By default the newest.")] = ""
     left_out: LeftOutOption = None
 
-    def num(self) -> int:
-        """Give the number of regions that are explained.
+    def num(self) -> int | None:
+        """Give the number of regions that are explained; None where all of them are.
 
         Raises
         ------
         RunError
             If `--regions` does not say it.
         """
+        if self.regions is None:
+            return _USUAL if self.bed is None else None
         found = re.fullmatch(r"top:(\d+)", self.regions)
         if found is None or int(found[1]) < 1:
             raise RunError(f"--regions is {self.regions!r}; give top:N, such as top:100")
@@ -130,7 +136,7 @@ class ExplainOptions:
             bed=self.bed,
             genome=self.genome,
             folder=self.folder,
-            num=self.num(),
+            num=self.num() or _USUAL,
             left_out=self.left_out,
         )
 
@@ -156,7 +162,7 @@ def explain(
     found = _find_run(place, named, options.arm)
     err.print(f"{found.planned.name}, run {found.key}")
     with steps("Explaining") as on_step:
-        ids = _ids(found, place, tf, options.bed, num, options.left_out)
+        ids = _ids(found, place, tf, options, num)
         stored = explaining.explain(
             found, place, tf.upper(), ids, method=options.method.value, on_step=on_step
         )
@@ -208,19 +214,19 @@ def _explain_windows(
 
 
 def _ids(
-    run: "StoredRun", place: Workspace, tf: str, bed: Path | None, num: int, left_out: Path | None
+    run: "StoredRun", place: Workspace, tf: str, options: ExplainOptions, num: int | None
 ) -> "NDArray[np.int64]":
     from data.left_out import LeftOut
-    from orchestrator.interpretation.explain import bed_regions, top_regions
+    from orchestrator.interpretation.explain import bed_regions, highest_regions, top_regions
     from orchestrator.runs.loaded_dataset import load_dataset
 
-    if bed is None:
-        return top_regions(run, place, tf, num)
+    if options.bed is None:
+        return top_regions(run, place, tf, num or _USUAL)
     odd_rows = LeftOut()
-    with left_out_kept(odd_rows, left_out, bed):
-        ids = bed_regions(bed, load_dataset(place).regions, odd_rows)
+    with left_out_kept(odd_rows, options.left_out, options.bed):
+        ids = bed_regions(options.bed, load_dataset(place).regions, odd_rows)
     tell_left_out(odd_rows)
-    return ids
+    return ids if num is None else highest_regions(run, place, tf, ids, num)
 
 
 def _print(stored: "StoredExplanation") -> None:

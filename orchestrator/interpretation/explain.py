@@ -103,8 +103,15 @@ def top_regions(run: StoredRun, workspace: Workspace, tf: str, num: int) -> NDAr
     rows = rows[selection.labels[rows, target] == 1]
     if not len(rows):
         raise RunError(f"run {run.key} has no bound test region of {tf}; give regions by --bed")
-    ids = selection.region_ids[rows]
-    probabilities = predict(load(run.path), loaded.regions.sequences[ids])[:, target]
+    return highest_regions(run, workspace, tf, selection.region_ids[rows], num)
+
+
+def highest_regions(
+    run: StoredRun, workspace: Workspace, tf: str, ids: NDArray[np.int64], num: int
+) -> NDArray[np.int64]:
+    """Give those of some regions of the dataset that are predicted highest, the highest first."""
+    target, regions = output_of(run, tf), load_dataset(workspace).regions
+    probabilities = predict(load(run.path), regions.sequences[ids])[:, target]
     return ids[np.argsort(-probabilities, kind="stable")[:num]]
 
 

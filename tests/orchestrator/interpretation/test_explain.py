@@ -5,6 +5,8 @@ import pytest
 
 from data.errors import DataError
 from data.left_out import LeftOut
+from model.checkpoint import load
+from model.prediction import predict
 from orchestrator.errors import RunError
 from orchestrator.interpretation.explain import (
     StoredExplanation,
@@ -109,3 +111,22 @@ def test_what_cannot_be_explained_is_one_line_and_exit_code_2(command, arguments
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert told in err.splitlines()[-1]
+
+
+def test_regions_that_overlap_a_bed_file_are_the_highest_where_a_number_is_given(
+    command, trained, tmp_path, monkeypatch
+):
+    explained = []
+
+    def noted(run, place, tf, ids, **options):
+        explained.append(ids.tolist())
+        raise RunError("that is enough")
+
+    monkeypatch.setattr("orchestrator.interpretation.explain.explain", noted)
+    bed = tmp_path / "mine.bed"
+    bed.write_text("chr1\t0\t1500\n")
+    assert command("SPI1", "--bed", bed)[0] == 2
+    assert command("SPI1", "--bed", bed, "--regions", "top:2")[0] == 2
+    run, regions = find_run(RunStore(trained), "SPI1"), load_dataset(trained).regions
+    found = predict(load(run.path), regions.sequences[:5])[:, output_of(run, "SPI1")]
+    assert explained == [[0, 1, 2, 3, 4], np.argsort(-found, kind="stable")[:2].tolist()]
