@@ -138,6 +138,51 @@ def read_places(
     return rows, start, rows.integers(END)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NamedPlaces:
+    """Intervals of one file and their names; M rows, in the file's order."""
+
+    rows: BedBatch
+    """Where they come from."""
+    start: NDArray[np.int32]
+    """Counted from 0, shape (M,)."""
+    end: NDArray[np.int32]
+    """One past the last base of each, shape (M,)."""
+    name: NDArray[np.object_]
+    """Shape (M,); `.` where no column has names."""
+
+
+def read_named_places(path: Path, left_out: LeftOut | None = None) -> NamedPlaces:
+    """Read intervals as `read_places` does, and their names.
+
+    Raises
+    ------
+    DataError
+        If a row does not fit the format.
+    """
+    head = read_head(path)
+    shape = format_of(head, path).intervals()
+    index = name_column(shape, head.num_columns)
+    rows = read_bed(path, shape.bed_format([] if index is None else [index]), left_out)
+    start, _, _ = start_and_summit(rows, shape)
+    return NamedPlaces(
+        rows=rows, start=start, end=rows.integers(END), name=names_of(rows, shape, index)
+    )
+
+
+def name_column(shape: PeakFormat, num_columns: int) -> int | None:
+    """Index of the column that names the rows of a file; None where none does."""
+    # what counts from 1 is a table, whose fourth column is no name
+    return 3 if num_columns > 3 and not shape.counts_from_one else None
+
+
+def names_of(rows: BedBatch, shape: PeakFormat, index: int | None) -> NDArray[np.object_]:
+    """Names of rows, from the column of an index, shape (M,); `.` where there is none."""
+    if index is None:
+        return np.full(len(rows), ".", dtype=object)
+    return rows.names(shape.column(index))
+
+
 def start_and_summit(
     rows: BedBatch, shape: PeakFormat
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:

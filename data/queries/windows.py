@@ -4,7 +4,7 @@ A window is as wide as the network's input and centred on what it stands for. A 
 C, G and T is code 4, and so is what lies beyond a chromosome's end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,8 +16,8 @@ from data.errors import DataError
 from data.left_out import LeftOut
 from data.packing import UNKNOWN, encode
 from data.peaks.formats import format_of
-from data.peaks.reading import read_places, start_and_summit
-from data.rows.batch import BedBatch
+from data.peaks.reading import name_column, names_of, start_and_summit
+from data.queries.tiled_rows import TiledRows, tiled_rows
 from data.rows.bed import iterate_bed
 from data.rows.head import read_head
 from data.schema import CHROM, END
@@ -108,11 +108,10 @@ def bed_windows(
     left_out = LeftOut() if left_out is None else left_out
     head = read_head(path)
     shape = format_of(head, path)
-    # what counts from 1 is a table, whose fourth column is no name
-    has_name = head.num_columns > 3 and not shape.counts_from_one
+    name = name_column(shape, head.num_columns)
     fitting = Fitting(path, genome.chromosomes, left_out, exclude)
     num = num_rows = num_lacking = 0
-    for batch in iterate_bed(path, shape.bed_format([3] if has_name else []), left_out):
+    for batch in iterate_bed(path, shape.bed_format([] if name is None else [name]), left_out):
         start, summit, lacks = start_and_summit(batch, shape)
         num_rows += len(batch)
         num_lacking += int(lacks.sum())
@@ -125,7 +124,7 @@ def bed_windows(
         if whole.any():
             num += int(whole.sum())
             yield Windows(
-                name=_names(fitted.batch, shape.column(3) if has_name else "")[whole],
+                name=names_of(fitted.batch, shape, name)[whole],
                 codes=genome.sequences(chrom[whole], first_base[whole], length_bp),
                 chrom=batch.names(CHROM)[fitted.rows[whole]],
                 start=fitted.start[whole],
@@ -234,7 +233,8 @@ def tiled_windows(
 ) -> Iterator[Windows]:
     """Yield windows every `stride_bp` bases of the genome, or of a BED file's rows, in order.
 
-    Each stands for the `stride_bp` bases in its middle; windows past an end are left out.
+    Each stands for the `stride_bp` bases in its middle; windows past an end are left out. It is
+    named by the rows of the BED file that these bases overlap, or else by its chromosome.
 
     Parameters
     ----------
@@ -250,8 +250,9 @@ def tiled_windows(
     """
     spans = {chrom: [(0, length)] for chrom, length in genome.lengths_bp.items()}
     left_out = LeftOut() if left_out is None else left_out
+    rows = {} if within is None else tiled_rows(within, genome, left_out)
     if within is not None:
-        spans = _united(within, genome, left_out)
+        spans = {chrom: own.spans() for chrom, own in rows.items()}
     num_excluded = 0
     before = np.int32((length_bp - stride_bp) // 2)
     at_once = max(_SPAN_BP // stride_bp, 1)
@@ -270,12 +271,12 @@ def tiled_windows(
             for first in range(0, len(kept), at_once):
                 part = kept[first : first + at_once]
                 if num_waiting + len(part) > at_once:
-                    yield _tiles(genome, waiting, length_bp, stride_bp)
+                    yield _tiles(genome, waiting, length_bp, stride_bp, rows)
                     waiting, num_waiting = [], 0
                 waiting.append((np.full(len(part), chrom, dtype=object), part))
                 num_waiting += len(part)
     if waiting:
-        yield _tiles(genome, waiting, length_bp, stride_bp)
+        yield _tiles(genome, waiting, length_bp, stride_bp, rows)
     if num_excluded:
         left_out.notes.append(f"{num_excluded:,} tiles overlap a region of --exclude: left out")
 
@@ -295,12 +296,17 @@ def _tiles(
     waiting: list[tuple[NDArray[np.object_], NDArray[np.int32]]],
     length_bp: int,
     stride_bp: int,
+    rows: Mapping[str, TiledRows],
 ) -> Windows:
     """Read the windows of many spans at once: each reading goes through the chromosomes anew."""
     chroms = np.concatenate([chrom for chrom, _ in waiting])
+    names = [
+        rows[chrom[0]].names(bins, stride_bp) if chrom[0] in rows else chrom
+        for chrom, bins in waiting
+    ]
     start = np.concatenate([bins for _, bins in waiting])
     return Windows(
-        name=chroms,
+        name=np.concatenate(names),
         codes=genome.sequences(chroms, start - np.int32((length_bp - stride_bp) // 2), length_bp),
         chrom=chroms,
         start=start,
@@ -324,27 +330,3 @@ def _records(path: Path) -> Iterator[tuple[str, int, str]]:
     if not header_row:
         raise DataError(f"{path}: no sequence; check that the file arrived whole")
     yield name, header_row, "".join(parts)
-
-
-def _names(batch: BedBatch, column: str) -> NDArray[np.object_]:
-    """Names of rows, `.` where no column has them."""
-    return batch.names(column) if column else np.full(len(batch), ".", dtype=object)
-
-
-def _united(path: Path, genome: Genome, left_out: LeftOut) -> dict[str, list[tuple[int, int]]]:
-    """Rows of a BED file by chromosome in the genome's order, sorted, overlapping ones as one."""
-    fitting = Fitting(path, genome.chromosomes, left_out)
-    fitted = fitting.fit(*read_places(path, left_out))
-    fitting.check()
-    chrom, start, end = fitted.batch.names(CHROM), fitted.start, fitted.end
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for name in genome.lengths_bp:
-        rows = np.flatnonzero(chrom == name)
-        for row in rows[np.argsort(start[rows], kind="stable")]:
-            own = spans.setdefault(name, [])
-            low, high = int(start[row]), int(end[row])
-            if own and low <= own[-1][1]:
-                own[-1] = (own[-1][0], max(own[-1][1], high))
-            else:
-                own.append((low, high))
-    return spans

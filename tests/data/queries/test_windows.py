@@ -141,6 +141,22 @@ def test_tiles_are_read_in_parts_and_each_once(tmp_path, monkeypatch):
     assert starts.tolist() == [s + i for s in (300, 500, 700) for i in range(0, 140, 20)]
 
 
+def test_a_tile_is_named_by_the_rows_that_it_overlaps(genome, tmp_path):
+    rows = ["chr1 600 640 c", "chr1 300 400 a", "chr1 350 420 b", "chr1 800 820 ."]
+    rows.append("chr1 640 650 c")
+    [tiles] = tiled_windows(genome, LENGTH, 50, write(tmp_path / "w.bed", *rows))
+    assert tiles.start is not None
+    assert dict(zip(tiles.start.tolist(), tiles.name.tolist(), strict=True)) == {
+        300: "a",
+        350: "a,b",
+        400: "b",
+        600: "c",
+        800: "chr1",
+    }
+    [tiles] = tiled_windows(genome, LENGTH, 50, write(tmp_path / "w.bed", "chr1 300 340"))
+    assert tiles.name.tolist() == ["chr1"]
+
+
 @pytest.mark.parametrize("num", [1, 145, 199])
 def test_a_short_sequence_stands_in_the_middle_of_its_flanks(tmp_path, num):
     insert, flanks = random_bases(3, num), Flanks(before="A" * 90 + "C" * 20, behind="G" * 110)
