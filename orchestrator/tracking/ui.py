@@ -84,14 +84,16 @@ def serve_ui(
     Raises
     ------
     RunError
-        If the port is taken, `MLFLOW_TRACKING_URI` is a server (which has a UI of its own), or
-        the UI does not start or ends by itself.
+        If there is no workspace, the port is taken, `MLFLOW_TRACKING_URI` is a server (which has
+        a UI of its own), or the UI does not start or ends by itself.
     """
     uri = tracking_uri(workspace)
     if is_server(uri):
         raise RunError(
             f"MLFLOW_TRACKING_URI is a server with a UI of its own: open {without_password(uri)}"
         )
+    if not workspace.root.is_dir():
+        raise RunError(f"{workspace.runs}: no finished runs; start with `bindgrid run`")
     _check_free(host, port)
     client = TrackingClient(workspace)
     with client.translated():
