@@ -1,7 +1,6 @@
 """`bindgrid run`: plan experiments and run them; what is complete is not run again."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from data.words import counted, lasting
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -84,8 +84,8 @@ def run(
         err.print(str(remark))
     if dry_run:
         if device != "cpu":
-            err.print("hours are those of this machine's CPUs, not of GPUs")
-        _print_plan(plan, planned, place, backend.workers, as_json=as_json)
+            err.print("times are those of this machine's CPUs, not of GPUs")
+        _print_plan(plan, planned, place, backend.num_at_once(), as_json=as_json)
         return
     drive(
         plan,
@@ -109,7 +109,7 @@ def _print_plan(
     plan: "Plan",
     planned: "PlannedStudy",
     workspace: Workspace,
-    workers: int | None,
+    num_workers: int,
     *,
     as_json: bool,
 ) -> None:
@@ -117,7 +117,6 @@ def _print_plan(
 
     store = RunStore(workspace)
     complete = {run.key for run in plan if store.is_complete(run.key)}
-    num_workers = workers or os.cpu_count() or 1
     left = [run for run in plan if run.key not in complete]
     cost = _cost(plan, left, planned, num_workers)
     if as_json:
@@ -138,7 +137,8 @@ def _print_plan(
     out.print(_counts(plan))
     num_multi = sum(run.arm == "multi" and run.spec.training is not None for run in plan)
     out.print(
-        f"{len(plan)} runs, of which {num_multi} multi-models; {len(complete)} are complete"
+        f"{counted(len(plan), 'run')}, of which {counted(num_multi, 'multi-model')}; "
+        f"{len(complete):,} {'is' if len(complete) == 1 else 'are'} complete"
         f"{cost.measured}"
     )
 
@@ -168,11 +168,12 @@ def _cost(
     with steps("Calibrating"):
         rates = calibrate(num_workers, min(precisions, default="float32"), network)
     seconds = {run.key: run_seconds(run, planned.sizes[run.key], rates) for run in left}
-    hours = plan_seconds(plan, seconds, num_workers) / 3600
+    wall_seconds = plan_seconds(plan, seconds, num_workers)
+    how = f"{num_workers} at once" if num_workers > 1 else "one after the other"
     return _Cost(
         seconds=seconds,
-        hours=hours,
-        measured=f", the rest takes about {hours:,.1f} hours here, {num_workers} at once "
+        hours=wall_seconds / 3600,
+        measured=f", the rest takes about {lasting(wall_seconds)} here, {how} "
         f"({rates.train:,.0f} sequences trained on per second and worker, measured just now), less "
         "what stops early",
     )

@@ -42,6 +42,11 @@ class ProcessOptions:
 _ONE_PER_CPU: Final = ProcessOptions()
 
 
+def usual_num_workers() -> int:
+    """Give how many processes train by default: one for each CPU, at most `MOST`."""
+    return min(len(os.sched_getaffinity(0)), MOST)
+
+
 def run_plan(
     plan: Plan,
     workspace: Workspace,
@@ -65,7 +70,7 @@ def run_plan(
     remaining = plan.without(complete, may_start=may_start)
     if not remaining:
         return
-    wanted = num_workers or min(len(os.sched_getaffinity(0)), MOST)
+    wanted = num_workers or usual_num_workers()
     queue = _Queue(remaining, on_done)
     others = [_Other(workspace) for _ in range(min(wanted, len(remaining)) - 1)]
     try:

@@ -1,8 +1,9 @@
 """Numbers and lists as the report's sentences say them."""
 
-from collections.abc import Sequence
-
+from data.words import counted, listed
 from orchestrator.report.statistics import LEVEL, Interval
+
+__all__ = ["confidence", "counted", "listed", "number", "p_value", "span"]
 
 
 def number(value: float, decimals: int = 2) -> str:
@@ -26,17 +27,3 @@ def p_value(p: float) -> str:
     if p < 1e-300:
         return "p < 1e-300"
     return f"p = {p:.2g}" if p >= 0.001 else f"p = {p:.0e}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Write `1 TF` or `1,044 TFs`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def listed(words: Sequence[str], limit: int = 20) -> str:
-    """Write `a, b and c`; of more than `limit` words the first ones, and how many are left."""
-    if len(words) > limit:
-        return f"{', '.join(words[:limit])} and {len(words) - limit:,} more"
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,5 +1,6 @@
 """Options of where runs train: the backend, its workers, CPUs or GPUs."""
 
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
@@ -170,6 +171,16 @@ class BackendOptions:
             raise RunError(f"--pretrain-workers needs Ray; leave out --backend {self.backend}")
         if self.backend is Backend.PROCESSES and share is not None:
             raise RunError("--device gpu needs Ray, or --backend local")
+
+    def num_at_once(self) -> int:
+        """Give how many runs train at once on this machine."""
+        if self.backend is Backend.LOCAL:
+            return 1
+        if self.backend is Backend.PROCESSES:
+            from orchestrator.backends.processes import usual_num_workers
+
+            return self.workers or usual_num_workers()
+        return self.workers or os.cpu_count() or 1
 
     def run_plan(self) -> "RunPlan":
         """Give the backend's `run_plan`, its own options filled in.

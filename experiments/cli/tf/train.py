@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from data.steps import OnStep
+from data.words import lasting
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -476,7 +477,7 @@ def _offer(start: "Start", plan: "Plan", planned: "PlannedStudy", options: Train
     serves = "; it serves every TF that you add" if start.kind == "masked" else ""
     err.print(
         f"the multi-model ({start.name}) is not trained yet; that takes about "
-        f"{seconds / 60:,.0f} minutes here, once{serves}",
+        f"{lasting(seconds)} here, once{serves}",
     )
     asks = sys.stdin.isatty() and err.is_terminal and not options.yes
     if asks and not typer.confirm("Train it now?", default=True, err=True):

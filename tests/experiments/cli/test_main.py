@@ -189,7 +189,9 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(bindgrid, workspace, no_cali
     assert runs[2]["needs"] == [runs[0]["key"]]
     assert not workspace.runs.exists()
     code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
-    assert "3 runs, of which 1 multi-models" in out
+    assert "3 runs, of which 1 multi-model; 0 are complete, the rest takes about " in out
+    assert " second" in out
+    assert "here, one after the other (1,000 sequences" in out
 
 
 def test_a_dry_run_of_a_complete_plan_measures_nothing(bindgrid, workspace, monkeypatch):
@@ -200,7 +202,7 @@ def test_a_dry_run_of_a_complete_plan_measures_nothing(bindgrid, workspace, monk
     monkeypatch.setattr(RunStore, "is_complete", lambda own, key: True)
     code, out, err = bindgrid(*TRANSFER, *SHORT, "--dry-run", "-w", workspace.root)
     assert code == 0, err
-    assert "3 runs, of which 1 multi-models; 3 are complete" in out
+    assert "3 runs, of which 1 multi-model; 3 are complete" in out
     code, out, _ = bindgrid(*TRANSFER, *SHORT, "--dry-run", "--json", "-w", workspace.root)
     assert json.loads(out)["estimated_hours"] == 0
 
