@@ -25,11 +25,13 @@ from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
 from data.text import filled_lines
+from data.words import listed
 
 _TOLD: Final = 3
 """Most names of sequences that a message lists."""
 _BATCH: Final = 10_000
 """Sequences of a FASTA file at a time."""
+_BASES: Final = frozenset("ACGT")
 _SPAN_BP: Final = 1_000_000
 """Bases tiled at a time, of one row or of many."""
 
@@ -168,10 +170,34 @@ def fasta_windows(
     Raises
     ------
     DataError
-        If the file cannot be read, or no sequence is left.
+        If the file cannot be read, no sequence is left, or all of them hold other letters than
+        those of the four bases.
     """
-    left_out = LeftOut() if left_out is None else left_out
-    flanks = Flanks() if flanks is None else flanks
+    odd: set[str] = set()
+    odd_rows = LeftOut() if left_out is None else left_out
+    found = _sequences(path, length_bp, odd_rows, flanks or Flanks(), odd)
+    waiting: list[Windows] = []
+    for windows in found:
+        # nothing is given before it is sure that something can be predicted
+        waiting.append(windows)
+        if windows.known.any():
+            yield from waiting
+            yield from found
+            return
+    is_rna = "U" in odd and odd <= set("NU")
+    raise DataError(
+        f"{path}: no sequence that can be predicted (all hold letters other than A, C, G and T: "
+        f"{listed(sorted(odd))})" + ("; this is RNA: write T for U" if is_rna else "")
+    )
+
+
+def _sequences(
+    path: Path, length_bp: int, left_out: LeftOut, flanks: Flanks, odd: set[str]
+) -> Iterator[Windows]:
+    """Yield the sequences of a FASTA file as `fasta_windows` does, whatever letters they hold.
+
+    Letters other than those of the four bases are added to `odd`.
+    """
     before, behind = _encoded(flanks.before), _encoded(flanks.behind)
     short: list[tuple[str, int, int]] = []
     names: list[str] = []
@@ -192,6 +218,7 @@ def fasta_windows(
             own_before = before[len(before) - num_before :]
             codes = np.concatenate([own_before, codes, behind[:num_behind]])
         skipped = (len(codes) - length_bp) // 2
+        odd.update(set(text.upper()) - _BASES)
         names.append(name)
         rows.append(codes[skipped : skipped + length_bp])
         num += 1

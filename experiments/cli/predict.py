@@ -343,3 +343,8 @@ def _tell(
         )
     for line in predictor.cautions:
         err.print(f"{predictor.name}: {line}")
+    if counts.num_nan:
+        err.print(
+            f"{counts.num_nan:,} {what} without a prediction: the model gives no number for them; "
+            "its weights or its calibration are damaged",
+        )

@@ -1,6 +1,7 @@
 """The card of an exported model, model.json (`orchestrator.prediction.predictors`)."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,9 @@ class CardReplicate:
 
     def __post_init__(self) -> None:
         require_plain_name(self.folder)
+        for name, value in asdict(self.calibration).items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} of the calibration is {value}; a finite number is needed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,8 @@ class Counts:
     num_unknown: int
     """Those without a prediction: sequences with a base other than A, C, G and T, or variants that
     have a reason."""
+    num_nan: int = 0
+    """Those beside them for which the model gave no number."""
 
 
 def predict_codes(
@@ -115,17 +117,20 @@ def write_predictions(
     on_predicted
         Called with the number of windows predicted since the last call; by default nothing is.
     """
-    num = num_unknown = 0
+    num = num_unknown = num_nan = 0
     with one_thread():
         for windows in batches:
             for first in range(0, len(windows.codes), _AT_ONCE):
                 part = slice(first, first + _AT_ONCE)
                 known = windows.known[part]
-                writer.write(table(windows, part))
+                predicted = table(windows, part)
+                writer.write(predicted)
+                is_nan = predicted.select_dtypes("floating").isna().any(axis=1).to_numpy()
                 num += len(known)
                 num_unknown += int((~known).sum())
+                num_nan += int((is_nan & known).sum())
                 on_predicted(len(known))
-    return Counts(num, num_unknown)
+    return Counts(num, num_unknown, num_nan)
 
 
 def predict_variants(
@@ -145,7 +150,7 @@ def predict_variants(
     null
         What effects are compared with; by default they are not.
     """
-    num = num_unknown = 0
+    num = num_unknown = num_nan = 0
     with one_thread():
         for batch in batches:
             usable = batch.usable
@@ -159,8 +164,10 @@ def predict_variants(
             writer.write(table)
             num += len(usable)
             num_unknown += int((~usable).sum())
+            is_nan = np.isnan(reference.probability) | np.isnan(alternative.probability)
+            num_nan += int((is_nan & usable).sum())
             on_predicted(len(usable))
-    return Counts(num, num_unknown)
+    return Counts(num, num_unknown, num_nan)
 
 
 def places_of(windows: Windows, part: slice) -> dict[str, object]:

@@ -192,3 +192,23 @@ def test_flanks_that_are_too_short_are_told_by_bases_and_sequences(tmp_path):
 def test_flanks_are_bases(before, behind):
     with pytest.raises(ValueError, match="give bases A, C, G and T"):
         Flanks(before=before, behind=behind)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("MKLVACDE" * 30, r"\(all hold letters other than A, C, G and T: D, E, K, L, M and V\)$"),
+        ("ACGU" * 60, r"T: U\); this is RNA: write T for U$"),
+        ("ACGTN" * 50, r"T: N\)$"),
+    ],
+)
+def test_a_file_of_other_letters_alone_is_refused_before_anything_is_given(tmp_path, text, words):
+    path = write(tmp_path / "s.fa", ">a", text, ">b", text)
+    with pytest.raises(DataError, match=f"no sequence that can be predicted.*{words}"):
+        next(fasta_windows(path, LENGTH))
+
+
+def test_one_sequence_of_bases_among_others_is_enough(tmp_path):
+    path = write(tmp_path / "s.fa", ">a", "ACGU" * 60, ">b", CHR1[:200], ">c", "N" * 200)
+    [found] = fasta_windows(path, LENGTH)
+    assert found.known.tolist() == [False, True, False]

@@ -18,7 +18,7 @@ from data.motifs.motif import Motif
 from data.packing import encode, pack
 from data.queries.touched_motif import touched_motif
 from data.queries.variants import VcfReader
-from data.queries.windows import bed_windows, fasta_windows, tiled_windows
+from data.queries.windows import Windows, bed_windows, fasta_windows, tiled_windows
 from data.schema import NULL_LABEL
 from data.sources.genome import Genome
 from experiments.study.pretraining import Pretraining
@@ -36,6 +36,7 @@ from model.ensemble import Member, predict_ensemble
 from orchestrator.backends.local import run_plan
 from orchestrator.plan import Plan
 from orchestrator.prediction import predictors
+from orchestrator.prediction.predict import Counts, write_predictions
 from orchestrator.runs.loaded_dataset import load_dataset
 from orchestrator.runs.store import RunStore
 from orchestrator.workspace import Workspace
@@ -191,7 +192,7 @@ def test_regions_that_do_not_fit_are_left_out_and_listed(genome, tmp_path):
     assert lines[0] == "file\trow\treason"
     assert {line.split("\t")[1] for line in lines[1:]} == {"22", "23", "24"}
     tiles = list(tiled_windows(genome, LENGTH, 200, path, left_out))
-    assert {str(name) for one in tiles for name in one.name} == {"chr1"}
+    assert {str(name) for one in tiles for name in one.name} == {"good", "over", "near,over"}
 
 
 def test_many_regions_beyond_the_ends_are_of_another_assembly(genome, tmp_path):
@@ -219,6 +220,22 @@ def test_fasta_gives_the_middle_and_leaves_out_what_is_short(tmp_path):
     path.write_text("ACGT\n")
     with pytest.raises(DataError, match="row 1: no `>` line"):
         list(fasta_windows(path, LENGTH))
+
+
+def test_what_the_model_gives_no_number_for_is_counted(tmp_path):
+    path = tmp_path / "s.fa"
+    path.write_text(f">a\n{'ACGT' * 50}\n>b\n{'ACGN' * 50}\n")
+
+    def table(windows: Windows, part: slice) -> pd.DataFrame:
+        return pd.DataFrame({"name": windows.name[part], "probability": np.float32([np.nan] * 2)})
+
+    counts = write_predictions(fasta_windows(path, 200), _Ignoring(), table)
+    assert counts == Counts(num=2, num_unknown=1, num_nan=1)
+
+
+class _Ignoring:
+    def write(self, table: pd.DataFrame) -> None:
+        """Do nothing."""
 
 
 def test_tiles_are_in_the_middle_of_what_is_read_and_never_twice(genome, tmp_path):
