@@ -28,6 +28,7 @@ import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
@@ -81,6 +82,27 @@ class _FastaRegions:
     start: NDArray[np.int32]
     codes: NDArray[np.uint8]
     """Base codes, shape (N, 200)."""
+
+
+def is_release(directory: Path) -> bool:
+    """Whether a folder has sequences and arrays that are named as the authors named theirs."""
+    names = [path.name for path in directory.iterdir()] if directory.is_dir() else []
+    has_arrays = any(_ARRAY_NAME.fullmatch(name) for name in names)
+    return has_arrays and any(fnmatch(name, _FASTA_PATTERN) for name in names)
+
+
+def check_release(directory: Path) -> tuple[str, ...]:
+    """Check that the files of a release are there; gives the TFs that it has arrays of.
+
+    TFs of a matrix of all TFs are given too. What the files hold is not looked at.
+
+    Raises
+    ------
+    DataError
+        If one is missing, or files do not fit together.
+    """
+    release = _find(directory)
+    return tuple(sorted(release.tfs if _COLLAPSED in release.arrays else release.arrays))
 
 
 def import_authors(

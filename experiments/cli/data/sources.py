@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import out, steps
 
 if TYPE_CHECKING:
@@ -46,8 +47,17 @@ def check(
 
     Example: bindgrid data check downloads
     """
+    from data.release.authors import check_release, is_release
     from data.sources.recognition import fault_of, recognize, size_note
 
+    if is_release(folder):
+        num_tfs = counted(len(check_release(folder)), "TF")
+        out.print(
+            f"{folder}: files of {num_tfs} as the paper's authors released them, which need no "
+            f"build: bindgrid data import {folder}",
+            soft_wrap=True,
+        )
+        return
     table = Table("file", "what it is", "size", "state")
     whole = []
     with steps("Checking") as on_step:

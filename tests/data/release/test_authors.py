@@ -12,7 +12,12 @@ import pytest
 
 from data.errors import DataError
 from data.packing import unpack
-from data.release.authors import evidence_of_views, import_authors
+from data.release.authors import (
+    check_release,
+    evidence_of_views,
+    import_authors,
+    is_release,
+)
 from data.release.pickles import read_plain_pickle
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "paper"
@@ -71,6 +76,21 @@ def collapsed(release):
     less_sparse[1, 4] = 0
     write_views(release, "", sparse, less_sparse)
     return release, sparse, less_sparse
+
+
+def test_a_release_is_known_by_its_names_and_its_tfs_are_told(release, tmp_path):
+    assert is_release(release)
+    assert check_release(release) == ("AAA",)
+    assert not is_release(tmp_path)
+    assert not is_release(tmp_path / "nowhere")
+    (release / "tfs_idx.pickle.gz").unlink()
+    assert is_release(release)
+    with pytest.raises(DataError, match="tfs_idx"):
+        check_release(release)
+
+
+def test_all_tfs_of_a_collapsed_release_are_told(collapsed):
+    assert check_release(collapsed[0]) == ("AAA", "BBB", "CCC")
 
 
 OF_BBB = [4, 1, 2]

@@ -86,3 +86,13 @@ def test_a_build_without_all_sources_says_which_are_missing(bindgrid, downloads,
     assert code == 2
     assert "--genome missing" in err
     assert "\n" not in err.strip()
+
+
+def test_the_authors_release_needs_no_build(bindgrid, tmp_path, monkeypatch):
+    for name in ("sequences.200bp.chr1.fa.gz", "matrix2d.SPI1.ReMap+UniBind.sparse.npz"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr("data.release.authors.check_release", lambda folder: ("SPI1",))
+    code, out, _ = bindgrid("data", "check", tmp_path)
+    assert code == 0
+    assert out.split()[1:5] == ["files", "of", "1", "TF"]
+    assert out.endswith(f"bindgrid data import {tmp_path}\n")
