@@ -35,10 +35,10 @@ class OpenBiosamples:
 
     def __init__(self, dataset: Dataset, regions: RegionTable) -> None:
         if len(dataset.biosamples) < 2:
-            known = "one biosample" if dataset.biosamples else "no biosample"
+            known = "has one biosample" if dataset.biosamples else "names no biosample"
             raise DataError(
-                f"{dataset.path}: says of {known} where regions are open, so that one region is as "
-                "open as another; it takes two or more, as in a dataset of `bindgrid data build`"
+                f"{dataset.path}: {known}, and openness is the number of biosamples in which a "
+                "region is open: it takes two or more; leave out --openness"
             )
         self.of_regions: NDArray[np.int64] = dataset.open_in().sum(axis=1, dtype=np.int64)
         """By region, shape (N,)."""

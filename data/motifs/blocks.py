@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.motifs.motif import Motif
 from data.motifs.pwm import BASES, with_pseudocount
+from data.words import counted
 
 OnRemark = Callable[[str], None]
 """Takes a sentence for the user."""
@@ -77,11 +78,11 @@ def usable_motifs(
         raise DataError(f"{path}, {faults[0]}; mend the file")
     if faults:
         on_remark(
-            f"{path}: {len(faults)} motifs cannot be used and are left out; first: {faults[0]}"
+            f"{path}: left out {counted(len(faults), 'motif')} that cannot be used: {faults[0]}"
         )
     if numbered:
         on_remark(
-            f"{path}: {len(numbered)} names occur more than once and got a number: {numbered[0]}"
+            f"{path}: numbered {counted(len(numbered), 'name')} found more than once: {numbered[0]}"
         )
     return tuple(motifs.values())
 

@@ -12,9 +12,12 @@ shuffled columns then match.
 Legend: M queries, K targets.
 """
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -38,6 +41,14 @@ class Alignments:
     """Positions that overlap."""
     reverse: NDArray[np.bool_]
     """The target's reverse complement fits better."""
+
+
+def is_compiled() -> bool:
+    """Whether numba keeps it compiled already, so that the first call is quick too."""
+    package = find_spec("memelite")
+    places = [Path(package.origin).parent / "__pycache__"] if package and package.origin else []
+    places += [Path(os.environ.get("NUMBA_CACHE_DIR", Path.home() / ".cache" / "numba"))]
+    return any(any(place.rglob("tomtom.*.nbi")) for place in places)
 
 
 def align(

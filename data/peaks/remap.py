@@ -17,6 +17,7 @@ from data.peaks.formats import REMAP
 from data.peaks.reading import Peaks
 from data.rows.batch import NAME
 from data.sources.row_names import remap_name
+from data.words import counted
 
 
 def of_biosample(peaks: Peaks, biosample: str, left_out: LeftOut) -> Peaks:
@@ -43,7 +44,9 @@ def of_biosample(peaks: Peaks, biosample: str, left_out: LeftOut) -> Peaks:
     told = [_told(name) for name in names]
     tfs = sorted({tf for tf, _ in told if tf})
     if len(tfs) > 1:
-        raise DataError(f"{path}: peaks of {len(tfs)} TFs ({_some(tfs)}); give the peaks of one TF")
+        raise DataError(
+            f"{path}: peaks of {counted(len(tfs), 'TF')} ({_some(tfs)}); give the peaks of one TF"
+        )
     listed = sorted({one for _, biosamples in told for one in biosamples})
     if not listed:  # a BED9 of another origin, whose names mean nothing here
         return peaks

@@ -25,7 +25,7 @@ from data.sources.blacklist import Blacklist
 from data.sources.fitting import NEAR_END, Fitting
 from data.sources.genome import Genome
 from data.text import filled_lines
-from data.words import listed
+from data.words import counted, listed
 
 _TOLD: Final = 3
 """Most names of sequences that a message lists."""
@@ -232,7 +232,7 @@ def _sequences(
         why = left_out.why(path) + told
         raise DataError(f"{path}: no sequence that can be predicted ({why})")
     if told:
-        left_out.notes.append(f"{path}: {len(short):,} sequences are too short{told}")
+        left_out.notes.append(f"{path}: {counted(len(short), 'sequence')} too short{told}")
 
 
 def _encoded(text: str) -> NDArray[np.uint8]:
@@ -305,7 +305,8 @@ def tiled_windows(
     if waiting:
         yield _tiles(genome, waiting, length_bp, stride_bp, rows)
     if num_excluded:
-        left_out.notes.append(f"{num_excluded:,} tiles overlap a region of --exclude: left out")
+        tiles = counted(num_excluded, "tile")
+        left_out.notes.append(f"left out {tiles}: overlapping a region of --exclude")
 
 
 def _bins(spans: list[tuple[int, int]], stride_bp: int) -> Iterator[NDArray[np.int32]]:

@@ -36,6 +36,7 @@ from data.sources.genome import Genome
 from data.sources.intervals import Intervals
 from data.sources.tables import Profiled
 from data.steps import OnStep, silent
+from data.words import counted
 
 WITHOUT_SUMMIT: Final = "peaks: without a summit, taken at their middle"
 """The reason under which a manifest counts such peaks of a format that has summits."""
@@ -163,7 +164,7 @@ def _checked(files: SheetFiles, sites: SheetSites, reading: Reading, on_step: On
     sheet = _sheet(files.sheet, reading.genome, faults, left_out)
     sheet, motifs = _with_motifs(sheet, sites, faults, left_out)
     profiled = _profiled(sheet)
-    on_step(f"reading {len(sheet.rows):,} files of peaks")
+    on_step(f"reading {counted(len(sheet.rows), 'file')} of peaks")
     pairs = list(profiled.pair_index())
     read = read_sheet_files(sheet, pairs, files.regions, reading)
     faults.check()

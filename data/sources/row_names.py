@@ -26,6 +26,7 @@ from data.sources.tables import (
     read_profiled,
     read_samples,
 )
+from data.words import counted
 
 NO_PAIR: Final = -1
 UNLISTED: Final = "of no listed experiment"
@@ -305,5 +306,5 @@ def read_naming(sources: SourceFiles, rules: NameRules) -> Naming:
 
 def some_names(names: Sequence[str]) -> str:
     """Give the first of some names, and say how many others there are."""
-    more = f", and {len(names) - _TOLD:,} more TFs" if len(names) > _TOLD else ""
+    more = f", and {counted(len(names) - _TOLD, 'more TF')}" if len(names) > _TOLD else ""
     return ", ".join(names[:_TOLD]) + more

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -165,7 +166,8 @@ def base(*, options: BaseOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE
     if options.page is not None:
         with whole_file(options.page) as partial:
             partial.write_text(page_of(made.card), encoding="utf-8")
-    out.print(f"{options.folder}: {made.card.name}, {len(made.tfs)} TFs, {len(runs)} networks")
+    size = f"{counted(len(made.tfs), 'TF')}, {counted(len(runs), 'network')}"
+    out.print(f"{options.folder}: {made.card.name}, {size}")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from data.temporary import remove_abandoned
+from data.words import counted
 from experiments.cli.console import complain, err
 from experiments.cli.progress import PlanProgress
 from orchestrator.workspace import Workspace
@@ -65,14 +66,15 @@ def drive(
     num_left = len(plan) - sum(store.is_complete(key) for key in keys) - len(failures)
     if num_left:
         err.print(
-            f"stopped after {stop_after:g} hours with {num_left} of {len(plan)} runs to do; the "
-            "same command resumes the plan",
+            f"stopped after {stop_after:g} hours with {num_left} of {counted(len(plan), 'run')} to "
+            "do; the same command resumes the plan",
         )
     if failures:
         where = workspace.failure(failures[0].planned.key)
         place = where if len(failures) == 1 and where.exists() else where.parent
         complain(
-            f"{len(failures)} of {len(plan)} runs did not complete; reasons and tracebacks: {place}"
+            f"{len(failures)} of {counted(len(plan), 'run')} did not complete; reasons and "
+            f"tracebacks: {place}"
         )
         raise typer.Exit(1)
 
@@ -95,7 +97,7 @@ def _run(
     failures: list[RunOutcome] = []
     deadline = None if stop_after is None else time.monotonic() + 3600 * stop_after
     num_complete = sum(store.is_complete(run.key) for run in plan)
-    err.print(f"{len(plan)} runs, {num_complete} complete already")
+    err.print(f"{counted(len(plan), 'run')}, {num_complete:,} complete already")
     with (
         BackgroundView(MlflowView(workspace, paper_figures), warn=complain) as mlflow,
         PlanProgress(workspace, len(plan), num_complete) as progress,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -247,6 +248,6 @@ def _print(stored: "StoredExplanation") -> None:
         )
     out.print(table)
     out.print(
-        f"{len(regions)} regions; contributions are in logits; files: {stored.path}",
+        f"{counted(len(regions), 'region')}; contributions are in logits; files: {stored.path}",
         soft_wrap=True,
     )

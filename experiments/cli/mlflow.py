@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from data.words import counted
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out, steps
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -49,9 +50,9 @@ def sync(
         mlflow.live.mark_killed()
         num_logged = mlflow.sync(store)
         num_matched = mlflow.motifs.log_matches(store, on_step)
-    deleted = f"{num_deleted} runs deleted, " if rebuild else ""
+    deleted = f"{counted(num_deleted, 'run')} deleted, " if rebuild else ""
     out.print(
-        f"{mlflow.client.shown_uri}: {deleted}{num_logged} runs logged, "
-        f"filters of {num_matched} runs matched",
+        f"{mlflow.client.shown_uri}: {deleted}{counted(num_logged, 'run')} logged, "
+        f"filters of {counted(num_matched, 'run')} matched",
         soft_wrap=True,
     )

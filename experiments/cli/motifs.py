@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, complain, err, out, steps
 from experiments.cli.options.jaspar import JasparOptions
 from experiments.cli.options.spread import spread
-from orchestrator.errors import RunError
+from orchestrator.errors import RunError, UnknownModelError
 from orchestrator.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -78,7 +79,10 @@ def motifs(
 
     place = Workspace(workspace)
     database = _database(place, options.jaspar, options.motifs)
-    found = find_run(RunStore(place), run, options.arm.value)
+    try:
+        found = find_run(RunStore(place), run, options.arm.value)
+    except UnknownModelError as error:
+        raise RunError(f"{error}{_about_base(run)}") from None
     err.print(f"{found.planned.name}, run {found.key}")
     with steps("Reading filters") as on_step:
         stored = run_motifs(found, place, database, layer=options.layer, on_step=on_step)
@@ -88,6 +92,21 @@ def motifs(
         except RunError as error:
             complain(str(error))
     _print(stored, everything=options.everything)
+
+
+def _about_base(named: str) -> str:
+    """Say what to do about a TF of the base; empty where it is none."""
+    from orchestrator.prediction.base import find_base
+    from orchestrator.prediction.finding import name_in_base
+
+    base, tf = find_base(), name_in_base(named) or named
+    if base is None or base.known_as(tf) is None:
+        return ""
+    return (
+        f"; the base has {tf}, but its networks have no motifs of single TFs: see what they read "
+        f"by `bindgrid explain {tf}` with --bed, --genome and --out, or train {tf} here by "
+        "`bindgrid tf add` or `tf train`"
+    )
 
 
 def _database(workspace: Workspace, jaspar: JasparOptions, file: Path | None) -> "MotifDatabase":
@@ -100,8 +119,8 @@ def _database(workspace: Workspace, jaspar: JasparOptions, file: Path | None) ->
     database = file_database(file, err.print)
     if len(database) < FEW_TARGETS:
         err.print(
-            f"{file}: {len(database)} motifs; p-values depend on the motifs compared with"
-            f" and are unreliable with fewer than {FEW_TARGETS}",
+            f"{file}: {counted(len(database), 'motif')}; p-values depend on the motifs compared "
+            f"with and are unreliable with fewer than {FEW_TARGETS}",
         )
     return database
 
@@ -118,8 +137,8 @@ def _print(stored: "StoredMotifs", *, everything: bool) -> None:
         f" (q < 0.05), {info.num_matched_shuffled} with their positions shuffled; {told}",
     )
     out.print(
-        f"{info.num_correct:,} of {info.num_regions:,} regions are predicted correctly and"
-        f" were read; {len(table) - len(shown)} filters are not shown; files: {stored.path}",
+        f"{info.num_correct:,} of {info.num_regions:,} regions are predicted correctly and were "
+        f"read; not shown: {counted(len(table) - len(shown), 'filter')}; files: {stored.path}",
         soft_wrap=True,
     )
 

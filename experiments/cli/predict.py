@@ -8,6 +8,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from data.output import Format, Output, check_apart, output_named
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     ChromAliasOption,
@@ -133,7 +134,7 @@ def predict(
         _progress("sequences") as advance,
     ):
         counts = target.predict(batches, writer, advance)
-    _tell(target, counts, "sequences", "hold a base other than A, C, G and T", output)
+    _tell(target, counts, "sequence", "a base other than A, C, G and T", output)
     tell_left_out(odd_rows)
 
 
@@ -270,7 +271,7 @@ def variants(
             counts = predict_variants(members, reader.batches(), writer, found, advance, null)
     if options.null and null is None:
         err.print("no p-values: the genome has hardly a window without an N to compare with")
-    _tell(predictor, counts, "variants", "stay in the output with the reason", output)
+    _tell(predictor, counts, "variant", "the output has the reason", output)
     _tell_swapped(num_swapped, are_predicted=options.swap_reference)
     tell_left_out(odd_rows)
 
@@ -286,7 +287,9 @@ def _tell_swapped(num: int, *, are_predicted: bool) -> None:
             if are_predicted
             else "--swap-reference predicts them"
         )
-        err.print(f"{num:,} variants with swapped alleles (the genome has ALT, not REF): {what}")
+        err.print(
+            f"{counted(num, 'variant')} with swapped alleles (the genome has ALT, not REF): {what}"
+        )
 
 
 def _predictor(workspace: Path, name: str, arm: ModelArm) -> "Predictor":
@@ -331,20 +334,18 @@ def _progress(what: str) -> "AbstractContextManager[Callable[[int], None]]":
 
 
 def _tell(
-    predictor: "Predictor | Target", counts: "Counts", what: str, reason: str, output: Output
+    predictor: "Predictor | Target", counts: "Counts", noun: str, reason: str, output: Output
 ) -> None:
     where = "" if output.is_standard_output else f"; {output.path}"
     err.print(
-        f"{predictor.name} ({predictor.source}): {counts.num:,} {what}{where}",
+        f"{predictor.name} ({predictor.source}): {counted(counts.num, noun)}{where}",
     )
     if counts.num_unknown:
+        err.print(f"{counted(counts.num_unknown, noun)} without a prediction: {reason}")
+    if counts.num_nan:
         err.print(
-            f"{counts.num_unknown:,} {what} without a prediction: they {reason}",
+            f"{counted(counts.num_nan, noun)} without a prediction: the model gives no number; its "
+            "weights or its calibration are damaged",
         )
     for line in predictor.cautions:
         err.print(f"{predictor.name}: {line}")
-    if counts.num_nan:
-        err.print(
-            f"{counts.num_nan:,} {what} without a prediction: the model gives no number for them; "
-            "its weights or its calibration are damaged",
-        )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from data.words import counted
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out, steps
 from experiments.cli.options.choices import ModelArm
 from experiments.cli.predict import ArmOption, NameArgument
@@ -58,7 +59,7 @@ def export_command(
         predictor = find_model(Workspace(workspace), name, arm.value)
         export_model(predictor, folder, licence=licence)
     out.print(
-        f"{folder}: {predictor.tf}, {len(predictor.replicates)} replicates",
+        f"{folder}: {predictor.tf}, {counted(len(predictor.replicates), 'replicate')}",
     )
 
 
@@ -79,6 +80,7 @@ def import_command(
     with steps("Importing"):
         predictor = import_model(Workspace(workspace), folder, name)
     out.print(
-        f"{name or predictor.name}: {predictor.tf}, {len(predictor.replicates)} replicates; "
+        f"{name or predictor.name}: {predictor.tf}, "
+        f"{counted(len(predictor.replicates), 'replicate')}; "
         f"bindgrid predict {name or predictor.name} ...",
     )

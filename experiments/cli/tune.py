@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 import typer
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -181,7 +182,7 @@ def tune(*, options: TuneOptions, workspace: WorkspaceOption = DEFAULT_WORKSPACE
             multi, tuning = _plan(loaded, options.study(loaded, precision), options.search)
     with sole_driver(place):
         study = TuningStudy(tuning, place)
-        err.print(f"{num_trials} trials, {study.num_complete()} complete already")
+        err.print(f"{counted(num_trials, 'trial')}, {study.num_complete()} complete already")
         try:
             _search(study, multi, num_trials, where)
         except KeyboardInterrupt:
@@ -305,7 +306,9 @@ def _log(result: "TuningResult", workspace: Workspace) -> None:
 
 def _print_result(result: "TuningResult") -> None:
     tuning = result.tuning
-    table = Table("setting", title=f"Fine-tuning {tuning.name}, {len(result.trials)} trials")
+    table = Table(
+        "setting", title=f"Fine-tuning {tuning.name}, {counted(len(result.trials), 'trial')}"
+    )
     names = [_TITLES.get(name, name) for name in tuning.space.distributions()]
     for title in ("trial", "val. loss", "sd", *names):
         table.add_column(title, justify="right")
@@ -348,7 +351,7 @@ def _verdict(result: "TuningResult") -> str:
     whose = "the paper's" if first == "paper's" else "that of the default"
     return (
         f"The best setting's loss is lower than {whose} by {fmean(gains):.4f} on average over "
-        f"{len(gains)} folds, and lower in {sum(gain > 0 for gain in gains)} of them. The same "
-        f"folds chose it among {len(result.trials)}, so this is optimistic: judge it by the test "
-        f"regions of {where}."
+        f"{counted(len(gains), 'fold')}, and lower in {sum(gain > 0 for gain in gains)} of them. "
+        f"The same folds chose it among {len(result.trials)}, so this is optimistic: judge it "
+        f"by the test regions of {where}."
     )

@@ -32,6 +32,7 @@ from data.motifs.motif import Motif
 from data.own_tf.record import added_motif
 from data.relations.binding_modes import BindingModes
 from data.relations.groups import GroupKind, Relations, choose_group, read_relations
+from data.words import counted
 from experiments.study.pretraining import MIN_BOUND, Pretraining
 from experiments.study.study import Study
 from model.checkpoint import load_config
@@ -112,9 +113,9 @@ class Start:
         if isinstance(self.spec, BaseStart):
             return self.spec.name
         if self.kind in (SetKind.MASKED, SetKind.MASKED_APART):
-            return f"{len(self.tfs)} TFs, {SetKind.MASKED}"
+            return f"{counted(len(self.tfs), 'TF')}, {SetKind.MASKED}"
         if self.kind is SetKind.COMPLETE:
-            return f"{len(self.tfs)} TFs, {self.kind}"
+            return f"{counted(len(self.tfs), 'TF')}, {self.kind}"
         return "+".join(self.tfs)
 
 
@@ -214,7 +215,7 @@ def start_from_base(loaded: LoadedDataset, study: Study, tf: str) -> Start:
     return Start(
         kind=SetKind.BASE,
         spec=base.start(seen_chroms(base, loaded.dataset)),
-        reason=f"{base.card.name}, ready at once: {len(base.tfs)} TFs{knows}",
+        reason=f"{base.card.name}, ready at once: {counted(len(base.tfs), 'TF')}{knows}",
         is_finished=True,
     )
 
@@ -315,7 +316,8 @@ def _start(
         num_tfs = len([one for one in loaded.dataset.summaries() if one.added is None])
         wanted = min(50, num_tfs - len(left_out))
         tfs = pretraining.tfs(loaded.dataset, wanted, study.modes)
-        return builder.multi(tfs, seed=study.seed), f"the {len(tfs)} TFs with most regions"
+        reason = f"the {counted(len(tfs), 'TF')} with most regions"
+        return builder.multi(tfs, seed=study.seed), reason
     group = choose_group(GroupKind(kind), tf, relations, with_target=False)
     if not group.tfs:
         raise RunError(group.note)
@@ -343,7 +345,7 @@ def _masked(
     ]
     if found and not store.is_complete(spec.key):
         spec = max(reversed(found), key=lambda one: len(one.regions.tfs))
-    return spec, f"every resolved cell of {len(spec.regions.tfs)} TFs"
+    return spec, f"every resolved cell of {counted(len(spec.regions.tfs), 'TF')}"
 
 
 def _fits(other: RunSpec, wanted: RunSpec, loaded: LoadedDataset) -> bool:

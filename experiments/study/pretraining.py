@@ -15,6 +15,7 @@ from data.dataset.sampling import RowRule
 from data.dataset.store import Dataset
 from data.relations.binding_modes import BindingModes
 from data.schema import Evidence
+from data.words import counted
 from orchestrator.errors import RunError
 
 MIN_BOUND: Final = 100
@@ -74,11 +75,16 @@ class Pretraining:
             ]
             if wanted is not None and len(chosen) < wanted:
                 raise RunError(
-                    f"{dataset.path} has {len(chosen)} TFs{self._in_words()}, {wanted} are to be "
-                    f"pre-trained on; pass --pretrain-tfs {len(chosen)} or fewer"
+                    f"{dataset.path} has {counted(len(chosen), 'TF')}{self._in_words()}, {wanted} "
+                    f"are to be pre-trained on; pass --pretrain-tfs {len(chosen)} or fewer"
                 )
             chosen = chosen[:wanted]
         if not chosen:
+            if not self.leave_out and not self.modes_of:
+                raise RunError(
+                    f"{dataset.path} has no TF{self._in_words()} to pre-train on; those that were "
+                    "added by `bindgrid tf add` count where they are named alone"
+                )
             raise RunError(f"no TF is left to pre-train on{self._in_words()}; leave out fewer")
         return tuple(chosen)
 

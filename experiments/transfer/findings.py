@@ -117,7 +117,9 @@ def _size_sentence(related: Spearman | None, of_tfs: Gains) -> str:
             f"({sizes.iloc[0]:,.0f}), so these runs cannot say whether the "
             "gain depends on it."
         )
-    said = f"Spearman's rho {number(related.rho)}, {p_value(related.p)}, {len(of_tfs)} TFs"
+    said = (
+        f"Spearman's rho {number(related.rho)}, {p_value(related.p)}, {counted(len(of_tfs), 'TF')}"
+    )
     alike = int((sizes == sizes.max()).sum())
     if alike > len(of_tfs) / 2:
         said += f", of which {alike} have the same number, {sizes.max():,.0f}"

@@ -37,6 +37,7 @@ from data.sources.chromosomes import Chromosomes
 from data.sources.evidence import overlaps
 from data.sources.intervals import Intervals
 from data.steps import OnStep, silent
+from data.words import counted
 from model.checkpoint import load
 from model.interpretation.attribution import Attributions, Method, attribute
 from model.prediction import predict
@@ -190,7 +191,7 @@ def explain(
         return StoredExplanation(folder)
     loaded = load_dataset(workspace)
     sequences = loaded.regions.sequences[ids]
-    on_step(f"{len(ids)} regions")
+    on_step(counted(len(ids), "region"))
     found = attribute(load(run.path), sequences, target=target, method=method)
     on_step("writing")
     with whole_folder(folder, first_stays=True) as partial:

@@ -15,6 +15,7 @@ from data.packing import pack
 from data.queries.windows import Windows
 from data.sources.genome import Genome
 from data.steps import OnStep, silent
+from data.words import counted
 from model.interpretation.attribution import Attributions, Method, attribute
 from orchestrator.errors import RunError
 from orchestrator.interpretation.explain import (
@@ -93,7 +94,7 @@ def explain_windows(
     ModelError
         If the method does not fit the network.
     """
-    on_step(f"{len(explained.region_id)} regions")
+    on_step(counted(len(explained.region_id), "region"))
     found = [
         attribute(member.network, explained.sequences, target=member.output, method=method)
         for member in target.members

@@ -36,6 +36,7 @@ from torch import nn
 from data.atomic import whole_folder
 from data.motifs.database import MotifDatabase
 from data.motifs.matches import ALPHA, ComparisonRule, MotifMatches, match_filters
+from data.motifs.tomtom import is_compiled
 from data.records import OlderRecordError
 from data.steps import OnStep, silent
 from model.checkpoint import load
@@ -259,7 +260,8 @@ def _compared(
     sequences, right = _regions_read(run, network, workspace)
     on_step("reading the filters")
     motifs = count_subsequences(network, sequences[right], layer=layer)
-    on_step(f"comparing with {database.name} (compiles for a minute, once on a machine)")
+    compiles = "" if is_compiled() else " (compiles for a minute, once on a machine)"
+    on_step(f"comparing with {database.name}{compiles}")
     return _Compared(sequences, right, motifs, match_filters(motifs.counts, database, RULE))
 
 

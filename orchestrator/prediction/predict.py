@@ -125,7 +125,8 @@ def write_predictions(
                 known = windows.known[part]
                 predicted = table(windows, part)
                 writer.write(predicted)
-                is_nan = predicted.select_dtypes("floating").isna().any(axis=1).to_numpy()
+                numbers = [name for name in predicted if predicted[name].dtype.kind == "f"]
+                is_nan = predicted[numbers].isna().any(axis=1).to_numpy()
                 num += len(known)
                 num_unknown += int((~known).sum())
                 num_nan += int((is_nan & known).sum())

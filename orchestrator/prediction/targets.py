@@ -23,6 +23,7 @@ from data.output import Format, Output, output_named
 from data.packing import pack
 from data.queries.windows import Windows
 from data.sources.genome import Genome
+from data.words import counted
 from model.calibration import Calibration
 from model.ensemble import Member, Panel, predict_ensemble
 from orchestrator.errors import RunError
@@ -172,7 +173,7 @@ class Matrix:
     @property
     def name(self) -> str:
         """How many TFs there are."""
-        return f"{len(self.tfs)} TFs"
+        return counted(len(self.tfs), "TF")
 
     @property
     def source(self) -> str:

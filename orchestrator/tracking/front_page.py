@@ -17,6 +17,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from data.words import counted
 from orchestrator.report.rendering import render
 from orchestrator.tracking.client import NOTE_TAG, WORKSPACE_TAG
 from orchestrator.tracking.run_rows import read_runs
@@ -271,7 +272,7 @@ def plan_lines(runs: Iterable[Run]) -> Iterator[PlanLine]:
         complete, failed, to_do = (
             int(numbers.get(name, 0)) for name in ("complete", "failed", "to_do")
         )
-        counts = f"{complete} of {complete + failed + to_do} runs complete"
+        counts = f"{complete} of {counted(complete + failed + to_do, 'run')} complete"
         yield PlanLine(
             experiments=run.data.tags.get("experiments", run.info.run_name or ""),
             workspace=Path(run.data.tags.get(WORKSPACE_TAG, "")).name,

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from data.words import counted
 from model.training.epoch import Epoch
 from orchestrator.plan import Plan, RunOutcome
 from orchestrator.runs.epoch_log import epoch_logs
@@ -95,7 +96,7 @@ class LiveWriter:
                     mlflow.update_run(self._plan_run_id, status="RUNNING")
                     break
             else:
-                name = f"{tags['experiments']}: {len(plan)} runs"
+                name = f"{tags['experiments']}: {counted(len(plan), 'run')}"
                 made = mlflow.create_run(experiment_id, tags=tags, run_name=name)
                 self._plan_run_id = made.info.run_id
             self._log_counts()

@@ -15,6 +15,7 @@ from data.dataset.store import Dataset
 from data.errors import DataError
 from data.output import Format, output_file, output_named
 from data.schema import Evidence
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -24,7 +25,7 @@ from experiments.cli.console import (
 )
 from experiments.cli.data import build as cli_data_build
 from experiments.cli.data import sources as cli_data_sources
-from experiments.cli.data.build import ReplaceOption, print_dropped, print_made
+from experiments.cli.data.build import ReplaceOption, print_dropped, print_made, size_of
 from orchestrator.workspace import Workspace
 
 app = typer.Typer(help="Make and look at datasets.", no_args_is_help=True)
@@ -97,11 +98,11 @@ def show(
     regions = dataset.regions()
     chroms = ", ".join(f"{chrom} {count:,}" for chrom, count in regions.chromosomes().items())
     out.print(str(dataset.path), style="bold")
-    out.print(f"{dataset.num_regions:,} regions of {schema.REGION_WIDTH_BP} bp: {chroms}")
+    out.print(f"{counted(dataset.num_regions, 'region')} of {schema.REGION_WIDTH_BP} bp: {chroms}")
     out.print(
         f"GC: mean {regions.gc.mean():.3f}, from {regions.gc.min():.3f} to "
-        f"{regions.gc.max():.3f}; {len(dataset.tfs)} TFs"
-        + (f", {len(dataset.biosamples)} biosamples" if dataset.biosamples else "")
+        f"{regions.gc.max():.3f}; {counted(len(dataset.tfs), 'TF')}"
+        + (f", {counted(len(dataset.biosamples), 'biosample')}" if dataset.biosamples else "")
     )
     out.print(f"labels: bound by {labels_in_words(summaries)}")
     out.print(_counts_table(summaries))
@@ -139,7 +140,7 @@ def export(
                 pq.write_table(pa.table(columns), partial, compression="zstd")
         except OSError as error:
             raise DataError(f"{file}: cannot write ({error.strerror}); check the path") from None
-    out.print(f"{file}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs")
+    out.print(f"{file}: {size_of(dataset)}")
 
 
 def _counts_table(summaries: list[TFSummary] | tuple[TFSummary, ...]) -> Table:

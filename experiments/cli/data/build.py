@@ -9,6 +9,7 @@ import typer
 from data.dataset.lock import sole_writer
 from data.left_out import LeftOut
 from data.sources.name_rules import NameRules, Treated
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     LeftOutOption,
@@ -117,8 +118,13 @@ def _build_sources(options: BuildOptions, path: Path, odd_rows: LeftOut) -> "Dat
 
 def print_made(dataset: "Dataset") -> None:
     """Say what a new dataset holds, and what was left out of it."""
-    out.print(f"{dataset.path}: {dataset.num_regions:,} regions, {len(dataset.tfs)} TFs")
+    out.print(f"{dataset.path}: {size_of(dataset)}")
     print_dropped(dataset)
+
+
+def size_of(dataset: "Dataset") -> str:
+    """Say how many regions and TFs a dataset has."""
+    return f"{counted(dataset.num_regions, 'region')}, {counted(len(dataset.tfs), 'TF')}"
 
 
 def print_dropped(dataset: "Dataset") -> None:
@@ -132,7 +138,7 @@ def _print_unmatched(left_out: LeftOut) -> None:
     """Say which biosamples without DHSs cost most rows."""
     largest = left_out.unmatched.most_common(_TOLD)
     for (file, biosample), num in largest:
-        out.print(f"  {file.name}: {biosample} has no DHSs: {num:,} rows")
+        out.print(f"  {file.name}: {biosample} has no DHSs: {counted(num, 'row')}")
     num_more = len(left_out.unmatched) - len(largest)
     if num_more:
-        out.print(f"  and {num_more:,} biosamples more; --unmatched FILE lists all")
+        out.print(f"  and {counted(num_more, 'biosample')} more; --unmatched FILE lists all")

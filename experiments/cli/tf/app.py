@@ -19,6 +19,7 @@ from data.relations.groups import (
 )
 from data.relations.string_links import read_string_links
 from data.schema import Evidence
+from data.words import counted, listed
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -110,28 +111,27 @@ def groups(*, options: GroupOptions, workspace: WorkspaceOption = DEFAULT_WORKSP
             choose_group(kind, target, relations, with_target=options.with_target, rule=rule)
             for kind in relations.kinds()
         ]
-        out.print(_group_table(target, chosen, relations, dataset if targets else None))
+        _print_groups(target, chosen, relations, dataset if targets else None)
     _print_legend(relations, rule, with_target=options.with_target)
 
 
 app.command()(spread(groups))
 
 
-def _group_table(
+def _print_groups(
     target: str, chosen: list[Group], relations: Relations, dataset: Dataset | None
-) -> Table:
-    """Groups of a target; with a dataset, also the regions that a multi-model of each would have.
+) -> None:
+    """Print groups of a target; with a dataset, also how many regions a multi-model would have.
 
     They are counted for targets that were asked for only, since every group is read for it.
     """
     num_bound = relations.num_bound[relations.tfs.index(target)]
     modes = ", ".join(sorted(relations.modes.of(target))) or "none"
-    table = Table(
-        "group",
-        "TFs",
-        title=f"{target}: {num_bound:,} bound regions; binding mode {modes}",
-        title_justify="left",
+    # a title of the table would be filled up with blanks
+    out.print(
+        f"{target}: {counted(num_bound, 'bound region')}; binding mode {modes}", style="italic"
     )
+    table = Table("group", "TFs")
     if dataset is not None:
         table.add_column("regions for all", justify="right")
     table.add_column("note")
@@ -140,7 +140,7 @@ def _group_table(
         if dataset is not None:
             cells.append(f"{_num_complete(group, dataset):,}" if group.tfs else "")
         table.add_row(*cells, group.note)
-    return table
+    out.print(table)
 
 
 def _members(group: Group) -> str:
@@ -170,5 +170,5 @@ def _print_legend(relations: Relations, rule: GroupRule, *, with_target: bool) -
     without = relations.modes.without(relations.tfs)
     if without:
         err.print(
-            f"{len(without)} TFs have no binding mode and are in no group: {', '.join(without)}",
+            f"{counted(len(without), 'TF')} without a binding mode, in no group: {listed(without)}",
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from data.errors import DataError
+from data.words import counted, listed
 from experiments.cli.console import (
     ChromAliasOption,
     ExcludeOption,
@@ -119,7 +120,7 @@ class FileOptions:
         """
         given = self.biosample or list(known)
         if not self.biosample and len(known) != 1:
-            there = ", ".join(known[:5]) or "none"
+            there = listed(known, 5) or "none"
             raise RunError(
                 f"--biosample is missing: name that of each --peaks; the dataset has: {there}"
             )
@@ -200,8 +201,8 @@ class FileOptions:
             of_peaks *= len(peaks)
         if accessible and len(accessible) != len(lacking):
             raise RunError(
-                f"{len(accessible)} --accessible for {len(lacking)} biosamples that the dataset "
-                f"lacks{': ' + ', '.join(lacking) if lacking else ''}; give one for each of these, "
+                f"{len(accessible)} --accessible for {counted(len(lacking), 'biosample')} that the "
+                f"dataset lacks{': ' + ', '.join(lacking) if lacking else ''}; give one for each, "
                 "in order"
             )
         opened = dict(zip(lacking, accessible or (), strict=False))

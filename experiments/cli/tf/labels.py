@@ -6,6 +6,7 @@ from rich.table import Table
 
 from data.dataset.added import LABEL_WORDS
 from data.schema import Evidence
+from data.words import counted
 from experiments.cli.console import err, out, tell_few_accessible
 from orchestrator.errors import RunError
 
@@ -42,7 +43,7 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
     if tf.has_predicted_sites and tf.motif is not None:
         how = f", sites predicted by {tf.motif.matrix_id}"
     out.print(
-        f"{tf.name}: {bound:,} bound regions, {unbound:,} unbound, {one_source:,} of one "
+        f"{tf.name}: {counted(bound, 'bound region')}, {unbound:,} unbound, {one_source:,} of one "
         f"source{how}"
     )
     out.print(f"labels: {LABEL_WORDS[tf.sites]}{_OTHER_LABELS.get(tf.sites, '')}")
@@ -71,7 +72,8 @@ def print_labels(labels: "Labels", tf: "OwnTF") -> None:
             )
         if count.num_elsewhere:
             err.print(
-                f"{count.file}: {count.num_elsewhere:,} peaks on chromosomes without regions",
+                f"{count.file}: {counted(count.num_elsewhere, 'peak')} on chromosomes without "
+                "regions",
             )
         tell_few_accessible(str(count.file), count.num_in_accessible, count.num_peaks)
 
@@ -90,6 +92,6 @@ def check_number(labels: "Labels", *, force: bool) -> None:
             without = f" without an N in the genome, and {labels.num_bound_with_n} with one"
             more = f"give a genome whose bases there are known, {more}"
         raise RunError(
-            f"{labels.name} has {num_bound} bound regions{without}, {MIN_BOUND} are needed to "
-            f"learn from; {more}, or pass --force"
+            f"{labels.name} has {counted(num_bound, 'bound region')}{without}, {MIN_BOUND} are "
+            f"needed to learn from; {more}, or pass --force"
         )

@@ -58,7 +58,7 @@ def remove(
     name: Annotated[str, typer.Argument(help="A TF that was added.")],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Remove a TF that was added; its finished runs stay.
+    """Remove a TF that was added; its finished runs and its card stay.
 
     Example: bindgrid tf remove ETV4
     """
@@ -70,3 +70,9 @@ def remove(
         dataset = Dataset.open(path)
         remove_tf(dataset, name)
     out.print(f"{name} is no longer in {dataset.path}")
+    out.print(
+        "Its finished runs and its card stay: `predict`, `variants` and `export` work as before. "
+        "What reads its labels does not, until it is added again: `tf train`, `tf suggest`, "
+        "`motifs`, and `explain` without --genome.",
+        soft_wrap=True,
+    )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import complain, err, out
 
 if TYPE_CHECKING:
@@ -14,17 +15,14 @@ if TYPE_CHECKING:
 def print_suggestion(suggestion: "Suggestion") -> None:
     """Print which multi-models a TF could start from, the best first."""
     modes = ", ".join(sorted(suggestion.mode.modes)) or "unknown"
-    table = Table(
-        "start",
-        "pre-trained on",
-        "gain here",
-        "finished",
-        title=f"{suggestion.tf}: binding mode {modes} ({suggestion.mode.how})",
-        title_justify="left",
-    )
+    table = Table("start", "pre-trained on", "gain here", "finished")
+    # a title of the table would be filled up with blanks
+    out.print(f"{suggestion.tf}: binding mode {modes} ({suggestion.mode.how})", style="italic")
     for start in suggestion.starts:
         result = start.result
-        gain = "" if result is None else f"{result.mean_gain:.2f} MCC, {result.num_tfs} TFs"
+        gain = (
+            "" if result is None else f"{result.mean_gain:.2f} MCC, {counted(result.num_tfs, 'TF')}"
+        )
         table.add_row(
             start.kind,
             start.reason,

@@ -54,7 +54,7 @@ def test_names_of_chromosomes_differ_by_chr_or_are_not_there(tmp_path):
     assert opened.at(np.array([], dtype=object), np.array([], dtype=np.int64)).tolist() == []
 
 
-@pytest.mark.parametrize(("biosamples", "words"), [(0, "no biosample"), (1, "one biosample")])
+@pytest.mark.parametrize(("biosamples", "words"), [(0, "names no"), (1, "has one")])
 def test_a_dataset_of_fewer_than_two_biosamples_says_nothing(tmp_path, biosamples, words):
-    with pytest.raises(DataError, match=f"says of {words} where"):
+    with pytest.raises(DataError, match=f"{words} biosample, and openness"):
         open_biosamples(tmp_path / "d", biosamples)

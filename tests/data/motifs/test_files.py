@@ -86,7 +86,7 @@ def test_a_file_of_two_motifs_gives_both_and_numbers_a_name_that_stands_twice(tm
     motifs = read_motifs(path, told.append)
     assert [motif.matrix_id for motif in motifs] == [matrix_id, f"{matrix_id}_2"]
     assert len(told) == 1
-    assert f"1 names occur more than once and got a number: {matrix_id}_2" in told[0]
+    assert f"numbered 1 name found more than once: {matrix_id}_2" in told[0]
 
 
 def test_probabilities_without_a_zero_stay_as_they_are(tmp_path):
@@ -133,7 +133,7 @@ def test_a_motif_that_cannot_be_used_does_not_spoil_the_others(tmp_path):
     told: list[str] = []
     assert [motif.matrix_id for motif in read_motifs(path, told.append)] == ["good"]
     assert len(told) == 1
-    assert "1 motifs cannot be used and are left out; first: line 1: >bad: a row" in told[0]
+    assert "left out 1 motif that cannot be used: line 1: >bad: a row" in told[0]
 
 
 def meme(body: str, alphabet: str = "ALPHABET= ACGT") -> str:
@@ -186,7 +186,7 @@ def test_a_meme_motif_without_a_matrix_is_left_out_and_a_name_twice_is_numbered(
     told: list[str] = []
     assert [motif.matrix_id for motif in read_motifs(path, told.append)] == ["a", "a_2"]
     assert "line 12: MOTIF b: no letter-probability matrix" in told[0]
-    assert "got a number: a_2" in told[1]
+    assert "found more than once: a_2" in told[1]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_excluded_rows_and_tiles_are_left_out(genome, tmp_path):
     assert tiles.start is not None
     assert tiles.start.tolist() == [600, 700, 800, 1100]
     np.testing.assert_array_equal(tiles.codes[-1], codes_of(CHR1[1050:1250]))
-    assert left_out.notes == ["2 tiles overlap a region of --exclude: left out"]
+    assert left_out.notes == ["left out 2 tiles: overlapping a region of --exclude"]
 
 
 def test_tiles_of_many_rows_are_read_in_one_pass_of_the_genome(tmp_path, monkeypatch):
@@ -181,7 +181,7 @@ def test_flanks_that_are_too_short_are_told_by_bases_and_sequences(tmp_path):
     assert found.name.tolist() == ["c"]
     assert left_out.lines() == [
         f"{path}: left out 2: shorter than the 200 bp that the network reads, also with the flanks",
-        f"{path}: 2 sequences are too short; --flank5 lacks up to 30 bases and --flank3 up to 10: "
+        f"{path}: 2 sequences too short; --flank5 lacks up to 30 bases and --flank3 up to 10: "
         "a (5 and 0), b (30 and 10)",
     ]
     with pytest.raises(DataError, match="--flank5 lacks up to 50 bases and --flank3 up to 49"):

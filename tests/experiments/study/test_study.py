@@ -241,6 +241,7 @@ def test_which_tfs_a_multi_model_has(
             "has 6 TFs with 100 bound regions without A2, B2 and the binding modes of A2, 9 are",
         ),
         (Pretraining(leave_out=("A1",)), ("A1",), "no TF is left to pre-train on without A1"),
+        (Pretraining(min_bound=9999), None, "has no TF with 9999 bound regions to pre-train on; "),
     ],
 )
 def test_a_multi_model_that_cannot_be_made(

@@ -457,7 +457,7 @@ def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequen
         return " ".join(err.split())
 
     said = call("--out", tmp_path / "e.parquet", "--left-out", tmp_path / "odd.tsv")
-    assert "1 variants with swapped alleles" in said
+    assert "1 variant with swapped alleles" in said
     assert "--swap-reference predicts them" in said
     assert "left out 1: on chromosomes that the genome lacks" in said
     assert len((tmp_path / "odd.tsv").read_text().splitlines()) == 4
@@ -507,7 +507,7 @@ def test_variants_without_a_prediction_stay_in_every_format(bindgrid, new_sequen
         (["--fasta", "s.fa", "--out", "nowhere/x.tsv"], "there is no folder"),
         (["--fasta", "s.fa", "--out", "x.bed"], ".bed needs places on a genome"),
         (["--fasta", "s.fa", "--openness"], "--openness counts places of a genome"),
-        (["--bed", "r.bed", "--genome", "g.fa", "--openness"], "says of no biosample"),
+        (["--bed", "r.bed", "--genome", "g.fa", "--openness"], "names no biosample, and openness"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(

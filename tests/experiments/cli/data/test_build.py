@@ -30,7 +30,7 @@ def words(folder: Path, *more: object) -> list[object]:
 def test_a_sheet_builds_a_dataset(bindgrid, collection):
     code, out, err = bindgrid(*words(collection, "--no-sites"))
     assert code == 0, err
-    assert "2 regions, 1 TFs" in out
+    assert "2 regions, 1 TF" in out
     _, out, _ = bindgrid("data", "show", "-w", collection / "w")
     assert "Spi1" in out
     assert "spi1.narrowPeak" in out

@@ -109,6 +109,8 @@ def test_add_list_remove(add, bindgrid, place):
     assert by_name["MINE"][0].startswith("added 20")
     code, out, _ = bindgrid("tf", "remove", "MINE", "-w", place.root)
     assert code == 0
+    assert "Its finished runs and its card stay" in out
+    assert "What reads its labels does not" in out
     assert Dataset.open(place.dataset).tfs == ("MAX", "SPI1")
 
 
@@ -116,7 +118,7 @@ def test_add_list_remove(add, bindgrid, place):
     ("arguments", "words"),
     [
         (["SPI1", *K562, *ALONE], ["SPI1 is a TF of the dataset's own"]),
-        (["MINE", *K562, "--no-sites"], ["MINE has 1 bound regions, 20 are needed", "--force"]),
+        (["MINE", *K562, "--no-sites"], ["MINE has 1 bound region, 20 are needed", "--force"]),
         (["MINE", *K562, "--peaks", "x.bed", *ALONE], ["2 --peaks and 1 --biosample"]),
         (["MINE", *K562, "--label-only"], ["no motif of 'MINE'", "--motif", "--no-sites"]),
         (
@@ -225,7 +227,7 @@ def test_the_best_peaks_and_a_least_score_are_chosen_and_recorded(add, place, re
     least = ("--min-score", "signalValue", "2", "--top", "1")
     code, out, err = add("MINE", *one, *ALONE, *least, "--left-out", "{folder}/odd.tsv")
     assert code == 0, err
-    assert "MINE: 1 bound regions" in out
+    assert "MINE: 1 bound region" in out
     words = "signalValue of at least 2, the best 1 of each file by signalValue"
     assert f"peaks that count: {words}\n" in out
     assert "r1.narrowPeak: left out 1: signalValue below 2" in err
@@ -260,7 +262,7 @@ def test_too_few_bound_regions_of_chosen_peaks_ask_for_more_of_them(add, replica
     alone = ("--no-sites", "--label-only", "--replicates", "union")
     code, _, err = add("MINE", *replicates, *alone)
     assert code == 2
-    assert "1 bound regions, 20 are needed" in err
+    assert "1 bound region, 20 are needed" in err
     assert "let more of the peaks count" in err
 
 

@@ -180,7 +180,7 @@ def test_peaks_alone_are_the_labels_unless_sites_are_asked_for(add, files):
         ([*FILES[:2], "--genome", "{folder}/none.fa"], ["none.fa"]),
         (["--peaks", "{folder}/beyond.bed", *FILES[2:]], ["beyond.bed", "the same assembly"]),
         ([*FILES, "--extend-regions"], ["--extend-regions adds to regions of a dataset"]),
-        ([*FILES, *OPEN, *OPEN], ["2 --accessible for 1 biosamples"]),
+        ([*FILES, *OPEN, *OPEN], ["2 --accessible for 1 biosample that"]),
         ([*FILES, "--exclude", "{folder}/all.bed"], ["nothing is left of it"]),
         ([*FILES, "--test-chroms", "chr4"], ["chromosome 'chr4'; there are: chr1, chr2, chr3"]),
         ([*FILES, "--replicates", "0"], ["replicates is 0"]),

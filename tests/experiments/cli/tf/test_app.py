@@ -26,6 +26,7 @@ def test_groups_with_their_scores(groups):
         "random": ["", "", "no candidates"],
     }
     assert "SPI1: " in out
+    assert all(line == line.rstrip() for line in out.splitlines())
     assert "highest cosine similarity" in out
     assert "string: left out, no STRING file" in err
 
@@ -41,7 +42,7 @@ def test_string_partners_and_the_users_modes(groups, tmp_path):
     assert rows(out)["random"][0] == "ELF1, SPI1"
     assert rows(out)["same-mode"] == ["SPI1", "400", "no candidates"]
     assert "left out" not in err
-    assert "1 TFs have no binding mode and are in no group: GABPA" in err
+    assert "1 TF without a binding mode, in no group: GABPA" in err
     assert str(modes) in " ".join(out.split())
 
 

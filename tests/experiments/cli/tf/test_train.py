@@ -88,7 +88,7 @@ def test_train_judge_and_show_again(bindgrid, tmp_path, monkeypatch):
     code, out, err = bindgrid("tf", "suggest", "SPI1", *RANDOM, "-w", workspace.root)
     assert code == 0, err
     assert key in out
-    assert "MCC, 1 TFs" in out
+    assert "MCC, 1 TF" in out
 
 
 def check_openness(bindgrid, workspace: Workspace, dataset: Dataset, folder: Path) -> None:
