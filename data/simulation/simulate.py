@@ -267,7 +267,7 @@ def _check_place(directory: Path, replace: bool) -> None:
     if directory.exists() and not directory.is_dir():
         raise DataError(f"{directory}: is a file; name a folder to write to")
     if directory.is_dir() and any(directory.iterdir()) and not replace:
-        raise DataError(f"{directory}: is not empty; name another folder, or replace its files")
+        raise DataError(f"{directory}: is not empty; name another folder, or pass --replace")
 
 
 def _write(directory: Path, contents: dict[str, bytes]) -> None:

@@ -42,8 +42,9 @@ class BaseFit:
         said = []
         if self.known_as:
             said.append(
-                f"{self.name} was trained on {self.known_as} itself, by labels of other cells: the "
-                "scores of transfer are optimistic for a TF that is new to it."
+                f"{self.name} was trained on {self.known_as} itself, by labels of its own, perhaps "
+                "of these very cells: the scores of transfer are optimistic for a TF that is new "
+                "to it."
             )
         if not self.are_species_known:
             said.append(

@@ -173,7 +173,7 @@ def test_index_of_the_genome(small):
 
 def test_an_occupied_folder_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(DataError, match="is not empty; name another folder"):
+    with pytest.raises(DataError, match="is not empty; name another folder, or pass --replace"):
         simulate(tmp_path, SMALL)
     assert set(contents(tmp_path)) == {"mine.txt"}
     simulate(tmp_path, SMALL, replace=True)
