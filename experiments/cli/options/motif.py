@@ -45,9 +45,8 @@ ManyMotifsOption = Annotated[
         help="Let the best hits of many profiles of JASPAR, the 100 that tell the regions apart "
         "best, and gapped k-mers be further terms of the model, weighted by held-out regions, "
         "beside motifs chosen as with --chosen-motifs, and fit the output layer alone; up to 5,000 "
-        "bound regions. By "
-        "default where chromosomes are held out, from 250 bound regions on, unless an option says "
-        "how individual models are trained.",
+        "bound regions. By default where chromosomes are held out, with more than 250 bound "
+        "regions, unless an option says how individual models are trained.",
     ),
 ]
 
