@@ -82,7 +82,7 @@ def test_a_search_is_interrupted_and_goes_on(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     code, out, err = bindgrid(*arguments, "--trials", 1)
     assert code == 0
-    assert "1 trials, 4 complete already" in err
+    assert "1 trial, 4 complete already" in err
     assert "MLflow at http://127.0.0.1:1 does not take the runs" in err
 
 

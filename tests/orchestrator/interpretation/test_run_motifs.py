@@ -160,7 +160,7 @@ def test_a_users_motifs_and_a_deeper_layer(command, tmp_path, place):
     write_meme(path, [Motif("", "mine", probabilities)])
     code, out, err = command("SPI1", "--motifs", path, "--layer", 2)
     assert code == 0, err
-    assert "1 motifs; p-values depend on the motifs compared with" in " ".join(err.split())
+    assert "1 motif; p-values depend on the motifs compared with" in " ".join(err.split())
     assert "of 200 filters match" in out
     folder = next(p for p in place.motifs(find_run(RunStore(place), "SPI1").key).glob("conv2-*"))
     assert StoredMotifs(folder).motifs.width_bp == 39
