@@ -90,7 +90,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None or error.filename2 is not None:
+        if error.errno is not None and (error.filename is None or error.filename2 is not None):
             error.filename, error.filename2 = str(path), None
         raise
 

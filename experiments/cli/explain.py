@@ -241,10 +241,10 @@ def _print(stored: "StoredExplanation") -> None:
         first = max(range(len(sums)), key=sums.__getitem__)
         text = "".join(own["base"].iloc[first : first + 10])
         table.add_row(
-            f"{row['chrom']}:{row['start'] + 1}-{row['end']}",
+            f"{row['chrom']}:{row['start']}-{row['end']}",
             f"{row['probability']:.3f}",
             f"{row['total']:.2f}",
-            f"{text} at {row['start'] + first + 1}: {sums[first]:.2f}",
+            f"{text} at {row['start'] + first}: {sums[first]:.2f}",
         )
     out.print(table)
     out.print(

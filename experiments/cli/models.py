@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, err, out
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -63,7 +64,7 @@ def models(
     with writing(output, None) as writer:
         writer.write(table)
     if not output.is_standard_output:
-        out.print(f"{file}: {len(table)} models")
+        out.print(f"{file}: {counted(len(table), 'model')}")
 
 
 def _of_tf(table: "pd.DataFrame", named: str) -> "pd.DataFrame":
@@ -97,8 +98,8 @@ def _print(table: "pd.DataFrame") -> None:
         shown.add_row(*cells, *([row["verdict"]] if with_verdict else []))
     out.print(shown)
     err.print(
-        f"{len(table)} models of {table['tf'].nunique()} TFs; bindgrid predict NAME --bed "
-        "regions.bed --genome genome.fa"
+        f"{counted(len(table), 'model')} of {counted(table['tf'].nunique(), 'TF')}; bindgrid "
+        "predict NAME --bed regions.bed --genome genome.fa"
     )
 
 

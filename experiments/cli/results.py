@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from data.words import counted
 from experiments.cli.console import DEFAULT_WORKSPACE, WorkspaceOption, out
 from orchestrator.errors import RunError
 from orchestrator.workspace import Workspace
@@ -48,7 +49,7 @@ def results(
         return
     write_results(table, output)
     if not output.is_standard_output:
-        out.print(f"{file}: {len(table)} runs")
+        out.print(f"{file}: {counted(len(table), 'run')}")
 
 
 def ui(

@@ -30,6 +30,7 @@ from data.dataset.sampling import Part
 from data.near_names import near_names
 from data.records import RecordError, from_json, to_values
 from data.schema import NULL_LABEL
+from data.words import counted
 from model.calibration import Calibration, fit_calibration
 from model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load
 from model.device import one_thread
@@ -184,7 +185,7 @@ def find_predictor(workspace: Workspace, named: str, arm: Arm = "transfer") -> P
     return Predictor(
         name=named,
         tf=tf,
-        source=f"{name}, {len(runs)} replicates",
+        source=f"{name}, {counted(len(runs), 'replicate')}",
         replicates=tuple(_replicate(workspace, one, tf, output) for one in runs),
         about=_about(workspace, runs, tf),
         verdict=stored_sentence(card, [one.key for one in runs]) if card.is_file() else "",

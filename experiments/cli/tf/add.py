@@ -10,6 +10,7 @@ from data.dataset.lock import sole_writer
 from data.dataset.store import Dataset
 from data.left_out import LeftOut
 from data.schema import Evidence
+from data.words import counted
 from experiments.cli.console import (
     DEFAULT_WORKSPACE,
     WorkspaceOption,
@@ -116,7 +117,7 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
     tf = own.own_tf(name, files, choice, jaspar, asks_for_sites=asks_for_sites(dataset))
     with left_out_kept(odd_rows, own.left_out, options), steps("Labelling") as on_step:
         genome_path = own.genome or source_genome(dataset)
-        on_step(f"{len(files)} files of peaks, {dataset.num_regions:,} regions")
+        on_step(f"{counted(len(files), 'file')} of peaks, {dataset.num_regions:,} regions")
         opened = _opened(genome_path, own.chrom_alias)
         if opened is not None:
             check_genome(dataset, regions, opened)
@@ -129,7 +130,7 @@ def _label(workspace: Workspace, dataset: Dataset, name: str, options: AddOption
     check_number(labels, force=options.force)
     if more is not None:
         dataset = add_regions(dataset, more)
-        out.print(f"{len(more):,} regions were added to {dataset.path}")
+        out.print(f"{counted(len(more), 'region')} added to {dataset.path}")
     add_labels(dataset, labels, replace=options.replace)
     out.print(f"{name} is in {dataset.path}")
 
@@ -166,7 +167,7 @@ def _label_own(
     with left_out_kept(odd_rows, own.left_out, options), steps("Labelling") as on_step:
         files, unbound = own_files(before, paired)
         tf = own.own_tf(name, files, choice, jaspar, asks_for_sites=False)
-        on_step(f"{len(files)} files of peaks; making regions of them")
+        on_step(f"{counted(len(files), 'file')} of peaks; making regions of them")
         addition = label_own(before, replace(tf, files=files), genome, unbound, odd_rows)
     tell_left_out(odd_rows)
     print_labels(addition.labels, tf)

@@ -227,7 +227,9 @@ def test_what_the_model_gives_no_number_for_is_counted(tmp_path):
     path.write_text(f">a\n{'ACGT' * 50}\n>b\n{'ACGN' * 50}\n")
 
     def table(windows: Windows, part: slice) -> pd.DataFrame:
-        return pd.DataFrame({"name": windows.name[part], "probability": np.full(2, np.nan, np.float32)})
+        return pd.DataFrame(
+            {"name": windows.name[part], "probability": np.full(2, np.nan, np.float32)}
+        )
 
     counts = write_predictions(fasta_windows(path, 200), _Ignoring(), table)
     assert counts == Counts(num=2, num_unknown=1, num_nan=1)

@@ -304,7 +304,7 @@ def test_regions_of_ones_own_cell_type_are_added_and_runs_stay(add, place, tmp_p
     assert Dataset.open(place.dataset).num_regions == before.num_regions
     code, out, err = add("MINE", *mine, *opened)
     assert code == 0, err
-    assert "1 regions were added" in out
+    assert "1 region added to" in out
     after = Dataset.open(place.dataset)
     assert after.fingerprint(["SPI1"]) == before.fingerprint(["SPI1"])
     assert after.evidence(["MINE"])[:, 0].tolist() == [4, 0, 0, 0, 4]
