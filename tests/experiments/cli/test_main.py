@@ -377,7 +377,7 @@ def test_a_mode_is_left_out_with_its_tf(bindgrid, workspace):
             ["--split", "chromosome", "--test-chroms", "chr1,chr2,chr3"],
             ["chr1, chr2, chr3 leave no chromosome"],
         ),
-        (["--epochs", "-1"], ["max_epochs"]),
+        (["--epochs", "-1"], ["--epochs is -1; give 1 or more"]),
         (["--freeze", "conv,lstm"], ["network paper has no layer 'lstm'", "conv1, conv2, conv3"]),
         (["--network", "danq", "--freeze", "conv2"], ["network danq has no layer 'conv2'"]),
         (["--seed", "-1"], ["seed is -1"]),
