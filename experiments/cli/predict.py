@@ -348,4 +348,4 @@ def _tell(
             "weights or its calibration are damaged",
         )
     for line in predictor.cautions:
-        err.print(f"{predictor.name}: {line}")
+        err.print(line)

@@ -52,7 +52,7 @@ def export_model(predictor: Predictor, folder: Path, *, licence: str) -> None:
     """
     _refuse_existing(folder, "name another folder")
     if not predictor.is_current:
-        raise RunError(f"{predictor.name}: {'; '.join(predictor.cautions)}, then export it")
+        raise RunError(f"{predictor.name}: {predictor.cautions[-1]}, then export it")
     with whole_folder(folder) as partial:
         records = []
         for number, one in enumerate(predictor.replicates, start=1):

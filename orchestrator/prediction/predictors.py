@@ -91,14 +91,14 @@ class Predictor:
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """What whoever uses it should know, a line each."""
+        """What whoever uses it should know, a line each; what is wrong with it comes last."""
         told = []
         if self.verdict and GOOD_ENOUGH not in self.verdict:
-            told.append(f"the verdict on it: {self.verdict}")
+            told.append(f"verdict on this model: {self.verdict}")
         if not self.is_current:
             told.append(
-                f"the labels of {self.tf} have changed since it was trained; `bindgrid tf train "
-                f"{self.tf}` trains it anew"
+                f"the labels of {self.tf} have changed since this model was trained; `bindgrid tf "
+                f"train {self.tf}` trains it anew"
             )
         return tuple(told)
 

@@ -348,8 +348,9 @@ def _split(planned: PlannedRun) -> str:
     if sampling.folds:
         return f"each once, in {len(sampling.folds)} folds of whole chromosomes"
     if sampling.split == "chromosome":
-        return (
-            f"tested on {', '.join(sampling.test_chroms)}, validated on "
-            f"{', '.join(sampling.val_chroms)}"
+        training = planned.spec.training
+        learns = training is not None and training.learns_from_val
+        return f"tested on {', '.join(sampling.test_chroms)}" + (
+            "" if learns else f", validated on {', '.join(sampling.val_chroms)}"
         )
     return "at random"

@@ -86,7 +86,7 @@ def test_a_model_of_labels_that_have_changed_says_so_and_is_not_exported(
     write_evidence(evidence_path(dataset.path, "SPI1"), codes, None)
     code, out, err = bindgrid("predict", "SPI1", "--fasta", fasta, "-w", place.root)
     assert (code, len(out.splitlines())) == (0, 2)
-    assert "the labels of SPI1 have changed since it was trained" in " ".join(err.split())
+    assert "the labels of SPI1 have changed since this model was trained" in " ".join(err.split())
     code, _, err = bindgrid("export", "SPI1", tmp_path / "model", "-w", place.root)
     assert (code, "have changed since" in " ".join(err.split())) == (2, True)
     assert not (tmp_path / "model").exists()
