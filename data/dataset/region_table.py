@@ -121,6 +121,10 @@ class RegionTable:
         counts = np.bincount(chrom, minlength=len(self.chroms)).tolist()
         return {name: num for name, num in zip(self.chroms, counts, strict=True) if num}
 
+    def place(self, row: int) -> str:
+        """Name a region by where it is, such as `chr1:100-300`, counted from 0 as in BED."""
+        return f"{self.chroms[self.chrom[row]]}:{self.start[row]}-{self.end[row]}"
+
     @property
     def chrom_names(self) -> NDArray[np.object_]:
         """Name of each region's chromosome, shape (N,)."""

@@ -52,8 +52,7 @@ def check_genome(dataset: Dataset, regions: RegionTable, genome: Genome) -> None
     differs = (bases != unpack(regions.sequences[rows])) & (bases != UNKNOWN)
     is_other = differs.any(axis=1) | (regions.end[rows] > lengths_bp[chrom])
     if is_other.any():
-        row = rows[int(is_other.argmax())]
-        place = f"{regions.chroms[regions.chrom[row]]}:{regions.start[row]}-{regions.end[row]}"
+        place = regions.place(int(rows[is_other.argmax()]))
         raise DataError(
             f"{genome.path}: is not the genome that {dataset.path} was built from, whose bases at "
             f"{place} are others; {_remedy(dataset, genome)}"

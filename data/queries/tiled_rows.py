@@ -1,6 +1,6 @@
 """Rows of a BED file that are tiled: the bases that they cover, and the names of their tiles."""
 
-from collections.abc import Sequence
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,11 @@ class TiledRows:
         """How far the rows up to each one reach, shape (n,)."""
         return np.maximum.accumulate(self.end)
 
+    @cached_property
+    def _has_name(self) -> NDArray[np.bool_]:
+        """Which have a name, shape (n,)."""
+        return (self.name != "") & (self.name != ".")
+
     def spans(self) -> list[tuple[int, int]]:
         """Give what the rows cover: those that overlap, or touch, as one span."""
         begins = np.flatnonzero(np.append(True, self.start[1:] > self._reach[:-1]))
@@ -45,7 +50,7 @@ class TiledRows:
         Parameters
         ----------
         start
-            First base of each tile, shape (m,).
+            First base of each tile, sorted, shape (m,); at least one.
         width_bp
             Bases of each.
 
@@ -54,18 +59,21 @@ class TiledRows:
         ndarray
             Shape (m,). What overlaps no row that has a name is called by its chromosome.
         """
-        first = np.searchsorted(self._reach, start, side="right")
-        past = np.searchsorted(self.start, start + np.int32(width_bp), side="left")
-        found = [
-            self._joined(range(low, high), at)
-            for low, high, at in zip(first.tolist(), past.tolist(), start.tolist(), strict=True)
-        ]
-        return np.array(found, dtype=object)
-
-    def _joined(self, rows: Sequence[int], start: int) -> str:
-        own = [self.name[row] for row in rows if self.end[row] > start]
-        named = dict.fromkeys(name for name in own if name not in ("", "."))
-        return ",".join(named) or self.chrom
+        found = np.full(len(start), self.chrom, dtype=object)
+        first = np.searchsorted(self._reach, start[0], side="right")
+        past = np.searchsorted(self.start, start[-1] + np.int32(width_bp), side="left")
+        rows = np.arange(first, past)
+        rows = rows[self._has_name[rows]]
+        low = np.searchsorted(start, self.start[rows] - np.int32(width_bp), side="right")
+        high = np.searchsorted(start, self.end[rows], side="left")
+        # a tile has few rows, but a row that covers a chromosome has all of its tiles
+        named = defaultdict[int, dict[str, None]](dict)
+        for row, low_tile, high_tile in zip(rows, low.tolist(), high.tolist(), strict=True):
+            for tile in range(low_tile, high_tile):
+                named[tile][self.name[row]] = None
+        for tile, names in named.items():
+            found[tile] = ",".join(names)
+        return found
 
 
 def tiled_rows(path: Path, genome: Genome, left_out: LeftOut) -> dict[str, TiledRows]:

@@ -94,7 +94,7 @@ def regions_to_show(
         best=_explained(loaded, model, ids[best], probability[best]),
         missed=tuple(
             MissedPeak(
-                region=region_name(loaded.regions, int(ids[row])),
+                region=loaded.regions.place(int(ids[row])),
                 probability=float(probability[row]),
                 strength=by_region[row] if np.isfinite(by_region[row]) else None,
             )
@@ -103,11 +103,6 @@ def regions_to_show(
         num_missed=len(missed),
         strength_of=strength_of,
     )
-
-
-def region_name(regions: RegionTable, row: int) -> str:
-    """Name of a region by its place."""
-    return f"{regions.chroms[regions.chrom[row]]}:{regions.start[row]}-{regions.end[row]}"
 
 
 def _bound_regions(
@@ -134,7 +129,7 @@ def _explained(
     letters = np.array(list(BASES))[unpack(sequences)]
     return tuple(
         ShownRegion(
-            region=region_name(loaded.regions, int(row)),
+            region=loaded.regions.place(int(row)),
             probability=float(value),
             bases="".join(bases),
             contributions=tuple(np.round(own.astype(float), 4).tolist()),
